@@ -1,0 +1,55 @@
+import { rmSync } from 'node:fs'
+import { ENV, LOCAL } from './layout.ts'
+import { emptied, run } from './measure.ts'
+import type { Peers } from './peers.ts'
+import type { Program, Programs } from './program.ts'
+import type { Figure } from './report.ts'
+import type { Slowness } from './slowly.ts'
+
+/** What a row measures with. */
+export interface Bench {
+  /** Of the environment, in SLOW. */
+  prefix: string
+  programs: Programs
+  peers: Peers
+  slowness: Slowness
+  /** How often each thing is done. */
+  runs: number
+  /** The same for peers that take minutes. */
+  slowRuns: number
+}
+
+export interface Row {
+  /** By any of these names it is chosen: `npm run bench -- NAME`. */
+  names: string[]
+  /** Whether it runs Python from the environment. */
+  needsPython?: boolean
+  measure(bench: Bench): Promise<Figure[]>
+}
+
+export const archiveOf = (bench: Bench): string => `${bench.prefix}.tar.zst`
+
+/** Makes the next stage a first one. */
+export function withoutArchive(bench: Bench): void {
+  rmSync(archiveOf(bench), { force: true })
+  emptied(ENV.XDG_CACHE_HOME!)
+}
+
+/** Makes the next stage a second one. */
+export function withArchive(bench: Bench): void {
+  run(bench.programs.local.launcher, ['--pack', `--prefix=${bench.prefix}`, '--quiet'])
+}
+
+/** Stages to an empty LOCAL; the time of the whole process, and the prefix of the stage. */
+export function stageWith(program: Program, bench: Bench): { seconds: number; stage: string } {
+  emptied(LOCAL)
+  const { seconds, stdout } = run(program.launcher, [`--prefix=${bench.prefix}`, `--path=${LOCAL}`, '--quiet'])
+  return { seconds, stage: stdout.trim() }
+}
+
+/** Reads every file of the environment once. */
+export function readOnce(bench: Bench, inFlight: number): number {
+  const program = new URL('read-once.ts', import.meta.url).pathname
+  return run(process.execPath, [program, bench.prefix, `${inFlight}`], { env: { UV_THREADPOOL_SIZE: `${inFlight}` } })
+    .seconds
+}

@@ -1,0 +1,13 @@
+import type { Row } from '../bench.ts'
+import { extraction } from './extraction.ts'
+import { firstStage } from './first-stage.ts'
+import { freshness } from './freshness.ts'
+import { memory } from './memory.ts'
+import { pack } from './pack.ts'
+import { repack } from './repack.ts'
+import { running } from './running.ts'
+import { secondStage } from './second-stage.ts'
+import { start } from './start.ts'
+
+/** In the order of the table. */
+export const ROWS: Row[] = [firstStage, secondStage, extraction, pack, freshness, start, repack, running, memory]

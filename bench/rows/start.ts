@@ -1,0 +1,33 @@
+import type { Row } from '../bench.ts'
+import { inTurns, run } from '../measure.ts'
+import { type Counters, operations, slowly } from '../slowly.ts'
+
+/** The start of the program from the slow file system, where nothing of it is in memory, and that of its Node alone. */
+export const start: Row = {
+  names: ['start'],
+  async measure({ slowness, runs, programs: { slow } }) {
+    const counts: Record<string, Counters> = {}
+    const cold = (name: string, command: string) =>
+      slowly(slowness, async (mount) => {
+        const { seconds } = run(command, ['--version'])
+        counts[name] = await mount.counters()
+        return seconds
+      })
+    const { ours, node } = await inTurns(runs, {
+      ours: () => cold('ours', slow.launcher),
+      node: () => cold('node', slow.node),
+    })
+    const operationsOf = (name: string) => [operations(counts[name]!)]
+    return [
+      { what: 'start, cold', unit: 's', ours, limit: 0.25, against: [{ name: 'its Node alone', values: node }] },
+      {
+        what: 'its operations',
+        unit: 'operations',
+        ours: operationsOf('ours'),
+        limit: 60,
+        against: [{ name: 'its Node alone', values: operationsOf('node') }],
+        counts: counts.ours!,
+      },
+    ]
+  },
+}

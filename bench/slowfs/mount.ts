@@ -1,0 +1,104 @@
+import { type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { statfsSync } from 'node:fs'
+import type { Socket } from 'node:net'
+import { createInterface } from 'node:readline'
+import type { Readable, Writable } from 'node:stream'
+import { buildSlowfs } from './build.ts'
+
+export interface SlowOptions {
+  /** Milliseconds that each look-up, getattr, open and opendir takes. Default 2. */
+  latencyMs?: number
+  /** 10^6 bytes a second, for all readers together; 0 is unlimited. Default 200. */
+  bandwidthMb?: number
+  /** Seconds for which the kernel may keep names and attributes. Default 0.5; long where a test counts exactly. */
+  validSeconds?: number
+}
+
+export interface SlowMount {
+  /**
+   * Requests by kind since the mount or the last reset (`lookup`, `getattr`, `open`, `opendir`, `readdir`, `read`, ...; see
+   * KINDS in cost.h), `readBytes`, `writtenBytes`, `maxInFlight` (the most requests that slept their latency at the same
+   * time) and `serverCpuMs` (CPU that the server itself took).
+   */
+  counters(): Promise<Record<string, number>>
+  reset(): Promise<void>
+  /** Takes the mount away, even where it is in use. May be called twice. */
+  unmount(): Promise<void>
+}
+
+type Server = ChildProcessByStdio<Writable, Readable, Readable>
+
+/**
+ * Mounts `source` slowly at `mountPoint`, which may be `source` itself. The server ends with this process however that
+ * ends, killed included: it unmounts when its standard input closes.
+ */
+export async function mountSlow(source: string, mountPoint: string, options: SlowOptions = {}): Promise<SlowMount> {
+  const { latencyMs = 2, bandwidthMb = 200, validSeconds = 0.5 } = options
+  const costs = [`--latency-ms=${latencyMs}`, `--bandwidth-mb=${bandwidthMb}`, `--valid-s=${validSeconds}`]
+  // In a session of its own: Ctrl-C must not take the file system from under a bench that is tidying up.
+  const server: Server = spawn(buildSlowfs(), [...costs, '--', source, mountPoint], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    detached: true,
+  })
+  const ask = conversation(server)
+  await ask('reset')
+  return {
+    counters: () => ask('counters'),
+    reset: async () => void (await ask('reset')),
+    unmount: () => unmount(server, mountPoint),
+  }
+}
+
+/** One line of JSON for each word. Keeps this process alive only while an answer is due. */
+function conversation(server: Server): (word: string) => Promise<Record<string, number>> {
+  const handles = [server, server.stdin as Socket, server.stdout as Socket, server.stderr as Socket]
+  const waiting: { resolve(counters: Record<string, number>): void; reject(error: Error): void }[] = []
+  let complaint = ''
+  const release = () => {
+    if (waiting.length === 0) for (const handle of handles) handle.unref()
+  }
+  server.stdin.on('error', () => {}) // a server that has ended is reported by 'close'
+  server.stderr.setEncoding('utf8').on('data', (text: string) => {
+    complaint += text
+  })
+  createInterface({ input: server.stdout }).on('line', (line) => {
+    waiting.shift()?.resolve(JSON.parse(line))
+    release()
+  })
+  server.on('close', () => {
+    for (const { reject } of waiting.splice(0))
+      reject(new Error(`slowfs ended: ${complaint.trim() || 'no reason given'}`))
+  })
+  return (word) =>
+    new Promise((resolve, reject) => {
+      if (server.exitCode !== null || server.signalCode !== null)
+        return reject(new Error(`slowfs has ended: ${complaint}`))
+      waiting.push({ resolve, reject })
+      for (const handle of handles) handle.ref()
+      server.stdin.write(`${word}\n`)
+    })
+}
+
+async function unmount(server: Server, mountPoint: string): Promise<void> {
+  if (server.exitCode === null && server.signalCode === null) {
+    server.ref()
+    const ended = once(server, 'exit')
+    server.stdin.end()
+    const impatience = setTimeout(() => server.kill('SIGKILL'), 5000)
+    await ended
+    clearTimeout(impatience)
+  }
+  if (isDead(mountPoint)) spawnSync('umount', ['-l', mountPoint])
+  if (isDead(mountPoint)) spawnSync('fusermount3', ['-uz', mountPoint])
+}
+
+/** A mount whose server was killed answers with ENOTCONN what the kernel does not remember: statfs always. */
+function isDead(mountPoint: string): boolean {
+  try {
+    statfsSync(mountPoint)
+    return false
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOTCONN'
+  }
+}

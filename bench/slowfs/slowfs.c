@@ -1,0 +1,120 @@
+/* slowfs [--latency-ms=2] [--bandwidth-mb=200] [--valid-s=0.5] SOURCE MOUNTPOINT
+   Stays in the foreground. Reads the words "counters" and "reset" from standard input, a line each, and answers each
+   with the counters as a line of JSON. Unmounts at the end of standard input: a mount never outlives who asked for it. */
+#define _GNU_SOURCE
+#include "cost.h"
+#include "loopback.h"
+#include "mount.h"
+#include "nodes.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* Each request in flight sleeps in a thread of its own; more than this many at once wait for one another. */
+#define THREADS 256
+
+static int device;
+
+static void end(void) { kill(getpid(), SIGTERM); }
+
+static void *obey(void *none) {
+  char line[32];
+  while (fgets(line, sizeof line, stdin)) {
+    if (!strcmp(line, "reset\n")) reset_counters();
+    print_counters(stdout);
+  }
+  end();
+  return none;
+}
+
+static void send_reply(const struct request *request, int error) {
+  struct fuse_out_header header = {.unique = request->in->unique, .error = -error, .len = sizeof header};
+  struct iovec parts[] = {{&header, sizeof header}, {request->reply, error ? 0 : request->reply_length}};
+  header.len += (uint32_t)parts[1].iov_len;
+  /* ENOENT: the caller was killed while it waited. */
+  if (writev(device, parts, 2) < 0 && errno != ENOENT && errno != ENODEV) perror("slowfs: reply");
+}
+
+/* Until the file system is unmounted. */
+static void *serve(void *none) {
+  const size_t room = MAX_IO + 4096; /* the kernel wants a page for the headers; pages not touched cost nothing */
+  char *in = malloc(room), *out = malloc(room);
+  if (!in || !out) abort();
+  for (;;) {
+    ssize_t length = read(device, in, room);
+    if (length < 0 && errno == ENODEV) break;
+    if (length < (ssize_t)sizeof(struct fuse_in_header)) continue;
+    struct request request = {.in = (void *)in, .argument = in + sizeof(struct fuse_in_header), .reply = out};
+    int error = answer(&request);
+    if (error != NO_REPLY) send_reply(&request, error);
+  }
+  end();
+  return none;
+}
+
+static void start(void *(*work)(void *)) {
+  pthread_t thread;
+  if (pthread_create(&thread, NULL, work, NULL) != 0) {
+    fputs("slowfs: no more threads\n", stderr);
+    exit(1);
+  }
+}
+
+/* For the files that are open, and the nodes of requests under way. */
+static void raise_descriptor_limit(void) {
+  struct rlimit limit;
+  getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static int run(const char *source, const char *mount_point) {
+  sigset_t ending;
+  int signal;
+  sigemptyset(&ending);
+  sigaddset(&ending, SIGTERM);
+  sigaddset(&ending, SIGINT);
+  sigaddset(&ending, SIGHUP);
+  pthread_sigmask(SIG_BLOCK, &ending, NULL);
+  if (open_root(source) < 0) {
+    perror(source);
+    return 1;
+  }
+  device = mount_fuse(mount_point);
+  if (device < 0) return 1;
+  for (int i = 0; i < THREADS; i++) start(serve);
+  start(obey);
+  sigwait(&ending, &signal);
+  unmount_fuse(mount_point);
+  return 0;
+}
+
+int main(int argc, char **argv) {
+  double latency_ms = 2, bandwidth_mb = 200, valid_s = 0.5;
+  static const struct option known[] = {
+      {"latency-ms", 1, NULL, 'l'}, {"bandwidth-mb", 1, NULL, 'b'}, {"valid-s", 1, NULL, 'v'}, {NULL, 0, NULL, 0}};
+  for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
+    if (option == 'l') latency_ms = atof(optarg);
+    else if (option == 'b') bandwidth_mb = atof(optarg);
+    else if (option == 'v') valid_s = atof(optarg);
+    else return 2;
+  }
+  if (argc - optind != 2) {
+    fputs("usage: slowfs [--latency-ms=N] [--bandwidth-mb=N] [--valid-s=N] SOURCE MOUNTPOINT\n", stderr);
+    return 2;
+  }
+  signal(SIGPIPE, SIG_IGN);
+  umask(0);
+  raise_descriptor_limit();
+  set_costs(latency_ms, bandwidth_mb);
+  set_validity(valid_s);
+  reset_counters();
+  _exit(run(argv[optind], argv[optind + 1])); /* no thread is waited for: some sleep in a request */
+}

@@ -1,0 +1,25 @@
+import { SLOW } from './layout.ts'
+import { mountSlow, type SlowMount } from './slowfs/mount.ts'
+
+export type Counters = Record<string, number>
+
+/** Milliseconds a look-up, and 10^6 bytes a second. */
+export interface Slowness {
+  latencyMs: number
+  bandwidthMb: number
+}
+
+/** Mounts SLOW over itself: nothing of it is in the kernel's caches when the body begins. */
+export async function slowly<T>(slowness: Slowness, body: (mount: SlowMount) => Promise<T>): Promise<T> {
+  const mount = await mountSlow(SLOW, SLOW, slowness)
+  try {
+    return await body(mount)
+  } finally {
+    await mount.unmount()
+  }
+}
+
+/** Those that a network file system would wait for, and that slowfs makes wait. */
+export function operations({ lookup = 0, getattr = 0, open = 0, opendir = 0 }: Counters): number {
+  return lookup + getattr + open + opendir
+}

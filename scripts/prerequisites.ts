@@ -1,0 +1,95 @@
+/** What tests and demo need from the system: the one list, and how it gets there. */
+import { spawnSync } from 'node:child_process'
+
+interface Prerequisite {
+  /** Debian's package. */
+  package: string
+  /** A command that succeeds where it is there. */
+  probe: [string, ...string[]]
+}
+
+const program = (name: string, packageName = name): Prerequisite => ({
+  package: packageName,
+  probe: ['sh', '-c', `command -v ${name}`],
+})
+
+/** Ordinary users don't have its folder in PATH. */
+const daemon = (name: string, packageName: string): Prerequisite => ({
+  package: packageName,
+  probe: ['sh', '-c', `PATH=$PATH:/usr/sbin; command -v ${name}`],
+})
+
+const header = (name: string, packageName: string): Prerequisite => ({
+  package: packageName,
+  probe: ['gcc', '-fsyntax-only', '-include', name, '-x', 'c', '/dev/null'],
+})
+
+/** To build the test environments: a virtual environment for rattler, and CPython from source. */
+const BUILDING: Prerequisite[] = [
+  program('gcc'),
+  program('make'),
+  program('xz', 'xz-utils'),
+  program('bzip2'),
+  {
+    package: 'python3-venv',
+    probe: ['sh', '-c', '/usr/bin/python3 -c "import ensurepip" || python3 -c "import ensurepip"'],
+  },
+  header('stdlib.h', 'libc6-dev'),
+  header('zlib.h', 'zlib1g-dev'),
+  header('bzlib.h', 'libbz2-dev'),
+  header('lzma.h', 'liblzma-dev'),
+  header('ffi.h', 'libffi-dev'),
+  header('openssl/ssl.h', 'libssl-dev'),
+  header('sqlite3.h', 'libsqlite3-dev'),
+]
+
+/** What the tests run besides: every shell that is supported, and tools that look at results from outside. */
+const TESTING: Prerequisite[] = [
+  program('bash'),
+  program('zsh'),
+  program('dash'),
+  program('fish'),
+  program('tcsh'),
+  program('bsd-csh', 'csh'), // not supported, and told so
+  program('strace'),
+  program('zstd'),
+  program('tar'),
+  program('gzip'),
+  program('zip'),
+  program('unzip'),
+  program('bsdtar', 'libarchive-tools'),
+  program('file'),
+  program('readelf', 'binutils'),
+  program('unshare', 'util-linux'),
+  { package: 'lmod', probe: ['test', '-e', '/usr/share/lmod/lmod/init/bash'] },
+  program('lua5.3'),
+  program('tclsh', 'tcl'),
+  program('sbatch', 'slurm-wlm'),
+  daemon('slurmctld', 'slurm-wlm'),
+  daemon('slurmd', 'slurm-wlm'),
+  daemon('munged', 'munge'),
+]
+
+const isThere = ({ probe: [command, ...args] }: Prerequisite): boolean =>
+  spawnSync(command, args, { stdio: 'ignore' }).status === 0
+
+/** Installs what is missing where that can be done (root, apt-get); throws with the names of what is missing elsewhere. */
+export function ensurePrerequisites(purpose: 'demo' | 'tests'): void {
+  const needed = purpose === 'demo' ? BUILDING : [...BUILDING, ...TESTING]
+  const missing = needed.filter((item) => !isThere(item))
+  if (missing.length === 0) return
+  const packages = [...new Set(missing.map((item) => item.package))]
+  if (process.getuid?.() === 0 && isThere(program('apt-get'))) install(packages)
+  // A header needs its compiler, so look again.
+  const left = [...new Set(needed.filter((item) => !isThere(item)).map((item) => item.package))]
+  if (left.length > 0) throw new Error(`Missing on this machine (Debian's package names): ${left.join(' ')}`)
+}
+
+function install(packages: string[]): void {
+  process.stderr.write(`Installing ${packages.join(' ')} ...\n`)
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+  for (const args of [['update'], ['install', '-y', '--no-install-recommends', ...packages]]) {
+    const { status } = spawnSync('apt-get', ['-qq', ...args], { stdio: ['ignore', 2, 2], env })
+    if (status !== 0) throw new Error(`apt-get ${args.join(' ')} failed.`)
+  }
+}

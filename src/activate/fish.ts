@@ -1,0 +1,101 @@
+import type { Dialect, RenderContext } from './dialects.ts'
+import { swapEntries } from './path.ts'
+import type { AtExitStep, PathStep, Step } from './steps.ts'
+
+/**
+ * fish 3.1 or newer. No function can have the name of a reserved builtin (set, test, string, ...); the others are
+ * called as builtins. There is no prompt to set: conda's composes itself from CONDA_PROMPT_MODIFIER.
+ */
+export const fish: Dialect = { scriptExtension: '.fish', quote, render: renderStep }
+
+function quote(text: string): string {
+  return `'${text.replaceAll(/[\\']/g, '\\$&')}'`
+}
+
+function renderStep(step: Step, context: RenderContext): string[] {
+  switch (step.op) {
+    case 'source':
+      return [`builtin source ${quote(step.script)}`]
+    case 'export':
+      return [`set -gx ${step.name} ${quote(step.value)}`]
+    case 'unset':
+      return [`set -eg ${step.name}`]
+    case 'path':
+      return renderPath(step)
+    case 'conda':
+      return renderConda(step, context)
+    case 'run':
+      return [...launch(step, context), 'or return 1']
+    case 'return':
+      return [`return ${step.status}`]
+    case 'atExit':
+      return renderAtExit(step, context)
+    case 'notAtExit':
+      return [`builtin functions -e ${exitFunction(step)}`]
+    default:
+      return []
+  }
+}
+
+const launch = ({ argv }: { argv: string[] }, { launcher }: RenderContext): string[] => [
+  'begin',
+  "set -lx LD_PRELOAD ''",
+  "set -lx LD_LIBRARY_PATH ''",
+  [launcher, ...argv].map(quote).join(' '),
+  'end',
+]
+
+/** A function of the event, which needs no name of the session's. */
+function renderAtExit(step: AtExitStep, context: RenderContext): string[] {
+  return [
+    `if test $fish_pid = ${step.pid}`,
+    `function ${exitFunction(step)} --on-event fish_exit`,
+    `test -e ${quote(step.whileThere)}`,
+    'and begin',
+    ...launch(step, context),
+    'end',
+    'end',
+    'end',
+  ]
+}
+
+const exitFunction = ({ id }: AtExitStep): string => `__conda_stage_exit_${id}`
+
+/** Entries are compared whole: what a command substitution gives back is cut at newlines. */
+function renderPath(step: PathStep): string[] {
+  const { exact } = step
+  const loop = [
+    'set -l argv',
+    'for __conda_stage_entry in $PATH',
+    ...swapEntries(step).flatMap(([from, to], index) => [
+      `${index === 0 ? 'if' : 'else if'} test "$__conda_stage_entry" = ${quote(from)}`,
+      `set argv $argv ${quote(to)}`,
+    ]),
+    'else',
+    'set argv $argv "$__conda_stage_entry"',
+    'end',
+    'end',
+    'set -gx PATH $argv',
+  ]
+  return [
+    `if test "$PATH" = ${quote(exact?.when ?? '')}`,
+    `set -gx PATH ${quote(exact?.becomes ?? '')}`,
+    'else',
+    ...loop,
+    'end',
+  ]
+}
+
+/** What conda's function returns is the status of the last script that it ran, so the state tells if it has worked. */
+function renderConda(step: Step & { op: 'conda' }, context: RenderContext): string[] {
+  const [command, ...rest] = step.argv
+  const argv = step.argv.map(quote).join(' ')
+  const branches = ['conda', 'mamba', 'micromamba'].flatMap((name, index) => [
+    `${index === 0 ? 'if' : 'else if'} builtin functions -q ${name}`,
+    `${name} ${argv}`,
+  ])
+  const hasWorked =
+    command === 'activate' ? `test "$CONDA_PREFIX" = ${quote(rest.at(-1) ?? '')}` : 'test "$CONDA_SHLVL" != "$argv"'
+  const otherwise = step.otherwise.flatMap((next) => renderStep(next, context))
+  return ['set argv "$CONDA_SHLVL"', ...branches, 'end', hasWorked, 'or begin', ...otherwise, 'end']
+}

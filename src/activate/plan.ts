@@ -1,0 +1,168 @@
+import type { PrefixFacts } from './facts.ts'
+import { swapPath } from './path.ts'
+import {
+  type Change,
+  exportedName,
+  type Session,
+  type Snapshot,
+  type State,
+  type Swap,
+  shellLevel,
+  stateOfOriginal,
+  stateOfStage,
+} from './state.ts'
+import type { PathStep, Step } from './steps.ts'
+
+export type { Session, Snapshot, Swap } from './state.ts'
+
+/**
+ * own: the steps do all that conda would do. conda: they call the session's own conda function, and then give the
+ * prompt its `*`. PATH may differ between the two: conda puts the environment before what the session itself put in
+ * front of it, ours leaves the order alone.
+ */
+export type Activator = 'own' | 'conda'
+
+/**
+ * Put the stage in the place of the active original, where that stands in conda's stack: CONDA_SHLVL, CONDA_PREFIX_n
+ * and CONDA_STACKED_n keep their values, so conda, mamba and micromamba carry on from there.
+ *
+ * A script of activate.d that fails doesn't keep the others from running; one that calls `exit` ends the session, as
+ * it does with conda.
+ *
+ * @param abandon arguments for the launcher, to say that activation failed and remove the stage. Only for activator
+ *   'conda', which may find no function to call; the original is active again by then.
+ */
+export function planStage(plan: Swap & { activator?: Activator; abandon?: string[] }): {
+  steps: Step[]
+  snapshot: Snapshot
+} {
+  const swap = { ...plan, ps1: decoded(plan.ps1) }
+  const { env, ps1, original, staged } = swap
+  const state = stateOfStage(swap)
+  const path = pathStep(env, original, staged.prefix)
+  const after = path ? { ...state.values, PATH: swapPath(env.PATH!, path) } : state.values
+  const steps = plan.activator === 'conda' ? stageThroughConda(plan, state) : swapSteps(original, staged, path, state)
+  return {
+    steps: [...steps, { op: 'rehash' }, { op: 'return', status: 0 }],
+    snapshot: {
+      variables: Object.fromEntries(
+        Object.entries(after).map(([name, value]) => [name, { before: env[name] ?? null, after: value }]),
+      ),
+      ...(ps1 !== undefined && { ps1: { before: ps1, after: state.ps1! } }),
+      modifier: { before: env.CONDA_PROMPT_MODIFIER ?? '', after: state.modifier },
+    },
+  }
+}
+
+/**
+ * Put the original back in the place of the active stage.
+ *
+ * @param snapshot of planStage(). Without it (somebody ran `conda activate STAGE`) the state is what conda would make.
+ * @param remove arguments for the launcher to remove the stage: the last step, when nothing of the session depends on
+ *   the files any more, and not taken where an earlier one fails. The scripts in `staged.deactivateScripts` need the
+ *   files until they have run; where there are none, the caller may as well remove them before.
+ */
+export function planUnstage(
+  plan: Swap & { snapshot?: Snapshot | undefined; activator?: Activator; remove?: string[] },
+): { steps: Step[] } {
+  const swap = { ...plan, ps1: decoded(plan.ps1) }
+  const { env, original, staged } = swap
+  const state = stateOfOriginal(swap, plan.snapshot)
+  const path = pathStep(env, staged, original.prefix, plan.snapshot?.variables.PATH)
+  const steps =
+    plan.activator === 'conda'
+      ? [...throughConda(env, staged, original, failed(plan, [])), ...stateSteps(state)]
+      : swapSteps(staged, original, path, state)
+  const remove: Step[] = plan.remove ? [{ op: 'run', argv: plan.remove }] : []
+  return { steps: [...steps, { op: 'rehash' }, ...remove, { op: 'return', status: 0 }] }
+}
+
+/** Where in conda's stack the session has a stage. One that lies beneath can't be left before what lies above it. */
+export function findStaged(
+  env: Session['env'],
+  isStaged: (prefix: string) => boolean,
+): { where: 'active' | 'beneath'; prefix: string } | { where: 'none' } {
+  const active = env.CONDA_PREFIX
+  if (active && isStaged(active)) return { where: 'active', prefix: active }
+  for (let level = shellLevel(env) - 1; level > 0; level--) {
+    const prefix = env[`CONDA_PREFIX_${level}`]
+    if (prefix && isStaged(prefix)) return { where: 'beneath', prefix }
+  }
+  return { where: 'none' }
+}
+
+/** In conda's order: scripts of the one left, the state, scripts of the one entered. */
+function swapSteps(leave: PrefixFacts, enter: PrefixFacts, path: PathStep | undefined, state: State): Step[] {
+  return [
+    ...leave.deactivateScripts.map((script): Step => ({ op: 'source', script })),
+    ...(path ? [path] : []),
+    ...stateSteps(state),
+    ...enter.activateScripts.map((script): Step => ({ op: 'source', script })),
+  ]
+}
+
+function stateSteps({ values, ps1 }: State): Step[] {
+  const variables = Object.entries(values).map(
+    ([name, value]): Step => (value === null ? { op: 'unset', name } : { op: 'export', name, value }),
+  )
+  return ps1 === undefined ? variables : [...variables, { op: 'prompt', value: ps1 }]
+}
+
+function stageThroughConda(plan: Swap & { abandon?: string[] }, { values, ps1 }: State): Step[] {
+  const abandon: Step[] = plan.abandon ? [{ op: 'run', argv: plan.abandon }] : []
+  const modifier = values.CONDA_PROMPT_MODIFIER
+  return [
+    ...throughConda(plan.env, plan.original, plan.staged, failed(plan, abandon)),
+    ...stateSteps({ values: modifier === undefined ? {} : { CONDA_PROMPT_MODIFIER: modifier }, ps1 }),
+  ]
+}
+
+/** The prompt of before, since conda knows nothing of our `*`, or of what the session made of it. */
+function failed({ env, ps1 }: Session, steps: Step[]): Step[] {
+  const modifier = env.CONDA_PROMPT_MODIFIER
+  const values = modifier === undefined ? {} : { CONDA_PROMPT_MODIFIER: modifier }
+  return [...stateSteps({ values, ps1: decoded(ps1) }), ...steps, { op: 'return', status: 1 }]
+}
+
+/**
+ * `deactivate` and `activate` by the session's own function. Where the second fails, the environment that was left is
+ * activated again, and `otherwise` follows.
+ */
+function throughConda(env: Session['env'], leave: PrefixFacts, enter: PrefixFacts, otherwise: Step[]): Step[] {
+  const level = shellLevel(env)
+  const stack = env[`CONDA_STACKED_${level}`] ? ['--stack'] : []
+  const activate = (prefix: string) => ['activate', ...stack, prefix]
+  const back: Step = { op: 'conda', argv: activate(leave.prefix), otherwise }
+  // On leaving, conda empties variables of the environment; on entering, it takes that for a value to be saved.
+  const leftovers = Object.keys(enter.variables)
+    .map((name) => `__CONDA_SHLVL_${level - 1}_${exportedName(env, name)}`)
+    .filter((name) => env[name] === undefined)
+  return [
+    { op: 'conda', argv: ['deactivate'], otherwise },
+    { op: 'conda', argv: activate(enter.prefix), otherwise: [back, ...otherwise] },
+    ...leftovers.map((name): Step => ({ op: 'unset', name })),
+  ]
+}
+
+/** `envs` and `condabin` of a base prefix are not part of the environment: neither is staged, and conda leaves both. */
+function pathStep(
+  env: Session['env'],
+  leave: PrefixFacts,
+  to: string,
+  change?: Change<string | null>,
+): PathStep | undefined {
+  if (env.PATH === undefined) return undefined
+  const active = (env.CONDA_PREFIX ?? '').replace(/\/+$/, '')
+  const from = [...new Set([leave.prefix, leave.real, active])].filter((prefix) => prefix.startsWith('/'))
+  const keep = [...new Set(from.flatMap((prefix) => [`${prefix}/envs`, `${prefix}/condabin`]))]
+  const exact =
+    decoded(change?.after) !== undefined && decoded(change?.before) !== undefined
+      ? { when: change!.after!, becomes: change!.before! }
+      : undefined
+  const seen = decoded(env.PATH)
+  return { op: 'path', from, keep, to, ...(exact && { exact }), ...(seen !== undefined && { seen }) }
+}
+
+/** `undefined` for what isn't UTF-8 in the session: writing it back would change it. */
+const decoded = (text: string | null | undefined): string | undefined =>
+  text == null || text.includes('\uFFFD') ? undefined : text

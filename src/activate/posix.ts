@@ -1,0 +1,114 @@
+import type { AtExit } from './at-exit.ts'
+import type { Dialect, RenderContext } from './dialects.ts'
+import { quotePosix as quote } from './quote.ts'
+import type { AtExitStep, PathStep, Step } from './steps.ts'
+
+/**
+ * How bash, zsh and sh differ for us. Command words are spelled so that neither an alias nor a function of the
+ * session takes their place.
+ */
+interface Words {
+  /** Stands before an ordinary builtin. */
+  builtin: string
+  /** Stands before a special one (set, export, return, ...). */
+  special: string
+  /** Source a file, such that its errors are no end of the session. */
+  dot: string
+  isFunction(name: string): string
+  rehash: string
+  /** Whether errexit rests in a file that is sourced on the left of `||`. In dash it doesn't. */
+  condition: boolean
+  atExit: AtExit
+}
+
+/** Temporary values are held in the function's positional parameters, since sh has no local variables. */
+export function posix(words: Words): Dialect {
+  return { scriptExtension: '.sh', quote, render: (step, context) => renderStep(words, step, context) }
+}
+
+function renderStep(words: Words, step: Step, context: RenderContext): string[] {
+  const { special } = words
+  switch (step.op) {
+    case 'source':
+      return withoutOptions(words, context, [`${words.dot} ${quote(step.script)} || ${words.builtin}:`])
+    case 'export':
+      return [`${special}export ${step.name}=${quote(step.value)}`]
+    case 'unset':
+      return [`${special}unset -v ${step.name}`]
+    case 'prompt':
+      return [`PS1=${quote(step.value)}`]
+    case 'path':
+      return renderPath(words, step)
+    case 'rehash':
+      return [`${words.rehash} || ${words.builtin}:`]
+    case 'conda':
+      return renderConda(words, step, context)
+    case 'run':
+      return [`${launch(step, context)} || ${special}return 1`]
+    case 'atExit':
+      return words.atExit.add(exitCommand(words, step, context), step)
+    case 'notAtExit':
+      return words.atExit.remove(exitCommand(words, step, context), step)
+    case 'return':
+      return [`${special}return ${step.status}`]
+  }
+}
+
+const launch = ({ argv }: { argv: string[] }, { launcher }: RenderContext): string =>
+  `LD_PRELOAD= LD_LIBRARY_PATH= ${[launcher, ...argv].map(quote).join(' ')}`
+
+/** The session's exit status is not ours to decide, even under errexit. */
+const exitCommand = ({ builtin }: Words, step: AtExitStep, context: RenderContext): string =>
+  `${builtin}[ ! -e ${quote(step.whileThere)} ] || ${launch(step, context)} || ${builtin}:`
+
+/**
+ * Scripts of conda packages are not written for nounset and errexit. Only what the session has on is switched, and
+ * as little as does it: an option that a script itself switches on stays so, as it would with conda.
+ */
+function withoutOptions(words: Words, context: RenderContext, lines: string[]): string[] {
+  const resting = [...(words.condition ? 'u' : 'eu')].filter((flag) => context.flags.includes(flag)).join('')
+  const set = (sign: string) => (resting === '' ? [] : [`${words.special}set ${sign}${resting}`])
+  return [`${words.special}set --`, ...set('+'), ...lines, ...set('-')]
+}
+
+/** $1: entries done, each with its colon; $2: entries to do, likewise; $3: the prefix that is replaced. */
+function renderPath({ builtin, special }: Words, { from, keep, to, exact }: PathStep): string[] {
+  const within = (prefix: string) => `${quote(prefix)}:*|${quote(prefix)}/*`
+  const kept = keep.length === 0 ? [] : [`${keep.map(within).join('|')}) ;;`]
+  const swapped = from.map(
+    (prefix) =>
+      `${within(prefix)}) ${special}set -- "$1"${quote(to)} "$2" ${quote(prefix)}; ${special}set -- "$1" "\${2#"$3"}" ;;`,
+  )
+  const loop = [
+    `${special}set -- '' "$PATH:"`,
+    `while ${builtin}[ -n "$2" ]; do`,
+    'case "$2" in',
+    ...kept,
+    ...swapped,
+    'esac',
+    `${special}set -- "$1\${2%%:*}:" "\${2#*:}"`,
+    'done',
+    `${special}export PATH="\${1%:}"`,
+    `${special}set --`,
+  ]
+  if (exact === undefined) return loop
+  return [
+    'case "$PATH" in',
+    `${quote(exact.when)}) ${special}export PATH=${quote(exact.becomes)} ;;`,
+    '*)',
+    ...loop,
+    ';;',
+    'esac',
+  ]
+}
+
+function renderConda(words: Words, step: Step & { op: 'conda' }, context: RenderContext): string[] {
+  const argv = step.argv.map(quote).join(' ')
+  const branches = ['conda', 'mamba', 'micromamba'].flatMap((name, index) => [
+    `${index === 0 ? 'if' : 'elif'} ${words.isFunction(name)}; then`,
+    `\\${name} ${argv}`,
+  ])
+  const call = ['{', ...branches, 'else', `${words.builtin}false`, 'fi', `} || ${words.special}set -- failed`]
+  const otherwise = step.otherwise.flatMap((next) => renderStep(words, next, context))
+  return [...withoutOptions(words, context, call), 'case "$#" in', '1)', ...otherwise, ';;', 'esac']
+}

@@ -1,0 +1,123 @@
+import { basename, dirname } from 'node:path'
+import type { PrefixFacts } from './facts.ts'
+import { replaceFirst, replaceName, swapModifier } from './prompt.ts'
+
+export interface Session {
+  /** Exported variables. */
+  env: Readonly<Record<string, string | undefined>>
+  /** `undefined` where PS1 is not set. */
+  ps1?: string | undefined
+}
+
+export interface Swap extends Session {
+  original: PrefixFacts
+  staged: PrefixFacts
+}
+
+/**
+ * What staging replaced, for planUnstage(): JSON-serialisable, to be kept with the stage. `null` is an unset variable.
+ */
+export interface Snapshot {
+  variables: Record<string, Change<string | null>>
+  ps1?: Change<string>
+  /** What stands for the environment in the prompt, also where there is no CONDA_PROMPT_MODIFIER. */
+  modifier: Change<string>
+}
+
+export interface Change<T> {
+  before: T
+  after: T
+}
+
+/** Values of exported variables, PATH apart; `null` unsets. And PS1, `undefined` where it stays as it is. */
+export interface State {
+  values: Record<string, string | null>
+  ps1: string | undefined
+}
+
+/**
+ * The state in which `conda deactivate; conda activate STAGE` leaves the session, but for the `*` in the prompt.
+ * `modifier` is what stands in the prompt for the stage.
+ */
+export function stateOfStage(swap: Swap): State & { modifier: string } {
+  const { env, original, staged } = swap
+  const hasConda = env.CONDA_SHLVL !== undefined
+  const name = env.CONDA_DEFAULT_ENV || original.prefix
+  const label = basename(name)
+  const old = env.CONDA_PROMPT_MODIFIER
+  const names = [name, original.prefix, original.real, basename(original.prefix)]
+  // An empty modifier is `changeps1: false`. With none at all, the prompt has to tell of the stage in front.
+  const modifier = old === undefined ? `(${label}*) ` : replaceName(old, names, `${label}*`)
+  const values: State['values'] = { CONDA_PREFIX: staged.prefix }
+  if (hasConda || env.CONDA_DEFAULT_ENV !== undefined) values.CONDA_DEFAULT_ENV = condaName(staged.prefix, env)
+  if (hasConda || old !== undefined) values.CONDA_PROMPT_MODIFIER = modifier
+  for (const key of Object.keys(original.variables)) values[exportedName(env, key)] = savedValue(env, key)
+  for (const [key, value] of Object.entries(staged.variables)) values[exportedName(env, key)] = value
+  return { values, ps1: swapModifier(swap.ps1, old, modifier), modifier }
+}
+
+/**
+ * The state of before. What still is as staging left it becomes exactly what it was; what the session changed since
+ * then keeps its change, with the original in the place of the stage.
+ */
+export function stateOfOriginal(swap: Swap, snapshot: Snapshot | undefined): State {
+  const { env, original, staged } = swap
+  const restored = (name: string, otherwise: () => string | null): string | null => {
+    const change = snapshot?.variables[name]
+    return change && change.after === (env[name] ?? null) ? change.before : otherwise()
+  }
+  const values: State['values'] = { CONDA_PREFIX: restored('CONDA_PREFIX', () => original.prefix) }
+  const name = restored('CONDA_DEFAULT_ENV', () => condaName(original.prefix, env)) ?? original.prefix
+  if (env.CONDA_DEFAULT_ENV !== undefined) values.CONDA_DEFAULT_ENV = name
+  for (const key of variableNames(swap, snapshot)) {
+    const current = env[key] ?? null
+    values[key] = restored(key, () =>
+      snapshot?.variables[key] ? (current?.replaceAll(staged.prefix, original.prefix) ?? null) : leftValue(swap, key),
+    )
+  }
+  const old = env.CONDA_PROMPT_MODIFIER
+  if (old === undefined) return { values, ps1: ps1OfOriginal(swap, snapshot, snapshot?.modifier.after, '') }
+  const names = [`${basename(name)}*`, staged.prefix, staged.real, `${basename(staged.prefix)}*`]
+  const modifier = restored('CONDA_PROMPT_MODIFIER', () => replaceName(old, names, name))
+  values.CONDA_PROMPT_MODIFIER = modifier
+  return { values, ps1: ps1OfOriginal(swap, snapshot, old, modifier ?? '') }
+}
+
+function ps1OfOriginal({ ps1 }: Session, snapshot: Snapshot | undefined, old: string | undefined, modifier: string) {
+  if (ps1 !== undefined && ps1 === snapshot?.ps1?.after) return snapshot.ps1.before
+  return ps1 && old ? replaceFirst(ps1, old, modifier) : ps1
+}
+
+/** Variables of the environments' own, as they are named in the session. */
+function variableNames({ env, original, staged }: Swap, snapshot: Snapshot | undefined): Set<string> {
+  const ofConda = ['PATH', 'CONDA_PREFIX', 'CONDA_DEFAULT_ENV', 'CONDA_PROMPT_MODIFIER']
+  return new Set([
+    ...Object.keys({ ...staged.variables, ...original.variables }).map((key) => exportedName(env, key)),
+    ...Object.keys(snapshot?.variables ?? {}).filter((key) => !ofConda.includes(key)),
+  ])
+}
+
+/** What conda makes of a variable on the way from the stage to the original. */
+function leftValue({ env, original }: Swap, name: string): string {
+  const key = Object.keys(original.variables).find((key) => exportedName(env, key) === name)
+  return key === undefined ? savedValue(env, name) : original.variables[key]!
+}
+
+/** On leaving an environment, conda gives its variables back the values that it saved, and empties the others. */
+const savedValue = (env: Session['env'], name: string): string =>
+  env[`__CONDA_SHLVL_${shellLevel(env) - 1}_${exportedName(env, name)}`] ?? ''
+
+/** conda writes names in upper case unless it is configured not to (`envvars_force_uppercase`). */
+export function exportedName(env: Session['env'], name: string): string {
+  const upper = name.toUpperCase()
+  return env[name] !== undefined && env[upper] === undefined ? name : upper
+}
+
+export const shellLevel = (env: Session['env']): number => Number.parseInt(env.CONDA_SHLVL ?? '', 10) || 0
+
+/** CONDA_DEFAULT_ENV for a prefix. */
+function condaName(prefix: string, env: Session['env']): string {
+  const root = env._CONDA_ROOT ?? (env.CONDA_EXE && dirname(dirname(env.CONDA_EXE)))
+  if (prefix === root) return 'base'
+  return basename(dirname(prefix)) === 'envs' ? basename(prefix) : prefix
+}

@@ -1,0 +1,2 @@
+# What hook.csh defines.
+unalias conda-stage

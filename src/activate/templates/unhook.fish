@@ -1,0 +1,2 @@
+# What hook.fish defines.
+builtin functions -e conda-stage

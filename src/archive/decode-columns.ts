@@ -1,0 +1,156 @@
+import type { ArchivedEntry, ArchivedFile, Frame } from '../model/archive-index.ts'
+import type { BytePath } from '../model/byte-path.ts'
+import { type Format, needsChecksum } from './codec.ts'
+import { type Columns, DIGEST_SIZE } from './columns.ts'
+import { FRAME_LIMIT } from './format.ts'
+import { joinTime } from './head.ts'
+
+/** What decoding found wrong; the reader makes a StageError of it, naming the archive. */
+export class Inconsistent extends Error {}
+
+function check(condition: boolean, what: string): asserts condition {
+  if (!condition) throw new Inconsistent(what)
+}
+
+/** The frames, which have to fill the archive from `start` to `end`; a zip's lie between them, with its headers in the gaps. */
+export function decodeFrames(format: Format, columns: Columns, start: number, end: number): Frame[] {
+  const { frameSizes, compressedSizes, frameOffsets, frameChecksums } = columns
+  check(frameSizes.length === compressedSizes.length, 'the frames have no sizes')
+  check(frameOffsets === undefined ? format !== 'zip' : format === 'zip', 'the frames are nowhere')
+  check((frameChecksums === undefined) === !needsChecksum(format), 'the frames have no checksums')
+  for (const column of [frameOffsets, frameChecksums])
+    check(column === undefined || column.length === frameSizes.length, 'a column is short')
+  let offset = start
+  const frames = frameSizes.map((size, at) => {
+    const compressedSize = compressedSizes[at]!
+    check(size > 0 && size <= FRAME_LIMIT && compressedSize > 0, `frame ${at} has an impossible size`)
+    if (frameOffsets !== undefined) {
+      check(frameOffsets[at]! >= offset, `frame ${at} lies in the one before`)
+      offset = frameOffsets[at]!
+    }
+    const checksum = frameChecksums?.[at]
+    const frame = { offset, compressedSize, size, ...(checksum !== undefined && { checksum }) }
+    offset += compressedSize
+    return frame
+  })
+  check(frameOffsets === undefined ? offset === end : offset <= end, 'the frames do not fill it')
+  if (format === 'tar')
+    check(
+      frames.every((frame) => frame.size === frame.compressedSize),
+      'a frame has two sizes',
+    )
+  return frames
+}
+
+/**
+ * The entries, checked so that none can be written outside the folder that they are extracted into: each lies in an
+ * entry before it that is a directory, under a name of one part, and no two have the same path.
+ */
+export function decodeEntries(columns: Columns, digests: Buffer, frames: readonly Frame[]): ArchivedEntry[] {
+  const count = columns.types.length
+  const paths = decodePaths(columns)
+  for (const column of [columns.modes, columns.seconds, columns.nanos])
+    check(column.length === count, 'a column is short')
+  const file = fileDecoder(columns, digests, frames)
+  let [files, targets, links] = [0, 0, 0]
+  const entries = paths.map((path, at): ArchivedEntry => {
+    const mode = columns.modes[at]!
+    const nanos = columns.nanos[at]!
+    check(mode >= 0 && mode <= 0o7777 && nanos >= 0 && nanos < 1e9, 'an impossible mode or time')
+    const common = { path, mode, mtimeNs: joinTime(columns.seconds[at]!, nanos) }
+    switch (columns.types[at]) {
+      case 'd':
+        return { type: 'directory', ...common }
+      case 'f':
+        return file(common, files++)
+      case 'l':
+        return { type: 'symlink', ...common, target: linkTarget(columns.targets[targets++]) }
+      case 'h': {
+        const target = columns.links[links++] ?? -1
+        check(columns.types[target] === 'f', 'a hard link to what is no file')
+        return { type: 'hardlink', ...common, target: paths[target]! }
+      }
+      default:
+        throw new Inconsistent('an entry of unknown type')
+    }
+  })
+  check(files === columns.sizes.length && targets === columns.targets.length, 'a column is too long')
+  check(links === columns.links.length, 'a column is too long')
+  return entries
+}
+
+function decodePaths({ types, names, parents }: Columns): BytePath[] {
+  check(types[0] === 'd', 'it does not begin with the prefix')
+  check(isBytes(names), 'a name that is none')
+  const parts = types.length === 1 ? [] : names.split('/')
+  check(parts.length === types.length - 1 && parents.length === parts.length, 'a column is short')
+  const paths: BytePath[] = ['']
+  for (const [at, name] of parts.entries()) {
+    const parent = parents[at]!
+    check(name !== '' && name !== '.' && name !== '..', 'a name that leads elsewhere')
+    check(parent >= 0 && parent <= at && types[parent] === 'd', 'an entry that is in no folder')
+    const path = parent === 0 ? name : `${paths[parent]!}/${name}`
+    check(path > paths[at]!, 'entries that are not in order')
+    paths.push(path)
+  }
+  return paths
+}
+
+function fileDecoder(columns: Columns, digests: Buffer, frames: readonly Frame[]) {
+  const { sizes, packages, packageOf } = columns
+  const count = sizes.length
+  for (const column of [columns.frames, columns.offsets, packageOf]) check(column.length === count, 'a column is short')
+  check(digests.length === count * DIGEST_SIZE, 'digests are missing')
+  const hex = digests.toString('hex')
+  const starts = [0]
+  for (const frame of frames) starts.push(starts.at(-1)! + frame.size)
+  const placeholders = new Map(columns.placeholders.map(([nth, text, mode]) => [nth, { text, mode }]))
+  const relocations = new Map(columns.relocations)
+  for (const nth of [...placeholders.keys(), ...relocations.keys()]) check(nth in sizes, 'facts on a file that is none')
+
+  return (common: Pick<ArchivedFile, 'path' | 'mode' | 'mtimeNs'>, nth: number): ArchivedFile => {
+    const [size, frame, frameOffset] = [sizes[nth], columns.frames[nth]!, columns.offsets[nth]!]
+    check(size !== undefined && size >= 0 && frame in frames, 'a file in a frame that is none')
+    check(frameOffset >= 0 && frameOffset <= frames[frame]!.size, 'a file outside its frame')
+    check(starts[frame]! + frameOffset + size <= starts.at(-1)!, 'a file that goes on behind the last frame')
+    const number = packageOf[nth]!
+    check(number === -1 || number in packages, 'a package that is none')
+    const placeholder = placeholders.get(nth)
+    const relocation = relocations.get(nth)
+    if (relocation) checkOccurrences(relocation.occurrences, size)
+    return {
+      type: 'file',
+      ...common,
+      size,
+      frame,
+      frameOffset,
+      digest: hex.slice(nth * DIGEST_SIZE * 2, (nth + 1) * DIGEST_SIZE * 2),
+      ...(number !== -1 && { package: packages[number]! }),
+      ...(placeholder && { placeholder }),
+      ...(relocation && { relocation }),
+    }
+  }
+}
+
+/** Only where they are; what else a Relocation holds is its reader's matter. */
+function checkOccurrences(occurrences: unknown[], size: number): void {
+  for (const occurrence of occurrences) {
+    const offset = (occurrence as { offset?: unknown } | null)?.offset
+    check(typeof offset === 'number' && Number.isSafeInteger(offset), 'an occurrence that is nowhere')
+    check(offset >= 0 && offset < size, 'an occurrence outside its file')
+  }
+}
+
+function linkTarget(target: string | undefined): BytePath {
+  check(target !== undefined && target !== '' && isBytes(target), 'a symbolic link without target')
+  return target
+}
+
+/** A BytePath as the kernel takes it: bytes, none of them 0. */
+function isBytes(text: string): boolean {
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code === 0 || code > 0xff) return false
+  }
+  return true
+}

@@ -1,0 +1,144 @@
+import { createHash } from 'node:crypto'
+import { crc32 } from 'node:zlib'
+import { FORMAT_VERSION } from '../model/archive-index.ts'
+import type { Format } from './codec.ts'
+import { globalHeader } from './tar.ts'
+
+/** Uncompressed tar bytes in a frame, at most. Large enough to compress well, small enough to share among threads. */
+export const FRAME_SIZE = 4 * 1024 * 1024
+/** A frame that holds this much is closed rather than cutting a file in two. */
+export const FRAME_ENOUGH = 1024 * 1024
+/** The most that a reader accepts, so that a forged size can't take all memory. */
+export const FRAME_LIMIT = 16 * 1024 * 1024
+
+const MARK = 'conda-stage archive'
+const GREETING = globalHeader('comment', `${MARK}, format ${FORMAT_VERSION}; the index stands at the end`)
+
+/**
+ * The first bytes of each archive: a frame that tells one of ours even when it was cut off. Always the same bytes. A zip
+ * begins with a member, which has it in an extra field.
+ */
+export const OPENING: Record<Format, Buffer> = {
+  'tar.zst': rawZstdFrame(GREETING),
+  'tar.gz': storedGzipMember(GREETING),
+  tar: GREETING,
+  zip: Buffer.alloc(0),
+}
+
+/** What stands in the extra field of a zip's first member. */
+export const ZIP_GREETING = `comment=${MARK}, format ${FORMAT_VERSION}; the index stands before the central directory`
+
+/** The comment of a zip, always of the same length; it tells where the footer ends, since a zip's directory follows. */
+export const zipComment = (footerEnd: number): string =>
+  `${MARK}; its index ends at byte ${String(footerEnd).padStart(16, '0')}`
+
+/** Where the footer of a file that ends in `bytes` ends, if that is a zip of ours. */
+export function zipFooterEnd(bytes: Buffer): number | undefined {
+  const digits = /; its index ends at byte (\d{16})$/.exec(
+    bytes.toString('latin1', bytes.length - zipComment(0).length),
+  )
+  return digits?.input.startsWith(MARK) ? Number(digits[1]) : undefined
+}
+
+/** As many bytes of a file's beginning as `hasOpening` wants. */
+export const OPENING_ROOM = 1200
+
+/** Whether a file that begins like this is (or was) one of ours, of whatever version. */
+export const hasOpening = (start: Buffer): boolean => start.subarray(0, OPENING_ROOM).includes(`comment=${MARK}`)
+
+/** Written by hand, so that the bytes don't depend on the version of a compressor. */
+function rawZstdFrame(data: Buffer): Buffer {
+  const head = Buffer.alloc(10)
+  head.writeUInt32LE(0xfd2fb528, 0)
+  head[4] = 0x60 // single segment, content size in two bytes, no checksum
+  head.writeUInt16LE(data.length - 256, 5)
+  head.writeUIntLE(data.length * 8 + 1, 7, 3) // last block, raw
+  return Buffer.concat([head, data])
+}
+
+function storedGzipMember(data: Buffer): Buffer {
+  const stored = Buffer.from([1, 0, 0, 0, 0])
+  stored.writeUInt16LE(data.length, 1)
+  stored.writeUInt16LE(~data.length & 0xffff, 3)
+  return Buffer.concat([gzipHeader(0), stored, data, gzipTrailer(data)])
+}
+
+export function gzipHeader(flags: number): Buffer {
+  return Buffer.from([0x1f, 0x8b, 8, flags, 0, 0, 0, 0, 0, 255])
+}
+
+export function gzipTrailer(data: Buffer): Buffer {
+  const trailer = Buffer.alloc(8)
+  trailer.writeUInt32LE(crc32(data), 0)
+  trailer.writeUInt32LE(data.length, 4)
+  return trailer
+}
+
+/** Sections of the index, in the order in which they stand; the head comes last, where one read of the end gets it. */
+export const SECTIONS = ['entries', 'digests', 'head'] as const
+export type SectionName = (typeof SECTIONS)[number]
+
+export interface Section {
+  /** Bytes as they are stored. */
+  storedSize: number
+  size: number
+  /** SHA-256 of the stored bytes, in hex. */
+  sha256: string
+}
+
+export interface Footer {
+  version: number
+  format: Format
+  /** Where the frames end and the index begins. */
+  indexOffset: number
+  fileSize: number
+  sections: Record<SectionName, Section>
+  /** Program and version that wrote it: at most 48 bytes. */
+  generator: string
+}
+
+export const FOOTER_SIZE = 256
+const FOOTER_MAGIC = 'CSTAGEIX'
+const FORMATS: readonly Format[] = ['tar.zst', 'tar.gz', 'tar', 'zip']
+
+export function encodeFooter(footer: Footer): Buffer {
+  const bytes = Buffer.alloc(FOOTER_SIZE)
+  bytes.write(FOOTER_MAGIC, 0, 'latin1')
+  bytes.writeUInt32LE(footer.version, 8)
+  bytes.writeUInt32LE(FORMATS.indexOf(footer.format) + 1, 12)
+  bytes.writeBigUInt64LE(BigInt(footer.indexOffset), 16)
+  bytes.writeBigUInt64LE(BigInt(footer.fileSize), 24)
+  for (const [index, name] of SECTIONS.entries()) {
+    const section = footer.sections[name]
+    const at = 32 + index * 48
+    bytes.writeBigUInt64LE(BigInt(section.storedSize), at)
+    bytes.writeBigUInt64LE(BigInt(section.size), at + 8)
+    bytes.write(section.sha256, at + 16, 'hex')
+  }
+  bytes.write(footer.generator, 176, 48, 'utf8')
+  createHash('sha256').update(bytes.subarray(0, 224)).digest().copy(bytes, 224)
+  return bytes
+}
+
+/** 'foreign' where this is no footer at all, 'damaged' where its checksum is wrong. Sizes are not compared with the file here. */
+export function decodeFooter(bytes: Buffer): Footer | 'foreign' | 'damaged' {
+  if (bytes.length !== FOOTER_SIZE || bytes.toString('latin1', 0, 8) !== FOOTER_MAGIC) return 'foreign'
+  const sum = createHash('sha256').update(bytes.subarray(0, 224)).digest()
+  if (!sum.equals(bytes.subarray(224))) return 'damaged'
+  const format = FORMATS[bytes.readUInt32LE(12) - 1]
+  const version = bytes.readUInt32LE(8)
+  if (format === undefined && version === FORMAT_VERSION) return 'damaged'
+  const section = (index: number): Section => ({
+    storedSize: Number(bytes.readBigUInt64LE(32 + index * 48)),
+    size: Number(bytes.readBigUInt64LE(40 + index * 48)),
+    sha256: bytes.toString('hex', 48 + index * 48, 80 + index * 48),
+  })
+  return {
+    version,
+    format: format ?? 'tar.zst',
+    indexOffset: Number(bytes.readBigUInt64LE(16)),
+    fileSize: Number(bytes.readBigUInt64LE(24)),
+    sections: { entries: section(0), digests: section(1), head: section(2) },
+    generator: bytes.toString('utf8', 176, 224).replace(/\0.*$/s, ''),
+  }
+}

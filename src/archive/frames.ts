@@ -1,0 +1,129 @@
+import type { FileHandle } from 'node:fs/promises'
+import { crc32 } from 'node:zlib'
+import type { Frame } from '../model/archive-index.ts'
+import { compress, type Format, needsChecksum } from './codec.ts'
+import { asWriteFailure } from './failure.ts'
+import { FRAME_ENOUGH, FRAME_SIZE } from './format.ts'
+
+/**
+ * Frames compressed at once, whatever is asked for: each costs about 17 MB (input, output, compressor, what the garbage
+ * collector has not got to), and eight of them take in some 2 GB a second, more than network file systems give.
+ */
+const MOST_AT_ONCE = 8
+
+interface Facts {
+  size: number
+  checksum: number | undefined
+}
+
+interface Options {
+  handle: FileHandle
+  /** For messages. */
+  path: string
+  format: Format
+  level: number
+  threads: number
+  /** Where in the file the first frame goes. */
+  offset: number
+}
+
+/**
+ * Takes tar bytes, cuts them into frames, compresses several at once and writes them in order. At most `threads` + 2
+ * frames are in memory: one being filled, `threads` being compressed, one being written.
+ */
+export class FrameWriter {
+  readonly frames: Frame[] = []
+  #options: Options
+  #buffer: Buffer = Buffer.allocUnsafeSlow(FRAME_SIZE)
+  #used = 0
+  #count = 0
+  #free: Buffer[] = []
+  #inFlight: Promise<void>[] = []
+  #written: Promise<void> = Promise.resolve()
+
+  constructor(options: Options) {
+    this.#options = { ...options, threads: Math.max(1, Math.min(options.threads, MOST_AT_ONCE)) }
+  }
+
+  /** Frame and offset at which the next byte goes. */
+  get position(): { frame: number; offset: number } {
+    return { frame: this.#count, offset: this.#used }
+  }
+
+  /** Starts a member; closes the frame first where that keeps the member in one piece, or its header from being cut. */
+  async begin(header: Buffer, size: number): Promise<void> {
+    const room = FRAME_SIZE - this.#used
+    const cut = header.length + size > room
+    if (cut && (this.#used >= FRAME_ENOUGH || header.length >= room)) await this.#close()
+    await this.append(header)
+    if (size > 0 && this.#used === FRAME_SIZE) await this.#close()
+  }
+
+  /** Goes on with the member; what doesn't fit goes on at the start of the next frame. */
+  async append(data: Buffer): Promise<void> {
+    let taken = 0
+    while (taken < data.length) {
+      if (this.#used === FRAME_SIZE) await this.#close()
+      const copied = data.copy(this.#buffer, this.#used, taken)
+      this.#used += copied
+      taken += copied
+    }
+  }
+
+  /** Writes what is left. Resolves to the offset behind the last frame. */
+  async finish(): Promise<number> {
+    if (this.#used > 0) await this.#close()
+    await this.#written
+    const last = this.frames.at(-1)
+    return last === undefined ? this.#options.offset : last.offset + last.compressedSize
+  }
+
+  /** Resolves when nothing works on the file any more, after a failure too. */
+  async settle(): Promise<void> {
+    await Promise.allSettled(this.#inFlight)
+  }
+
+  async #close(): Promise<void> {
+    const { format, level, threads } = this.#options
+    const buffer = this.#buffer
+    const content = buffer.subarray(0, this.#used)
+    const checksum = needsChecksum(format) ? crc32(content) : undefined
+    const compressed = compress(format, content, level)
+    this.#written = this.#write(this.#written, compressed, buffer, { size: this.#used, checksum })
+    // Failures surface where these are awaited, in order; until then they must not count as unhandled.
+    compressed.catch(() => {})
+    this.#written.catch(() => {})
+    this.#inFlight.push(this.#written)
+    this.#count++
+    this.#used = 0
+    if (this.#inFlight.length > threads) await this.#inFlight.shift()
+    this.#buffer = this.#free.pop() ?? Buffer.allocUnsafeSlow(FRAME_SIZE)
+  }
+
+  async #write(before: Promise<void>, compressed: Promise<Buffer>, buffer: Buffer, facts: Facts): Promise<void> {
+    await before
+    const data = await compressed
+    const { handle, path, offset } = this.#options
+    const last = this.frames.at(-1)
+    const at = last === undefined ? offset : last.offset + last.compressedSize
+    await writeAll(handle, path, data, at)
+    const { size, checksum } = facts
+    this.frames.push({ offset: at, compressedSize: data.length, size, ...(checksum !== undefined && { checksum }) })
+    this.#free.push(buffer)
+  }
+}
+
+/**
+ * FileHandle.write may write less than asked for.
+ * @throws StageError NO_SPACE, ARCHIVE_UNWRITABLE
+ */
+export async function writeAll(handle: FileHandle, path: string, data: Buffer, position: number): Promise<void> {
+  try {
+    for (let done = 0; done < data.length; ) {
+      const { bytesWritten } = await handle.write(data, done, data.length - done, position + done)
+      done += bytesWritten
+    }
+  } catch (error) {
+    throw asWriteFailure(error, path)
+  }
+}

@@ -1,0 +1,97 @@
+import * as v from 'valibot'
+import {
+  type ArchivedEntry,
+  type ArchivedFile,
+  type ArchiveHead,
+  type ArchiveIndex,
+  isWatchedFolder,
+  type WatchedEntry,
+} from '../model/archive-index.ts'
+import type { BytePath } from '../model/byte-path.ts'
+import { parentOf } from './order.ts'
+
+const size = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
+
+const Head = v.object({
+  generator: v.string(),
+  platform: v.string(),
+  name: v.string(),
+  prefixes: v.pipe(v.array(v.pipe(v.string(), v.startsWith('/'))), v.minLength(1)),
+  created: v.string(),
+  totals: v.object({ entries: size, files: size, bytes: size, frames: size }),
+  // One tuple each: path, type, mode, size, whole seconds and nanoseconds of the mtime.
+  watched: v.array(
+    v.strictTuple([
+      v.string(),
+      v.picklist(['directory', 'file', 'symlink']),
+      size,
+      size,
+      v.pipe(v.number(), v.safeInteger()),
+      size,
+    ]),
+  ),
+})
+
+export function encodeHead(index: ArchiveIndex): Buffer {
+  const { generator, platform, name, prefixes, created, entries } = index
+  const watched = watchedEntries(entries).map(({ path, type, mode, size, mtimeNs }) => {
+    const [seconds, nanos] = splitTime(mtimeNs)
+    return [path, type, mode, size, seconds, nanos] as [string, WatchedEntry['type'], number, number, number, number]
+  })
+  const head: v.InferOutput<typeof Head> = {
+    generator,
+    platform,
+    name,
+    prefixes,
+    created,
+    totals: totals(index),
+    watched,
+  }
+  return Buffer.from(JSON.stringify(head))
+}
+
+/** Throws where it is not what encodeHead writes. */
+export function decodeHead(bytes: Buffer): Omit<ArchiveHead, 'version' | 'format'> {
+  const head = v.parse(Head, JSON.parse(bytes.toString('utf8')))
+  const watched = head.watched.map(([path, type, mode, size, seconds, nanos]) => {
+    return { path, type, mode, size, mtimeNs: joinTime(seconds, nanos) }
+  })
+  return { ...head, watched }
+}
+
+/** The mtime in whole seconds, rounded towards the past, and the nanoseconds beyond. */
+export function splitTime(ns: bigint): [seconds: number, nanos: number] {
+  const nanos = ((ns % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n
+  return [Number((ns - nanos) / 1_000_000_000n), Number(nanos)]
+}
+
+export const joinTime = (seconds: number, nanos: number): bigint => BigInt(seconds) * 1_000_000_000n + BigInt(nanos)
+
+function watchedEntries(entries: readonly ArchivedEntry[]): WatchedEntry[] {
+  const files = new Map<BytePath, ArchivedFile>()
+  for (const entry of entries) if (entry.type === 'file') files.set(entry.path, entry)
+  const watched: WatchedEntry[] = []
+  for (const entry of entries) {
+    const parent = parentOf(entry.path)
+    if (!isWatchedFolder(parent) && !isWatchedFolder(entry.path)) continue
+    const { path, mode, mtimeNs } = entry
+    if (entry.type === 'directory') watched.push({ path, type: 'directory', mode, size: 0, mtimeNs })
+    else if (entry.type === 'symlink') watched.push({ path, type: 'symlink', mode, size: entry.target.length, mtimeNs })
+    else {
+      const size = entry.type === 'file' ? entry.size : (files.get(entry.target)?.size ?? 0)
+      watched.push({ path, type: 'file', mode, size, mtimeNs })
+    }
+  }
+  return watched
+}
+
+function totals({ entries, frames }: ArchiveIndex): ArchiveHead['totals'] {
+  let files = 0
+  let bytes = 0
+  for (const entry of entries) {
+    if (entry.type !== 'file') continue
+    files++
+    bytes += entry.size
+  }
+  return { entries: entries.length, files, bytes, frames: frames.length }
+}

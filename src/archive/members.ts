@@ -1,0 +1,34 @@
+import type { FileHandle } from 'node:fs/promises'
+import type { Frame } from '../model/archive-index.ts'
+import type { Entry, FileEntry } from '../model/entry.ts'
+import type { Format } from './codec.ts'
+
+/** Takes the members of an archive in order, and writes them in the way of one kind of format. */
+export interface MemberWriter {
+  readonly frames: readonly Frame[]
+  /** Whether folders have to come before what is in them (unzip passes over those that are there), else behind. */
+  readonly foldersFirst: boolean
+  /** Begins a file, whose content is appended next. Gives the place at which the content will begin. */
+  beginFile(entry: FileEntry): Promise<{ frame: number; offset: number }>
+  append(data: Buffer): Promise<void>
+  endFile(): Promise<void>
+  /** What has no content of its own. */
+  add(entry: Exclude<Entry, FileEntry>): Promise<void>
+  /** Ends the members, and gives the offset behind them: where the index goes. */
+  finish(): Promise<number>
+  /** What goes behind the index of so many bytes, which begins at `indexOffset`. */
+  closing(indexOffset: number, indexSize: number): Buffer
+  /** Resolves when nothing works on the file any more, after a failure too. */
+  settle(): Promise<void>
+}
+
+export interface MemberOptions {
+  handle: FileHandle
+  /** For messages. */
+  path: string
+  format: Format
+  level: number
+  threads: number
+  /** Folder of the archive in which the environment stands; '' for none. */
+  root: string
+}

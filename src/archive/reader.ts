@@ -1,0 +1,192 @@
+import { constants, readSync } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
+import * as v from 'valibot'
+import { type ArchiveHead, type ArchiveIndex, FORMAT_VERSION, type Frame } from '../model/archive-index.ts'
+import { decompressSync, type Format, sectionFormat } from './codec.ts'
+import { Columns } from './columns.ts'
+import {
+  containerHeader,
+  containerSize,
+  FOOTER_ROOM,
+  footerAt,
+  isStored,
+  payloadSize,
+  rangeInFile,
+  sectionStart,
+  sha256,
+  unwrap,
+} from './container.ts'
+import { decodeEntries, decodeFrames } from './decode-columns.ts'
+import { damaged, foreign, otherVersion } from './failure.ts'
+import { type Footer, hasOpening, OPENING, OPENING_ROOM, type SectionName, zipFooterEnd } from './format.ts'
+import { decodeHead } from './head.ts'
+
+/** Read at the end of the file at once: footer and head of all but the largest archives. */
+const TAIL_SIZE = 256 * 1024
+/** The most that a section may unpack to, so that a forged size can't take all memory. */
+const SECTION_LIMIT = 1024 ** 3
+
+/**
+ * The part that the quick freshness check needs: an open, an fstat and one read in most cases.
+ * @param handle the open file, where the caller has one (and has checked its owner); it stays open
+ * @throws StageError ARCHIVE_FOREIGN, ARCHIVE_VERSION, ARCHIVE_DAMAGED; ENOENT and the like come through as they are
+ */
+export function readHead(path: string, handle?: FileHandle): Promise<ArchiveHead> {
+  return withTail(path, handle, (tail) => headOf(tail))
+}
+
+/** The whole index, checked so that extracting it can't write outside the target. Errors: as readHead. */
+export function readIndex(path: string, handle?: FileHandle): Promise<ArchiveIndex> {
+  return withTail(path, handle, async (tail) => {
+    const { footer } = tail
+    const opening = OPENING[footer.format]
+    const isZip = footer.format === 'zip'
+    const start = await readAt(tail.handle, 0, isZip ? Math.min(OPENING_ROOM, footer.fileSize) : opening.length, path)
+    if (isZip ? !hasOpening(start) : !start.equals(opening))
+      throw damaged(path, 'its beginning is not what was written')
+    const { header, offset } = containerHeader(footer)
+    const found = await readRange(tail, { offset, size: header.length })
+    if (!found.equals(header)) throw damaged(path, 'its index does not begin where it should')
+    const { totals: _, watched: __, ...head } = await headOf(tail)
+    const json = await readSection(tail, 'entries')
+    const digests = await readSection(tail, 'digests')
+    return decoded(path, () => {
+      const columns = v.parse(Columns, JSON.parse(json.toString('utf8')))
+      const frames = decodeFrames(footer.format, columns, opening.length, footer.indexOffset)
+      return { ...head, entries: decodeEntries(columns, digests, frames), frames }
+    })
+  })
+}
+
+/**
+ * Whether the file is an archive of ours, of whatever version and however damaged: only such a file may be replaced.
+ * False where there is none, and for a symbolic link.
+ */
+export async function isOurs(path: string): Promise<boolean> {
+  const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
+    () => undefined,
+  )
+  if (handle === undefined) return false
+  try {
+    const stat = await handle.stat()
+    if (!stat.isFile()) return false
+    const endSize = Math.min(stat.size, FOOTER_ROOM)
+    const end = await readAt(handle, stat.size - endSize, endSize, path)
+    if (footerAt(end) !== 'foreign' || zipFooterEnd(end) !== undefined) return true
+    return hasOpening(await readAt(handle, 0, Math.min(stat.size, OPENING_ROOM), path))
+  } finally {
+    await handle.close()
+  }
+}
+
+/**
+ * One frame's bytes, with its checksum verified.
+ * @param archive `path` is for messages only
+ * @throws StageError ARCHIVE_DAMAGED
+ */
+export function readFrameSync(fd: number, archive: { format: Format; path: string }, frame: Frame): Buffer {
+  const data = Buffer.allocUnsafe(frame.compressedSize)
+  for (let done = 0; done < data.length; ) {
+    const count = readSync(fd, data, done, data.length - done, frame.offset + done)
+    if (count === 0) throw damaged(archive.path, 'it is shorter than its index says')
+    done += count
+  }
+  try {
+    return decompressSync(archive.format, data, frame.size, frame.checksum)
+  } catch (cause) {
+    throw damaged(archive.path, `the frame at byte ${frame.offset} can't be decompressed`, cause)
+  }
+}
+
+interface Tail {
+  handle: FileHandle
+  path: string
+  footer: Footer
+  /** The bytes before and of the footer; `bytesFrom` is where they begin. */
+  bytes: Buffer
+  bytesFrom: number
+}
+
+async function withTail<T>(path: string, given: FileHandle | undefined, read: (tail: Tail) => Promise<T>): Promise<T> {
+  const handle = given ?? (await open(path, 'r'))
+  try {
+    return await read(await readTail(handle, path))
+  } finally {
+    if (given === undefined) await handle.close()
+  }
+}
+
+async function readTail(handle: FileHandle, path: string): Promise<Tail> {
+  const stat = await handle.stat()
+  if (!stat.isFile()) throw foreign(path, 'is no file')
+  const { bytes, bytesFrom } = await readEnd(handle, stat.size, path)
+  const footer = footerAt(bytes)
+  if (footer === 'damaged') throw damaged(path, 'its last bytes are not what was written')
+  if (footer === 'foreign') {
+    const start = await readAt(handle, 0, Math.min(stat.size, OPENING_ROOM), path)
+    throw hasOpening(start) ? damaged(path, 'its end is missing') : foreign(path)
+  }
+  if (footer.version !== FORMAT_VERSION) throw otherVersion(path, footer.version, footer.generator)
+  const end = footer.indexOffset + containerSize(footer.format, payloadSize(footer))
+  if (footer.fileSize !== stat.size || end !== bytesFrom + bytes.length)
+    throw damaged(path, 'its size is not what its end says')
+  return { handle, path, footer, bytes, bytesFrom }
+}
+
+/** The bytes that the footer ends: those of the file, or of a zip those before its directory. */
+async function readEnd(handle: FileHandle, size: number, path: string): Promise<Pick<Tail, 'bytes' | 'bytesFrom'>> {
+  const read = async (end: number) => {
+    const bytesFrom = Math.max(0, end - TAIL_SIZE)
+    return { bytes: await readAt(handle, bytesFrom, end - bytesFrom, path), bytesFrom }
+  }
+  const last = await read(size)
+  const end = zipFooterEnd(last.bytes)
+  if (end === undefined) return last
+  if (end > size) throw damaged(path, 'its end is not what was written')
+  return await read(end)
+}
+
+async function headOf(tail: Tail): Promise<ArchiveHead> {
+  const bytes = await readSection(tail, 'head')
+  const { version, format } = tail.footer
+  return decoded(tail.path, () => ({ version, format, ...decodeHead(bytes) }))
+}
+
+async function readSection(tail: Tail, name: SectionName): Promise<Buffer> {
+  const { path, footer } = tail
+  const section = footer.sections[name]
+  if (section.size > SECTION_LIMIT || section.storedSize > SECTION_LIMIT)
+    throw damaged(path, 'its index has an impossible size')
+  const start = sectionStart(footer, name)
+  const range = rangeInFile(footer, start, section.storedSize)
+  const stored = unwrap(footer.format, await readRange(tail, range), start, section.storedSize)
+  if (stored === undefined || sha256(stored) !== section.sha256)
+    throw damaged(path, `the checksum of its ${name} is wrong`)
+  if (isStored(name)) return stored
+  return decoded(path, () => decompressSync(sectionFormat(footer.format), stored, section.size))
+}
+
+/** Out of the bytes that were read at the end already, where they hold it. */
+async function readRange(tail: Tail, { offset, size }: { offset: number; size: number }): Promise<Buffer> {
+  const at = offset - tail.bytesFrom
+  return at >= 0 ? tail.bytes.subarray(at, at + size) : await readAt(tail.handle, offset, size, tail.path)
+}
+
+async function readAt(handle: FileHandle, offset: number, size: number, path: string): Promise<Buffer> {
+  const data = Buffer.allocUnsafe(size)
+  for (let done = 0; done < size; ) {
+    const { bytesRead } = await handle.read(data, done, size - done, offset + done)
+    if (bytesRead === 0) throw damaged(path, 'it is shorter than its end says')
+    done += bytesRead
+  }
+  return data
+}
+
+/** What can't be decoded although its checksum is right was forged, or written by a program with a bug. */
+function decoded<T>(path: string, decode: () => T): T {
+  try {
+    return decode()
+  } catch (cause) {
+    throw damaged(path, `its index makes no sense (${cause instanceof Error ? cause.message : String(cause)})`, cause)
+  }
+}

@@ -1,0 +1,60 @@
+import type { Frame } from '../model/archive-index.ts'
+import type { Entry, FileEntry } from '../model/entry.ts'
+import { OPENING } from './format.ts'
+import { FrameWriter, writeAll } from './frames.ts'
+import type { MemberOptions, MemberWriter } from './members.ts'
+import { END_OF_TAR, padding, tarHeader } from './tar.ts'
+
+/** Members of a tar stream, which is compressed in frames that don't care for members. */
+export class TarMembers implements MemberWriter {
+  readonly foldersFirst = false
+  readonly #frames: FrameWriter
+  readonly #root: string
+  #size = 0
+
+  private constructor(options: MemberOptions) {
+    this.#frames = new FrameWriter({ ...options, offset: OPENING[options.format].length })
+    this.#root = options.root
+  }
+
+  static async open(options: MemberOptions): Promise<TarMembers> {
+    const members = new TarMembers(options)
+    await writeAll(options.handle, options.path, OPENING[options.format], 0)
+    return members
+  }
+
+  get frames(): readonly Frame[] {
+    return this.#frames.frames
+  }
+
+  async beginFile(entry: FileEntry): Promise<{ frame: number; offset: number }> {
+    this.#size = entry.size
+    await this.#frames.begin(tarHeader(entry, this.#root), entry.size)
+    return this.#frames.position
+  }
+
+  append(data: Buffer): Promise<void> {
+    return this.#frames.append(data)
+  }
+
+  endFile(): Promise<void> {
+    return this.#frames.append(END_OF_TAR.subarray(0, padding(this.#size)))
+  }
+
+  add(entry: Exclude<Entry, FileEntry>): Promise<void> {
+    return this.#frames.begin(tarHeader(entry, this.#root), 0)
+  }
+
+  async finish(): Promise<number> {
+    await this.#frames.append(END_OF_TAR)
+    return await this.#frames.finish()
+  }
+
+  closing(): Buffer {
+    return Buffer.alloc(0)
+  }
+
+  settle(): Promise<void> {
+    return this.#frames.settle()
+  }
+}

@@ -1,0 +1,154 @@
+import { type FileHandle, open, unlink } from 'node:fs/promises'
+import { StageError } from '../errors.ts'
+import { type ArchivedEntry, type ArchivedFile, type ArchiveIndex, FORMAT_VERSION } from '../model/archive-index.ts'
+import { type BytePath, displayPath } from '../model/byte-path.ts'
+import type { DirectoryEntry, FileEntry, HardlinkEntry, SymlinkEntry } from '../model/entry.ts'
+import type { ArchiveItem, Content } from '../model/item.ts'
+import { DEFAULT_LEVEL, type Format } from './codec.ts'
+import { encodeContainer } from './container.ts'
+import { asWriteFailure } from './failure.ts'
+import { writeAll } from './frames.ts'
+import type { MemberWriter } from './members.ts'
+import { byPath, parentOf } from './order.ts'
+import { TarMembers } from './tar-members.ts'
+import { ZipMembers } from './zip-members.ts'
+
+export interface WriteOptions {
+  /** Must not exist. Removed again where anything fails. */
+  path: string
+  format: Format
+  /** zstd 1 to 19 (default 3), gzip and zip 1 to 9 (default 6); a plain tar has none. */
+  level?: number
+  /** Folder of the archive in which the environment stands for those who unpack it; none by default. */
+  root?: BytePath
+  /** Frames compressed at once; more than 8 count as 8, and libuv's pool may allow fewer. */
+  threads: number
+  header: Pick<ArchiveIndex, 'name' | 'prefixes' | 'generator' | 'platform' | 'created'>
+  /** In any order. Must hold the prefix itself (path ''), and each thing's folder. */
+  items: AsyncIterable<ArchiveItem>
+  /** Files for those who unpack the archive by other programs: members like others, but not in the index. */
+  besides?(entries: readonly ArchivedEntry[]): readonly ArchiveItem[]
+  signal?: AbortSignal
+  /** Content bytes and files so far. */
+  onWritten?(bytes: number, files: number): void
+}
+
+/**
+ * Writes an archive in one pass. The tar stream has the files in the order in which they come, then the hard links, then
+ * the directories, the deepest first, each followed by the symbolic links in it. So no extractor has to put something
+ * into a folder whose mode forbids it or whose mtime is set already, and the order of `items` is free.
+ * (GNU tar puts off absolute links and those with '..', and only mends the mtime of a folder that stands right before.)
+ * @throws StageError CHANGED, NO_SPACE, ARCHIVE_UNWRITABLE, CANCELLED; what `items` throws comes through.
+ */
+export async function writeArchive(options: WriteOptions): Promise<ArchiveIndex> {
+  const { path } = options
+  const handle = await open(path, 'wx+', 0o644).catch((error: unknown) => {
+    throw asWriteFailure(error, path)
+  })
+  let complete = false
+  try {
+    const index = await write(handle, options)
+    complete = true
+    return index
+  } finally {
+    await handle.close().catch(() => {})
+    if (!complete) await unlink(path).catch(() => {})
+  }
+}
+
+async function write(handle: FileHandle, options: WriteOptions): Promise<ArchiveIndex> {
+  const { path, format, threads, header, root = '' } = options
+  const level = options.level ?? DEFAULT_LEVEL[format]
+  const common = { handle, path, format, level, threads, root }
+  const members = format === 'zip' ? new ZipMembers(common) : await TarMembers.open(common)
+  try {
+    const entries = await writeMembers(members, options)
+    const indexOffset = await members.finish()
+    const index = { version: FORMAT_VERSION, format, ...header, entries, frames: [...members.frames] }
+    throwIfCancelled(options)
+    await writeAll(handle, path, endOf(index, indexOffset, members), indexOffset)
+    return index
+  } finally {
+    await members.settle()
+  }
+}
+
+/** The index, and what stands behind it, whose size the index tells. */
+function endOf(index: ArchiveIndex, indexOffset: number, members: MemberWriter): Buffer {
+  const behind = members.closing(indexOffset, 0).length
+  const container = encodeContainer(index, indexOffset, behind)
+  return Buffer.concat([container, members.closing(indexOffset, container.length)])
+}
+
+async function writeMembers(members: MemberWriter, options: WriteOptions): Promise<ArchivedEntry[]> {
+  const entries: ArchivedEntry[] = []
+  const others: Exclude<ArchivedEntry, ArchivedFile>[] = []
+  const done: Progress = { bytes: 0, files: 0 }
+  for await (const { entry, content } of options.items) {
+    throwIfCancelled(options)
+    if (entry.type === 'file') entries.push(await writeFile(members, entry, content, done, options))
+    else others.push(entry)
+    if (entry.type === 'directory' && members.foldersFirst) await members.add(entry)
+  }
+  const all = [...entries, ...others].sort(byPath)
+  for (const { entry, content } of options.besides?.(all) ?? [])
+    if (entry.type === 'file') await writeFile(members, entry, content, done, { ...options, onWritten: () => {} })
+  for (const entry of closingOrder(others))
+    if (entry.type !== 'directory' || !members.foldersFirst) await members.add(entry)
+  return all
+}
+
+type Other = DirectoryEntry | SymlinkEntry | HardlinkEntry
+
+function closingOrder(entries: readonly Other[]): Other[] {
+  const links = entries.filter((entry) => entry.type === 'hardlink')
+  const directories = entries.filter((entry) => entry.type === 'directory')
+  const inside = new Map<BytePath, SymlinkEntry[]>(directories.map(({ path }) => [path, []]))
+  for (const entry of entries) if (entry.type === 'symlink') inside.get(parentOf(entry.path))?.push(entry)
+  const deepestFirst = directories.sort(byPath).reverse()
+  return [...links, ...deepestFirst.flatMap((folder) => [folder, ...(inside.get(folder.path) ?? [])])]
+}
+
+interface Progress {
+  bytes: number
+  files: number
+}
+
+async function writeFile(
+  members: MemberWriter,
+  entry: FileEntry,
+  content: Content | undefined,
+  done: Progress,
+  options: WriteOptions,
+): Promise<ArchivedFile> {
+  if (content === undefined) throw new TypeError(`no content for ${displayPath(entry.path)}`)
+  const { frame, offset } = await members.beginFile(entry)
+  let size = 0
+  for await (const chunk of Buffer.isBuffer(content.chunks) ? [content.chunks] : content.chunks) {
+    throwIfCancelled(options)
+    size += chunk.length
+    // Before it is written: a file that grows without end must not fill the disk.
+    if (size > entry.size) throw changed(entry, options, 'it grew')
+    await members.append(chunk)
+    done.bytes += chunk.length
+    options.onWritten?.(done.bytes, done.files)
+  }
+  if (size < entry.size) throw changed(entry, options, `it has ${size} bytes instead of ${entry.size}`)
+  await members.endFile()
+  done.files++
+  options.onWritten?.(done.bytes, done.files)
+  return { ...entry, frame, frameOffset: offset, ...content.facts() }
+}
+
+function changed(entry: FileEntry, { header }: WriteOptions, what: string): StageError {
+  const path = `${header.prefixes[0]}/${displayPath(entry.path)}`
+  return new StageError('CHANGED', `${path} changed while it was being packed: ${what}`, {
+    path,
+    hint: 'Run conda-stage again when nothing is being installed',
+  })
+}
+
+function throwIfCancelled({ signal, path }: WriteOptions): void {
+  if (!signal?.aborted) return
+  throw new StageError('CANCELLED', `Packing into ${path} was cancelled`, { path, cause: signal.reason })
+}

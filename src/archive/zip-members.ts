@@ -1,0 +1,186 @@
+import { crc32 } from 'node:zlib'
+import type { Frame } from '../model/archive-index.ts'
+import { type BytePath, bytesOf } from '../model/byte-path.ts'
+import type { Entry, FileEntry } from '../model/entry.ts'
+import { compress } from './codec.ts'
+import { zipComment } from './format.ts'
+import { writeAll } from './frames.ts'
+import type { MemberOptions, MemberWriter } from './members.ts'
+import { centralHeader, endOfDirectory, localHeader, type ZipMember } from './zip-headers.ts'
+
+/** Bytes of a file that are compressed at once: a frame. */
+const PIECE = 4 * 1024 * 1024
+/** Frames, most of them small, and bytes that are on their way at once. */
+const MOST_FRAMES = 256
+const MOST_BYTES = 8 * PIECE
+/** Bytes that are written at once. */
+const GATHERED = 1024 * 1024
+
+/**
+ * Members of a zip: each file is a deflate stream of its own, and each 4 MiB of a file begin anew in it, so that frames can
+ * be read by themselves. Hard links, which a zip does not know, are further copies.
+ */
+export class ZipMembers implements MemberWriter {
+  readonly foldersFirst = true
+  readonly frames: Frame[] = []
+  readonly #options: MemberOptions
+  readonly #members: ZipMember[] = []
+  readonly #files = new Map<BytePath, ZipMember>()
+  /** Where the next byte goes, and up to where the file is written. */
+  #position = 0
+  #flushed = 0
+  #gathered: Buffer[] = []
+  #begun = 0
+  #current: { member: ZipMember; pieces: Buffer[]; bytes: number; isBegun: boolean } | undefined
+  #written: Promise<void> = Promise.resolve()
+  #inFlight: { done: Promise<void>; bytes: number }[] = []
+
+  constructor(options: MemberOptions) {
+    this.#options = options
+  }
+
+  async beginFile(entry: FileEntry): Promise<{ frame: number; offset: number }> {
+    const member = this.#memberOf(entry, entry.size === 0 ? 0 : 8)
+    this.#files.set(entry.path, member)
+    this.#current = { member, pieces: [], bytes: 0, isBegun: false }
+    // An empty file has no frame: it counts as the end of the one before.
+    if (entry.size === 0) return { frame: Math.max(0, this.#begun - 1), offset: 0 }
+    return { frame: this.#begun, offset: 0 }
+  }
+
+  async append(data: Buffer): Promise<void> {
+    for (let from = 0; from < data.length; ) {
+      const current = this.#current!
+      const taken = data.subarray(from, from + PIECE - current.bytes)
+      from += taken.length
+      current.pieces.push(taken)
+      current.bytes += taken.length
+      current.member.size += taken.length
+      current.member.crc = crc32(taken, current.member.crc)
+      // The last piece is closed by endFile(), which knows that it is the last.
+      if (current.bytes === PIECE && current.member.size < sizeOf(current.member.entry)) await this.#close(false)
+    }
+  }
+
+  async endFile(): Promise<void> {
+    const { member, isBegun } = this.#current!
+    if (sizeOf(member.entry) === 0) return await this.#enqueue(0, () => this.#begin(member))
+    await this.#close(true)
+    // Of a file in several frames only now the checksum and the compressed size are known.
+    if (isBegun) await this.#enqueue(0, () => this.#rewrite(localHeader(member), member.offset))
+  }
+
+  async add(entry: Exclude<Entry, FileEntry>): Promise<void> {
+    if (entry.path === '' && this.#options.root === '') return
+    if (entry.type === 'hardlink') await this.#enqueue(0, () => this.#copy(entry, this.#files.get(entry.target)!))
+    else await this.#enqueue(0, () => this.#store(entry, entry.type === 'symlink' ? bytesOf(entry.target) : undefined))
+  }
+
+  async finish(): Promise<number> {
+    await this.#written
+    await this.#flush()
+    return this.#position
+  }
+
+  closing(indexOffset: number, indexSize: number): Buffer {
+    const directory = Buffer.concat(this.#members.map(centralHeader))
+    const place = { offset: indexOffset + indexSize, size: directory.length, count: this.#members.length }
+    return Buffer.concat([directory, endOfDirectory({ ...place, comment: zipComment(indexOffset + indexSize) })])
+  }
+
+  async settle(): Promise<void> {
+    await Promise.allSettled(this.#inFlight.map(({ done }) => done))
+    await this.#written.catch(() => {})
+  }
+
+  #memberOf(entry: Entry, method: 8 | 0): ZipMember {
+    const below = this.#options.root === '' ? entry.path : `${this.#options.root}/${entry.path}`.replace(/\/$/, '')
+    const name = bytesOf(entry.type === 'directory' ? `${below}/` : below)
+    return { name, entry, offset: 0, method, crc: 0, size: 0, compressedSize: 0 }
+  }
+
+  /** Compresses what was gathered, while what comes next is gathered. */
+  async #close(last: boolean): Promise<void> {
+    const { member, pieces, bytes, isBegun } = this.#current!
+    const data = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
+    this.#current = { member, pieces: [], bytes: 0, isBegun: true }
+    const compressed = compress('zip', data, this.#options.level, last)
+    compressed.catch(() => {})
+    this.#begun++
+    await this.#enqueue(bytes, async () => {
+      const content = await compressed
+      member.compressedSize += content.length
+      if (!isBegun) await this.#begin(member)
+      this.frames.push({
+        offset: this.#position,
+        compressedSize: content.length,
+        size: bytes,
+        checksum: crc32(data),
+      })
+      await this.#emit(content)
+    })
+  }
+
+  /** The member's header, with what is known of it by now; it is in the directory from here on. */
+  async #begin(member: ZipMember): Promise<void> {
+    member.offset = this.#position
+    this.#members.push(member)
+    await this.#emit(localHeader({ ...member, size: Math.max(member.size, sizeOf(member.entry)) }))
+  }
+
+  async #store(entry: Entry, data: Buffer = Buffer.alloc(0)): Promise<void> {
+    const facts = { crc: crc32(data), size: data.length, compressedSize: data.length }
+    await this.#begin(Object.assign(this.#memberOf(entry, 0), facts))
+    await this.#emit(data)
+  }
+
+  /** The compressed bytes of a file once more. */
+  async #copy(entry: Entry, of: ZipMember): Promise<void> {
+    const { method, crc, size, compressedSize } = of
+    await this.#begin(Object.assign(this.#memberOf(entry, method), { crc, size, compressedSize }))
+    await this.#flush()
+    const from = of.offset + localHeader(of).length
+    for (let done = 0; done < compressedSize; ) {
+      const buffer = Buffer.allocUnsafe(Math.min(PIECE, compressedSize - done))
+      const { bytesRead } = await this.#options.handle.read(buffer, 0, buffer.length, from + done)
+      if (bytesRead === 0) throw new RangeError(`${this.#options.path} is shorter than what was written to it`)
+      await this.#emit(buffer.subarray(0, bytesRead))
+      done += bytesRead
+    }
+  }
+
+  /** Adds to the end of the file; small pieces are gathered, since there are as many as files. */
+  async #emit(data: Buffer): Promise<void> {
+    this.#gathered.push(data)
+    this.#position += data.length
+    if (this.#position - this.#flushed >= GATHERED) await this.#flush()
+  }
+
+  async #flush(): Promise<void> {
+    const data = Buffer.concat(this.#gathered)
+    this.#gathered = []
+    await writeAll(this.#options.handle, this.#options.path, data, this.#flushed)
+    this.#flushed = this.#position
+  }
+
+  async #rewrite(data: Buffer, position: number): Promise<void> {
+    await this.#flush()
+    await writeAll(this.#options.handle, this.#options.path, data, position)
+  }
+
+  /** Does the work when all before it is done; waits where too much is on its way. */
+  async #enqueue(bytes: number, work: () => Promise<void>): Promise<void> {
+    const done = this.#written.then(work)
+    // Failures surface where this is awaited, in order; until then they must not count as unhandled.
+    done.catch(() => {})
+    this.#written = done
+    this.#inFlight.push({ done, bytes })
+    while (
+      this.#inFlight.length > MOST_FRAMES ||
+      this.#inFlight.reduce((sum, other) => sum + other.bytes, 0) > MOST_BYTES
+    )
+      await this.#inFlight.shift()!.done
+  }
+}
+
+const sizeOf = (entry: Entry): number => (entry.type === 'file' ? entry.size : 0)

@@ -1,0 +1,35 @@
+# Written by 'conda-stage --auto-stage=enable': stages this environment when it is activated.
+# To disable: conda-stage --auto-stage=disable
+#
+# conda's alias sources this (tcsh), with its arguments still there: an environment that is activated anew, as after 'conda
+# install', or come back to is not staged.
+if ( ! $?__CONDA_STAGE_AUTO && x$1:q == xactivate ) then
+  set __conda_stage_launcher = @LAUNCHER@
+  if ( $?CONDA_STAGE ) then
+    switch ( $CONDA_STAGE:q )
+      case [Ff][Aa][Ll][Ss][Ee]:
+      case [Nn][Oo]:
+      case [Oo][Ff][Ff]:
+      case 0:
+        /bin/sh -c 'echo "WARNING: CONDA_STAGE=$CONDA_STAGE: conda environment '"'"'$CONDA_DEFAULT_ENV'"'"' is not staged" >&2'
+        unset __conda_stage_launcher
+    endsw
+  endif
+  if ( $?__conda_stage_launcher ) then
+    eval @PROLOGUE@
+    if ( "`alias conda-stage`" == "" ) then
+      if ( ! -x $__conda_stage_launcher:q ) set __conda_stage_launcher = "`/bin/sh -c 'command -v conda-stage'`"
+      if ( x$__conda_stage_launcher:q != x ) then
+        set __conda_stage_function = "`( setenv LD_PRELOAD ''; setenv LD_LIBRARY_PATH ''; exec $__conda_stage_launcher:q --source=tcsh )`"
+        eval $__conda_stage_function:q
+        unset __conda_stage_function
+      endif
+    endif
+    if ( "`alias conda-stage`" == "" ) then
+      ( setenv __CONDA_STAGE_AT @LAUNCHER@ ; exec /bin/sh -c 'echo "WARNING: conda-stage was not found (it was at $__CONDA_STAGE_AT): '"'"'$CONDA_DEFAULT_ENV'"'"' is not staged" >&2' )
+    else
+      conda-stage --auto --session=$$ @ARGUMENTS@
+    endif
+    unset __conda_stage_launcher
+  endif
+endif

@@ -1,0 +1,35 @@
+# Written by 'conda-stage --auto-stage=enable': stages this environment when it is activated.
+# To disable: conda-stage --auto-stage=disable
+#
+# An environment that is activated anew, as after 'conda install', or come back to is not staged: conda's function says
+# what it does in a variable, others in their arguments.
+if test "$__CONDA_STAGE_AUTO" != off
+    and begin
+        test "$cmd" = activate
+        or status stack-trace | string match -q "* 'activate*"
+    end
+    function __conda_stage_auto
+        if string match -qir '^(false|no|off|0)$' -- "$CONDA_STAGE"
+            echo "WARNING: CONDA_STAGE=$CONDA_STAGE: conda environment '$CONDA_DEFAULT_ENV' is not staged" >&2
+            return
+        end
+        eval @PROLOGUE@ >&2
+        or echo 'WARNING: --prologue failed:' @PROLOGUE@ >&2
+        if not functions -q conda-stage
+            set -lx LD_PRELOAD ''
+            set -lx LD_LIBRARY_PATH ''
+            if test -x @LAUNCHER@
+                @LAUNCHER@ --source=fish | source
+            else if command -q conda-stage
+                command conda-stage --source=fish | source
+            end
+        end
+        if not functions -q conda-stage
+            echo 'WARNING: conda-stage was not found (it was at' @LAUNCHER@"): '$CONDA_DEFAULT_ENV' is not staged" >&2
+            return
+        end
+        conda-stage --auto --session=$fish_pid @ARGUMENTS@
+    end
+    __conda_stage_auto
+    functions -e __conda_stage_auto
+end

@@ -1,0 +1,59 @@
+# Written by 'conda-stage --auto-stage=enable': stages this environment when it is activated.
+# To disable: conda-stage --auto-stage=disable
+#
+# conda's function runs this in the session's own shell (bash, zsh or sh). Its arguments are still there: an environment
+# that is activated anew, as after 'conda install', or come back to is not staged.
+case "${__CONDA_STAGE_AUTO-}${1-}" in
+  activate)
+    __conda_stage_auto() {
+      case "${CONDA_STAGE-}" in
+        [Ff][Aa][Ll][Ss][Ee] | [Nn][Oo] | [Oo][Ff][Ff] | 0)
+          \echo "WARNING: CONDA_STAGE=$CONDA_STAGE: conda environment '${CONDA_DEFAULT_ENV-}' is not staged" >&2
+          \return 0
+          ;;
+      esac
+      # Of modules; they need not be written for nounset and errexit.
+      case "$-" in
+        *u*) \set +u; __conda_stage_prologue; \set -u ;;
+        *) __conda_stage_prologue ;;
+      esac
+      __conda_stage_is_loaded || __conda_stage_load || {
+        \echo "WARNING: conda-stage was not found (it was at" @LAUNCHER@"): '${CONDA_DEFAULT_ENV-}' is not staged" >&2
+        \return 0
+      }
+      # The process that reads is this shell, or a subshell: `$$` would not tell.
+      \local pid rest
+      IFS=' ' \read -r pid rest < /proc/self/stat || pid=$$
+      \set -- --auto --session="$pid" @ARGUMENTS@
+      case "${ZSH_VERSION-}" in
+        '') __conda_stage "$@" ;;
+        *) \conda-stage "$@" ;;
+      esac
+    }
+    __conda_stage_prologue() {
+      \eval @PROLOGUE@ >&2 || \echo "WARNING: --prologue failed:" @PROLOGUE@ >&2
+    }
+    __conda_stage_is_loaded() {
+      case "${ZSH_VERSION-}" in
+        '') \command -v __conda_stage > /dev/null ;;
+        *) \builtin typeset -f conda-stage > /dev/null ;;
+      esac
+    }
+    __conda_stage_load() {
+      case "${ZSH_VERSION:+zsh}${BASH_VERSION:+bash}" in
+        zsh) \set -- zsh ;;
+        bash) \set -- bash ;;
+        *) \set -- sh ;;
+      esac
+      if \command test -x @LAUNCHER@; then
+        \set -- "$(LD_PRELOAD= LD_LIBRARY_PATH= @LAUNCHER@ --source="$1")"
+      else
+        \set -- "$(\command conda-stage --source="$1" 2> /dev/null)"
+      fi
+      \eval "$1"
+      __conda_stage_is_loaded
+    }
+    __conda_stage_auto || \:
+    \unset -f __conda_stage_auto __conda_stage_prologue __conda_stage_is_loaded __conda_stage_load
+    ;;
+esac

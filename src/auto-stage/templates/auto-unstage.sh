@@ -1,0 +1,33 @@
+# Written by 'conda-stage --auto-stage=enable --auto-unstage=enable': its copy in a staged environment removes that when it
+# is left. To disable: conda-stage --auto-stage=disable
+#
+# By then conda has taken the environment from PATH. Where it has not, another one is put on top, or this one is activated
+# anew. In the original nothing is done.
+case "${__CONDA_STAGE_AUTO-}:${CONDA_PREFIX-}" in
+  :*/conda-stage_*/*)
+    __conda_stage_leave() {
+      case ":$PATH:" in
+        *":$CONDA_PREFIX/bin:"*) \return 0 ;;
+      esac
+      \local pid rest
+      IFS=' ' \read -r pid rest < /proc/self/stat || pid=$$
+      \set -- --leave --prefix="$CONDA_PREFIX" --session="$pid"
+      if \command test -n "${ZSH_VERSION-}"; then
+        if \builtin typeset -f conda-stage > /dev/null; then
+          \conda-stage "$@"
+          \return
+        fi
+      elif \command -v __conda_stage > /dev/null; then
+        __conda_stage "$@"
+        \return
+      fi
+      if \command test -x @LAUNCHER@; then
+        LD_PRELOAD= LD_LIBRARY_PATH= @LAUNCHER@ "$@"
+      else
+        \command conda-stage "$@"
+      fi
+    }
+    __conda_stage_leave || \:
+    \unset -f __conda_stage_leave
+    ;;
+esac

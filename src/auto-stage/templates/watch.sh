@@ -1,0 +1,33 @@
+# Waits until processes have ended, then has the launcher remove the stage, unless that was done by then.
+# LAUNCHER PREFIX MARKER [PID START]...
+# The time of its start (in ticks) tells a process from a later one with its number.
+is_alive() {
+  { IFS= read -r line < "/proc/$1/stat"; } 2> /dev/null || return
+  started=$2
+  set -- ${line##*) }
+  case $1 in
+    Z | X) return 1 ;; # ended, and not yet asked about by its parent
+  esac
+  [ "${20}" = "$started" ]
+}
+
+# The session's end may come with signals for all that belongs to it.
+trap '' HUP INT QUIT TERM
+# Descriptors that the session itself has open, of locks for instance; dash can't name those above 9.
+for fd in /proc/$$/fd/*; do
+  case ${BASH_VERSION:+bash}${fd##*/} in
+    [0-2] | bash[0-2] | bash255) ;;
+    [3-9]) eval "exec ${fd##*/}>&-" ;;
+    bash*) eval "exec ${fd##*/}>&-" ;;
+  esac
+done
+launcher=$1 prefix=$2 marker=$3
+shift 3
+while [ $# -gt 0 ]; do
+  while is_alive "$1" "$2"; do
+    [ -e "$marker" ] || exit 0
+    sleep 1
+  done
+  shift 2
+done
+[ ! -e "$marker" ] || exec "$launcher" --leave --prefix="$prefix" --quiet

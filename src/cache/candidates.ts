@@ -1,0 +1,81 @@
+import { createHash } from 'node:crypto'
+import { mkdir, open, unlink } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { asWriteFailure } from '../archive/failure.ts'
+import { StageError } from '../errors.ts'
+import type { ArchiveFormat } from '../model/archive-index.ts'
+import { expandFolder } from '../platform/job.ts'
+import { assertReplaceable } from './replaceable.ts'
+import { temporaryName } from './temporary.ts'
+
+interface CandidateOptions {
+  /** From --output: the only candidate then. */
+  output?: string
+  /** From configuration: tried before all others. `{user}` and `~/` are replaced. */
+  archiveFolder?: string
+  format?: ArchiveFormat
+  env: Readonly<Record<string, string | undefined>>
+  cwd: string
+}
+
+/**
+ * Files that may be the environment's archive, best first: in the folder of the configuration, beside the environment,
+ * then in the user's cache folder. Nothing is looked up.
+ */
+export function archiveCandidates(
+  { prefix, real, name }: { prefix: string; real: string; name: string },
+  { output, format = 'tar.zst', ...options }: CandidateOptions,
+): string[] {
+  if (output !== undefined) return [resolve(options.cwd, output)]
+  // Tells environments of the same name apart.
+  const hash = createHash('sha256').update(real).digest('hex').slice(0, 12)
+  const collected = archiveFolders(options).map((folder) => join(folder, `${name}-${hash}.${format}`))
+  return [...collected.slice(0, -1), join(dirname(prefix), `${name}.${format}`), ...collected.slice(-1)]
+}
+
+/** Folders for the archives of many environments: that of the configuration, if any, then the user's cache folder. */
+export function archiveFolders({ archiveFolder, env }: Pick<CandidateOptions, 'archiveFolder' | 'env'>): string[] {
+  const configured = archiveFolder === undefined ? undefined : expandFolder(archiveFolder, env)
+  return [...(configured && 'path' in configured ? [configured.path] : []), cacheFolder(env)]
+}
+
+/** As the XDG base directory specification has it: a relative path counts as none. */
+function cacheFolder(env: CandidateOptions['env']): string {
+  const given = env.XDG_CACHE_HOME
+  const base = given?.startsWith('/') ? given : join(env.HOME || homedir(), '.cache')
+  return join(base, 'conda-stage')
+}
+
+/**
+ * The first candidate that can be written: its folder takes a new file (tried, since modes say nothing on a read-only
+ * mount or to root), and what is there is one of ours, or nothing. Folders for archives (`ours`) are made; others have to be
+ * there. `passedOver` says why those before it are not.
+ * @throws StageError with what is wrong with the first, where there is none: ARCHIVE_UNWRITABLE, ARCHIVE_FOREIGN, NO_SPACE.
+ */
+export async function chooseWritable(
+  candidates: readonly string[],
+  ours: readonly string[],
+): Promise<{ path: string; passedOver: { path: string; reason: string }[] }> {
+  const failures: StageError[] = []
+  for (const path of candidates) {
+    try {
+      if (ours.includes(dirname(path))) await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+      await assertReplaceable(path)
+      await tryToWrite(path)
+      return { path, passedOver: failures.map(({ message }, at) => ({ path: candidates[at]!, reason: message })) }
+    } catch (error) {
+      const failure = asWriteFailure(error, path)
+      if (!(failure instanceof StageError)) throw failure
+      failures.push(failure)
+    }
+  }
+  throw failures[0] ?? new TypeError('no candidates')
+}
+
+async function tryToWrite(path: string): Promise<void> {
+  const probe = temporaryName(path)
+  const handle = await open(probe, 'wx', 0o600)
+  await handle.close()
+  await unlink(probe)
+}

@@ -1,0 +1,15 @@
+import { lstat } from 'node:fs/promises'
+import { foreign } from '../archive/failure.ts'
+import { isOurs } from '../archive/reader.ts'
+
+/** @throws StageError ARCHIVE_FOREIGN where something stands at `path` that is not an archive of ours. */
+export async function assertReplaceable(path: string): Promise<void> {
+  const stat = await lstat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw error
+  })
+  if (stat === undefined) return
+  if (stat.isSymbolicLink()) throw foreign(path, 'is a symbolic link, and an archive is a file')
+  if (!stat.isFile()) throw foreign(path, 'is not a file')
+  if (!(await isOurs(path))) throw foreign(path)
+}

@@ -1,0 +1,49 @@
+import { constants } from 'node:fs'
+import { type FileHandle, lstat, open } from 'node:fs/promises'
+import { StageError } from '../errors.ts'
+
+/**
+ * Whoever can write an archive can run code as whoever stages it. So it must be a file of one of `owners` or of root that
+ * nobody else may write. The file that is open is what counts: somebody who may write the folder can put another file
+ * at the path, but not one that is owned by somebody else, and can't change what we have open.
+ * @param owners user ids: the user's own, and the environment's owner, whose programs the user runs anyway
+ * @throws StageError ARCHIVE_UNTRUSTED
+ */
+export async function assertTrusted(path: string, handle: FileHandle, owners: readonly number[]): Promise<void> {
+  if ((await lstat(path)).isSymbolicLink()) throw symbolicLink(path)
+  const stat = await handle.stat()
+  if (!stat.isFile())
+    throw untrusted(path, 'it is not a file', 'Move it away, or name another archive with --output=FILE')
+  if (stat.uid !== 0 && !owners.includes(stat.uid)) {
+    const what = `it belongs to user ${stat.uid}, who owns neither this session nor the environment`
+    throw untrusted(path, what, 'Ask that user to remove it, or name another archive with --output=FILE')
+  }
+  // An access list that lets others write shows in the group's bits too.
+  if ((stat.mode & 0o022) !== 0) {
+    throw untrusted(path, 'others may write it', `If you trust what it holds: chmod go-w '${path}'`)
+  }
+}
+
+/** Opens the archive for reading, and checks it. The caller closes it. ENOENT and the like come through as they are. */
+export async function openTrusted(path: string, owners: readonly number[]): Promise<FileHandle> {
+  // Without O_NONBLOCK a FIFO at this path would hold us up for ever.
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+  const handle = await open(path, flags).catch((error: NodeJS.ErrnoException) => {
+    throw error.code === 'ELOOP' ? symbolicLink(path) : error
+  })
+  try {
+    await assertTrusted(path, handle, owners)
+    return handle
+  } catch (error) {
+    await handle.close()
+    throw error
+  }
+}
+
+function symbolicLink(path: string): StageError {
+  return untrusted(path, 'it is a symbolic link', 'Name the file itself with --output=FILE')
+}
+
+function untrusted(path: string, what: string, hint: string): StageError {
+  return new StageError('ARCHIVE_UNTRUSTED', `The archive ${path} is not used: ${what}`, { path, hint })
+}

@@ -1,0 +1,17 @@
+import { disableAutoStaging, enableAutoStaging } from '../../auto-stage/configure.ts'
+import { originalOf } from '../../pipeline/original.ts'
+import type { Context } from '../main.ts'
+import { writeData } from '../render/messages.ts'
+
+/** Has conda stage an environment whenever it is activated, or no longer. From within a copy, its original is meant. */
+export async function autoStageCommand({ options, session, messages }: Context): Promise<undefined> {
+  const { enable, ...staging } = options.autoStage!
+  messages.info('Configuring automatic staging of original conda environment ...')
+  const { allowBase } = options
+  const prefix = options.prefix === undefined ? {} : { prefix: options.prefix }
+  const original = await originalOf({ ...prefix, allowBase: allowBase || !enable, env: session.env, cwd: session.cwd })
+  if (enable) enableAutoStaging(original, staging, session.launcher)
+  else disableAutoStaging(original)
+  messages.info(`${enable ? 'Enabled' : 'Disabled'} auto staging`)
+  if (options.json) writeData(`${JSON.stringify({ prefix: original, enabled: enable, ...(enable && staging) })}\n`)
+}

@@ -1,0 +1,67 @@
+import { shellLevel } from '../../activate/state.ts'
+import type { Step } from '../../activate/steps.ts'
+import { beforeEnd, exitStep } from '../../auto-stage/exit-step.ts'
+import { StageError } from '../../errors.ts'
+import { bindToSession, leave } from '../../pipeline/session.ts'
+import { unstage } from '../../pipeline.ts'
+import { findStage } from '../../stage/record.ts'
+import { progressOf } from '../library-options.ts'
+import type { Context } from '../main.ts'
+import { writeError } from '../render/messages.ts'
+import { activation, stageOrSkip } from './stage.ts'
+
+/** What the script in the original's activate.d calls. Whatever happens, the activation goes on. */
+export async function autoCommand(context: Context): Promise<Step[] | undefined> {
+  const { options, session, messages, signal } = context
+  const { shell, env } = session
+  if (!shell || (env.CONDA_PREFIX && (await findStage(env.CONDA_PREFIX)))) return undefined
+  if (options.verbosity !== 'quiet') {
+    const name = env.CONDA_DEFAULT_ENV || env.CONDA_PREFIX
+    writeError(`Auto staging conda environment '${name}'. To disable, call 'conda-stage --auto-stage=disable'\n`)
+  }
+  const copy = await copyBeneath(env)
+  if (copy) {
+    messages.info(`Going back to the staged copy, which this session has already: ${copy}`)
+    const end: Step = { op: 'return', status: 0 }
+    return [{ op: 'conda', argv: ['deactivate'], otherwise: [end] }, end]
+  }
+  try {
+    const result = await stageOrSkip(context)
+    if (result === undefined) return undefined
+    const steps = await activation(context, shell, result)
+    return options.autoUnstage ? await bound(steps, result.prefix, context) : steps
+  } catch (error) {
+    if (!(error instanceof StageError) || signal.aborted) throw error
+    messages.warning(`'${env.CONDA_PREFIX}' is not staged: ${error.message}`)
+    if (error.hint) writeError(`         ${error.hint}\n`)
+    return undefined
+  }
+}
+
+/** Whoever activates an environment twice has it once with conda, but its copy has another path. */
+async function copyBeneath(env: Context['session']['env']): Promise<string | undefined> {
+  const prefix = env[`CONDA_PREFIX_${shellLevel(env) - 1}`]
+  const stage = prefix ? await findStage(prefix) : undefined
+  return stage?.record.original === env.CONDA_PREFIX ? prefix : undefined
+}
+
+async function bound(steps: Step[], prefix: string, { options, session }: Context): Promise<Step[]> {
+  const pid = options.session ?? session.parentPid
+  try {
+    return beforeEnd(steps, exitStep('atExit', await bindToSession(prefix, pid, session)))
+  } catch (error) {
+    await unstage({ prefix })
+    throw error
+  }
+}
+
+/** What the script in the copy's deactivate.d calls, and what is called when the session's shell has ended. */
+export async function leaveCommand(context: Context): Promise<Step[] | undefined> {
+  const { options, session, messages } = context
+  const prefix = options.prefix ?? ''
+  const left = await leave(prefix, options.session, session)
+  if (left === undefined) return undefined
+  if (left.state === 'used') messages.info(`Programs still run from ${prefix}: it is removed when they have ended`)
+  else await unstage({ prefix, cwd: session.cwd, onProgress: progressOf(context) })
+  return [exitStep('notAtExit', left.bound), { op: 'return', status: 0 }]
+}

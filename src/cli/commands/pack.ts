@@ -1,0 +1,12 @@
+import { pack } from '../../pipeline.ts'
+import { packOptions } from '../library-options.ts'
+import type { Context } from '../main.ts'
+import { writeData } from '../render/messages.ts'
+
+export async function packCommand(context: Context): Promise<undefined> {
+  const { options, messages } = context
+  const result = await pack(packOptions(context))
+  if (result.fresh) messages.info(`The archive is up to date: ${result.archive} (--force packs again)`)
+  else messages.info(`Packed ${result.prefix} into ${result.archive} (${result.bytes} bytes)`)
+  if (options.json) writeData(`${JSON.stringify(result)}\n`)
+}

@@ -1,0 +1,84 @@
+import { readFacts } from '../../activate/facts.ts'
+import { planStage } from '../../activate/plan.ts'
+import type { CallingShell } from '../../activate/session.ts'
+import type { Step } from '../../activate/steps.ts'
+import { withoutAutoStaging } from '../../auto-stage/guard.ts'
+import { StageError } from '../../errors.ts'
+import { saveActivation } from '../../pipeline/activation.ts'
+import type { StageResult } from '../../pipeline/options.ts'
+import { stage, unstage } from '../../pipeline.ts'
+import { stageOptions } from '../library-options.ts'
+import type { Context } from '../main.ts'
+import { writeData } from '../render/messages.ts'
+
+/** Stages the active environment and has the shell activate the copy; with --prefix only prints where the copy is. */
+export async function stageCommand(context: Context): Promise<Step[] | undefined> {
+  const { options, session } = context
+  const { shell } = session
+  if (options.prefix === undefined && !shell) throw noShellFunction()
+  const result = await stageOrSkip(context)
+  if (result === undefined) return undefined
+  if (options.json) writeData(`${JSON.stringify(result)}\n`)
+  else if (options.prefix !== undefined) writeData(`${result.prefix}\n`)
+  return options.prefix === undefined && shell ? activation(context, shell, result) : undefined
+}
+
+/** undefined where the environment would not gain, which is told. */
+export async function stageOrSkip(context: Context): Promise<StageResult | undefined> {
+  return await stage(stageOptions(context)).catch((error: unknown) => {
+    if (error instanceof StageError && error.code === 'ALREADY_LOCAL') return skipped(error, context)
+    throw error
+  })
+}
+
+/** Going on with the original is no failure. Who asked for a prefix to work in gets that one. */
+function skipped({ message, path: prefix }: StageError, { options, messages }: Context): undefined {
+  messages.info(`${message}. It is used as it is (--no-skip-local stages it all the same)`)
+  if (options.json) writeData(`${JSON.stringify({ skipped: true, original: prefix, prefix })}\n`)
+  else if (options.prefix !== undefined) writeData(`${prefix}\n`)
+}
+
+/** What the shell has to do to activate the copy, which is removed where that can't be told. */
+export async function activation(
+  { options, session, messages }: Context,
+  shell: CallingShell,
+  result: StageResult,
+): Promise<Step[]> {
+  try {
+    const { steps, snapshot } = planStage({
+      env: session.env,
+      ps1: shell.ps1,
+      original: readFacts(result.original, shell.dialect),
+      staged: readFacts(result.prefix, shell.dialect),
+      activator: options.activator,
+      abandon: ['--abandon', `--prefix=${result.prefix}`],
+    })
+    await saveActivation(result.prefix, snapshot)
+    messages.info(`Activating staged conda environment: ${result.prefix}`)
+    return options.activator === 'conda' ? withoutAutoStaging(steps) : steps
+  } catch (error) {
+    await unstage({ prefix: result.prefix })
+    throw error
+  }
+}
+
+/** What the shell calls where conda could not activate the copy, which it has told by then. */
+export async function abandonCommand({ options, session }: Context): Promise<undefined> {
+  await unstage({ prefix: options.prefix ?? '', cwd: session.cwd })
+  throw new StageError(
+    'ACTIVATION_FAILED',
+    `conda could not activate the staged copy ${options.prefix}, which was removed`,
+    {
+      hint: "Leave out '--activator=conda', or see whether 'conda activate' works in this session.",
+    },
+  )
+}
+
+export function noShellFunction(): StageError {
+  return new StageError('NO_SHELL_FUNCTION', 'only the shell function conda-stage can change this session', {
+    hint: [
+      'Load it first:  eval "$(conda-stage --source)"',
+      '       Or leave the session as it is:  conda-stage --prefix=ENV prints the path of the copy.',
+    ].join('\n'),
+  })
+}

@@ -1,0 +1,79 @@
+import { readFacts } from '../../activate/facts.ts'
+import { findStaged, planUnstage, type Snapshot } from '../../activate/plan.ts'
+import type { Step } from '../../activate/steps.ts'
+import { exitStep } from '../../auto-stage/exit-step.ts'
+import { withoutAutoStaging } from '../../auto-stage/guard.ts'
+import { StageError } from '../../errors.ts'
+import { stagesOf } from '../../pipeline/activation.ts'
+import { boundOf } from '../../pipeline/session.ts'
+import { unstage } from '../../pipeline.ts'
+import { progressOf } from '../library-options.ts'
+import type { Context } from '../main.ts'
+import { writeData } from '../render/messages.ts'
+import { noShellFunction } from './stage.ts'
+
+/** Has the shell go back to the original and then call --finish-unstage; with --prefix only removes that copy. */
+export async function unstageCommand(context: Context): Promise<Step[] | undefined> {
+  const { options, session, messages } = context
+  if (options.prefix !== undefined) {
+    const result = await unstage({ prefix: options.prefix, cwd: session.cwd, onProgress: progressOf(context) })
+    if (options.json) writeData(`${JSON.stringify(result)}\n`)
+    return undefined
+  }
+  const stages = await stagesOf(session.env)
+  const found = findStaged(session.env, (prefix) => stages.has(prefix))
+  if (found.where === 'none') throw notStaged(session.env.CONDA_PREFIX)
+  if (found.where === 'beneath') throw beneath(found.prefix)
+  const { shell } = session
+  if (!shell) throw noShellFunction()
+  const stage = stages.get(found.prefix)!
+  const { record } = stage
+  messages.info('Unstaging and reverting to original conda environment ...')
+  messages.info(`Original conda environment: ${record.original}`)
+  const { steps } = planUnstage({
+    env: session.env,
+    ps1: shell.ps1,
+    original: readFacts(record.original, shell.dialect),
+    staged: readFacts(found.prefix, shell.dialect),
+    snapshot: record.activation as Snapshot | undefined,
+    activator: options.activator,
+    remove: ['--finish-unstage', `--prefix=${record.prefix}`, `--since=${Date.now()}`, ...passedOn(context)],
+  })
+  const bound = boundOf(stage)
+  const all: Step[] = bound ? [exitStep('notAtExit', bound), ...steps] : steps
+  return options.activator === 'conda' ? withoutAutoStaging(all) : all
+}
+
+/** What the shell calls when it has left the copy and is back in the original. */
+export async function finishUnstageCommand(context: Context): Promise<undefined> {
+  const { options, session, messages } = context
+  const { original } = await unstage({
+    prefix: options.prefix ?? '',
+    cwd: session.cwd,
+    onProgress: progressOf(context),
+  })
+  messages.info(`Activating original conda environment: ${original}`)
+  const seconds = (Date.now() - (options.since ?? Date.now())) / 1000
+  messages.info(`Total unstage time: ${Math.round(seconds)} seconds`)
+  if (options.json) writeData(`${JSON.stringify({ original, prefix: options.prefix })}\n`)
+}
+
+const passedOn = ({ options }: Context): string[] => [
+  ...(options.verbosity === 'normal' ? [] : [`--${options.verbosity}`]),
+  ...(options.json ? ['--json'] : []),
+]
+
+function notStaged(active: string | undefined): StageError {
+  const what = active ? `the active environment ${active} is not a staged one` : 'no environment is active'
+  return new StageError('NOT_STAGED', `Nothing to unstage: ${what}`, {
+    ...(active && { path: active }),
+    hint: 'To remove a copy that is not active: conda-stage --unstage --prefix=STAGED',
+  })
+}
+
+function beneath(prefix: string): StageError {
+  return new StageError('NOT_STAGED', `The staged environment ${prefix} lies beneath the active one`, {
+    path: prefix,
+    hint: "Leave the active one first ('conda deactivate'), then call 'conda-stage --unstage' again.",
+  })
+}

@@ -1,0 +1,55 @@
+import type { OnProgress } from '../model/progress.ts'
+import type { PackOptions, StageOptions } from '../pipeline/options.ts'
+import { jobId } from '../platform/job.ts'
+import type { Context } from './main.ts'
+import { progressRenderer } from './render/progress.ts'
+
+/** From the options of the command line to those of the library. */
+export function packOptions(context: Context): PackOptions {
+  const { options, session, signal } = context
+  return {
+    ...(options.prefix !== undefined && { prefix: options.prefix }),
+    ...(options.output !== undefined && { output: options.output }),
+    ...(options.compressLevel !== undefined && { compressLevel: options.compressLevel }),
+    ...(options.threads !== undefined && { threads: options.threads }),
+    ...(options.arcroot !== undefined && { arcroot: options.arcroot }),
+    ...(options.destPrefix !== undefined && { destPrefix: options.destPrefix }),
+    ...(options.filters !== undefined && { filters: options.filters }),
+    ...(options.archiveFolder !== undefined && { archiveFolder: options.archiveFolder }),
+    retention: { days: options.retentionDays, archives: options.retentionArchives },
+    packer: options.packer,
+    ignoreEditablePackages: options.ignoreEditablePackages,
+    format: options.format,
+    force: options.force,
+    check: options.check,
+    ignoreMissingFiles: options.ignoreMissingFiles,
+    allowBase: options.allowBase,
+    env: session.env,
+    cwd: session.cwd,
+    onProgress: progressOf(context),
+    signal,
+  }
+}
+
+export function stageOptions(context: Context): StageOptions {
+  const { path, localFolders, localFoldersOnly, writable, skipLocal } = context.options
+  return {
+    ...packOptions(context),
+    ...(path !== undefined && { path }),
+    localFolders,
+    localFoldersOnly,
+    skipLocal: skipLocal ?? jobId(context.session.env) !== undefined,
+    writable,
+  }
+}
+
+export function progressOf({ options, session, messages, atEnd }: Context): OnProgress {
+  const { onProgress, clear } = progressRenderer(messages, {
+    stream: session.stderr,
+    live: session.stderr.isTTY === true && session.env.TERM !== 'dumb',
+    quiet: options.verbosity === 'quiet',
+  })
+  // A bar that is still there would keep the process alive, and the cursor hidden.
+  atEnd(clear)
+  return onProgress
+}

@@ -1,0 +1,95 @@
+import { render } from '../activate/render.ts'
+import { deliverCode } from '../activate/session.ts'
+import type { Step } from '../activate/steps.ts'
+import { configWarnings } from '../config/mistakes.ts'
+import { flag } from '../config/resolve.ts'
+import { StageError } from '../errors.ts'
+import type { Session } from '../platform/session.ts'
+import { type Action, type Options, readOptions } from './options.ts'
+import { createMessages, type Messages, writeData } from './render/messages.ts'
+
+/** What a command gets. */
+export interface Context {
+  options: Options
+  session: Session
+  messages: Messages
+  signal: AbortSignal
+  /** Called when the command has ended, well or not, before anything is said about that. */
+  atEnd(body: () => void): void
+}
+
+/** What the shell that called is to do when we have ended; nothing for most. */
+export type Command = (context: Context) => Promise<Step[] | undefined>
+
+// Each action loads its own modules only: the start of the program is part of every job script's time.
+const COMMANDS: Record<Action | 'skip', () => Promise<Command>> = {
+  stage: async () => (await import('./commands/stage.ts')).stageCommand,
+  unstage: async () => (await import('./commands/unstage.ts')).unstageCommand,
+  finishUnstage: async () => (await import('./commands/unstage.ts')).finishUnstageCommand,
+  abandon: async () => (await import('./commands/stage.ts')).abandonCommand,
+  autoStage: async () => (await import('./commands/auto-stage.ts')).autoStageCommand,
+  auto: async () => (await import('./commands/auto.ts')).autoCommand,
+  leave: async () => (await import('./commands/auto.ts')).leaveCommand,
+  pack: async () => (await import('./commands/pack.ts')).packCommand,
+  verify: async () => (await import('./commands/verify.ts')).verifyCommand,
+  modulefile: async () => (await import('./commands/modulefile.ts')).modulefileCommand,
+  status: async () => (await import('./commands/status.ts')).statusCommand,
+  source: async () => (await import('./commands/source.ts')).sourceCommand,
+  completion: async () => (await import('./commands/completion.ts')).completionCommand,
+  version: async () => (await import('./commands/version.ts')).versionCommand,
+  help: async () => (await import('./commands/help.ts')).helpCommand,
+  skip: async () => (await import('./commands/skip.ts')).skipCommand,
+}
+
+const SWITCHED_OFF: ReadonlySet<Action> = new Set(['stage', 'unstage', 'pack'])
+
+/** A mistake in a configuration file must not keep anyone from going back, nor from seeing what is wrong. */
+const TOLERANT: ReadonlySet<Action> = new Set(['unstage', 'verify', 'status', 'auto'])
+
+/** Runs the program, and gives its exit code: 0 done, 1 failed, 2 wrong usage, above 128 stopped by a signal. */
+export async function main(session: Session, signal: AbortSignal): Promise<number> {
+  let messages = createMessages({ verbosity: 'normal' }, false)
+  let steps: Step[] | undefined
+  let exitCode = 0
+  const endings: (() => void)[] = []
+  const atEnd = (body: () => void) => void endings.push(body)
+  try {
+    const options = await readOptions(session.args, session.env, session.cwd)
+    messages = createMessages(options, session.stderr.isTTY === true && !session.env.NO_COLOR)
+    const isOff = flag('CONDA_STAGE', session.env) === false && SWITCHED_OFF.has(options.action)
+    const strict = !isOff && !TOLERANT.has(options.action)
+    for (const warning of configWarnings(options.files, strict)) messages.warning(warning)
+    const command = await COMMANDS[isOff ? 'skip' : options.action]()
+    steps = await command({ options, session, messages, signal, atEnd }).finally(() => {
+      for (const end of endings) end()
+    })
+  } catch (error) {
+    exitCode = failure(error, messages, signal)
+    if (session.args.includes('--json')) writeFailure(error, signal)
+  }
+  // Nothing at all would tell the function that the program could not even start.
+  if (session.shell) answer(session, steps ?? [{ op: 'return', status: exitCode }])
+  return exitCode
+}
+
+function failure(error: unknown, messages: Messages, signal: AbortSignal): number {
+  if (signal.aborted) {
+    messages.warning(`Stopped by ${signal.reason}: nothing was staged or changed`)
+    return { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 }[String(signal.reason)] ?? 1
+  }
+  messages.error(error)
+  return error instanceof StageError && (error.code === 'USAGE' || error.code === 'CONFIG') ? 2 : 1
+}
+
+/** For programs: standard output has JSON in any case. What --verify found stands there already. */
+function writeFailure(error: unknown, signal: AbortSignal): void {
+  const { code, message, path, hint } = error as Partial<StageError>
+  if (code === 'VERIFY_FAILED') return
+  const known = error instanceof StageError ? code : signal.aborted ? 'CANCELLED' : 'BUG'
+  writeData(`${JSON.stringify({ error: { code: known, message, path, hint } })}\n`)
+}
+
+function answer({ shell, launcher }: Session, steps: Step[]): void {
+  if (!shell) return
+  deliverCode(shell.code, render(steps, shell.dialect, { flags: shell.flags, launcher }))
+}

@@ -1,0 +1,6 @@
+import { displayPath } from '../../model/byte-path.ts'
+import type { Finding } from '../../stage/verify.ts'
+
+/** One line for a finding of --verify: how bad, which file, what, why. */
+export const findingLine = ({ path, why, harmless }: Finding): string =>
+  `${harmless ? 'harmless' : 'MATTERS '}  ${displayPath(path) || '.'}: ${why}`

@@ -1,0 +1,153 @@
+import { statSync } from 'node:fs'
+import { SingleBar } from 'cli-progress'
+import type { OnProgress, ProgressEvent } from '../../model/progress.ts'
+import { type Messages, writeError } from './messages.ts'
+
+export interface Terminal {
+  /** Standard error, where the bar goes. */
+  stream: NodeJS.WriteStream
+  /** A bar that moves; else one line at its end, for log files. */
+  live: boolean
+  quiet: boolean
+}
+
+/** Turns what pack(), stage() and unstage() tell into the lines and the bar that people see. */
+export function progressRenderer(messages: Messages, terminal: Terminal): { onProgress: OnProgress; clear(): void } {
+  const bar = createBar(terminal)
+  const lines = new LastOfLines()
+  const onProgress: OnProgress = (event) => {
+    if (event.kind === 'progress') {
+      bar.update(event)
+      return
+    }
+    if (event.kind === 'output') {
+      if (!terminal.quiet) writeError(terminal.live ? event.text : lines.push(event.text))
+      return
+    }
+    if (event.kind === 'done' && event.phase === 'pack') bar.finish()
+    else bar.clear()
+    say(event, messages)
+  }
+  return { onProgress, clear: bar.clear }
+}
+
+/** For log files: of a line that was written over again and again, what stood there at its end. */
+class LastOfLines {
+  #line = ''
+
+  /** Gives the lines that are complete by now. */
+  push(text: string): string {
+    const lines = (this.#line + text).split('\n')
+    this.#line = lines.pop()!.replace(/^.*\r/s, '\r')
+    return lines.map((line) => `${line.replace(/^.*\r/s, '')}\n`).join('')
+  }
+}
+
+function say(event: Exclude<ProgressEvent, { kind: 'progress' | 'output' }>, messages: Messages): void {
+  if (event.kind === 'info') messages.info(event.message)
+  else if (event.kind === 'warning') messages.warning(event.message)
+  else if (event.kind === 'detail') messages.verbose(event.message)
+  else if (event.kind === 'debug') messages.debug(event.message)
+  else if (event.kind === 'phase') messages.info(phaseLine(event))
+  else {
+    const name = { pack: 'packaging', extract: 'extract', unstage: 'unstage' }[event.phase as string]
+    if (name) messages.info(`Total ${name} time: ${Math.round(event.seconds)} seconds`)
+  }
+}
+
+function phaseLine(event: Extract<ProgressEvent, { kind: 'phase' }>): string {
+  switch (event.phase) {
+    case 'stage':
+      return `Staging current conda environment (${event.prefix}) to local disk ...`
+    case 'pack':
+      return 'Packaging conda environment ...'
+    case 'extract':
+      return `Extracting ${event.archive} (${sizeAndDate(event.archive ?? '')}) to ${event.target}`
+    case 'read-only':
+      return 'Make staged environment read-only'
+    case 'activate':
+      return `Activating staged conda environment: ${event.target}`
+    case 'unstage':
+      return 'Unstaging and reverting to original conda environment ...'
+    case 'remove':
+      return `Removing all staged files: ${event.target}`
+  }
+}
+
+function sizeAndDate(path: string): string {
+  const { size, mtime } = statSync(path)
+  return `${size} bytes; ${localTime(mtime)}`
+}
+
+/** As `date +'%F %T %z'` writes it. */
+export function localTime(date: Date): string {
+  const two = (n: number) => String(n).padStart(2, '0')
+  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`
+  const time = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`
+  const minutes = -date.getTimezoneOffset()
+  const zone = `${minutes < 0 ? '-' : '+'}${two(Math.floor(Math.abs(minutes) / 60))}${two(Math.abs(minutes) % 60)}`
+  return `${day} ${time} ${zone}`
+}
+
+interface Bar {
+  update(event: Extract<ProgressEvent, { kind: 'progress' }>): void
+  finish(): void
+  clear(): void
+}
+
+const WIDTH = 40
+
+/** A live bar on a terminal, one line at the end elsewhere; the line is that of conda-pack, which people know. */
+function createBar({ stream, live, quiet }: Terminal): Bar {
+  let started: number | undefined
+  let last: Extract<ProgressEvent, { kind: 'progress' }> | undefined
+  let bar: SingleBar | undefined
+  const stop = () => {
+    bar?.stop()
+    bar = undefined
+    started = undefined
+  }
+  const megabytes = (bytes: number) => (bytes / 1e6).toFixed(0)
+  const seconds = () => ((Date.now() - (started ?? Date.now())) / 1000).toFixed(1)
+  const values = (event: NonNullable<typeof last>) => ({
+    seconds: seconds(),
+    files: event.files,
+    totalFiles: event.totalFiles,
+    mb: megabytes(event.bytes),
+    totalMb: megabytes(event.totalBytes),
+  })
+  return {
+    update(event) {
+      if (quiet) return
+      last = event
+      started ??= Date.now()
+      if (!live) return
+      if (!bar) {
+        bar = new SingleBar({
+          format: '[{bar}] | {percentage}% Completed |  {seconds}s | {files}/{totalFiles} files | {mb}/{totalMb} MB',
+          barCompleteChar: '#',
+          barIncompleteChar: ' ',
+          barsize: WIDTH,
+          clearOnComplete: true,
+          hideCursor: true,
+          stream,
+          gracefulExit: false,
+        })
+        bar.start(Math.max(1, event.totalBytes), event.bytes, values(event))
+      }
+      bar.update(event.bytes, values(event))
+    },
+    finish() {
+      if (last) {
+        const line = `[${'#'.repeat(WIDTH)}] | 100% Completed |  ${seconds()}s`
+        stop()
+        writeError(`${line} | ${last.totalFiles} files | ${megabytes(last.totalBytes)} MB\n`)
+      }
+      last = undefined
+    },
+    clear() {
+      last = undefined
+      stop()
+    },
+  }
+}

@@ -1,0 +1,163 @@
+import type { FileHandle } from 'node:fs/promises'
+import { PassThrough, type Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { createGunzip, createZstdDecompress } from 'node:zlib'
+import { extract, type Header } from 'tar-stream'
+import { type Entry, fromFd, type ZipFile } from 'yauzl'
+import { type BytePath, bytePathOf } from '../../model/byte-path.ts'
+
+/** One member of an archive of somebody else's, in whatever format. */
+export interface ForeignMember {
+  /** As it stands there, without './' and slashes at its end. */
+  path: BytePath
+  type: 'file' | 'directory' | 'symlink' | 'hardlink'
+  mode: number
+  mtimeNs: bigint
+  /** Of a file, in bytes. */
+  size: number
+  /** Of a link. */
+  target: BytePath
+  /** To be consumed before the next member is asked for, or left alone. */
+  content: AsyncIterable<Buffer>
+}
+
+export type ForeignKind = 'tar' | 'tar.gz' | 'tar.zst' | 'zip'
+
+/** By the file's first bytes; undefined where it is none of these. */
+export async function kindOfArchive(handle: FileHandle): Promise<ForeignKind | undefined> {
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(512), 0, 512, 0)
+  const start = buffer.toString('latin1', 0, bytesRead)
+  if (start.startsWith('PK\x03\x04')) return 'zip'
+  if (start.startsWith('\x1f\x8b')) return 'tar.gz'
+  if (start.startsWith('\x28\xb5\x2f\xfd')) return 'tar.zst'
+  return start.startsWith('ustar', 257) ? 'tar' : undefined
+}
+
+/**
+ * All members in their order. The handle stays open. Devices and the like are passed over.
+ * Throws what the libraries that read tar and zip throw.
+ */
+export function membersOf(handle: FileHandle, kind: ForeignKind): AsyncGenerator<ForeignMember> {
+  return kind === 'zip' ? zipMembers(handle) : tarMembers(handle, kind)
+}
+
+/** Names as bytes; an option that the types leave out. */
+const LATIN1 = { filenameEncoding: 'latin1' } as object
+
+async function* tarMembers(handle: FileHandle, kind: Exclude<ForeignKind, 'zip'>): AsyncGenerator<ForeignMember> {
+  const entries = extract(LATIN1)
+  const decompress = { tar: new PassThrough(), 'tar.gz': createGunzip(), 'tar.zst': createZstdDecompress() }[kind]
+  // A failure of the source ends the loop below with the same error.
+  const flow = pipeline(bytesOfFile(handle), decompress, entries)
+  flow.catch(() => {})
+  try {
+    for await (const entry of entries) {
+      const member = tarMember(entry.header, entry as unknown as AsyncIterable<Buffer>)
+      if (member !== undefined) yield member
+      entry.resume()
+    }
+    await flow
+  } finally {
+    entries.destroy()
+    await flow.catch(() => {})
+  }
+}
+
+/** A stream of Node's own would close the file. */
+async function* bytesOfFile(handle: FileHandle): AsyncGenerator<Buffer> {
+  for (let position = 0; ; ) {
+    const { buffer, bytesRead } = await handle.read(Buffer.allocUnsafe(1024 * 1024), 0, 1024 * 1024, position)
+    if (bytesRead === 0) return
+    yield buffer.subarray(0, bytesRead)
+    position += bytesRead
+  }
+}
+
+function tarMember(header: Header, content: AsyncIterable<Buffer>) {
+  const { name, linkname, size = 0, mode = 0, mtime } = header
+  const pax = header.pax as Record<string, string> | undefined
+  const types: Record<string, ForeignMember['type']> = {
+    file: 'file',
+    'contiguous-file': 'file',
+    directory: 'directory',
+    symlink: 'symlink',
+    // conda-pack writes some hard links with their content, which other tars stumble over.
+    link: size > 0 ? 'file' : 'hardlink',
+  }
+  const type = types[header.type ?? '']
+  if (type === undefined) return undefined
+  return {
+    // What a pax header says is UTF-8, decoded already.
+    path: trimmed(pax?.path === undefined ? name : bytePathOf(pax.path)),
+    type,
+    mode: mode & 0o7777,
+    mtimeNs: pax?.mtime === undefined ? BigInt(mtime?.getTime() ?? 0) * 1_000_000n : nanoseconds(pax.mtime),
+    size: type === 'file' ? size : 0,
+    target: pax?.linkpath === undefined ? (linkname ?? '') : bytePathOf(pax.linkpath),
+    content,
+  }
+}
+
+async function* zipMembers(handle: FileHandle): AsyncGenerator<ForeignMember> {
+  const zip = await new Promise<ZipFile>((resolve, reject) => {
+    const options = { lazyEntries: true, autoClose: false, decodeStrings: false } as const
+    fromFd(handle.fd, options, (error, file) => (error ? reject(error) : resolve(file)))
+  })
+  for (;;) {
+    const entry = await nextEntry(zip)
+    if (entry === undefined) return
+    yield await zipMember(zip, entry)
+  }
+}
+
+function nextEntry(zip: ZipFile): Promise<Entry | undefined> {
+  return new Promise((resolve, reject) => {
+    zip.removeAllListeners()
+    zip.once('entry', resolve)
+    zip.once('end', () => resolve(undefined))
+    zip.once('error', reject)
+    zip.readEntry()
+  })
+}
+
+async function zipMember(zip: ZipFile, entry: Entry): Promise<ForeignMember> {
+  const name = (entry.fileName as unknown as Buffer).toString('latin1')
+  const mode = entry.externalFileAttributes >>> 16
+  const isLink = (mode & 0o170000) === 0o120000
+  const content = contentOf(zip, entry)
+  return {
+    path: trimmed(name),
+    type: isLink ? 'symlink' : name.endsWith('/') ? 'directory' : 'file',
+    mode: mode & 0o7777 || 0o644,
+    mtimeNs: BigInt(entry.getLastModDate().getTime()) * 1_000_000n,
+    size: isLink ? 0 : entry.uncompressedSize,
+    target: isLink ? (await whole(content)).toString('latin1') : '',
+    content,
+  }
+}
+
+async function* contentOf(zip: ZipFile, entry: Entry): AsyncGenerator<Buffer> {
+  const stream = await new Promise<Readable>((resolve, reject) =>
+    zip.openReadStream(entry, (error, opened) => (error ? reject(error) : resolve(opened))),
+  )
+  yield* stream
+}
+
+export async function whole(chunks: AsyncIterable<Buffer>): Promise<Buffer> {
+  const parts: Buffer[] = []
+  for await (const chunk of chunks) parts.push(chunk)
+  return Buffer.concat(parts)
+}
+
+const trimmed = (name: BytePath): BytePath =>
+  name
+    .replace(/^(\.\/+)+/, '')
+    .replace(/\/+$/, '')
+    .replace(/^\.$/, '')
+
+/** Of decimal seconds. */
+function nanoseconds(seconds: string): bigint {
+  const [, sign, whole, fraction = ''] = /^(-?)(\d+)(?:\.(\d+))?$/.exec(seconds) ?? ['', '', '0']
+  const absolute = BigInt(whole!) * 1_000_000_000n + BigInt(fraction.padEnd(9, '0').slice(0, 9))
+  return sign === '-' ? -absolute : absolute
+}

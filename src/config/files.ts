@@ -1,0 +1,68 @@
+import { readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join, resolve } from 'node:path'
+import type { Settings } from './settings.ts'
+
+export interface ConfigFile {
+  path: string
+  whose: 'user' | 'site'
+  state: 'read' | 'missing' | 'faulty'
+  /** Without those that are mistaken. */
+  values: Partial<Settings>
+  mistakes: Mistake[]
+}
+
+export interface Mistake {
+  /** From 1; undefined where the file as a whole can't be read. */
+  line?: number
+  /** As it stands in the file. */
+  key?: string
+  message: string
+}
+
+type Variables = Readonly<Record<string, string | undefined>>
+
+/**
+ * The user's configuration file and the site's, in this order, whatever is wrong with them. What it takes to understand one
+ * is loaded where there is one: most sessions have none.
+ */
+export async function readConfigFiles(env: Variables, cwd: string): Promise<ConfigFile[]> {
+  const site = env.CONDA_STAGE_SITE_CONFIG
+  return [
+    await readConfigFile(userFile(env), 'user', false),
+    site
+      ? await readConfigFile(resolve(cwd, site), 'site', true)
+      : await readConfigFile('/etc/conda-stage/config.yaml', 'site', false),
+  ]
+}
+
+/** As the XDG base directory specification has it: a relative path counts as none. */
+function userFile(env: Variables): string {
+  const given = env.XDG_CONFIG_HOME
+  return join(given?.startsWith('/') ? given : join(env.HOME || homedir(), '.config'), 'conda-stage/config.yaml')
+}
+
+async function readConfigFile(path: string, whose: ConfigFile['whose'], isNamed: boolean): Promise<ConfigFile> {
+  const text = contentOf(path)
+  if (text === undefined && !isNamed) return { path, whose, state: 'missing', values: {}, mistakes: [] }
+  const { values, mistakes } =
+    typeof text === 'string'
+      ? (await import('./parse.ts')).parseConfig(text)
+      : {
+          values: {},
+          mistakes: [
+            { message: `can't be read: ${text?.message ?? 'CONDA_STAGE_SITE_CONFIG names it, and it does not exist'}` },
+          ],
+        }
+  return { path, whose, state: mistakes.length > 0 ? 'faulty' : 'read', values, mistakes }
+}
+
+/** Text of the file, why it can't be had, or undefined where there is no such file. */
+function contentOf(path: string): string | Error | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    return code === 'ENOENT' || code === 'ENOTDIR' ? undefined : (error as Error)
+  }
+}

@@ -1,0 +1,103 @@
+import { readFile, realpath } from 'node:fs/promises'
+import { basename, dirname, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type BytePath, displayPath, fsPath } from '../model/byte-path.ts'
+import type { Entry } from '../model/entry.ts'
+
+/** A Python project that is used from where its sources lie, outside the environment: it is not in the copy. */
+export interface EditableInstall {
+  project: string
+  /** Absolute path of the sources. */
+  target: string
+}
+
+/** Where each kind of file names the sources; the first kind that tells about a project or a folder is believed. */
+const SOURCES: { file: RegExp; read(content: string, path: string, folder: string): EditableInstall[] }[] = [
+  { file: /\.dist-info\/direct_url\.json$/, read: fromDirectUrl },
+  { file: /\.egg-link$/, read: fromEggLink },
+  { file: /\/__editable__[^/]*_finder\.py$/, read: fromFinder },
+  { file: /\.pth$/, read: fromPth },
+]
+
+/** Editable installs, and other lines of `.pth` files, that lead out of the environment. Sorted by project. */
+export async function editableInstalls(
+  environment: { prefix: string; real: string },
+  entries: readonly Entry[],
+): Promise<EditableInstall[]> {
+  const found: EditableInstall[] = []
+  const candidates = entries.filter((entry) => /(?:^|\/)site-packages\/[^/]+(?:\/direct_url\.json)?$/.test(entry.path))
+  for (const { file, read } of SOURCES) {
+    for (const entry of candidates) {
+      if (!file.test(entry.path) || entry.type === 'directory') continue
+      const path = displayPath(entry.path)
+      const folder = `${environment.prefix}/${path.slice(0, path.indexOf('site-packages/') + 'site-packages'.length)}`
+      for (const install of read(await contentOf(environment.prefix, entry.path), path, folder)) {
+        if (!isKnown(install, found) && !(await isInside(install.target, environment))) found.push(install)
+      }
+    }
+  }
+  return found.sort((a, b) => (a.project < b.project ? -1 : 1))
+}
+
+/** PEP 610: pip writes it for `pip install -e`. */
+function fromDirectUrl(content: string, path: string): EditableInstall[] {
+  try {
+    const { url, dir_info } = JSON.parse(content)
+    if (dir_info?.editable !== true) return []
+    return [{ project: basename(dirname(path)).replace(/-[^-]*\.dist-info$/, ''), target: fileURLToPath(url) }]
+  } catch {
+    return []
+  }
+}
+
+/** setup.py develop. */
+function fromEggLink(content: string, path: string, folder: string): EditableInstall[] {
+  const target = content.split('\n')[0]?.trim()
+  return target ? [{ project: basename(path, '.egg-link'), target: resolve(folder, target) }] : []
+}
+
+/** setuptools: a module with `MAPPING = {'package': '/sources/package', ...}`. */
+function fromFinder(content: string): EditableInstall[] {
+  const mapping = /^MAPPING\b[^=\n]*=\s*\{(.*)\}/m.exec(content)?.[1] ?? ''
+  const pairs = mapping.matchAll(/(['"])([^'"]+)\1\s*:\s*(['"])((?:\\.|(?!\3).)*)\3/g)
+  return [...pairs].map(([, , project = '', , target = '']) => ({ project, target: target.replace(/\\(.)/g, '$1') }))
+}
+
+/** Each line is a folder for sys.path, relative to site-packages; lines of code and comments lead nowhere. */
+function fromPth(content: string, path: string, folder: string): EditableInstall[] {
+  const project = basename(path, '.pth')
+    .replace(/^__editable__\./, '')
+    .replace(/-\d[^-]*$/, '')
+  return content
+    .replace(/^\uFEFF/, '')
+    .split(/\r?\n/)
+    .map((line) => line.trimEnd())
+    .filter((line) => line !== '' && !line.startsWith('#') && !/^import[ \t]/.test(line))
+    .map((line) => ({ project, target: resolve(folder, line) }))
+}
+
+async function contentOf(prefix: string, path: BytePath): Promise<string> {
+  try {
+    return await readFile(fsPath(prefix, path), 'utf8')
+  } catch {
+    // Whatever is wrong with the file is told when it is packed; here it leads nowhere.
+    return ''
+  }
+}
+
+function isKnown({ project, target }: EditableInstall, found: readonly EditableInstall[]): boolean {
+  return found.some((other) => normal(other.project) === normal(project) || isBelow(target, other.target))
+}
+
+const normal = (project: string): string => project.toLowerCase().replace(/[-_.]+/g, '-')
+
+async function isInside(target: string, { prefix, real }: { prefix: string; real: string }): Promise<boolean> {
+  if (isBelow(target, prefix) || isBelow(target, real)) return true
+  // A third spelling of the prefix.
+  return realpath(target).then(
+    (path) => isBelow(path, real),
+    () => false,
+  )
+}
+
+const isBelow = (path: string, folder: string): boolean => path === folder || path.startsWith(`${folder}/`)

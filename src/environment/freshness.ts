@@ -1,0 +1,193 @@
+import { isWatchedFolder } from '../model/archive-index.ts'
+import type { BytePath } from '../model/byte-path.ts'
+import type { Entry } from '../model/entry.ts'
+import { drain, IN_FLIGHT } from '../platform/in-flight.ts'
+import { type Difference, difference, explain, isByteCode, type Seen } from './difference.ts'
+import { listFolder, lookAt } from './look.ts'
+import { holdsContent, holdsContentNow, isScriptFolder } from './script-folders.ts'
+
+export type Freshness = { fresh: true } | { fresh: false; reason: string; path: BytePath }
+
+/** What stood at a path when the archive was written. */
+export interface Archived extends Seen {
+  path: BytePath
+}
+
+/** An archive's index, or the watched entries of its head. */
+export interface ArchivedState<E = Archived> {
+  entries: Iterable<E>
+}
+
+export interface QuickCheckOptions {
+  /** What is no part of the environment: the same as when it was packed. */
+  isExcluded(path: BytePath): boolean
+  /**
+   * Gives all entries of the index, where the quick check was given the head's watched ones only. Called at most once,
+   * when a folder in site-packages or the like has another mtime than in the archive.
+   */
+  all?(): Promise<Iterable<Archived>>
+}
+
+/** Looked at each time, whether there or not, in the order in which differences are told. */
+export const WATCHED: readonly BytePath[] = [
+  'conda-meta/history',
+  'conda-meta/state',
+  'conda-meta',
+  '',
+  'bin',
+  'lib',
+  'etc',
+  'share',
+  'etc/conda',
+  'etc/conda/activate.d',
+  'etc/conda/deactivate.d',
+  'etc/conda/env_vars.d',
+  'lib/R/library',
+  'lib/node_modules',
+]
+
+/** Each has a site-packages that is watched too; another Python's folder shows in `lib`. */
+const PYTHON = /^lib\/python[^/]*$/
+
+/** Folders of packages. An update may leave all names in them as they were and renew what is below. */
+const LIBRARY = /\/(?:site-packages|library|node_modules)$/
+
+/**
+ * Compares a handful of places with the archive, one lstat each: whatever conda, mamba, pip, `conda env config vars` or R install or
+ * remove changes one of them, and so does a file that comes, goes or is replaced at the top of bin, lib, etc, share or
+ * site-packages. A file that is edited in place without its folder's mtime changing is seen by the full check only.
+ *
+ * Where a folder's mtime differs it is listed, and counts as changed if something in it is new, gone or differs. Byte
+ * code is never looked at: running a program from the environment writes it.
+ */
+export async function checkQuick(
+  environment: { prefix: string },
+  archived: ArchivedState,
+  options: QuickCheckOptions,
+): Promise<Freshness> {
+  const before = new Map<BytePath, Archived>()
+  const watched = [...WATCHED]
+  for (const entry of archived.entries) {
+    if (PYTHON.test(entry.path) && entry.type === 'directory') watched.push(`${entry.path}/site-packages`)
+    if (isWatchedFolder(entry.path) || WATCHED.includes(entry.path)) before.set(entry.path, entry)
+  }
+  const seen: Difference[] = []
+  const touched: BytePath[] = []
+  await drain([...watched], IN_FLIGHT, async (path) => {
+    const found = difference(path, before.get(path), await lookAt(environment.prefix, path))
+    if (found?.kind === 'touched') touched.push(path)
+    else if (found !== undefined) seen.push(found)
+  })
+  const differences = await thatCount(seen, environment.prefix, archived.entries, options)
+  if (differences.length === 0 && touched.length > 0) {
+    const found = await compareFolders(environment.prefix, touched, archived.entries, options)
+    differences.push(...(await thatCount(found, environment.prefix, archived.entries, options)))
+  }
+  return verdict(differences, watched)
+}
+
+async function thatCount(
+  differences: Difference[],
+  prefix: string,
+  archived: Iterable<Archived>,
+  { isExcluded }: QuickCheckOptions,
+): Promise<Difference[]> {
+  const paths = [...archived].map(({ path }) => path)
+  const counts = await Promise.all(
+    differences.map((one) => {
+      if (!isScriptFolder(one)) return true
+      return one.kind === 'added' ? holdsContentNow(prefix, one.path, isExcluded) : holdsContent(one.path, paths)
+    }),
+  )
+  return differences.filter((_, index) => counts[index])
+}
+
+type Children = ReadonlyMap<BytePath, ReadonlyMap<BytePath, Archived>>
+
+/** What differs directly in the folders; in folders of packages also what is new below. */
+async function compareFolders(
+  prefix: string,
+  folders: readonly BytePath[],
+  archived: Iterable<Archived>,
+  { isExcluded, all }: QuickCheckOptions,
+): Promise<Difference[]> {
+  const differences = new Map<BytePath, Difference>()
+  const compare = async (folder: BytePath, known: Children): Promise<BytePath[]> => {
+    const before = known.get(folder) ?? new Map<BytePath, Archived>()
+    const now = new Set(await listFolder(prefix, folder))
+    const isThere = (path: BytePath) => before.has(path) || now.has(path)
+    const children = [...new Set([...before.keys(), ...now])]
+    const renewed: BytePath[] = []
+    const compared = children.filter((child) => !isExcluded(child) && !isByteCode(child, isThere))
+    await drain(compared, IN_FLIGHT, async (child) => {
+      const found = difference(child, before.get(child), now.has(child) ? await lookAt(prefix, child) : undefined)
+      if (found?.kind === 'touched') renewed.push(child)
+      else if (found !== undefined) differences.set(child, found)
+    })
+    return renewed
+  }
+  const top = byFolder(archived)
+  const below: BytePath[] = []
+  for (const folder of folders) {
+    const renewed = await compare(folder, top)
+    // Elsewhere a folder's mtime says only that some program wrote into it.
+    if (LIBRARY.test(folder)) below.push(...renewed)
+  }
+  if (differences.size === 0 && below.length > 0) {
+    const everything = all === undefined ? top : byFolder(await all())
+    await drain(below, IN_FLIGHT, async (folder) => {
+      below.push(...(await compare(folder, everything)))
+    })
+  }
+  return [...differences.values()]
+}
+
+function byFolder(entries: Iterable<Archived>): Children {
+  const folders = new Map<BytePath, Map<BytePath, Archived>>()
+  for (const entry of entries) {
+    if (entry.path === '') continue
+    const folder = entry.path.slice(0, Math.max(0, entry.path.lastIndexOf('/')))
+    const children = folders.get(folder)
+    if (children === undefined) folders.set(folder, new Map([[entry.path, entry]]))
+    else children.set(entry.path, entry)
+  }
+  return folders
+}
+
+/**
+ * Compares the whole tree as `entries` (the inventory's walk) has it with the archive: types, sizes, mtimes, modes and targets of all
+ * but byte code. Folders' mtimes don't count, since whatever came or went in them is seen itself.
+ */
+export function checkFull(archived: ArchivedState<Entry>, entries: Iterable<Entry>): Freshness {
+  const before = new Map<BytePath, Entry>()
+  for (const entry of archived.entries) before.set(entry.path, entry)
+  const now = new Map<BytePath, Entry>()
+  for (const entry of entries) now.set(entry.path, entry)
+  const differences: Difference[] = []
+  for (const path of new Set([...before.keys(), ...now.keys()])) {
+    if (isByteCode(path, (source) => before.has(source) || now.has(source))) continue
+    const [was, is] = [before.get(path), now.get(path)]
+    const found = was && is && was.type !== is.type ? changed(path) : difference(path, was, is)
+    if (found !== undefined && found.kind !== 'touched') differences.push(found)
+  }
+  const counts = (one: Difference): boolean => {
+    const side = one.kind === 'added' ? now : before
+    return !isScriptFolder(one) || side.get(one.path)?.type !== 'directory' || holdsContent(one.path, side.keys())
+  }
+  return verdict(differences.filter(counts), WATCHED)
+}
+
+const changed = (path: BytePath): Difference => ({ path, kind: 'changed' })
+
+/** Names the first difference, places of `order` before all others, and how many more there are. */
+function verdict(differences: Difference[], order: readonly BytePath[]): Freshness {
+  if (differences.length === 0) return { fresh: true }
+  const rank = ({ path }: Difference): number => {
+    const at = order.indexOf(path)
+    return at === -1 ? order.length : at
+  }
+  differences.sort((a, b) => rank(a) - rank(b) || (a.path < b.path ? -1 : 1))
+  const [first, ...others] = differences as [Difference, ...Difference[]]
+  const more = others.length === 0 ? '' : ` (and ${others.length} more)`
+  return { fresh: false, reason: `${explain(first)}${more}`, path: first.path }
+}

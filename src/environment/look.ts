@@ -1,0 +1,41 @@
+import { lstat, readdir, stat } from 'node:fs/promises'
+import { StageError } from '../errors.ts'
+import { type BytePath, displayPath, fsPath } from '../model/byte-path.ts'
+import type { Seen } from './difference.ts'
+
+/** One lstat. undefined where there is nothing, or a socket, FIFO or device, which no archive holds. */
+export async function lookAt(prefix: string, path: BytePath): Promise<Seen | undefined> {
+  const name = fsPath(prefix, path)
+  // The prefix itself may be given by a symbolic link.
+  const stats = await orNothing(
+    prefix,
+    path,
+    path === '' ? stat(name, { bigint: true }) : lstat(name, { bigint: true }),
+  )
+  if (stats === undefined) return undefined
+  const common = { mode: Number(stats.mode & 0o7777n), mtimeNs: stats.mtimeNs }
+  if (stats.isDirectory()) return { type: 'directory', ...common }
+  if (stats.isSymbolicLink()) return { type: 'symlink', ...common }
+  return stats.isFile() ? { type: 'file', ...common, size: Number(stats.size) } : undefined
+}
+
+/** Paths of what is directly in a folder; none where it is gone. */
+export async function listFolder(prefix: string, folder: BytePath): Promise<BytePath[]> {
+  const names = await orNothing(prefix, folder, readdir(fsPath(prefix, folder), 'latin1'))
+  return (names ?? []).map((name) => (folder === '' ? name : `${folder}/${name}`))
+}
+
+async function orNothing<T>(prefix: string, path: BytePath, result: Promise<T>): Promise<T | undefined> {
+  try {
+    return await result
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException
+    if (['ENOENT', 'ENOTDIR', 'ESTALE'].includes(code)) return undefined
+    const shown = path === '' ? prefix : `${prefix}/${displayPath(path)}`
+    throw new StageError('UNREADABLE', `${shown} can't be looked at (${code})`, {
+      path: shown,
+      hint: "Ask the environment's owner for permission to read it.",
+      cause: error,
+    })
+  }
+}

@@ -1,0 +1,97 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type BytePath, bytePathOf } from '../model/byte-path.ts'
+import type { FileEntry } from '../model/entry.ts'
+import { drain, IN_FLIGHT } from '../platform/in-flight.ts'
+
+export interface CondaPackage {
+  name: string
+  version: string
+  build: string
+}
+
+/** `name-version-build` of the package that a path belongs to, and how the prefix got into the file. */
+export interface Recorded {
+  package: string
+  placeholder?: NonNullable<FileEntry['placeholder']>
+}
+
+export interface CondaRecords {
+  /** What the records say about each path that they list. */
+  paths: Map<BytePath, Recorded>
+  /** Sorted by name. */
+  packages: CondaPackage[]
+  /** Records that could not be used, for people: their files are packed as files of no package. */
+  warnings: string[]
+}
+
+/** The parts of a record that we use; all may be missing or of another type, since many tools write them. */
+interface RecordFile {
+  name?: unknown
+  version?: unknown
+  build?: unknown
+  files?: unknown
+  paths_data?: { paths?: unknown } | null
+}
+
+interface RecordPath {
+  _path?: unknown
+  prefix_placeholder?: unknown
+  file_mode?: unknown
+}
+
+/** Reads `conda-meta/*.json`. A broken record is a warning: it costs order in the archive, nothing else. */
+export async function readRecords(prefix: string): Promise<CondaRecords> {
+  const folder = join(prefix, 'conda-meta')
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.json')).sort()
+  const texts = new Map<string, RecordFile>()
+  const warnings: string[] = []
+  await drain([...names], IN_FLIGHT, async (name) => {
+    try {
+      const record: unknown = JSON.parse(await readFile(join(folder, name), 'utf8'))
+      if (typeof record !== 'object' || record === null) throw new SyntaxError('it holds no object')
+      texts.set(name, record)
+    } catch (error) {
+      warnings.push(`conda-meta/${name} can't be used: ${(error as Error).message}`)
+    }
+  })
+  const records: CondaRecords = { paths: new Map(), packages: [], warnings: warnings.sort() }
+  // Reads end in any order; where two packages list one path, the last by name shall win each time.
+  const intern = interner()
+  for (const name of names) {
+    const record = texts.get(name)
+    if (record !== undefined) addRecord(records, name.slice(0, -'.json'.length), record, intern)
+  }
+  return records
+}
+
+function addRecord(records: CondaRecords, id: string, record: RecordFile, intern: (text: string) => string): void {
+  const { name, version, build } = record
+  if (typeof name === 'string')
+    records.packages.push({ name, version: String(version ?? ''), build: String(build ?? '') })
+  const detailed = record.paths_data?.paths
+  if (Array.isArray(detailed)) {
+    for (const path of detailed as (RecordPath | null)[]) {
+      if (typeof path?._path !== 'string') continue
+      const { prefix_placeholder: text, file_mode: mode } = path
+      const recorded: Recorded = { package: id }
+      if (typeof text === 'string' && (mode === 'text' || mode === 'binary')) {
+        recorded.placeholder = { text: intern(text), mode }
+      }
+      records.paths.set(bytePathOf(path._path), recorded)
+    }
+  } else if (Array.isArray(record.files)) {
+    for (const path of record.files) if (typeof path === 'string') records.paths.set(bytePathOf(path), { package: id })
+  }
+}
+
+/** One string for all equal ones: each of 100,000 paths brings its own copy of a placeholder of 255 characters. */
+function interner(): (text: string) => string {
+  const known = new Map<string, string>()
+  return (text) => {
+    const same = known.get(text)
+    if (same !== undefined) return same
+    known.set(text, text)
+    return text
+  }
+}

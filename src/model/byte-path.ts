@@ -1,0 +1,18 @@
+/**
+ * A file name or path as bytes: a string in which each character is one byte (latin1), since names on Linux need
+ * not be UTF-8. Entries use it relative to the prefix, '/'-separated, '' for the prefix itself.
+ */
+export type BytePath = string
+
+export const bytesOf = (path: BytePath): Buffer => Buffer.from(path, 'latin1')
+
+/** For people: the bytes read as UTF-8. */
+export const displayPath = (path: BytePath): string => bytesOf(path).toString('utf8')
+
+/** The bytes of a UTF-8 string as a BytePath. */
+export const bytePathOf = (text: string): BytePath => Buffer.from(text, 'utf8').toString('latin1')
+
+/** What node:fs takes: `root` (an ordinary string) joined with a BytePath below it. */
+export function fsPath(root: string, path: BytePath): Buffer {
+  return path === '' ? Buffer.from(root) : Buffer.concat([Buffer.from(`${root}/`), bytesOf(path)])
+}

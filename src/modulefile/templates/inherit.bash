@@ -1,0 +1,3 @@
+if ! [[ -o posix ]]; then
+  \builtin export -f conda-stage __conda_stage
+fi

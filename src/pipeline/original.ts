@@ -1,0 +1,54 @@
+import { type Environment, findEnvironment } from '../environment/find.ts'
+import { StageError } from '../errors.ts'
+import type { ProgressEvent } from '../model/progress.ts'
+import { surroundings } from '../platform/session.ts'
+import { findStage } from '../stage/record.ts'
+import type { PackOptions } from './options.ts'
+
+/** Options with all that is left out filled in, and the warnings that were told, for the result. */
+export type Filled<Options extends PackOptions> = Options &
+  Required<Pick<PackOptions, 'env' | 'cwd' | 'onProgress' | 'format' | 'check'>> & { uid: number; warnings: string[] }
+
+export function fillIn<Options extends PackOptions>(options: Options): Filled<Options> {
+  const warnings: string[] = []
+  const onProgress = (event: ProgressEvent) => {
+    if (event.kind === 'warning') warnings.push(event.message)
+    options.onProgress?.(event)
+  }
+  return { format: 'tar.zst', check: 'quick', ...surroundings(), ...options, onProgress, warnings }
+}
+
+/**
+ * Prefix of the environment that is meant, or of the original where that is a staged copy.
+ * @throws StageError NO_ENVIRONMENT, NOT_AN_ENVIRONMENT, BASE_REFUSED
+ */
+export async function originalOf(given: PackOptions): Promise<string> {
+  const options = fillIn(given)
+  const { prefix } = await findEnvironment(options)
+  const staged = await findStage(prefix)
+  return staged
+    ? (await findOriginal({ ...options, prefix: staged.record.original })).prefix
+    : (await findOriginal(options)).prefix
+}
+
+/**
+ * The environment that is meant, where it may be packed.
+ * @throws StageError NO_ENVIRONMENT, NOT_AN_ENVIRONMENT, ALREADY_STAGED, BASE_REFUSED
+ */
+export async function findOriginal(options: Filled<PackOptions>): Promise<Environment> {
+  const environment = await findEnvironment(options)
+  const staged = await findStage(environment.prefix)
+  if (staged) {
+    throw new StageError('ALREADY_STAGED', `${environment.prefix} is a staged copy of ${staged.record.original}`, {
+      path: environment.prefix,
+      hint: "Go back to the original with 'conda-stage --unstage' first.",
+    })
+  }
+  if (environment.isBase && !options.allowBase) {
+    throw new StageError('BASE_REFUSED', `${environment.prefix} is a base environment, which is best left unstaged`, {
+      path: environment.prefix,
+      hint: 'Make an environment of your own (conda create), or allow it with CONDA_STAGE_ALLOW_BASE=true.',
+    })
+  }
+  return environment
+}

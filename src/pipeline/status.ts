@@ -1,0 +1,65 @@
+import { resolve } from 'node:path'
+import { findEnvironment } from '../environment/find.ts'
+import { StageError } from '../errors.ts'
+import { findLocalFolder, localFileSystem } from '../platform/local-disk.ts'
+import { findStage } from '../stage/record.ts'
+import { chooseArchive } from './archive-choice.ts'
+import type { StageOptions } from './options.ts'
+import { fillIn } from './original.ts'
+
+/** What --status tells. Messages stand in for what can't be had. */
+export interface Status {
+  /** Active (or named) prefix; undefined where there is none. */
+  prefix?: string
+  isStaged: boolean
+  /** Where it is staged, of which environment; else itself. */
+  original?: string
+  /** Why the original can't be looked at. */
+  problem?: string
+  isBase?: boolean
+  /** The original lies on local disk: a copy gains little. */
+  isLocal?: boolean
+  archive?: { path: string; state: 'fresh' | 'out of date' | 'missing' | 'unusable'; reason?: string }
+  /** Where a stage would be made now. */
+  local: { path?: string; source?: string; problem?: string }
+}
+
+/** Looks at everything and changes nothing. */
+export async function status(given: StageOptions): Promise<Status> {
+  const options = fillIn(given)
+  const local = await findLocalFolder({ ...options, needed: { bytes: 0, inodes: 0 }, dryRun: true }).then(
+    ({ path, source }) => ({ path, source }),
+    (error: unknown) => ({ problem: messageOf(error) }),
+  )
+  const active = options.prefix ?? options.env.CONDA_PREFIX
+  if (!active) return { isStaged: false, local }
+  const prefix = resolve(options.cwd, active)
+  const staged = await findStage(prefix)
+  const original = staged?.record.original ?? prefix
+  const archive = await archiveStatus({ ...options, prefix: original })
+  return { prefix, isStaged: staged !== undefined, original, ...archive, local }
+}
+
+async function archiveStatus(
+  options: ReturnType<typeof fillIn>,
+): Promise<Pick<Status, 'problem' | 'isBase' | 'isLocal' | 'archive'>> {
+  const environment = await findEnvironment(options).catch(messageOf)
+  if (typeof environment === 'string') return { problem: environment }
+  const isLocal = (await localFileSystem(environment.real)) !== undefined
+  const facts = { isBase: environment.isBase, isLocal }
+  try {
+    const { fresh, stale, candidates, foreign } = await chooseArchive(environment, { ...options, force: false })
+    if (fresh) return { ...facts, archive: { path: fresh, state: 'fresh' } }
+    if (stale) return { ...facts, archive: { path: stale.archive, state: 'out of date', reason: stale.reason } }
+    const path = candidates.find((candidate) => !foreign.includes(candidate)) ?? candidates[0]!
+    return { ...facts, archive: { path, state: 'missing' } }
+  } catch (error) {
+    const path = error instanceof StageError ? (error.path ?? '') : ''
+    return { ...facts, archive: { path, state: 'unusable', reason: messageOf(error) } }
+  }
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof StageError) return error.message
+  throw error
+}

@@ -1,0 +1,50 @@
+import { writeArchive } from '../archive/writer.ts'
+import { filterEntries } from '../conda-pack/filter.ts'
+import { plainToolMembers } from '../conda-pack/members.ts'
+import { rewriteItems } from '../conda-pack/rewrite.ts'
+import type { Environment } from '../environment/find.ts'
+import { displayPath } from '../model/byte-path.ts'
+import { defaultThreads } from '../platform/cpus.ts'
+import { PrefixScanner } from '../relocate/scan.ts'
+import { archiveHeader } from './archive-facts.ts'
+import { contentsOf, lookOver } from './look-over.ts'
+import type { PackOptions } from './options.ts'
+import type { Filled } from './original.ts'
+
+/** environment -> inventory -> what the filters leave -> contents, for another prefix where one is named -> archive. */
+export async function writeEnvironment(
+  path: string,
+  environment: Environment,
+  candidates: readonly string[],
+  options: Filled<PackOptions>,
+): Promise<void> {
+  const { onProgress, signal, format, compressLevel: level, threads = defaultThreads() } = options
+  const { arcroot, destPrefix, filters = [] } = options
+  const entries = filterEntries(await lookOver(environment, candidates, options), filters)
+  const items = contentsOf(environment, entries, options)
+  const found = archiveHeader(environment)
+  const onLeft = (left: string) =>
+    onProgress({
+      kind: 'warning',
+      message: `${displayPath(left)} has no room for ${destPrefix}, and keeps the old path`,
+    })
+  const to = destPrefix
+  const makeScanner = (entry: ConstructorParameters<typeof PrefixScanner>[1]) => new PrefixScanner([to!], entry)
+  const header = to === undefined ? found : { ...found, prefixes: [to] }
+  await writeArchive({
+    path,
+    format,
+    ...(level !== undefined && { level }),
+    ...(arcroot !== undefined && { root: Buffer.from(arcroot).toString('latin1') }),
+    threads,
+    header,
+    items: to === undefined ? items : rewriteItems(items, { from: found.prefixes, to, makeScanner, onLeft }),
+    besides: (all) =>
+      plainToolMembers(all, {
+        prefixes: header.prefixes,
+        mtimeNs: BigInt(Date.parse(header.created)) * 1_000_000n,
+        unpack: to === undefined,
+      }),
+    ...(signal && { signal }),
+  })
+}

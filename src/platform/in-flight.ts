@@ -1,0 +1,30 @@
+/**
+ * Runs `step` on everything in `pending`, at most `limit` at a time, the last first; a step may add to `pending`.
+ * After a failure nothing more is begun; what runs already is waited for, and then the first failure is thrown.
+ */
+export function drain<T>(pending: T[], limit: number, step: (item: T) => Promise<void>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let running = 0
+    let failure: { error: unknown } | undefined
+    const next = (): void => {
+      while (failure === undefined && running < limit && pending.length > 0) {
+        running++
+        step(pending.pop() as T)
+          .catch((error: unknown) => {
+            failure ??= { error }
+          })
+          .then(() => {
+            running--
+            next()
+          })
+      }
+      if (running > 0) return
+      if (failure === undefined) resolve()
+      else reject(failure.error)
+    }
+    next()
+  })
+}
+
+/** How many look-ups or reads wait for a network file system at once; more hides little more latency. */
+export const IN_FLIGHT = 64

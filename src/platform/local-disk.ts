@@ -1,0 +1,178 @@
+import { constants } from 'node:fs'
+import { access, mkdir, readdir, realpath, rmdir, stat } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { type ErrorCode, StageError } from '../errors.ts'
+import { type Candidate, localCandidates, type Preference } from './local-candidates.ts'
+import { isNetwork, isNetworkMagic, type Mount, mountOf, parseMountInfo, readMountInfo } from './mounts.ts'
+import { availableRoom, ROOM_HINT, type Room, shortage } from './room.ts'
+
+export interface LocalRequest extends Preference {
+  env: Readonly<Record<string, string | undefined>>
+  cwd: string
+  uid: number
+  /** `--path`: this folder or an error, never another one. */
+  path?: string | undefined
+  needed: Room
+  /** Only to see what there is: a folder that was made for it is removed again. */
+  dryRun?: boolean
+  /** What is mounted where; by default as the kernel says now. */
+  mounts?: readonly Mount[]
+  /** Folders to try where none is named; by default those of `localCandidates`. */
+  candidates?: readonly Candidate[]
+}
+
+/** A folder on local disk that this user may write to, with room. */
+export interface LocalFolder {
+  /** Absolute, as it was named. */
+  path: string
+  /** The same with symbolic links resolved: this is what was checked. */
+  real: string
+  source: string
+  /** True where `--path` named a folder that was not there and we made it. It is kept when the stage goes. */
+  created: boolean
+  /** Candidates before it that would not do, and why. */
+  skipped: Skipped[]
+}
+
+export interface Skipped extends Candidate {
+  code: ErrorCode
+  reason: string
+}
+
+/**
+ * The local folder in which a stage is made: the one that the user named, else the first candidate that will do.
+ * Throws StageError TARGET_UNWRITABLE, TARGET_NETWORK, TARGET_UNSAFE, TARGET_NOEXEC, NO_SPACE or NO_INODES for a named
+ * folder; for the others NO_LOCAL_DISK, or NO_SPACE or NO_INODES where room is all that was missing.
+ */
+export async function findLocalFolder(request: LocalRequest): Promise<LocalFolder> {
+  const mounts = request.mounts ?? parseMountInfo(readMountInfo())
+  const named = namedFolder(request)
+  if (named !== undefined) return inspectNamed(named, request, mounts)
+  const candidates = request.candidates ?? localCandidates(request.env, await readdir('/').catch(() => []), request)
+  const skipped: Skipped[] = []
+  for (const candidate of candidates) {
+    const { unusable } = candidate
+    const found = unusable === undefined ? await inspect(candidate.path, request, mounts) : unnamed(unusable)
+    if ('real' in found) return { ...candidate, real: found.real, created: false, skipped }
+    skipped.push({ ...candidate, ...found })
+  }
+  throw nothingFound(skipped)
+}
+
+/** Type of the file system that a path (with its symbolic links resolved) lies on, where no network is in between. */
+export async function localFileSystem(
+  real: string,
+  mounts: readonly Mount[] = parseMountInfo(readMountInfo()),
+): Promise<string | undefined> {
+  const mount = mountOf(real, mounts)
+  if (mount) return isNetwork(mount.fsType) ? undefined : mount.fsType
+  return isNetworkMagic((await availableRoom(real)).type) ? undefined : 'of this machine'
+}
+
+function namedFolder({ path, env, cwd }: LocalRequest): Candidate | undefined {
+  if (path !== undefined) return { path: resolve(cwd, path), source: '--path' }
+  if (env.CONDA_STAGE_PATH) return { path: resolve(cwd, env.CONDA_STAGE_PATH), source: 'CONDA_STAGE_PATH' }
+  return undefined
+}
+
+async function inspectNamed(named: Candidate, request: LocalRequest, mounts: readonly Mount[]): Promise<LocalFolder> {
+  const created = await makeMissing(named)
+  const found = await inspect(named.path, request, mounts)
+  const useful = 'real' in found && !request.dryRun
+  if (created && !useful) await rmdir(named.path)
+  if ('real' in found) return { ...named, real: found.real, created, skipped: [] }
+  throw new StageError(found.code, `${named.path} (from ${named.source}) ${found.reason}`, {
+    path: named.path,
+    hint: HINTS[found.code] ?? 'Name another folder on local disk with --path or CONDA_STAGE_PATH.',
+  })
+}
+
+/** Makes the last folder of the path where only that is missing: a mistyped path is not built up. */
+async function makeMissing({ path, source }: Candidate): Promise<boolean> {
+  try {
+    await mkdir(path, { mode: 0o700 })
+    return true
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'EEXIST' || (await exists(path))) return false
+    throw new StageError('TARGET_UNWRITABLE', `${path} (from ${source}) can't be made: ${errno(cause)}`, {
+      path,
+      hint: 'Name a folder on local disk that you can write to with --path or CONDA_STAGE_PATH.',
+      cause,
+    })
+  }
+}
+
+type Finding = { real: string } | { code: ErrorCode; reason: string }
+
+const unnamed = (reason: string): Finding => ({ code: 'TARGET_UNWRITABLE', reason })
+
+async function inspect(
+  path: string,
+  { uid, needed }: Pick<LocalRequest, 'uid' | 'needed'>,
+  mounts: readonly Mount[],
+): Promise<Finding> {
+  try {
+    const real = await realpath(path)
+    // Before the mounts are looked at: this is what makes an automounter mount.
+    const facts = await stat(real)
+    if (!facts.isDirectory()) return { code: 'TARGET_UNWRITABLE', reason: 'is not a folder' }
+    const available = await availableRoom(real)
+    const mount = mountOf(real, mounts)
+    if (mount === undefined ? isNetworkMagic(available.type) : isNetwork(mount.fsType))
+      return { code: 'TARGET_NETWORK', reason: `is on a network file system (${mount?.fsType ?? 'by its number'})` }
+    if (mount?.options.includes('noexec'))
+      return { code: 'TARGET_NOEXEC', reason: 'is mounted noexec: no program could be run from there' }
+    // Whoever owns / can do anything anyway. Inside a user namespace that is the number that stands for all others.
+    const unsafe = whyUnsafe(facts, [uid, 0, (await stat('/')).uid])
+    if (unsafe !== undefined) return { code: 'TARGET_UNSAFE', reason: unsafe }
+    await access(real, constants.W_OK | constants.X_OK)
+    return shortage(needed, available) ?? { real }
+  } catch (error) {
+    return { code: 'TARGET_UNWRITABLE', reason: explain(error) }
+  }
+}
+
+/** Whoever else can rename things in the folder could put a copy of his own in the place of ours. */
+function whyUnsafe(facts: { uid: number; mode: number }, trusted: number[]): string | undefined {
+  if (!trusted.includes(facts.uid)) return `belongs to another user (uid ${facts.uid})`
+  const worldWritable = (facts.mode & 0o002) !== 0
+  if (worldWritable && (facts.mode & 0o1000) === 0) return 'can be written by everybody and has no sticky bit'
+  return undefined
+}
+
+const HINTS: Partial<Record<ErrorCode, string>> = {
+  NO_SPACE: ROOM_HINT,
+  NO_INODES: ROOM_HINT,
+  TARGET_UNSAFE: 'Name a folder of your own with --path or CONDA_STAGE_PATH, or chmod this one (o-w or +t).',
+}
+
+/** Where room is all that some candidate lacked, that is the news; the other reasons follow in the hint. */
+function nothingFound(skipped: Skipped[]): StageError {
+  const list = skipped.map(({ path, source, reason }) => `  ${path} (${source}) ${reason}`).join('\n')
+  const full = skipped.find(({ code }) => code === 'NO_SPACE' || code === 'NO_INODES')
+  if (full !== undefined)
+    return new StageError(full.code, `${full.path} ${full.reason}`, {
+      path: full.path,
+      hint: `${ROOM_HINT} Looked at:\n${list}`,
+    })
+  return new StageError('NO_LOCAL_DISK', `No folder on local disk will do:\n${list}`, {
+    hint: 'Name one that you can write to with --path or CONDA_STAGE_PATH.',
+  })
+}
+
+function explain(error: unknown): string {
+  const code = errno(error)
+  if (code === 'ENOENT') return 'does not exist'
+  if (code === 'EROFS') return 'is on a read-only file system'
+  if (code === 'EACCES' || code === 'EPERM') return "can't be written by you"
+  if (code === 'ENOTDIR') return 'is not a folder'
+  return `can't be used: ${code}`
+}
+
+const errno = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? String(error)
+
+const exists = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  )

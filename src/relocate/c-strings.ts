@@ -1,0 +1,127 @@
+import type { FileEntry } from '../model/entry.ts'
+import type { DynamicString, Occurrence } from '../model/relocation.ts'
+import type { DynamicReference } from './elf.ts'
+
+/** How far before a prefix the beginning of its C string is looked for, in bytes. */
+export const STRING_REACH = 2000
+
+/** More NULs than placeholders leave are not counted, more text than a dynamic string has is not kept. */
+const MAX_NULS = 65536
+const MAX_TEXT = 16384
+
+interface CString {
+  members: Occurrence[]
+  /** Offset of its first byte; unknown if that is too far away. */
+  start?: number
+  /** latin1, from `start` on; kept of ELF files only. */
+  text?: string
+  end?: number
+  /** NULs behind the one that ends it. */
+  nuls: number
+}
+
+/**
+ * Follows the C strings in which the prefix stands to their ends, while the file passes by.
+ *
+ * Data comes in windows: `data` begins at offset `base` of the file.
+ */
+export class CStrings {
+  readonly #keepText: boolean
+  readonly #closed: CString[] = []
+  #open: CString | undefined
+  #position = 0
+
+  constructor(options: { keepText: boolean }) {
+    this.#keepText = options.keepText
+  }
+
+  /** Takes a prefix that stands at `occurrence.offset` of the file: into the string that is open, or a new one. */
+  add(data: Buffer, base: number, occurrence: Occurrence): void {
+    this.advance(data, base, occurrence.offset)
+    if (!this.#open || this.#open.end !== undefined) {
+      this.#close()
+      this.#open = { members: [], nuls: 0, ...this.#beginning(data, base, occurrence.offset) }
+      this.#position = occurrence.offset
+    }
+    this.#open.members.push(occurrence)
+  }
+
+  /** Goes on to offset `until` of the file, which must not be beyond `data`. */
+  advance(data: Buffer, base: number, until: number): void {
+    const string = this.#open
+    if (!string || until <= this.#position) return
+    if (string.end === undefined) {
+      const nul = data.subarray(0, until - base).indexOf(0, this.#position - base)
+      const to = nul === -1 ? until : base + nul
+      if (string.text !== undefined) string.text += data.toString('latin1', this.#position - base, to - base)
+      if (string.text !== undefined && string.text.length > MAX_TEXT) delete string.text
+      this.#position = to
+      if (nul === -1) return
+      string.end = to
+      this.#position++
+    }
+    while (this.#position < until && data[this.#position - base] === 0 && string.nuls < MAX_NULS) {
+      string.nuls++
+      this.#position++
+    }
+    if (this.#position < until) this.#close()
+  }
+
+  /** Writes `end` and `room` into the occurrences, and gives the dynamic strings among what was found. */
+  finish(
+    references: readonly DynamicReference[],
+    prefixLength: (occurrence: Occurrence) => number,
+    placeholder: FileEntry['placeholder'],
+  ): DynamicString[] {
+    this.#close()
+    for (const { members, end, nuls } of this.#closed) {
+      const room = roomOf(members, prefixLength, placeholder)
+      for (const member of members) {
+        if (end !== undefined) member.end = end
+        if (end !== undefined && room !== undefined && room <= nuls) member.room = room
+      }
+    }
+    return this.#closed.flatMap((string) => dynamicStrings(string, references))
+  }
+
+  #beginning(data: Buffer, base: number, offset: number): Pick<CString, 'start' | 'text'> {
+    const from = Math.max(0, offset - base - STRING_REACH)
+    const nul = data.subarray(from, offset - base).lastIndexOf(0)
+    if (!this.#keepText || (nul === -1 && base + from > 0)) return {}
+    const start = from + nul + 1
+    return { start: base + start, text: data.toString('latin1', start, offset - base) }
+  }
+
+  #close(): void {
+    if (this.#open) this.#closed.push(this.#open)
+    this.#open = undefined
+  }
+}
+
+/** Bytes that conda's padding has left behind these prefixes, if it is there in full. */
+function roomOf(
+  members: readonly Occurrence[],
+  prefixLength: (occurrence: Occurrence) => number,
+  placeholder: FileEntry['placeholder'],
+): number | undefined {
+  // What conda replaced is plain UTF-8; that a `file://` stands before it makes no difference to conda.
+  const isConda = members.every(({ encoding }) => encoding === 'utf8' || encoding === 'percent')
+  if (placeholder?.mode !== 'binary' || !isConda) return undefined
+  const length = Buffer.byteLength(placeholder.text)
+  return Math.max(
+    0,
+    members.reduce((sum, member) => sum + length - prefixLength(member), 0),
+  )
+}
+
+function dynamicStrings(string: CString, references: readonly DynamicReference[]): DynamicString[] {
+  const { members, start, text, end } = string
+  if (start === undefined || text === undefined || end === undefined) return []
+  const inside = references.filter(({ offset }) => offset >= start && offset < end)
+  const first = inside.find(({ offset, use }) => use !== 'other' && offset <= members[0]!.offset)
+  if (!first) return []
+  const list = first.use === 'list'
+  const others = inside.filter(({ offset, use }) => offset !== first.offset || use !== first.use)
+  const shared = others.length > 0 ? { shared: Math.max(first.offset, Math.min(...others.map((o) => o.offset))) } : {}
+  return [{ offset: first.offset, text: text.slice(first.offset - start), list, ...shared }]
+}

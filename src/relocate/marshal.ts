@@ -1,0 +1,40 @@
+/** How far before the prefix the beginning of its string is looked for, and how far behind it the next object, in bytes. */
+export const MARSHAL_REACH = 2000
+
+/**
+ * Finds the counted string of a .pyc file (Python's marshal) in which data[start, end) stands: its first byte, and the
+ * byte after its last. A string that ends exactly with the match is preferred, since then the byte behind is no text.
+ */
+export function countedString(data: Buffer, start: number, end: number): { start: number; end: number } | undefined {
+  let nearest: { start: number; end: number } | undefined
+  for (let from = start; from >= Math.max(0, start - MARSHAL_REACH); from--) {
+    for (const length of lengthsBefore(data, from)) {
+      const to = from + length
+      if (to < end || !isFollowedByObject(data, to, end)) continue
+      if (to === end) return { start: from, end: to }
+      nearest ??= { start: from, end: to }
+    }
+  }
+  return nearest
+}
+
+/** The counts that the bytes before `from` may be: one byte behind a short type, four behind a long one. */
+function lengthsBefore(data: Buffer, from: number): number[] {
+  const lengths: number[] = []
+  if (from >= 2 && isType(SHORT, data[from - 2]!)) lengths.push(data[from - 1]!)
+  if (from >= 5 && isType(LONG, data[from - 5]!)) lengths.push(data.readUInt32LE(from - 4))
+  return lengths
+}
+
+/** Letters in a path may look like a type and a count by chance; what follows the string then is an object by a smaller one. */
+function isFollowedByObject(data: Buffer, to: number, matchEnd: number): boolean {
+  if (to - matchEnd > MARSHAL_REACH) return to - matchEnd < 2 ** 24
+  return to >= data.length || isType(ANY, data[to]!)
+}
+
+// The top bit of a type says that the object may be referred to later.
+const isType = (types: Set<number>, byte: number): boolean => types.has(byte & 0x7f)
+const typesOf = (letters: string): Set<number> => new Set(Buffer.from(letters))
+const SHORT = typesOf('zZ')
+const LONG = typesOf('stuaA')
+const ANY = typesOf('0NFTS.:iIfgxylstuaAzZr()[]{}<>cR?')

@@ -1,0 +1,172 @@
+import { type BytePath, bytePathOf, bytesOf } from '../model/byte-path.ts'
+import type { Occurrence, Relocation } from '../model/relocation.ts'
+import { refit } from './elf.ts'
+import { encodings, unitWidth } from './encodings.ts'
+import { isPlain, mendHead } from './shebang.ts'
+
+/** A piece of the original file, and what comes in its place. */
+export interface Edit {
+  /** Byte offset in the original file. */
+  offset: number
+  /** Bytes of the original that are replaced. */
+  length: number
+  /** `before` is exactly what the original has there. */
+  apply(before: Buffer): Buffer
+  /** Both sides, where they are known beforehand and equally long: then a part of the piece can be edited, or undone. */
+  swap?: { before: Buffer; after: Buffer }
+}
+
+export interface RelocationPlan {
+  /** In order of offset, without overlaps. */
+  edits: Edit[]
+  /** What can be relocated nowhere, and stays as it is. */
+  left: Occurrence[]
+  /** Every edit is a swap: offsets hold, chunks can be edited one by one, and the plan can be reversed. */
+  sameLength: boolean
+}
+
+interface Job {
+  relocation: Relocation
+  path: BytePath
+  from: readonly string[]
+  to: string
+  /** What is written for an occurrence. */
+  spell(occurrence: Occurrence): { before: Buffer; after: Buffer }
+}
+
+/**
+ * Decides how a file's prefixes become `to`: in place where the spelling is as long as the old one, else by what the
+ * kind of file allows (see ContentKind). Of a C string all prefixes are replaced or none.
+ *
+ * @param file its path below the prefix
+ * @param from the prefixes that the scanner was given
+ */
+export function planRelocation(
+  relocation: Relocation,
+  file: { path: BytePath },
+  from: readonly string[],
+  to: string,
+): RelocationPlan {
+  const job: Job = { relocation, path: file.path, from, to, spell: speller(from, to) }
+  const edits: Edit[] = []
+  const left: Occurrence[] = []
+  for (const group of groupsOf(relocation)) {
+    const planned = planGroup(group, job)
+    if (planned) edits.push(...planned)
+    else left.push(...group)
+  }
+  edits.sort((a, b) => a.offset - b.offset)
+  left.sort((a, b) => a.offset - b.offset)
+  return { edits, left, sameLength: edits.every(({ swap }) => swap) }
+}
+
+/** The plan that gives the original bytes back out of the relocated ones; only of plans that are `sameLength`. */
+export function reversePlan(plan: RelocationPlan): RelocationPlan {
+  if (!plan.sameLength) throw new TypeError('Only a plan that keeps all lengths can be reversed')
+  return { ...plan, edits: plan.edits.map(({ offset, swap }) => swapAt(offset, swap!.after, swap!.before)) }
+}
+
+/** What has to be replaced together: the head of a script, a C string; else each occurrence alone. */
+function groupsOf({ kind, occurrences, head = 0 }: Relocation): Occurrence[][] {
+  const groups = Map.groupBy(occurrences, ({ offset, end, encoding }) => {
+    if (kind === 'text') return offset < head ? 'head' : offset
+    // A string that the end of the file cuts off has no end.
+    if (kind === 'elf' || kind === 'binary') return unitWidth[encoding] > 1 ? offset : `string ${end}`
+    return offset
+  })
+  return [...groups.values()]
+}
+
+function planGroup(group: Occurrence[], job: Job): Edit[] | undefined {
+  const { kind, head } = job.relocation
+  const isHead = kind === 'text' && group[0]!.offset < (head ?? 0)
+  if (kind === 'container') return undefined
+  const keepsLength = group.every((occurrence) => {
+    const { before, after } = job.spell(occurrence)
+    return before.length === after.length
+  })
+  if (keepsLength && !(isHead && !isPlain(bytePathOf(job.to))))
+    return group.map((occurrence) => replacement(occurrence, job))
+  if (isHead) return [headEdit(group, head!, job)]
+  if (kind === 'text') return group.map((occurrence) => replacement(occurrence, job))
+  if (kind === 'pyc') return undefined
+  const edit = cStringEdit(group, job) ?? dynamicEdit(group, job)
+  return edit && [edit]
+}
+
+function replacement(occurrence: Occurrence, job: Job): Edit {
+  const { before, after } = job.spell(occurrence)
+  if (before.length === after.length) return swapAt(occurrence.offset, before, after)
+  return { offset: occurrence.offset, length: before.length, apply: () => after }
+}
+
+const swapAt = (offset: number, before: Buffer, after: Buffer): Edit => ({
+  offset,
+  length: before.length,
+  apply: () => after,
+  swap: { before, after },
+})
+
+function headEdit(group: Occurrence[], length: number, job: Job): Edit {
+  const apply = (before: Buffer): Buffer => {
+    const replaced = replaceAll(before, 0, group, job)
+    return bytesOf(mendHead(replaced.toString('latin1'), bytePathOf(job.to)))
+  }
+  return { offset: 0, length, apply }
+}
+
+/** Moves the rest of the string up or down, over NULs that conda's placeholder has left behind it. */
+function cStringEdit(group: Occurrence[], job: Job): Edit | undefined {
+  const { offset, end, room } = group[0]!
+  if (end === undefined || room === undefined) return undefined
+  const growth = group.reduce((sum, occurrence) => {
+    const { before, after } = job.spell(occurrence)
+    return sum + after.length - before.length
+  }, 0)
+  if (growth > room) return undefined
+  const length = end - offset + Math.max(0, growth)
+  const apply = (before: Buffer): Buffer => {
+    const padded = Buffer.alloc(length)
+    replaceAll(before.subarray(0, end - offset), offset, group, job).copy(padded)
+    return padded
+  }
+  return { offset, length, apply }
+}
+
+/** Rewrites RPATH, RUNPATH or NEEDED within the bytes it has. */
+function dynamicEdit(group: Occurrence[], { relocation, path, from, to }: Job): Edit | undefined {
+  const first = group[0]!
+  const string = relocation.dynamic?.find(
+    ({ offset, text }) => offset <= first.offset && offset + text.length === first.end,
+  )
+  if (!string) return undefined
+  const folder = path.slice(0, Math.max(0, path.lastIndexOf('/')))
+  const text = refit(string, { folder, from: from.map(bytePathOf), to: bytePathOf(to), count: group.length })
+  return text === undefined ? undefined : swapAt(string.offset, bytesOf(string.text), bytesOf(text))
+}
+
+/** `data` begins at offset `base` of the file. */
+function replaceAll(data: Buffer, base: number, group: readonly Occurrence[], job: Job): Buffer {
+  const pieces: Buffer[] = []
+  let done = 0
+  for (const occurrence of group) {
+    const { before, after } = job.spell(occurrence)
+    pieces.push(data.subarray(done, occurrence.offset - base), after)
+    done = occurrence.offset - base + before.length
+  }
+  return Buffer.concat([...pieces, data.subarray(done)])
+}
+
+/** Spells each prefix once: large files hold thousands. */
+function speller(from: readonly string[], to: string): Job['spell'] {
+  const spelled = new Map<string, { before: Buffer; after: Buffer }>()
+  return ({ prefix, encoding }) => {
+    const key = `${prefix} ${encoding}`
+    const known = spelled.get(key)
+    if (known) return known
+    const spell = encodings[encoding]
+    const both = { before: spell(from[prefix]!), after: spell(to) }
+    spelled.set(key, both)
+    return both
+  }
+}

@@ -1,0 +1,91 @@
+import { type Needle, needlesOf } from './encodings.ts'
+
+/** A needle found in a window of data; nothing is known yet about what stands around it. */
+export interface Match {
+  needle: Needle
+  /** Index of its first byte in the window. */
+  start: number
+}
+
+/** Finds the spellings of the prefixes in one window of data. */
+export type Search = (window: Buffer, from: number, hasNul: boolean) => Match[]
+
+/**
+ * One pass of Buffer.indexOf per fragment, not per needle, over 12 needles for two prefixes: the prefixes end alike in
+ * most places, and a slash followed by a NUL, or by a backslash in front, is rare enough to lead to all needles
+ * that hold it. That makes 3 passes, of which 2 are made over data without a NUL.
+ */
+export function prepareSearch(prefixes: readonly string[]): { search: Search; longest: number } {
+  const needles = needlesOf(prefixes)
+  const passes = new Map<string, { fragment: Buffer; hasNul: boolean; needles: { needle: Needle; at: number }[] }>()
+  for (const needle of needles) {
+    const fragment = fragmentOf(needle, needles)
+    const key = fragment.toString('latin1')
+    const pass = passes.get(key) ?? { fragment, hasNul: fragment.includes(0), needles: [] }
+    pass.needles.push({ needle, at: needle.bytes.indexOf(fragment) })
+    passes.set(key, pass)
+  }
+  const search: Search = (window, from, hasNul) => {
+    const matches: Match[] = []
+    for (const pass of passes.values()) {
+      if (pass.hasNul && !hasNul) continue
+      for (let hit = window.indexOf(pass.fragment, from); hit !== -1; hit = window.indexOf(pass.fragment, hit + 1)) {
+        for (const { needle, at } of pass.needles) {
+          const start = hit - at
+          if (start >= from && standsAt(window, needle.bytes, start)) matches.push({ needle, start })
+        }
+      }
+    }
+    // Leftmost first, of those the longest.
+    return matches.sort((a, b) => a.start - b.start || b.needle.bytes.length - a.needle.bytes.length)
+  }
+  return { search, longest: Math.max(...needles.map(({ bytes }) => bytes.length)) }
+}
+
+export function standsAt(window: Buffer, bytes: Buffer, start: number): boolean {
+  const end = start + bytes.length
+  return (
+    start >= 0 &&
+    end <= window.length &&
+    window[end - 1] === bytes.at(-1) &&
+    window.compare(bytes, 0, bytes.length, start, end) === 0
+  )
+}
+
+/** What all spellings of a family share; else a piece of the end that the prefixes share, or of the needle. */
+function fragmentOf(needle: Needle, all: readonly Needle[]): Buffer {
+  const family = FAMILIES.find((fragment) => needle.bytes.includes(fragment))
+  if (family) return family
+  const ends = all
+    .filter(({ encoding, prefix }) => encoding === needle.encoding && prefix !== needle.prefix)
+    .map((other) => commonEnd(needle.bytes, other.bytes))
+  return pieceOf(ends.find(({ length }) => length >= PIECE_LENGTH) ?? needle.bytes)
+}
+
+/** In UTF-16 and UTF-32 of both byte orders; in JSON with its slashes escaped. */
+const FAMILIES = [Buffer.from('/\0'), Buffer.from('\\/')]
+
+/**
+ * Node looks for up to 6 bytes by memchr (10 GB/s from a slash on, 6 from a letter), for longer ones by Boyer-Moore (2 to 7).
+ */
+const PIECE_LENGTH = 6
+
+/** The last piece that begins with a slash, since folders near the root have common names; else the last one. */
+function pieceOf(text: Buffer): Buffer {
+  const last = Math.max(0, text.length - PIECE_LENGTH)
+  const slash = text.lastIndexOf('/', last)
+  const start = slash === -1 ? last : slash
+  return text.subarray(start, start + PIECE_LENGTH)
+}
+
+function commonEnd(a: Buffer, b: Buffer): Buffer {
+  let length = 0
+  while (length < Math.min(a.length, b.length) && a.at(-1 - length) === b.at(-1 - length)) length++
+  const end = a.subarray(a.length - length)
+  return end.subarray(
+    Math.max(
+      0,
+      end.findIndex((byte) => byte !== 0),
+    ),
+  )
+}

@@ -1,0 +1,191 @@
+import { renameSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { StageError } from '../errors.ts'
+import type { ArchivedFile, ArchiveIndex } from '../model/archive-index.ts'
+import type { BytePath } from '../model/byte-path.ts'
+import type { OnProgress } from '../model/progress.ts'
+import { defaultThreads } from '../platform/cpus.ts'
+import { asRoomError } from '../platform/room.ts'
+import { currentUmask } from '../platform/umask.ts'
+import { relocateTarget } from '../relocate/symlink.ts'
+import { runWorkers } from '../workers/pool.ts'
+import { BYTES, type Control, FILES, type LeftFile, newControl, READY, STOP } from '../workers/protocol.ts'
+import { encodeWorkList, type Piece } from '../workers/work-list.ts'
+import { stagedMode } from './modes.ts'
+import { EXTRACTING } from './names.ts'
+import { removeTree } from './remove-tree.ts'
+import { rewriteLargeFiles } from './rewrite.ts'
+import { utimesSeconds } from './times.ts'
+import {
+  finishDirectories,
+  finishLargeFile,
+  makeDirectories,
+  makeHardlinks,
+  makeLargeFiles,
+  makeSymlinks,
+} from './tree.ts'
+
+/** Each worker takes 22 MB; more of them would not keep a large environment within 400 MB. */
+const ENOUGH_WORKERS = 8
+
+export interface ExtractOptions {
+  /** For messages. */
+  archive: string
+  /** The archive, open for reading; it stays open. A descriptor, since its owner was checked on that, not on the path. */
+  fd: number
+  /** As `readIndex` of the archive gave it. */
+  index: ArchiveIndex
+  /** The staged prefix: it must not exist, its folder must. */
+  prefix: string
+  /** Take away all write bits. */
+  readOnly: boolean
+  /** Worker threads; default: the CPUs that this process may use, 8 at most. */
+  threads?: number | undefined
+  onProgress?: OnProgress | undefined
+  signal?: AbortSignal | undefined
+}
+
+export interface ExtractResult {
+  files: number
+  /** Bytes of all files. */
+  bytes: number
+  /** Where the original prefix still stands, because nothing of another length can stand there. */
+  left: LeftFile[]
+  /** Digests of the files whose size or bytes can't be derived from the index, for `verify`. */
+  digests: [BytePath, string][]
+}
+
+/**
+ * Writes the archive's tree, relocated, to `prefix`. It is built beside it and renamed when it is whole; whatever
+ * stops that (an error, a full disk, the signal) leaves nothing behind.
+ * Throws StageError ARCHIVE_DAMAGED, NO_SPACE, CANCELLED.
+ */
+export async function extract(options: ExtractOptions): Promise<ExtractResult> {
+  const { prefix } = options
+  const root = `${dirname(prefix)}/${EXTRACTING}`
+  try {
+    const result = await extractInto(root, options)
+    throwIfCancelled(options)
+    renameSync(root, prefix)
+    return result
+  } catch (error) {
+    await removeTree(root)
+    throwIfCancelled(options)
+    throw asRoomError(error, dirname(dirname(prefix)))
+  }
+}
+
+async function extractInto(root: string, options: ExtractOptions): Promise<ExtractResult> {
+  const { index, prefix, readOnly } = options
+  const mode = stagedMode(readOnly)
+  const files = index.entries.filter((entry) => entry.type === 'file')
+  const pieces = files.flatMap((file) => cut(file, index, mode(file.mode)))
+  const large = pieces.filter((piece) => piece.contentOffset === 0 && piece.length < piece.fileSize)
+  const paths = large.map(({ path }) => path)
+
+  const { left, digests } = await writeContents({ root, pieces, options }, () => {
+    makeDirectories(root, index.entries)
+    makeLargeFiles(root, paths)
+  })
+  digests.push(...(await rewriteLargeFiles({ root, large, from: index.prefixes, to: prefix, signal: options.signal })))
+  for (const piece of large) finishLargeFile(root, piece)
+  makeSymlinks(root, index.entries, (target) => relocateTarget(target, index.prefixes, prefix))
+  makeHardlinks(root, index.entries)
+  finishDirectories(root, index.entries, mode)
+  return { files: files.length, bytes: files.reduce((sum, file) => sum + file.size, 0), left, digests }
+}
+
+/** The pieces of a file, one in each frame that holds some of it. */
+function cut(file: ArchivedFile, { frames }: ArchiveIndex, mode: number): Piece[] {
+  const { path, size, relocation } = file
+  const common = { path, mode, mtime: utimesSeconds(file.mtimeNs), fileSize: size, ...(relocation && { relocation }) }
+  const pieces: Piece[] = []
+  let [frame, frameOffset, contentOffset] = [file.frame, file.frameOffset, 0]
+  do {
+    const length = Math.min(size - contentOffset, frames[frame]!.size - frameOffset)
+    if (length > 0 || size === 0) pieces.push({ ...common, contentOffset, frame, frameOffset, length })
+    contentOffset += length
+    frame++
+    frameOffset = 0
+  } while (contentOffset < size)
+  return pieces
+}
+
+/** Starts the workers, and makes the folders while they start. */
+async function writeContents(
+  { root, pieces, options }: { root: string; pieces: Piece[]; options: ExtractOptions },
+  prepare: () => void,
+): Promise<Pick<ExtractResult, 'left' | 'digests'>> {
+  const { archive, fd, index, prefix, signal } = options
+  const { format, frames, prefixes } = index
+  const control = newControl()
+  const stop = (): void => {
+    Atomics.store(control.flags, STOP, 1)
+    open(control)
+  }
+  const job = {
+    kind: 'extract' as const,
+    archive: { fd, path: archive, format },
+    frames,
+    work: encodeWorkList(pieces, frames.length),
+    root,
+    from: prefixes,
+    to: prefix,
+    umask: currentUmask(),
+    control,
+  }
+  const threads = Math.max(1, Math.min(options.threads ?? Math.min(defaultThreads(), ENOUGH_WORKERS), frames.length))
+  const progress = reportProgress(control, pieces, options.onProgress)
+  signal?.addEventListener('abort', stop)
+  try {
+    throwIfCancelled(options)
+    const workers = runWorkers(Array(threads).fill(job), stop)
+    try {
+      prepare()
+    } catch (error) {
+      stop()
+      await workers
+      throw error
+    }
+    open(control)
+    const reports = await workers
+    throwIfCancelled(options)
+    return { left: reports.flatMap(({ left }) => left), digests: reports.flatMap(({ digests }) => digests) }
+  } finally {
+    signal?.removeEventListener('abort', stop)
+    progress.end()
+  }
+}
+
+/** Lets the workers begin: they have waited for the folders. */
+function open({ flags }: Control): void {
+  Atomics.store(flags, READY, 1)
+  Atomics.notify(flags, READY)
+}
+
+/** Ten times a second while the workers write, and once at the end. */
+function reportProgress(control: Control, pieces: readonly Piece[], onProgress: OnProgress = () => {}) {
+  const totalFiles = pieces.filter(({ contentOffset }) => contentOffset === 0).length
+  const totalBytes = pieces.reduce((sum, { length }) => sum + length, 0)
+  const report = (): void => {
+    const files = Number(Atomics.load(control.written, FILES))
+    const bytes = Number(Atomics.load(control.written, BYTES))
+    onProgress({ kind: 'progress', phase: 'extract', files, totalFiles, bytes, totalBytes })
+  }
+  const timer = setInterval(report, 100)
+  return {
+    end(): void {
+      clearInterval(timer)
+      report()
+    },
+  }
+}
+
+function throwIfCancelled({ signal, prefix }: ExtractOptions): void {
+  if (!signal?.aborted) return
+  throw new StageError('CANCELLED', `Staging to ${prefix} was cancelled`, {
+    path: prefix,
+    hint: 'Nothing was left behind; the original environment is as it was.',
+    cause: signal.reason,
+  })
+}

@@ -1,0 +1,126 @@
+import { randomInt } from 'node:crypto'
+import { lstat, mkdir, rmdir } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { StageError } from '../errors.ts'
+import type { ArchiveIndex } from '../model/archive-index.ts'
+import type { LocalFolder } from '../platform/local-disk.ts'
+import { ownIdentity } from '../platform/process-identity.ts'
+import { asRoomError } from '../platform/room.ts'
+import { FOLDER_START, OWNER, RESERVED } from './names.ts'
+import { writeOwner } from './record.ts'
+import { removeTree } from './remove-tree.ts'
+
+/** Where a stage is being made. */
+export interface Place {
+  /** `LOCAL/conda-stage_TOKEN`. */
+  folder: string
+  /** The staged prefix: `NAME` in that folder, or further down where the original prefix is longer than one name can be. */
+  prefix: string
+}
+
+const SHORTEST_TOKEN = 4
+const LONGEST_NAME = 255
+
+/**
+ * Makes the folder for a stage, for this user alone, and calls `fill` to make the stage in it. If that fails the folder
+ * is removed with all that is in it, and so is LOCAL if it was made for this.
+ * `length`: bytes that the staged prefix should have, see `wantedLength`. `name`: last part of the original prefix.
+ */
+export async function withNewPlace<T>(
+  { local, name, length, uid }: { local: LocalFolder; name: string; length: number; uid: number },
+  fill: (place: Place) => Promise<T>,
+): Promise<T> {
+  assertStageable(name)
+  let folder: string | undefined
+  try {
+    const place = await makePlace(await bestBase(local, name, length, uid), name, length, uid)
+    folder = place.folder
+    await writeOwner(`${folder}/${OWNER}`, { owner: ownIdentity() })
+    await mkdir(dirname(place.prefix), { recursive: true, mode: 0o700 })
+    return await fill(place)
+  } catch (error) {
+    if (folder !== undefined) await removeTree(folder)
+    if (local.created) await rmdir(local.real).catch(() => {})
+    throw asRoomError(error, local.path)
+  }
+}
+
+/** Throws StageError TARGET_UNSAFE where an environment of this name would stand where a stage has a file of its own. */
+export function assertStageable(name: string): void {
+  if (!RESERVED.has(name)) return
+  const what = `An environment called ${name} can't be staged: a stage has a file of that name`
+  throw new StageError('TARGET_UNSAFE', what, { hint: 'Rename the environment, or reach it through a symbolic link.' })
+}
+
+/**
+ * Bytes of that original prefix, of the logical and the real one, that stands in more places: at its length the most
+ * can be replaced in place.
+ */
+export function wantedLength({ prefixes, entries }: Pick<ArchiveIndex, 'prefixes' | 'entries'>): number {
+  const counts = prefixes.map(() => 0)
+  for (const entry of entries)
+    if (entry.type === 'file') for (const { prefix } of entry.relocation?.occurrences ?? []) counts[prefix]!++
+  return Buffer.byteLength(prefixes[counts.indexOf(Math.max(...counts))]!)
+}
+
+/** A path below `base` that ends in `name` and has `length` bytes if that is possible, else the shortest there is. */
+export function composePlace(base: string, name: string, length: number): Place {
+  const start = base === '/' ? '' : base
+  const between = length - Buffer.byteLength(`${start}//${name}`)
+  const sizes = nameSizes(between) ?? [FOLDER_START.length + SHORTEST_TOKEN]
+  const folder = `${start}/${FOLDER_START}${randomName(sizes[0]! - FOLDER_START.length)}`
+  return { folder, prefix: [folder, ...sizes.slice(1).map(randomName), name].join('/') }
+}
+
+/** Cuts so many bytes into names, joined by '/', of which the first is the stage's folder. */
+function nameSizes(bytes: number): number[] | undefined {
+  if (bytes < FOLDER_START.length + SHORTEST_TOKEN) return undefined
+  const sizes: number[] = []
+  let left = bytes
+  while (left > LONGEST_NAME) {
+    // 256 would leave nothing behind the '/'.
+    const size = left === LONGEST_NAME + 1 ? LONGEST_NAME - 1 : LONGEST_NAME
+    sizes.push(size)
+    left -= size + 1
+  }
+  return [...sizes, left]
+}
+
+/**
+ * The resolved path of LOCAL, since only that was checked; but the path as given, a symbolic link, where only that is
+ * short enough for the original's length, and nobody else can turn it elsewhere.
+ */
+async function bestBase(local: LocalFolder, name: string, length: number, uid: number): Promise<string> {
+  const fits = (base: string): boolean => Buffer.byteLength(composePlace(base, name, length).prefix) === length
+  if (fits(local.real) || local.path === local.real || !fits(local.path)) return local.real
+  const [link, parent] = await Promise.all([lstat(local.path), lstat(dirname(local.path))])
+  const ours = [link, parent].every((facts) => facts.uid === uid || facts.uid === 0)
+  const safe = ours && parent.isDirectory() && ((parent.mode & 0o002) === 0 || (parent.mode & 0o1000) !== 0)
+  return safe ? local.path : local.real
+}
+
+async function makePlace(base: string, name: string, length: number, uid: number): Promise<Place> {
+  for (;;) {
+    const place = composePlace(base, name, length)
+    try {
+      await mkdir(place.folder, { mode: 0o700 })
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') continue
+      throw error
+    }
+    const facts = await lstat(place.folder)
+    if (facts.isDirectory() && facts.uid === uid && (facts.mode & 0o077) === 0) return place
+    throw new StageError('TARGET_UNSAFE', `${place.folder} was exchanged by somebody else while it was made`, {
+      path: place.folder,
+      hint: 'Name a folder of your own with --path or CONDA_STAGE_PATH.',
+    })
+  }
+}
+
+const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
+
+function randomName(length: number): string {
+  let name = ''
+  while (name.length < length) name += LETTERS[randomInt(LETTERS.length)]!
+  return name
+}

@@ -1,0 +1,132 @@
+import { lstat, open, readFile, rename } from 'node:fs/promises'
+import { basename, dirname } from 'node:path'
+import * as v from 'valibot'
+import type { ArchiveIndex } from '../model/archive-index.ts'
+import { FOLDER_NAME, INDEX, MARKER } from './names.ts'
+
+const Identity = v.object({
+  host: v.string(),
+  boot: v.string(),
+  pidNamespace: v.string(),
+  pid: v.number(),
+  started: v.string(),
+})
+
+const Owner = v.object({ owner: Identity })
+
+const Record = v.object({
+  version: v.literal(1),
+  /** The original prefix, as it was given. */
+  original: v.string(),
+  /** The staged prefix. */
+  prefix: v.string(),
+  /** The archive that it was made from, and when that was written (ISO 8601). */
+  archive: v.object({ path: v.string(), created: v.string() }),
+  /** ISO 8601. */
+  created: v.string(),
+  /** The process that made it. */
+  owner: Identity,
+  readOnly: v.boolean(),
+  /** By path (BytePath): first 16 bytes of the SHA-256, in hex, of files that were relocated at another length. */
+  digests: v.record(v.string(), v.string()),
+  /** The shell with which the stage goes (automatic unstaging). */
+  session: v.optional(Identity),
+  /** What activate/ needs to go back; opaque here. */
+  activation: v.optional(v.unknown()),
+})
+
+/** What is known of a stage: its marker file, without which a folder is no stage. */
+export type StageRecord = v.InferOutput<typeof Record>
+export type StageOwner = v.InferOutput<typeof Owner>
+
+export interface Stage {
+  /** `LOCAL/conda-stage_TOKEN`. */
+  folder: string
+  record: StageRecord
+}
+
+/** The stage whose staged prefix this is; undefined where it is none, or not one that is whole. */
+export async function findStage(prefix: string): Promise<Stage | undefined> {
+  const folder = folderOf(prefix)
+  if (folder === undefined) return undefined
+  const record = await readRecord(folder)
+  return record?.prefix === prefix ? { folder, record } : undefined
+}
+
+/** The nearest folder above with the name of a stage. */
+function folderOf(prefix: string): string | undefined {
+  for (let folder = dirname(prefix); folder !== dirname(folder); folder = dirname(folder))
+    if (FOLDER_NAME.test(basename(folder))) return folder
+  return undefined
+}
+
+/** Undefined where there is no marker, or one that makes no sense, or one that belongs to another user than the folder. */
+export async function readRecord(folder: string): Promise<StageRecord | undefined> {
+  const json = await readJson(`${folder}/${MARKER}`)
+  const [marker, stage] = await Promise.all([uidOf(`${folder}/${MARKER}`), uidOf(folder)])
+  if (json === undefined || marker !== stage) return undefined
+  const parsed = v.safeParse(Record, json)
+  return parsed.success ? parsed.output : undefined
+}
+
+/** Written aside and renamed, so that a marker is whole or not there; the last thing that is done to a stage. */
+export async function writeRecord(folder: string, record: StageRecord): Promise<void> {
+  const aside = `${folder}/${MARKER}.new`
+  await writeJson(aside, record)
+  await rename(aside, `${folder}/${MARKER}`)
+}
+
+export const writeOwner = (file: string, owner: StageOwner): Promise<void> => writeJson(file, owner)
+
+export async function readOwner(file: string): Promise<StageOwner | undefined> {
+  const parsed = v.safeParse(Owner, await readJson(file))
+  return parsed.success ? parsed.output : undefined
+}
+
+/**
+ * Keeps the archive's index with the stage, for verify(), since the archive may be rebuilt or removed. The copy is the
+ * archive with a hole where the frames were: `readIndex` reads it like the archive, and it takes up the index's room.
+ */
+export async function copyIndex(archive: string, { frames }: ArchiveIndex, folder: string): Promise<void> {
+  const source = await open(archive, 'r')
+  const target = await open(`${folder}/${INDEX}`, 'wx', 0o600)
+  try {
+    const { size } = await source.stat()
+    const last = frames.at(-1)!
+    await target.truncate(size)
+    for (const [from, to] of [
+      [0, frames[0]!.offset],
+      [last.offset + last.compressedSize, size],
+    ] as const) {
+      const data = Buffer.alloc(to - from)
+      const { bytesRead } = await source.read(data, 0, data.length, from)
+      await target.write(data, 0, bytesRead, from)
+    }
+  } finally {
+    await source.close()
+    await target.close()
+  }
+}
+
+async function writeJson(file: string, value: unknown): Promise<void> {
+  const handle = await open(file, 'w', 0o600)
+  try {
+    await handle.writeFile(JSON.stringify(value))
+  } finally {
+    await handle.close()
+  }
+}
+
+async function readJson(file: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(file, 'utf8'))
+  } catch {
+    return undefined
+  }
+}
+
+const uidOf = (path: string): Promise<number | undefined> =>
+  lstat(path).then(
+    ({ uid }) => uid,
+    () => undefined,
+  )

@@ -1,0 +1,67 @@
+import { chmodSync, type Dirent, lstatSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs'
+import { realpath } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { StageError } from '../errors.ts'
+import { type BytePath, displayPath, fsPath } from '../model/byte-path.ts'
+import { mountsBelow, parseMountInfo, readMountInfo } from '../platform/mounts.ts'
+
+/**
+ * Removes a folder of this user's with all that is in it, read-only folders too. Symbolic links are removed, not
+ * followed. What is gone already, or is being removed by somebody else too, is no error.
+ * Throws StageError TARGET_UNSAFE, before anything is removed, where something is mounted inside.
+ *
+ * Folder by folder with synchronous calls: 31,000 files on tmpfs take 0.6 s of CPU so, and 1.5 s in libuv's pool.
+ */
+export async function removeTree(root: string): Promise<void> {
+  await assertNothingMounted(root)
+  const device = ignoringMissing(() => lstatSync(root).dev)
+  if (device === undefined) return
+  const pending: BytePath[] = ['']
+  const emptied: BytePath[] = []
+  for (let folder = pending.pop(); folder !== undefined; folder = pending.pop()) {
+    emptied.push(folder)
+    pending.push(...emptyFolder(root, folder, device))
+    await nextTurn()
+  }
+  // Reversed, each folder stands before its parent.
+  for (const folder of emptied.reverse()) ignoringMissing(() => rmdirSync(fsPath(root, folder)))
+}
+
+/** Throws StageError TARGET_UNSAFE where something is mounted below `root`, a bind mount of the same disk too. */
+export async function assertNothingMounted(root: string): Promise<void> {
+  const parent = await realpath(dirname(root)).catch(() => dirname(root))
+  const inside = mountsBelow(join(parent, basename(root)), parseMountInfo(readMountInfo()))[0]
+  if (inside !== undefined) throw mounted(inside)
+}
+
+/** Unlinks all that is no folder and returns the folders. */
+function emptyFolder(root: string, folder: BytePath, device: number): BytePath[] {
+  const path = fsPath(root, folder)
+  const facts = ignoringMissing(() => lstatSync(path))
+  if (!facts?.isDirectory()) return []
+  if (facts.dev !== device) throw mounted(displayPath(path.toString('latin1')))
+  if ((facts.mode & 0o700) !== 0o700) ignoringMissing(() => chmodSync(path, 0o700))
+  const below = ({ name }: Dirent<string>): BytePath => (folder === '' ? name : `${folder}/${name}`)
+  const folders: BytePath[] = []
+  for (const child of ignoringMissing(() => readdirSync(path, { withFileTypes: true, encoding: 'latin1' })) ?? [])
+    if (child.isDirectory()) folders.push(below(child))
+    else ignoringMissing(() => unlinkSync(fsPath(root, below(child))))
+  return folders
+}
+
+function mounted(path: string): StageError {
+  return new StageError('TARGET_UNSAFE', `Something is mounted on ${path}: nothing there is removed`, {
+    path,
+    hint: `Unmount it first: umount ${path}`,
+  })
+}
+
+function ignoringMissing<T>(call: () => T): T | undefined {
+  try {
+    return call()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    return undefined
+  }
+}

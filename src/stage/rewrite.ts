@@ -1,0 +1,74 @@
+import { createHash } from 'node:crypto'
+import { open, rename, rm } from 'node:fs/promises'
+import { type BytePath, fsPath } from '../model/byte-path.ts'
+import { applyToStream } from '../relocate/apply.ts'
+import { planRelocation, type RelocationPlan } from '../relocate/plan.ts'
+import type { Piece } from '../workers/work-list.ts'
+
+const CHUNK = 1024 * 1024
+
+export interface RewriteOptions {
+  root: string
+  /** Files that go over several frames. */
+  large: readonly Piece[]
+  from: readonly string[]
+  to: string
+  signal?: AbortSignal | undefined
+}
+
+/**
+ * Relocates large files in which something moves: no worker has the whole of one, so they stand there with their
+ * original bytes, and are copied through a window of a few megabytes.
+ * Returns the digests of those files (first 16 bytes of the SHA-256, in hex).
+ */
+export async function rewriteLargeFiles({ root, large, from, to, signal }: RewriteOptions) {
+  const digests: [BytePath, string][] = []
+  for (const { path, relocation } of large) {
+    if (relocation === undefined) continue
+    const plan = planRelocation(relocation, { path }, from, to)
+    if (!plan.sameLength) digests.push([path, await rewrite(root, path, plan, signal)])
+  }
+  return digests
+}
+
+async function rewrite(
+  root: string,
+  path: BytePath,
+  plan: RelocationPlan,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  // Beside the tree, where no entry can have the name.
+  const aside = `${root}.new`
+  const source = await open(fsPath(root, path), 'r')
+  const target = await open(aside, 'wx', 0o600)
+  try {
+    const hash = createHash('sha256')
+    const original = source.createReadStream({ highWaterMark: CHUNK, autoClose: false })
+    for await (const chunk of gathered(applyToStream(original as AsyncIterable<Buffer>, plan))) {
+      signal?.throwIfAborted()
+      hash.update(chunk)
+      await target.writeFile(chunk)
+    }
+    await rename(aside, fsPath(root, path))
+    return hash.digest('hex').slice(0, 32)
+  } finally {
+    await source.close()
+    await target.close()
+    await rm(aside, { force: true })
+  }
+}
+
+/** A text may hold the prefix in each of its lines: a write for each of them would take milliseconds a kilobyte. */
+async function* gathered(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let parts: Buffer[] = []
+  let size = 0
+  for await (const chunk of chunks) {
+    parts.push(chunk)
+    size += chunk.length
+    if (size < CHUNK) continue
+    yield Buffer.concat(parts)
+    parts = []
+    size = 0
+  }
+  yield Buffer.concat(parts)
+}

@@ -1,0 +1,18 @@
+import type { ArchiveIndex } from '../model/archive-index.ts'
+import type { Room } from '../platform/room.ts'
+
+const BLOCK = 4096
+/** For what file systems need beside the blocks, and for the record. */
+const ALLOWANCE = 1.03
+const RECORD = { bytes: 1024 * 1024, inodes: 8 }
+
+/** What a copy of the archive's tree takes up on a disk with blocks of 4 KiB. */
+export function roomFor({ entries }: Pick<ArchiveIndex, 'entries'>): Room {
+  let [blocks, inodes] = [0, 0]
+  for (const entry of entries) {
+    if (entry.type === 'hardlink') continue
+    inodes++
+    blocks += entry.type === 'file' ? Math.ceil(entry.size / BLOCK) : 1
+  }
+  return { bytes: Math.ceil(blocks * BLOCK * ALLOWANCE) + RECORD.bytes, inodes: inodes + RECORD.inodes }
+}

@@ -1,0 +1,201 @@
+import { createHash } from 'node:crypto'
+import { closeSync, lstatSync, openSync, readdirSync, readlinkSync, readSync, type Stats } from 'node:fs'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { readIndex } from '../archive/reader.ts'
+import { StageError } from '../errors.ts'
+import type { ArchivedEntry, ArchivedFile, ArchiveIndex } from '../model/archive-index.ts'
+import { type BytePath, displayPath, fsPath } from '../model/byte-path.ts'
+import type { Relocation } from '../model/relocation.ts'
+import { applyToChunk } from '../relocate/apply.ts'
+import { planRelocation, type RelocationPlan, reversePlan } from '../relocate/plan.ts'
+import { PrefixScanner } from '../relocate/scan.ts'
+import { relocateTarget } from '../relocate/symlink.ts'
+import { whyHarmless } from './harmless.ts'
+import { stagedMode } from './modes.ts'
+import { INDEX } from './names.ts'
+import { findStage, type StageRecord } from './record.ts'
+
+/** Something in a stage that is not as staging should have left it. */
+export interface Finding {
+  path: BytePath
+  /**
+   * - prefix: the original prefix stands in the file, or a symbolic link leads there
+   * - changed: other bytes, another target or another type than the archive's
+   * - mode: other permission bits
+   * - missing: in the archive, but not in the stage
+   * - added: in the stage, but not in the archive
+   */
+  kind: 'prefix' | 'changed' | 'mode' | 'missing' | 'added'
+  why: string
+  /** False: a program run from the stage may reach the original, or the stage is damaged. */
+  harmless: boolean
+}
+
+/** Files looked at between two looks at the signal. */
+const BATCH = 256
+
+const CHUNK = 1024 * 1024
+
+/**
+ * Compares a stage with the index of the archive that it came from, byte for byte, and looks for the original prefixes
+ * in all of it. What a user changed in a writable stage is listed as harmless.
+ * Throws StageError NOT_STAGED, CANCELLED, ARCHIVE_DAMAGED (the stage's copy of the index).
+ */
+export async function verifyStage(prefix: string, { signal }: { signal?: AbortSignal } = {}): Promise<Finding[]> {
+  const stage = await findStage(prefix)
+  if (stage === undefined)
+    throw new StageError('NOT_STAGED', `${prefix} is not a staged environment`, {
+      path: prefix,
+      hint: 'Name a staged one with --prefix=STAGED, or activate it.',
+    })
+  const index = await readIndex(`${stage.folder}/${INDEX}`)
+  const verifier = new Verifier(stage.record, index)
+  const known = new Set(index.entries.map(({ path }) => path))
+  let looked = 0
+  const step = async (look: () => void): Promise<void> => {
+    look()
+    if (++looked % BATCH !== 0) return
+    await nextTurn()
+    if (signal?.aborted)
+      throw new StageError('CANCELLED', `Verifying ${prefix} was cancelled`, { cause: signal.reason })
+  }
+  for (const entry of index.entries) await step(() => verifier.known(entry))
+  for (const path of walk(prefix)) if (!known.has(path)) await step(() => verifier.added(path))
+  return verifier.findings
+}
+
+class Verifier {
+  readonly findings: Finding[] = []
+  readonly #record: StageRecord
+  readonly #prefixes: readonly string[]
+  /** One for all files: a fresh megabyte for each of 30,000 costs more than what is done with it. */
+  readonly #chunk = Buffer.allocUnsafe(CHUNK)
+  readonly #mode: (mode: number) => number
+
+  constructor(record: StageRecord, index: ArchiveIndex) {
+    this.#record = record
+    this.#prefixes = index.prefixes
+    this.#mode = stagedMode(record.readOnly)
+  }
+
+  known(entry: ArchivedEntry): void {
+    const { path, type } = entry
+    const facts = this.#lstat(path)
+    if (facts === undefined) this.#differs(path, 'missing', 'is in the archive but not here')
+    else if (typeOf(facts) !== (type === 'hardlink' ? 'file' : type))
+      this.#differs(path, 'changed', `is a ${typeOf(facts)} here and a ${type} in the archive`)
+    else this.#compare(entry, facts)
+  }
+
+  added(path: BytePath): void {
+    const facts = this.#lstat(path)
+    if (facts === undefined) return
+    this.findings.push({ path, kind: 'added', why: 'is not in the archive', harmless: true })
+    if (facts.isSymbolicLink()) this.#symlink(path)
+    else if (facts.isFile()) this.#scan(path, facts.size)
+  }
+
+  #compare(entry: ArchivedEntry, facts: Stats): void {
+    const { path, type } = entry
+    const mode = facts.mode & 0o7777
+    if (type !== 'symlink' && mode !== this.#mode(entry.mode))
+      this.#differs(path, 'mode', `has mode ${octal(mode)} instead of ${octal(this.#mode(entry.mode))}`)
+    if (type === 'symlink') this.#symlink(path, relocateTarget(entry.target, this.#prefixes, this.#record.prefix))
+    else if (type === 'file') this.#file(entry, facts)
+    else if (type === 'hardlink' && this.#lstat(entry.target)?.ino !== facts.ino) {
+      this.#differs(path, 'changed', `is no hard link to ${displayPath(entry.target)} any more`)
+      this.#scan(path, facts.size)
+    }
+  }
+
+  #symlink(path: BytePath, expected?: BytePath): void {
+    const target = readlinkSync(fsPath(this.#record.prefix, path), 'latin1')
+    if (expected !== undefined && target !== expected)
+      this.#differs(path, 'changed', `leads to ${displayPath(target)} instead of ${displayPath(expected)}`)
+    if (relocateTarget(target, this.#prefixes, '') === target) return
+    const why = `is a symbolic link to the original: ${displayPath(target)}`
+    this.findings.push({ path, kind: 'prefix', why, harmless: false })
+  }
+
+  #file(entry: ArchivedFile, facts: Stats): void {
+    const { path, relocation } = entry
+    const expected = this.#record.digests[path] ?? entry.digest
+    const plan = relocation && planRelocation(relocation, entry, this.#prefixes, this.#record.prefix)
+    const digest = this.#scan(path, facts.size, entry, plan?.sameLength ? plan : undefined)
+    if (digest !== expected) this.#differs(path, 'changed', 'has other bytes than the archive')
+  }
+
+  /**
+   * Looks for the original prefixes, and returns the digest of the bytes as they were before `plan`, which keeps all
+   * lengths; undefined where something else stands where the plan has put the staged prefix.
+   */
+  #scan(path: BytePath, size: number, entry?: ArchivedFile, plan?: RelocationPlan): string | undefined {
+    const scanner = new PrefixScanner(this.#prefixes, {
+      path,
+      size,
+      ...(entry?.placeholder && { placeholder: entry.placeholder }),
+    })
+    const hash = createHash('sha256')
+    const undo = plan && reversePlan(plan)
+    let [position, intact] = [0, true]
+    for (const chunk of chunksOf(fsPath(this.#record.prefix, path), this.#chunk)) {
+      scanner.push(chunk)
+      const staged = undo && Buffer.from(chunk)
+      if (undo) applyToChunk(chunk, position, undo)
+      hash.update(chunk)
+      if (plan) applyToChunk(chunk, position, plan)
+      intact &&= staged === undefined || chunk.equals(staged)
+      position += chunk.length
+    }
+    this.#prefixFound(path, scanner.finish())
+    return intact ? hash.digest('hex').slice(0, 32) : undefined
+  }
+
+  #prefixFound(path: BytePath, relocation: Relocation | undefined): void {
+    const count = relocation?.occurrences.length ?? 0
+    if (relocation === undefined || count === 0) return
+    const harmless = whyHarmless(path, relocation.kind)
+    const places = count === 1 ? 'one place' : `${count} places`
+    const why = `holds the original prefix in ${places}: ${harmless ?? 'whatever reads it would reach the original'}`
+    this.findings.push({ path, kind: 'prefix', why, harmless: harmless !== undefined })
+  }
+
+  /** In a writable stage such things are what the user did. Python writes a `.pyc` anew whenever it seems stale. */
+  #differs(path: BytePath, kind: Finding['kind'], why: string): void {
+    this.findings.push({ path, kind, why, harmless: !this.#record.readOnly || path.endsWith('.pyc') })
+  }
+
+  #lstat(path: BytePath): Stats | undefined {
+    return lstatSync(fsPath(this.#record.prefix, path), { throwIfNoEntry: false })
+  }
+}
+
+function typeOf(facts: Stats): 'file' | 'directory' | 'symlink' | 'special file' {
+  if (facts.isFile()) return 'file'
+  if (facts.isDirectory()) return 'directory'
+  return facts.isSymbolicLink() ? 'symlink' : 'special file'
+}
+
+const octal = (mode: number): string => mode.toString(8).padStart(4, '0')
+
+function* walk(root: string, folder: BytePath = ''): Generator<BytePath> {
+  for (const child of readdirSync(fsPath(root, folder), { withFileTypes: true, encoding: 'latin1' })) {
+    const path = folder === '' ? child.name : `${folder}/${child.name}`
+    yield path
+    if (child.isDirectory()) yield* walk(root, path)
+  }
+}
+
+/** Read into `chunk`, piece after piece: each is valid until the next is asked for. */
+function* chunksOf(path: Buffer, chunk: Buffer): Generator<Buffer> {
+  const fd = openSync(path, 'r')
+  try {
+    for (;;) {
+      const count = readSync(fd, chunk, 0, chunk.length, null)
+      if (count === 0) return
+      yield chunk.subarray(0, count)
+    }
+  } finally {
+    closeSync(fd)
+  }
+}

@@ -1,0 +1,86 @@
+import type { StageError } from '../errors.ts'
+import type { ArchiveFormat, Frame } from '../model/archive-index.ts'
+import type { BytePath } from '../model/byte-path.ts'
+import type { ContentKind } from '../model/relocation.ts'
+import type { WorkList } from './work-list.ts'
+
+/** What a worker is started for. */
+export type Job = ExtractJob
+
+/** Share the frames with the other workers until none is left. */
+export interface ExtractJob {
+  kind: 'extract'
+  archive: { fd: number; path: string; format: ArchiveFormat }
+  frames: readonly Frame[]
+  work: WorkList
+  /** Folder to write below: not yet the staged prefix. */
+  root: string
+  /** Original prefixes, as in the index, and the staged prefix that replaces them. */
+  from: readonly string[]
+  to: string
+  umask: number
+  control: Control
+}
+
+/** Memory that the main thread and all workers see. */
+export interface Control {
+  /** Indexed by the constants below. */
+  flags: Int32Array<SharedArrayBuffer>
+  /** Files and bytes written so far, for the progress bar. */
+  written: BigInt64Array<SharedArrayBuffer>
+}
+
+/** Next frame that nobody has taken. */
+export const NEXT = 0
+/** 1 from when the folders are there. */
+export const READY = 1
+/** 1 from when everybody has to stop: cancelled, or somebody failed. */
+export const STOP = 2
+
+export const FILES = 0
+export const BYTES = 1
+
+export const newControl = (): Control => ({
+  flags: new Int32Array(new SharedArrayBuffer(3 * 4)),
+  written: new BigInt64Array(new SharedArrayBuffer(2 * 8)),
+})
+
+/** The last thing that a worker says. */
+export type Report = { kind: 'done'; result: ExtractReport } | { kind: 'failed'; error: PlainError }
+
+export interface ExtractReport {
+  left: LeftFile[]
+  /** First 16 bytes of the SHA-256, in hex, of files whose prefix was replaced by one of another length. */
+  digests: [BytePath, string][]
+}
+
+/** A file in which the prefix could not be replaced everywhere. */
+export interface LeftFile {
+  path: BytePath
+  kind: ContentKind
+  /** How many times the original prefix still stands there. */
+  occurrences: number
+}
+
+/** An error as it crosses threads: structured clone would make a plain Error of a StageError. */
+export interface PlainError {
+  name: string
+  message: string
+  stack?: string
+  code?: string
+  path?: string
+  hint?: string
+}
+
+export function toPlain(error: unknown): PlainError {
+  if (!(error instanceof Error)) return { name: 'Error', message: String(error) }
+  const { name, message, stack, code, path, hint } = error as Partial<StageError> & Error & { code?: string }
+  return {
+    name,
+    message,
+    ...(stack !== undefined && { stack }),
+    ...(typeof code === 'string' && { code }),
+    ...(typeof path === 'string' && { path }),
+    ...(typeof hint === 'string' && { hint }),
+  }
+}

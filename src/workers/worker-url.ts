@@ -1,0 +1,7 @@
+/**
+ * The worker's entry: `worker.ts` beside this module in a checkout, `worker.js` beside the bundle that this module
+ * became a part of.
+ */
+export function workerUrl(): URL {
+  return new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
+}

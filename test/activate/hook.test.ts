@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict'
+import { readdirSync } from 'node:fs'
+import { test } from 'node:test'
+import { type Dialect, type DialectName, dialects } from '../../src/activate/dialects.ts'
+import { hook } from '../../src/activate/hook.ts'
+import { MARK } from '../../src/activate/render.ts'
+
+const TEMPLATES = new URL('../../src/activate/templates/', import.meta.url)
+
+/** What the alias of csh sources, and what that calls. */
+const CALLED = ['call.csh', 'code-folder.sh']
+
+test('every dialect has its two templates, and the other way round', () => {
+  const names = Object.entries<Dialect>(dialects).map(([name, { templates = name }]) => templates)
+  assert.deepEqual(
+    readdirSync(TEMPLATES).sort(),
+    [...CALLED, ...new Set(names.flatMap((name) => [`hook.${name}`, `unhook.${name}`]))].sort(),
+  )
+})
+
+test('the function is complete: quoted launcher, no placeholder, no comment, and the marks that code has', () => {
+  const launcher = "/it's/$& bin/conda-stage"
+  const posix = String.raw`'/it'\''s/$& bin/conda-stage' "$@"`
+  const call: Partial<Record<DialectName, string>> = {
+    fish: String.raw`'/it\'s/$& bin/conda-stage' $argv`,
+    // Read twice: by alias, and when the alias is used.
+    tcsh: String.raw`/it\\\'s/\\\$\\\&\\\ bin/conda-stage \!\*`,
+  }
+  for (const dialect of Object.keys(dialects) as DialectName[]) {
+    const code = hook(dialect, launcher)
+    const template = dialects[dialect] === dialects.tcsh ? 'tcsh' : dialect
+    assert.ok(code.includes(call[template] ?? posix), code)
+    assert.doesNotMatch(code, /@[A-Z]+@|^\s*#/m)
+    if (template !== 'tcsh') assert.ok(code.includes(`*${MARK}*${MARK}*`))
+  }
+})
+
+test('the code of csh is one line, since eval in csh puts all on one', () => {
+  assert.match(hook('csh', '/bin/conda-stage'), /^.+\n$/)
+})

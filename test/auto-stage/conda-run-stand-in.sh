@@ -1,0 +1,10 @@
+# What `conda run` is in conda 26.9: a script that activates, runs the program, and then runs the original's own scripts of
+# deactivate.d, whatever is active by then.
+name=$1
+shift
+. "${CONDA_EXE_STAND_IN%.ts}.sh"
+conda activate "$name"
+"$@"
+status=$?
+for script in "$CONDA_ROOT_STAND_IN/envs/$name"/etc/conda/deactivate.d/*.sh; do . "$script"; done
+exit "$status"

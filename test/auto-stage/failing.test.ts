@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict'
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { MOUNTING } from '../cli/world.ts'
+import { SHELLS, type Shell } from '../shells/world.ts'
+import { AutoWorld, BASH, LAUNCHER } from './auto-world.ts'
+
+const STRICT = 'set -eu'
+const WORK = 'conda activate my; place; echo "$CONDA_PREFIX"'
+
+/** Activation goes on with the original, under errexit too, and says why. */
+function failsToStage(auto: AutoWorld, says: RegExp, shell: Shell = BASH, env: Record<string, string> = {}): void {
+  const { status, stdout, stderr } = auto.run(shell, 'stand-in', `${STRICT}\n${WORK}`, env)
+  assert.deepEqual([status, stdout], [0, `${auto.prefix}\n${auto.prefix}\n`], stderr)
+  assert.match(stderr, says)
+  assert.doesNotMatch(stderr, /ERROR|\n {4}at /)
+  assert.deepEqual(auto.stages(), [])
+}
+
+function withoutProgram(auto: AutoWorld): void {
+  const script = join(auto.prefix, 'etc/conda/activate.d/zzz.conda-stage-auto.sh')
+  writeFileSync(script, readFileSync(script, 'utf8').replaceAll(LAUNCHER, '/nowhere/conda-stage'))
+}
+
+for (const shell of SHELLS) {
+  test(`${shell.name}: where the program is gone the original is active, with a warning`, () => {
+    using auto = new AutoWorld()
+    auto.configure('enable')
+    withoutProgram(auto)
+    failsToStage(
+      auto,
+      /^WARNING: conda-stage was not found \(it was at \/nowhere\/conda-stage\): 'my' is not staged\n$/,
+      shell,
+    )
+  })
+
+  test(`${shell.name}: with CONDA_STAGE=false the original is active, with a warning`, () => {
+    using auto = new AutoWorld()
+    auto.configure('enable')
+    failsToStage(auto, /^WARNING: CONDA_STAGE=false: conda environment 'my' is not staged\n$/, shell, {
+      CONDA_STAGE: 'false',
+    })
+  })
+}
+
+test('with a damaged archive the original is active, with a warning that names it', () => {
+  using auto = new AutoWorld()
+  auto.configure('enable')
+  assert.equal(auto.call(['--pack', `--prefix=${auto.prefix}`]).status, 0)
+  truncateSync(`${auto.prefix}.tar.zst`, 1000)
+  failsToStage(auto, /\nWARNING: '[^\n]*' is not staged: [^\n]*my\.tar\.zst[^\n]*\n {9}\w/)
+})
+
+test('without room on the local disk the original is active, with a warning', () => {
+  using auto = new AutoWorld()
+  auto.configure('enable')
+  const [program = '', ...args] = MOUNTING
+  const mount = 'mount -t tmpfs -o size=16k tmpfs "$1"; shift; exec bash --norc "$@"'
+  failsToStage(auto, /WARNING: '.*' is not staged: .*(?:room|space).*\n {9}\w/, {
+    ...BASH,
+    argv: [program, ...args, mount, 'sh', auto.local],
+  })
+})
+
+test('with a local folder that can not be had, or a mistaken variable, the original is active', () => {
+  using auto = new AutoWorld()
+  auto.configure('enable', ['--path=/proc/nowhere'])
+  failsToStage(auto, /WARNING: '.*' is not staged: .*\/proc\/nowhere/)
+})
+
+test('with a prologue that fails the environment is staged all the same, if the program is found', () => {
+  using auto = new AutoWorld()
+  auto.configure('enable', ['--prologue=echo text; cd /nowhere'])
+  const { stdout, stderr } = auto.run(BASH, 'stand-in', `${STRICT}\n${WORK}; pwd`)
+  assert.match(stderr, /^text\n.*\/nowhere.*\nWARNING: --prologue failed: echo text; cd \/nowhere\nAuto staging/)
+  assert.ok(stdout.startsWith(`${auto.local}/`))
+})
+
+test('the prologue may bring the program, where it is not found at its old place', () => {
+  using auto = new AutoWorld()
+  auto.configure('enable', ['--prologue=PATH="$PATH:$HOME/it\'s a module"'])
+  withoutProgram(auto)
+  auto.world.write("it's a module/conda-stage", '')
+  const { stdout, stderr } = auto.run(
+    BASH,
+    'stand-in',
+    `ln -sf '${LAUNCHER}' ~/it\\'s\\ a\\ module/conda-stage\n${STRICT}\n${WORK}`,
+  )
+  assert.ok(stdout.startsWith(`${auto.local}/`), stderr)
+})

@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { quoted as q, SHELLS } from '../shells/world.ts'
+import { AutoWorld, BASH } from './auto-world.ts'
+
+/** POSIX mode makes a difference to what activation.test.ts has. */
+const shells = SHELLS.filter(({ name }) => name !== 'bash --posix')
+
+test('a subshell that ends leaves the copy of its parent alone, and takes its own with it', () => {
+  using auto = new AutoWorld()
+  auto.configure('enable')
+  const count = `ls ${q(auto.local)} | wc -l`
+  for (const shell of shells) {
+    const { stdout, stderr } = auto.run(
+      shell,
+      'stand-in',
+      `( conda activate my; ${count} )
+      n=0; while [ "$(${count})" != 0 ] && [ $n -lt 300 ]; do sleep 0.1; n=$((n + 1)); done
+      ${count}
+      conda activate my
+      ( conda deactivate; exit 3 )
+      ( exit 3 )
+      ${shell.argv[0]} -c ". '\${CONDA_EXE_STAND_IN%.ts}.sh'; conda deactivate"
+      ${count}`,
+    )
+    assert.equal(stdout, '1\n0\n1\n', stderr)
+  }
+})
+
+test('a copy from which a program still runs is removed when that has ended', async () => {
+  using auto = new AutoWorld()
+  auto.configure('enable')
+  const { stdout, stderr } = auto.run(
+    BASH,
+    'stand-in',
+    `conda activate my
+    naps 2 & conda deactivate
+    ls ${q(auto.local)} | wc -l
+    wait $! && echo well`,
+  )
+  assert.equal(stdout, '1\nwell\n', stderr)
+  assert.match(stderr, /INFO: Programs still run from .*\/my: it is removed when they have ended\n/)
+  await auto.gone()
+})
+
+test('who waits for the end of the session has nothing of it open, and is in no session of its', () => {
+  using auto = new AutoWorld()
+  auto.configure('enable')
+  const { stdout } = auto.run(
+    BASH,
+    'stand-in',
+    `exec 7> seven 200> lock
+    conda activate my
+    for p in /proc/[0-9]*; do
+      tr '\\0' ' ' < $p/cmdline | grep -q "watch.sh.*$CONDA_PREFIX" && watcher=\${p#/proc/}
+    done 2> /dev/null
+    n=0; while [ "$(ls /proc/$watcher/fd | wc -l)" -gt 4 ] && [ $n -lt 100 ]; do sleep 0.1; n=$((n + 1)); done
+    readlink /proc/$watcher/fd/* | sort -u
+    [ "$(ps -o sid= -p $watcher)" -eq $watcher ] && echo own`,
+  )
+  assert.match(stdout, /^\/dev\/null\n.*\/watch\.sh\nown\n$/)
+})
+
+test('where the session and who waited for it were killed, the next to stage there removes the copy', () => {
+  using auto = new AutoWorld()
+  auto.configure('enable')
+  const killed = auto.run(
+    BASH,
+    'stand-in',
+    `conda activate my
+    ls ${q(auto.local)}
+    for p in /proc/[0-9]*; do
+      tr '\\0' ' ' < $p/cmdline | grep -q "watch.sh.*$CONDA_PREFIX" && kill -KILL \${p#/proc/}
+    done 2> /dev/null
+    kill -KILL $$`,
+  )
+  assert.deepEqual(auto.stages(), [killed.stdout.trim()])
+  const next = auto.run(BASH, 'stand-in', `conda activate my; ls ${q(auto.local)}`)
+  assert.match(next.stdout, /^conda-stage_\w+\n$/)
+  assert.notEqual(next.stdout, killed.stdout)
+})
+
+test('without --auto-unstage the copy stays until it is unstaged', () => {
+  using auto = new AutoWorld()
+  auto.configure('enable', ['--auto-unstage=disable'])
+  const { stdout } = auto.run(BASH, 'stand-in', 'conda activate my; place; conda deactivate')
+  assert.deepEqual(
+    auto.stages().map((name) => join(auto.local, name, 'my\n')),
+    [stdout],
+  )
+})

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict'
+import { mkdir, readdir, stat, writeFile } from 'node:fs/promises'
+import { test } from 'node:test'
+import { archiveCandidates, chooseWritable } from '../../src/cache/index.ts'
+import { directory, pack, workFolder } from '../archive/support.ts'
+
+const environment = { prefix: '/home/me/envs/demo', real: '/data/me/envs/demo', name: 'demo' }
+const surroundings = { env: { HOME: '/home/me' }, cwd: '/work' }
+
+test('an archive is looked for beside the environment, then in the cache folder', () => {
+  const [beside, cached, ...more] = archiveCandidates(environment, surroundings)
+  assert.equal(beside, '/home/me/envs/demo.tar.zst')
+  assert.match(cached!, /^\/home\/me\/\.cache\/conda-stage\/demo-[0-9a-f]{12}\.tar\.zst$/)
+  assert.deepEqual(more, [])
+  assert.equal(archiveCandidates(environment, { ...surroundings, format: 'tar.gz' })[0], '/home/me/envs/demo.tar.gz')
+})
+
+test('environments of the same name have archives of their own in the cache folder', () => {
+  const other = { ...environment, real: '/data/other/envs/demo' }
+  assert.notEqual(archiveCandidates(environment, surroundings)[1], archiveCandidates(other, surroundings)[1])
+  const linked = { ...environment, prefix: '/link/demo' }
+  assert.equal(archiveCandidates(environment, surroundings)[1], archiveCandidates(linked, surroundings)[1])
+})
+
+test('XDG_CACHE_HOME names the cache folder, if it is absolute', () => {
+  const cached = (XDG_CACHE_HOME: string) =>
+    archiveCandidates(environment, { ...surroundings, env: { HOME: '/home/me', XDG_CACHE_HOME } })[1]!
+  assert.ok(cached('/cache').startsWith('/cache/conda-stage/demo-'))
+  assert.ok(cached('cache').startsWith('/home/me/.cache/conda-stage/'))
+  assert.ok(cached('').startsWith('/home/me/.cache/conda-stage/'))
+})
+
+test('--output replaces all other places', () => {
+  assert.deepEqual(archiveCandidates(environment, { ...surroundings, output: 'my.tar.zst' }), ['/work/my.tar.zst'])
+})
+
+test('the archive goes beside the environment where that folder can be written', async (context) => {
+  const folder = await workFolder(context)
+  const candidates = [`${folder}/demo.tar.zst`, `${folder}/cache/conda-stage/demo.tar.zst`]
+  assert.deepEqual(await chooseWritable(candidates, []), { path: candidates[0], passedOver: [] })
+  assert.deepEqual(await readdir(folder), [])
+})
+
+test('where that folder takes no file, the archive goes to the cache folder, which is made for its owner alone', async (context) => {
+  const folder = await workFolder(context)
+  // No one, root neither, can make a file in /proc.
+  const candidates = ['/proc/demo.tar.zst', `${folder}/cache/conda-stage/demo.tar.zst`]
+  const { path, passedOver } = await chooseWritable(candidates, [`${folder}/cache/conda-stage`])
+  assert.equal(path, candidates[1])
+  assert.equal(passedOver[0]!.path, '/proc/demo.tar.zst')
+  assert.match(passedOver[0]!.reason, /\/proc\/demo\.tar\.zst can't be written/)
+  assert.equal((await stat(`${folder}/cache/conda-stage`)).mode & 0o777, 0o700)
+})
+
+test('a file of somebody else at the first place is passed over, and one of ours is taken', async (context) => {
+  const folder = await workFolder(context)
+  const candidates = [`${folder}/demo.tar.zst`, `${folder}/cache/demo.tar.zst`]
+  await writeFile(candidates[0]!, 'mine')
+  const { path, passedOver } = await chooseWritable(candidates, [`${folder}/cache`])
+  assert.equal(path, candidates[1])
+  assert.match(passedOver[0]!.reason, /was not written by conda-stage/)
+  await mkdir(`${folder}/again`)
+  await pack(`${folder}/again/demo.tar.zst`, [directory('')])
+  assert.equal((await chooseWritable([`${folder}/again/demo.tar.zst`], [])).path, `${folder}/again/demo.tar.zst`)
+})
+
+test('where no place will do, the error tells of the first', async (context) => {
+  const folder = await workFolder(context)
+  await writeFile(`${folder}/demo.tar.zst`, 'mine')
+  await assert.rejects(chooseWritable([`${folder}/demo.tar.zst`, '/proc/demo.tar.zst'], []), {
+    code: 'ARCHIVE_FOREIGN',
+  })
+  const missing = `${folder}/missing/demo.tar.zst`
+  await assert.rejects(chooseWritable([missing], []), { code: 'ARCHIVE_UNWRITABLE', path: missing })
+})

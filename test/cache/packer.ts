@@ -1,0 +1,23 @@
+/**
+ * Run by tests in a process of its own: publishes an archive at argv[2] whose only file holds argv[3], taking argv[4] ms for
+ * it. Prints `waiting`, `writing` and `done` as it goes.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { publishArchive } from '../../src/cache/index.ts'
+import { directory, file, pack } from '../archive/support.ts'
+
+const [path, text, time] = process.argv.slice(2)
+const say = (word: string) => process.stdout.write(`${word}\n`)
+
+await publishArchive({
+  path: path!,
+  staleMs: 2000,
+  onWait: () => say('waiting'),
+  async write(temporary) {
+    const index = await pack(temporary, [directory(''), file('text', text!)])
+    say('writing')
+    await sleep(Number(time))
+    return index
+  },
+})
+say('done')

@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict'
+import {
+  appendFileSync,
+  chmodSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import { basename } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { pack } from '../../src/index.ts'
+import { copiedWorld, stageOf, succeed, type World } from './world.ts'
+
+/** An environment with a site-packages, and a fresh archive. */
+async function packed(context: TestContext): Promise<World> {
+  const place = await copiedWorld(context)
+  mkdirSync(`${place.prefix}/lib/python3.12/site-packages/there-1.0.dist-info`, { recursive: true })
+  writeFileSync(`${place.prefix}/lib/python3.12/site-packages/there.py`, 'version = 1\n')
+  await packAgain(place, 'quick')
+  return place
+}
+
+/** What pack() tells, through the library as the command line calls it. */
+async function packAgain(place: World, check: 'quick' | 'full', output?: string) {
+  const messages: string[] = []
+  const result = await pack({
+    prefix: place.prefix,
+    env: place.env,
+    check,
+    ...(output !== undefined && { output }),
+    onProgress: (event) => void (event.kind === 'info' && messages.push(event.message)),
+  })
+  return { ...result, messages }
+}
+
+/** The change is told with its reason, packed, and after that the archive is fresh. */
+async function isSeen(place: World, change: () => void, reason: string, check: 'quick' | 'full' = 'quick') {
+  change()
+  const { messages, fresh, reason: told } = await packAgain(place, check)
+  const message = `The archive ${place.archive} is out of date: ${reason}`
+  assert.deepEqual([messages, fresh, told], [[message], false, message])
+  assert.equal((await packAgain(place, 'full')).fresh, true)
+}
+
+async function isNotSeen(place: World, change: () => void, check: 'quick' | 'full' = 'quick', output?: string) {
+  change()
+  const { fresh, messages } = await packAgain(place, check, output)
+  assert.equal(fresh, true, messages.join())
+}
+
+test('after conda install or remove the archive is out of date, and the message says why', async (context) => {
+  const place = await packed(context)
+  const reason = 'conda-meta/history has changed (packages were installed or removed)'
+  const install = () => {
+    appendFileSync(
+      `${place.prefix}/conda-meta/history`,
+      '==> 2026-11-23 01:02:03 <==\n# cmd: conda install more\n+more-1-0\n',
+    )
+    writeFileSync(`${place.prefix}/conda-meta/more-1-0.json`, '{"name":"more","version":"1","build":"0","files":[]}')
+  }
+  await isSeen(place, install, reason)
+  const remove = () => {
+    appendFileSync(`${place.prefix}/conda-meta/history`, '==> 2026-11-23 01:02:04 <==\n-more-1-0\n')
+    rmSync(`${place.prefix}/conda-meta/more-1-0.json`)
+  }
+  await isSeen(place, remove, reason)
+})
+
+test('after pip install and uninstall the archive is out of date, and the message names the package', async (context) => {
+  const place = await packed(context)
+  const site = 'lib/python3.12/site-packages'
+  await isSeen(
+    place,
+    () => mkdirSync(`${place.prefix}/${site}/new-1.0.dist-info`),
+    `${site}/new-1.0.dist-info was added`,
+  )
+  const uninstall = () => rmSync(`${place.prefix}/${site}/new-1.0.dist-info`, { recursive: true })
+  await isSeen(place, uninstall, `${site}/new-1.0.dist-info was removed`)
+})
+
+test('after conda env config vars set the archive is out of date, and the message says so', async (context) => {
+  const place = await packed(context)
+  const set = (value: string) => () =>
+    writeFileSync(`${place.prefix}/conda-meta/state`, JSON.stringify({ version: 1, env_vars: { DATA: value } }))
+  const reason = 'environment variables were changed (conda-meta/state)'
+  await isSeen(place, set('one'), reason)
+  await isSeen(place, set('other'), reason)
+})
+
+test('a change by hand at the top of bin, lib, etc, share or site-packages is seen and named', async (context) => {
+  const place = await packed(context)
+  for (const path of [
+    'bin/mine',
+    'lib/mine.so',
+    'etc/mine.conf',
+    'share/mine',
+    'lib/python3.12/site-packages/mine.py',
+    'mine',
+  ])
+    await isSeen(place, () => writeFileSync(`${place.prefix}/${path}`, 'x'), `${path} was added`)
+  await isSeen(place, () => rmSync(`${place.prefix}/bin/mine`), 'bin/mine was removed')
+  const replace = () => {
+    rmSync(`${place.prefix}/share/mine`)
+    symlinkSync('elsewhere', `${place.prefix}/share/mine`)
+  }
+  await isSeen(place, replace, 'share/mine has changed')
+})
+
+test('the next stage after a change says that the archive is out of date and why, packs again, and stages the change', async (context) => {
+  const place = await packed(context)
+  writeFileSync(`${place.prefix}/bin/mine`, 'new\n')
+  const { stdout, stderr } = await succeed(place, [`--prefix=${place.prefix}`, `--path=${place.local}`])
+  const starts = [
+    'INFO: Staging',
+    `INFO: The archive ${place.archive} is out of date: bin/mine was added`,
+    'INFO: Packaging',
+  ]
+  for (const [index, start] of starts.entries()) assert.ok(stderr.split('\n')[index]!.startsWith(start), stderr)
+  assert.equal(readFileSync(`${stdout.trimEnd()}/bin/mine`, 'utf8'), 'new\n')
+})
+
+test('--check=full sees an edit anywhere, which the quick check does not', async (context) => {
+  const place = await packed(context)
+  const deep = 'lib/cmake/greet/GreetConfig.cmake'
+  await isNotSeen(place, () => appendFileSync(`${place.prefix}/${deep}`, '# edited\n'))
+  await isSeen(place, () => {}, `${deep} has changed`, 'full')
+  await isSeen(place, () => chmodSync(`${place.prefix}/${deep}`, 0o600), `${deep} has other permissions`, 'full')
+})
+
+test('running programs from the original makes no false alarm, in either check', async (context) => {
+  const place = await packed(context)
+  const run = () => {
+    for (const folder of ['lib/python3.12', 'lib/python3.12/site-packages', 'bin', 'share']) {
+      mkdirSync(`${place.prefix}/${folder}/__pycache__`)
+      writeFileSync(`${place.prefix}/${folder}/__pycache__/there.cpython-312.pyc`, 'code')
+    }
+  }
+  await isNotSeen(place, run)
+  await isNotSeen(place, () => {}, 'full')
+  await stageOf(place)
+})
+
+test('a file that came and went, and reading, make no false alarm', async (context) => {
+  const place = await packed(context)
+  const comeAndGo = () => {
+    writeFileSync(`${place.prefix}/bin/.swp`, '')
+    rmSync(`${place.prefix}/bin/.swp`)
+    readFileSync(`${place.prefix}/bin/greet`)
+    utimesSync(place.prefix, new Date(), new Date())
+  }
+  await isNotSeen(place, comeAndGo)
+  await isNotSeen(place, () => {}, 'full')
+})
+
+test('an archive inside the environment, and the lock of a package manager, are no part of it', async (context) => {
+  const place = await packed(context)
+  const inside = `${place.prefix}/share/${basename(place.archive)}`
+  await packAgain(place, 'quick', inside)
+  await isNotSeen(place, () => writeFileSync(`${place.prefix}/conda-meta/conda-meta.lock`, ''), 'quick', inside)
+  await isNotSeen(place, () => {}, 'full', inside)
+})

@@ -1,0 +1,105 @@
+/** Archives that conda-pack made, staged by the built-in engine. */
+import assert from 'node:assert/strict'
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import { test } from 'node:test'
+import { fails, succeed, world } from '../cli/world.ts'
+import { condaPack } from './conda-pack.ts'
+import { digest, output } from './support.ts'
+
+for (const format of ['tar.gz', 'tar.zst', 'tar', 'zip'] as const) {
+  test(`a ${format} of conda-pack's that --output names is staged, and stays as it is`, async (context) => {
+    const place = await world(context, { byHand: true })
+    const file = `${place.root}/theirs.${format}`
+    await condaPack(place.prefix, file, ...(format === 'zip' ? ['--zip-symlinks'] : []))
+    const before = digest(file)
+    const args = [`--prefix=${place.prefix}`, `--path=${place.local}`, `--output=${file}`]
+    const { stdout, stderr } = await succeed(place, args)
+    assert.match(stderr, /theirs\.\S+ was made by conda-pack \(\S+\); conda has changed nothing since/)
+    assert.match(stderr, /INFO: Unpacking\nINFO: Total 'conda-unpack' time: \d+ seconds\n/)
+    const staged = stdout.trimEnd()
+    assert.equal(digest(file), before)
+    await succeed(place, ['--verify', `--prefix=${staged}`])
+    renameSync(place.prefix, `${place.prefix}.away`)
+    assert.equal(await output(`${staged}/bin/greet`, ['--prefix']), `${staged}\n`)
+    assert.equal(await output(`${staged}/bin/greet`, ['--library-prefix']), `${staged}\n`)
+    assert.equal(await output(`${staged}/bin/by-hand`, []), `${staged}\nHello from the environment\n`)
+    assert.equal(readFileSync(`${staged}/share/by-hand/pair-2`, 'utf8'), `${staged}\n`)
+    renameSync(`${place.prefix}.away`, place.prefix)
+
+    // It was turned into an archive of ours once; the next time only that is extracted.
+    const again = await succeed(place, args)
+    assert.doesNotMatch(again.stderr, /Unpacking/)
+    assert.equal(readdirSync(`${place.root}/cache/conda-stage`).filter((name) => name.includes('conda-pack')).length, 1)
+  })
+}
+
+test('an archive within a folder (--arcroot) is found in it', async (context) => {
+  const place = await world(context)
+  await condaPack(place.prefix, `${place.root}/theirs.tar`, '--arcroot=some/folder')
+  const args = [`--prefix=${place.prefix}`, `--path=${place.local}`, `--output=${place.root}/theirs.tar`]
+  const staged = (await succeed(place, args)).stdout.trimEnd()
+  assert.equal(await output(`${staged}/bin/greet`, ['--prefix']), `${staged}\n`)
+})
+
+test('one that is older than the last change by conda is staged with a warning', async (context) => {
+  const place = await world(context)
+  const file = `${place.root}/theirs.tar`
+  await condaPack(place.prefix, file)
+  const later = new Date(Date.now() + 60_000)
+  utimesSync(`${place.prefix}/conda-meta/history`, later, later)
+  const args = [`--prefix=${place.prefix}`, `--path=${place.local}`, `--output=${file}`]
+  const { stderr } = await succeed(place, args)
+  assert.match(stderr, /WARNING: \S+theirs\.tar was made by conda-pack .*\/conda-meta\/history is newer/)
+})
+
+test('one of other packages is refused, and so are damaged and untrusted ones, and those of neither program', async (context) => {
+  const place = await world(context)
+  const file = `${place.root}/theirs.tar.gz`
+  const args = [`--prefix=${place.prefix}`, `--path=${place.local}`, `--output=${file}`]
+  await condaPack(place.prefix, file)
+  writeFileSync(`${place.prefix}/conda-meta/new-1-0.json`, '{"name": "new", "version": "1", "build": "0"}')
+  const other = /Make it anew with conda-pack/
+  await fails(place, args, { code: 'ARCHIVE_OTHER_ENVIRONMENT', path: file, says: 'other packages', hint: other })
+  rmSync(`${place.prefix}/conda-meta/new-1-0.json`)
+
+  rmSync(`${place.root}/cache`, { recursive: true })
+  truncateSync(file, Math.floor(statSync(file).size / 2))
+  await fails(place, args, { code: 'ARCHIVE_DAMAGED', path: file, says: "can't be read", hint: other })
+
+  writeFileSync(file, readFileSync(file), { mode: 0o600 })
+  await output('chmod', ['g+w', file])
+  await fails(place, args, { code: 'ARCHIVE_UNTRUSTED', path: file, hint: 'chmod go-w' })
+
+  await output('chmod', ['g-w', file])
+  await output('tar', ['-czf', file, '-C', place.root, 'home'])
+  await fails(place, args, { code: 'ARCHIVE_FOREIGN', path: file, hint: 'It is left alone' })
+})
+
+test("conda-pack's archive beside the environment, under the name that it gives, is never touched", async (context) => {
+  const place = await world(context)
+  await condaPack(place.prefix, `${place.prefix}.tar.gz`)
+  const before = digest(`${place.prefix}.tar.gz`)
+  await succeed(place, [`--prefix=${place.prefix}`, `--path=${place.local}`])
+  assert.ok(existsSync(`${place.prefix}.tar.zst`))
+  await succeed(place, ['--pack', '--format=tar.gz', `--prefix=${place.prefix}`])
+  assert.equal(digest(`${place.prefix}.tar.gz`), before)
+})
+
+test('a member whose path leads out of the archive is refused', async (context) => {
+  const place = await world(context)
+  const file = `${place.root}/theirs.tar`
+  await condaPack(place.prefix, file)
+  await output('tar', ['--append', '-P', `--transform=s,.*,../../evil,`, '-f', file, '/etc/hostname'])
+  const args = [`--prefix=${place.prefix}`, `--path=${place.local}`, `--output=${file}`]
+  await fails(place, args, { code: 'ARCHIVE_DAMAGED', path: file, says: 'leads out', hint: /Rebuild/ })
+})

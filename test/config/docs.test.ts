@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { parseConfig } from '../../src/config/parse.ts'
+import { keyOf, SETTING_NAMES, settingOf } from '../../src/config/settings.ts'
+
+const text = readFileSync(join(import.meta.dirname, '../../docs/configuration.md'), 'utf8')
+
+test('docs/configuration.md lists every setting with its values and its default, and no other', () => {
+  const rows = [...text.matchAll(/^\| `([a-z-]+)` +\| (.*?) +\| (.*?) +\| .* \|$/gm)].map(
+    ([, key, takes, builtIn]) => ({
+      key,
+      takes: takes!.replaceAll('`', ''),
+      builtIn: builtIn!.replaceAll('`', ''),
+    }),
+  )
+  assert.deepEqual(rows.map(({ key }) => key).sort(), SETTING_NAMES.map(keyOf).sort())
+  for (const name of SETTING_NAMES) {
+    const setting = settingOf(name)
+    const { takes, builtIn } = rows.find(({ key }) => key === keyOf(name))!
+    if (setting.kind === 'choice') assert.equal(takes, setting.of.join(', '), name)
+    if (setting.kind === 'number') assert.ok(takes.startsWith(`${setting.from} to ${setting.to}`), name)
+    const value = setting.default
+    if (typeof value === 'number') assert.equal(builtIn, Number.isFinite(value) ? String(value) : 'unlimited', name)
+    else if (value !== undefined && !Array.isArray(value)) assert.equal(builtIn, String(value), name)
+  }
+})
+
+test('the example in docs/configuration.md is without mistakes', () => {
+  const [, example] = /```yaml\n([\s\S]*?)```/.exec(text)!
+  const { values, mistakes } = parseConfig(example!)
+  assert.deepEqual(mistakes, [])
+  assert.equal(Object.keys(values).length, 3)
+})

@@ -1,0 +1,201 @@
+/**
+ * The whole way in each shell, with the program that ships: activate by conda (the stand-in, and a real one where
+ * CONDA_STAGE_TEST_CONDA names it), stage, work, unstage.
+ */
+import assert from 'node:assert/strict'
+import { existsSync, readdirSync, renameSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
+import { installEnvironment } from '../fixtures/environment.ts'
+import { assertSame, CONDAS, quoted as q, SHELLS, type Shell, World } from '../shells/world.ts'
+
+const LAUNCHER = join(import.meta.dirname, '../../bin/conda-stage')
+
+/** A session with an environment `my` that can be activated by name, and an empty local folder. */
+async function session(name?: string, byHand = true) {
+  const world = new World(name)
+  const prefix = join(world.conda, 'envs/my')
+  await installEnvironment(prefix, { byHand, variables: { DATA_HOME: `${prefix}/share` } })
+  world.environment('other')
+  const local = join(world.root, 'local')
+  world.write('local/.keep', '')
+  return { world, prefix, local, stages: () => readdirSync(local).filter((entry) => entry !== '.keep') }
+}
+
+const hook = (shell: Shell): string => `eval "$(${q(LAUNCHER)} --source=${shell.dialect})"`
+
+for (const shell of SHELLS) {
+  for (const conda of CONDAS) {
+    for (const activator of ['own', 'conda'] as const) {
+      describe(`${shell.name}, ${conda} conda, activator ${activator}`, () => {
+        test('a program runs from the copy, and after --unstage the session is as before', async () => {
+          const { world, prefix, local, stages } = await session()
+          using _ = world
+          const run = world.runWith(
+            hook(shell),
+            shell,
+            conda,
+            `PS1='$ '
+            conda activate my
+            dump before
+            conda-stage --path=${q(local)} --activator=${activator}
+            dump staged
+            command -v greet
+            greet
+            conda-stage --verify > verified 2>&1
+            conda-stage --unstage --activator=${activator}
+            dump after
+            command -v greet`,
+            { PS1: '$ ' },
+          )
+          assert.equal(run.status, 0, run.stderr)
+          const staged = world.dump('staged')
+          const copy = staged.env.CONDA_PREFIX!
+          assert.ok(copy.startsWith(`${local}/conda-stage_`) && copy.endsWith('/my'), copy)
+          assert.equal(staged.env.CONDA_PROMPT_MODIFIER, '(my*) ')
+          assert.equal(staged.env.DATA_HOME, `${copy}/share`)
+          assert.deepEqual(run.stdout.split('\n'), [
+            `${copy}/bin/greet`,
+            'Hello from the environment',
+            `${prefix}/bin/greet`,
+            '',
+          ])
+          assertSame(world.dump('after'), world.dump('before'))
+          assert.deepEqual(stages(), [])
+          assert.ok(existsSync(`${prefix}/bin/greet`))
+        })
+
+        if (activator === 'conda') return
+        test('one conda deactivate leaves the copy as it would have left the original, with another environment underneath', async () => {
+          const { world, local } = await session()
+          using _ = world
+          const run = world.runWith(
+            hook(shell),
+            shell,
+            conda,
+            `( conda activate other; conda activate my; conda deactivate; dump as-from-original )
+            conda activate other
+            conda activate my
+            conda-stage --quiet --path=${q(local)}
+            conda deactivate
+            dump left`,
+          )
+          assert.equal(run.status, 0, run.stderr)
+          assert.deepEqual(world.dump('left').env, world.dump('as-from-original').env)
+        })
+      })
+    }
+  }
+
+  describe(shell.name, () => {
+    test('a job script under errexit, nounset and pipefail stages, works and unstages', async () => {
+      const { world, prefix, local, stages } = await session()
+      using _ = world
+      const pipefail = shell.name === 'dash' ? '' : 'set -o pipefail'
+      const run = world.runWith(
+        hook(shell),
+        shell,
+        'stand-in',
+        `conda activate my
+        set -eu; ${pipefail}
+        conda-stage --path=${q(local)}
+        mv ${q(prefix)} ${q(`${prefix}.away`)}
+        greet
+        mv ${q(`${prefix}.away`)} ${q(prefix)}
+        conda-stage --unstage
+        case $- in *e*) echo still errexit ;; esac
+        case $- in *u*) echo still nounset ;; esac`,
+      )
+      assert.equal(run.status, 0, run.stderr)
+      assert.equal(run.stdout, 'Hello from the environment\nstill errexit\nstill nounset\n')
+      assert.deepEqual(stages(), [])
+    })
+
+    test('where staging fails the original stays active, the status is 1 and nothing is half made', async () => {
+      const { world, local, stages } = await session()
+      using _ = world
+      const run = world.runWith(
+        hook(shell),
+        shell,
+        'stand-in',
+        `conda activate my
+        conda-stage --quiet --pack
+        printf x >> conda/envs/my.tar.zst
+        dump before
+        conda-stage --path=${q(local)} || echo "status $?"
+        dump after
+        conda-stage --bad-option || echo "status $?"`,
+      )
+      assert.equal(run.stdout, 'status 1\nstatus 2\n', run.stderr)
+      assert.match(run.stderr, /ERROR: .*my\.tar\.zst/)
+      assert.match(run.stderr, /conda-stage --pack --force/)
+      assertSame(world.dump('after'), world.dump('before'))
+      assert.deepEqual(stages(), [])
+    })
+
+    test('staging twice is an error that says so, and so is unstaging what lies beneath or is not staged', async () => {
+      const { world, local, stages } = await session()
+      using _ = world
+      const run = world.runWith(
+        hook(shell),
+        shell,
+        'stand-in',
+        `conda activate my
+        conda-stage --unstage || echo "status $?"
+        conda-stage --quiet --path=${q(local)}
+        conda-stage || echo "status $?"
+        conda activate other
+        conda-stage --unstage || echo "status $?"
+        conda deactivate
+        conda-stage --quiet --unstage`,
+      )
+      assert.equal(run.stdout, 'status 1\nstatus 1\nstatus 1\n', run.stderr)
+      assert.match(run.stderr, /is not a staged one[\s\S]*is a staged copy of[\s\S]*lies beneath the active one/)
+      assert.deepEqual(stages(), [])
+    })
+  })
+}
+
+test('a session in a folder with a quote, a dollar sign, a newline and UTF-8 in its name stages and unstages', async () => {
+  for (const shell of SHELLS) {
+    const { world, prefix, local, stages } = await session(`a'b "c" $d\n\u00e9`, false)
+    using _ = world
+    const run = world.runWith(
+      hook(shell),
+      shell,
+      // conda itself can't activate there.
+      'none',
+      `export CONDA_PREFIX=${q(prefix)} CONDA_DEFAULT_ENV=my PATH=${q(`${prefix}/bin`)}:"$PATH"
+      for script in "$CONDA_PREFIX"/etc/conda/activate.d/*.sh; do . "$script"; done
+      unset script
+      dump before
+      conda-stage --path=${q(local)}
+      greet
+      conda-stage --unstage
+      dump after`,
+    )
+    assert.equal(run.status, 0, `${shell.name}: ${run.stderr}`)
+    assert.equal(run.stdout, 'Hello from the environment\n', `${shell.name}: ${run.stderr}`)
+    assertSame(world.dump('after'), world.dump('before'))
+    assert.deepEqual(stages(), [])
+  }
+})
+
+test('the copy works with the original gone for good, and --unstage says so and still leaves it', async () => {
+  const { world, prefix, local } = await session()
+  using _ = world
+  const [bash] = SHELLS
+  const staged = world.runWith(
+    hook(bash!),
+    bash!,
+    'stand-in',
+    `conda activate my
+    conda-stage --quiet --path=${q(local)}
+    mv ${q(prefix)} ${q(`${prefix}.gone`)}
+    greet
+    conda-stage --unstage
+    echo "$CONDA_PREFIX"`,
+  )
+  assert.equal(staged.stdout, `Hello from the environment\n${prefix}\n`, staged.stderr)
+  renameSync(`${prefix}.gone`, prefix)
+})

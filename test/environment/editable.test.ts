@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict'
+import { symlink } from 'node:fs/promises'
+import { type TestContext, test } from 'node:test'
+import { editableInstalls } from '../../src/environment/editable.ts'
+import { inventory } from '../../src/inventory/walk.ts'
+import { makePrefix, NONE, put } from '../inventory/prefix.ts'
+
+const SITE = 'lib/python3.11/site-packages'
+
+/** `files` are in site-packages; PREFIX in their content stands for the environment. */
+async function installs(t: TestContext, files: Record<string, string>) {
+  const prefix = await makePrefix(t)
+  await symlink(prefix, `${prefix}-alias`)
+  for (const [name, content] of Object.entries(files)) {
+    await put(prefix, `${SITE}/${name}`, content.replaceAll('PREFIX', prefix))
+  }
+  const { entries } = await inventory({ prefix }, { isExcluded: NONE })
+  return editableInstalls({ prefix, real: prefix }, entries)
+}
+
+const directUrl = (url: string, editable = true) => JSON.stringify({ url, dir_info: { editable } })
+
+test('pip install -e is known by direct_url.json, and told once whatever else says it', async (t) => {
+  const found = await installs(t, {
+    'my_tool-1.0.dist-info/direct_url.json': directUrl('file:///home/me/my%20tool'),
+    '__editable__.my_tool-1.0.pth': '/home/me/my tool/src\n',
+    '__editable___my_tool_1_0_finder.py': "MAPPING: dict[str, str] = {'my_tool': '/home/me/my tool/src/my_tool'}\n",
+  })
+  assert.deepEqual(found, [{ project: 'my_tool', target: '/home/me/my tool' }])
+})
+
+test('egg-links, finder modules and lines of .pth files lead out of the environment too', async (t) => {
+  const found = await installs(t, {
+    'old-tool.egg-link': '/home/me/old\n.',
+    'easy-install.pth': '/home/me/old\n/home/me/another\n',
+    '__editable___pack_2_0_finder.py':
+      "from x import y\nMAPPING: dict[str, str] = {'one': '/src/it\\'s/one', \"two\": \"/src/two\"}\nNAMESPACES = {}\n",
+    '__editable__.plain-3.1.pth': '\uFEFF/src/plain\r\n',
+    'relative.pth': '# a comment\n\n../../../../outside\n',
+  })
+  assert.deepEqual(
+    found.map(({ project, target }) => [project, target.replace(/^.*\/outside$/, 'outside')]),
+    [
+      ['easy-install', '/home/me/another'],
+      ['old-tool', '/home/me/old'],
+      ['one', "/src/it's/one"],
+      ['plain', '/src/plain'],
+      ['relative', 'outside'],
+      ['two', '/src/two'],
+    ],
+  )
+})
+
+test('what stays inside the environment, runs code or was not installed editable is no editable install', async (t) => {
+  const found = await installs(t, {
+    'inside-1.0.dist-info/direct_url.json': directUrl('file://PREFIX/src/inside'),
+    'inside.pth': 'PREFIX/src/inside\nsub/folder\nPREFIX-alias/share/doc\n',
+    'code.pth': "import sys; sys.path.append('/home/me')\nimport\tos\n",
+    'wheel-1.0.dist-info/direct_url.json': directUrl('file:///home/me/wheel', false),
+    'broken-1.0.dist-info/direct_url.json': '{',
+    'git-1.0.dist-info/direct_url.json': '{"url":"https://example.org/x.git","vcs_info":{"vcs":"git"}}',
+    'empty.egg-link': '',
+  })
+  assert.deepEqual(found, [])
+})
+
+test('a folder whose name begins with the prefix lies outside', async (t) => {
+  const found = await installs(t, { 'other.pth': 'PREFIX2/src\n' })
+  assert.equal(found.length, 1)
+  assert.equal(found[0]?.project, 'other')
+})

@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict'
+import { chown, mkdir, symlink } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { findEnvironment } from '../../src/environment/find.ts'
+import { makePrefix, put, temporaryFolder } from '../inventory/prefix.ts'
+
+const find = (prefix: string, env = {}) => findEnvironment({ prefix, env, cwd: '/' })
+
+test('the active environment is found by CONDA_PREFIX, another by --prefix, relative to the current folder', async (t) => {
+  const prefix = await makePrefix(t)
+  const active = await findEnvironment({ env: { CONDA_PREFIX: prefix }, cwd: '/' })
+  const uid = process.getuid?.()
+  assert.deepEqual(active, { prefix, real: prefix, name: 'env', isBase: false, ownerUid: uid })
+  const named = await findEnvironment({
+    prefix: './x/../env//',
+    env: { CONDA_PREFIX: '/elsewhere' },
+    cwd: dirname(prefix),
+  })
+  assert.deepEqual(named, active)
+})
+
+test('the path is kept as it was given, links not resolved, and the resolved one told beside it', async (t) => {
+  const prefix = await makePrefix(t)
+  await symlink(dirname(prefix), `${dirname(prefix)}/home`)
+  const logical = join(dirname(prefix), 'home/env')
+  assert.deepEqual(await find(logical), { ...(await find(prefix)), prefix: logical })
+  await symlink(prefix, `${prefix}-alias`)
+  const alias = await find(`${prefix}-alias`)
+  assert.deepEqual([alias.prefix, alias.real, alias.name], [`${prefix}-alias`, prefix, 'env-alias'])
+})
+
+test('a pixi environment and an unpacked archive, which keep no history, are environments', async (t) => {
+  const folder = await temporaryFolder(t)
+  const prefix = join(folder, '.pixi/envs/default')
+  await mkdir(join(prefix, 'conda-meta'), { recursive: true })
+  assert.equal((await find(prefix)).name, 'default')
+})
+
+test('the owner is the owner of the folder, not of a link to it', {
+  skip: process.getuid?.() !== 0 && 'only root can make files of others',
+}, async (t) => {
+  const prefix = await makePrefix(t)
+  await chown(prefix, 12345, 12345)
+  await symlink(prefix, `${prefix}-alias`)
+  assert.equal((await find(`${prefix}-alias`)).ownerUid, 12345)
+})
+
+test('without an active environment or --prefix the way to name one is told', async () => {
+  for (const env of [{}, { CONDA_PREFIX: '' }]) {
+    await assert.rejects(findEnvironment({ env, cwd: '/' }), { code: 'NO_ENVIRONMENT', hint: /--prefix/ })
+  }
+  await assert.rejects(find(''), { code: 'USAGE', message: '--prefix is empty' })
+})
+
+test('what is no environment is told with its path and what an environment has', async (t) => {
+  const folder = await temporaryFolder(t)
+  await put(folder, 'file', '')
+  const hint = /conda-meta/
+  const notOne = { code: 'NOT_AN_ENVIRONMENT', hint }
+  await assert.rejects(find(folder), { ...notOne, path: folder, message: `${folder} is not a conda environment` })
+  await assert.rejects(find(join(folder, 'file')), { ...notOne, message: `${folder}/file is not a conda environment` })
+  await assert.rejects(find(join(folder, 'gone')), { ...notOne, message: `${folder}/gone does not exist` })
+})
+
+test('a path that is not UTF-8 is told as such', async () => {
+  const path = '/nowhere/caf\uFFFD'
+  const hint = /symbolic link/
+  await assert.rejects(find(path), { code: 'NOT_AN_ENVIRONMENT', message: /not valid UTF-8/, path, hint })
+})
+
+test("base is what the session's conda or mamba says it is", async (t) => {
+  const prefix = await makePrefix(t)
+  await symlink(prefix, `${prefix}-alias`)
+  for (const env of [
+    { CONDA_ROOT: prefix },
+    { _CONDA_ROOT: `${prefix}/` },
+    { MAMBA_ROOT_PREFIX: prefix },
+    { CONDA_EXE: `${prefix}/bin/conda` },
+    { CONDA_EXE: `${prefix}/condabin/conda` },
+  ]) {
+    assert.ok((await find(prefix, env)).isBase, JSON.stringify(env))
+    assert.ok((await find(`${prefix}-alias`, env)).isBase, JSON.stringify(env))
+  }
+  for (const env of [{ CONDA_EXE: '/opt/conda/bin/conda' }, { CONDA_EXE: 'conda' }, { CONDA_ROOT: dirname(prefix) }]) {
+    assert.ok(!(await find(prefix, env)).isBase, JSON.stringify(env))
+  }
+})
+
+async function isBase(t: TestContext, ...files: string[]): Promise<boolean> {
+  const prefix = await makePrefix(t, Object.fromEntries(files.map((file) => [file, ''])))
+  return (await find(prefix)).isBase
+}
+
+test('without a session base is known by conda in it and by its folders; either alone is no sign', async (t) => {
+  const conda = 'conda-meta/conda-26.9.0-py312_0.json'
+  assert.ok(await isBase(t, conda, 'pkgs/urls.txt'))
+  assert.ok(await isBase(t, conda, 'envs/.conda_envs_dir_test'))
+  assert.ok(!(await isBase(t, conda)))
+  assert.ok(!(await isBase(t, 'pkgs/urls.txt', 'envs/x')))
+  assert.ok(!(await isBase(t, 'conda-meta/conda-build-25.1-0.json', 'pkgs/x')))
+  assert.ok(!(await isBase(t, 'conda-meta/conda-package-handling-2.4.0-0.json', 'pkgs/x')))
+})

@@ -1,0 +1,179 @@
+import assert from 'node:assert/strict'
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { test } from 'node:test'
+import { copiedWorld, fails, listing, stageOf, succeed, type World } from '../cli/world.ts'
+import { UNPRIVILEGED } from '../platform/as-ordinary-user.ts'
+
+const isRoot = process.getuid!() === 0
+const stage = ({ prefix, local }: World) => [`--prefix=${prefix}`, `--path=${local}`]
+const pack = ({ prefix }: World) => ['--pack', `--prefix=${prefix}`]
+
+/** What a base environment has beside packages. */
+function makeBase({ prefix }: World): void {
+  writeFileSync(
+    `${prefix}/conda-meta/conda-26.9.0-py312_0.json`,
+    '{"name":"conda","version":"26.9.0","build":"py312_0","files":[]}',
+  )
+  for (const file of ['pkgs/cache/big', 'envs/other/conda-meta/history']) {
+    mkdirSync(dirname(`${prefix}/${file}`), { recursive: true })
+    writeFileSync(`${prefix}/${file}`, '')
+  }
+}
+
+test('base is refused, whether its folders or the session tell that it is base', async (context) => {
+  const place = await copiedWorld(context)
+  const expected = {
+    code: 'BASE_REFUSED',
+    path: place.prefix,
+    says: 'is a base environment',
+    hint: 'CONDA_STAGE_ALLOW_BASE=true',
+  } as const
+  const session = { env: { CONDA_EXE: `${place.prefix}/bin/conda` } }
+  await fails(place, stage(place), expected, session)
+  makeBase(place)
+  await fails(place, stage(place), expected)
+  await fails(place, pack(place), expected)
+  await fails(place, stage(place), expected, { env: { CONDA_STAGE_ALLOW_BASE: 'false' } })
+})
+
+test('base is staged where that is allowed, without its package cache and its other environments', async (context) => {
+  const place = await copiedWorld(context)
+  makeBase(place)
+  const staged = await stageOf(place, [], { env: { CONDA_STAGE_ALLOW_BASE: 'true' } })
+  assert.deepEqual([existsSync(`${staged}/pkgs`), existsSync(`${staged}/envs`)], [false, false])
+  assert.ok(existsSync(`${staged}/bin/greet`))
+})
+
+test('an environment with folders pkgs and envs of its own that is no base is staged whole', async (context) => {
+  const place = await copiedWorld(context)
+  makeBase(place)
+  rmSync(`${place.prefix}/conda-meta/conda-26.9.0-py312_0.json`)
+  const staged = await stageOf(place)
+  assert.ok(existsSync(`${staged}/pkgs/cache/big`) && existsSync(`${staged}/envs/other/conda-meta/history`))
+})
+
+test('with no environment active the message says to activate or to name one', async (context) => {
+  const place = await copiedWorld(context)
+  const expected = {
+    code: 'NO_ENVIRONMENT',
+    says: 'no conda environment is active',
+    hint: /conda activate NAME.*--prefix=/,
+  } as const
+  await fails(place, ['--pack'], expected)
+  await fails(place, ['--pack'], expected, { env: { CONDA_PREFIX: '' } })
+  await fails(place, ['--verify'], { code: 'NO_ENVIRONMENT', says: 'No staged environment', hint: '--prefix=STAGED' })
+  await fails(place, ['--unstage'], { code: 'NOT_STAGED', says: 'no environment is active', hint: '--prefix=STAGED' })
+})
+
+test('a prefix that is no environment is told as such', async (context) => {
+  const place = await copiedWorld(context)
+  const hint = /conda-meta in it.*path, not its name/
+  const of = (prefix: string) => [`--prefix=${prefix}`, `--path=${place.local}`]
+  await fails(place, of('/usr'), { code: 'NOT_AN_ENVIRONMENT', path: '/usr', says: 'is not a conda environment', hint })
+  await fails(place, of('myjupyter'), { code: 'NOT_AN_ENVIRONMENT', path: '/myjupyter', says: 'does not exist', hint })
+  const file = `${place.prefix}/bin/greet`
+  await fails(place, of(file), { code: 'NOT_AN_ENVIRONMENT', path: file, hint })
+  await fails(
+    place,
+    ['--pack'],
+    { code: 'NOT_AN_ENVIRONMENT', path: '/gone', hint },
+    { env: { CONDA_PREFIX: '/gone' } },
+  )
+})
+
+test('staging a staged environment is an error that says so', async (context) => {
+  const place = await copiedWorld(context)
+  const staged = await stageOf(place)
+  const says = `${staged} is a staged copy of ${place.prefix}`
+  const expected = { code: 'ALREADY_STAGED', path: staged, says, hint: 'conda-stage --unstage' } as const
+  await fails(place, [`--prefix=${staged}`, `--path=${place.local}`], expected)
+  await fails(place, ['--pack'], expected, { env: { CONDA_PREFIX: staged } })
+})
+
+test('what is no stage is never removed by --unstage, nor looked at by --verify', async (context) => {
+  const place = await copiedWorld(context)
+  mkdirSync(`${place.local}/conda-stage_mine/mine`, { recursive: true })
+  for (const prefix of [place.prefix, `${place.local}/conda-stage_mine/mine`, '/nowhere']) {
+    const expected = {
+      code: 'NOT_STAGED',
+      path: prefix,
+      says: 'is not a staged environment',
+      hint: '--prefix=STAGED',
+    } as const
+    await fails(place, ['--unstage', `--prefix=${prefix}`], expected)
+    await fails(place, ['--verify', `--prefix=${prefix}`], expected)
+  }
+})
+
+test('an editable install that points outside of the environment is warned of, and staged', async (context) => {
+  const place = await copiedWorld(context)
+  const site = `${place.prefix}/lib/python3.12/site-packages`
+  mkdirSync(`${site}/mine-1.0.dist-info`, { recursive: true })
+  mkdirSync(`${place.root}/mine`)
+  const url = { url: `file://${place.root}/mine`, dir_info: { editable: true } }
+  writeFileSync(`${site}/mine-1.0.dist-info/direct_url.json`, JSON.stringify(url))
+  const warning = `mine is used from ${place.root}/mine, outside of the environment`
+  const { stderr, stdout } = await succeed(place, [...stage(place), '--json'])
+  assert.ok(stderr.includes(`WARNING: ${warning}`), stderr)
+  assert.match(JSON.parse(stdout).warnings[0], new RegExp(`^${warning}`))
+  assert.ok((await succeed(place, [...pack(place), '--force', '--quiet'])).stderr.startsWith(`WARNING: ${warning}`))
+})
+
+test('files that conda installed and that are gone are warned of, unless --ignore-missing-files', async (context) => {
+  const place = await copiedWorld(context)
+  rmSync(`${place.prefix}/include/greet.h`)
+  const { stderr } = await succeed(place, stage(place))
+  assert.match(stderr, /^WARNING: a file that conda installed is gone, .*: include\/greet\.h \(--ignore-missing-files/m)
+  rmSync(`${place.prefix}/lib/libgreet.la`)
+  assert.match((await succeed(place, [...pack(place), '--force'])).stderr, /2 files that conda installed are gone/)
+  const ignored = await succeed(place, [...pack(place), '--force', '--ignore-missing-files'])
+  assert.doesNotMatch(ignored.stderr, /WARNING/)
+})
+
+test('a file that may not be read stops the packing, with its name', async (context) => {
+  const place = await copiedWorld(context)
+  const secret = `${place.prefix}/share/greet/greeting.txt`
+  chmodSync(secret, 0)
+  const expected = { code: 'UNREADABLE', path: secret, says: "can't be read (EACCES)", hint: /owner/ } as const
+  await fails(place, stage(place), expected, { inside: UNPRIVILEGED })
+  await fails(place, [...pack(place), '--force'], expected, { inside: UNPRIVILEGED })
+})
+
+test('a folder that may not be looked into stops the packing, with its name', async (context) => {
+  const place = await copiedWorld(context)
+  const secret = `${place.prefix}/share/greet`
+  chmodSync(secret, 0)
+  await fails(place, stage(place), { code: 'UNREADABLE', path: secret, hint: /owner/ }, { inside: UNPRIVILEGED })
+})
+
+test("an environment in a read-only folder is staged: its archive goes to the user's cache folder", async (context) => {
+  const place = await copiedWorld(context)
+  const folder = dirname(place.prefix)
+  chmodSync(folder, 0o555)
+  const before = listing(folder)
+  const { stderr } = await succeed(place, stage(place), { inside: UNPRIVILEGED })
+  const cached = `${place.root}/cache/conda-stage`
+  assert.match(
+    stderr,
+    new RegExp(
+      `INFO: The archive goes to ${cached}/myjupyter-[0-9a-f]{12}\\.tar\\.zst: .*${place.archive} can't be written: permission denied`,
+    ),
+  )
+  assert.match(readdirSync(cached).join(), /^myjupyter-[0-9a-f]{12}\.tar\.zst$/)
+  const second = await succeed(place, stage(place), { inside: UNPRIVILEGED })
+  assert.match(second.stderr, new RegExp(`Extracting ${cached}/`))
+  assert.doesNotMatch(second.stderr, /Packaging/)
+  assert.deepEqual(listing(folder), before)
+  chmodSync(folder, 0o755)
+})
+
+test('an environment that somebody else owns is staged, and the copy is mine', {
+  skip: !isRoot && 'needs root, to give files away',
+}, async (context) => {
+  const place = await copiedWorld(context)
+  for (const path of [...listing(place.prefix).keys(), place.prefix])
+    if (!statSync(path, { throwIfNoEntry: false })?.isSymbolicLink()) chownSync(path, 65533, 65533)
+  const staged = await stageOf(place)
+  assert.deepEqual([statSync(staged).uid, statSync(`${staged}/bin/greet`).uid], [0, 0])
+})

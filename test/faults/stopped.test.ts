@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict'
+import { randomFillSync } from 'node:crypto'
+import { existsSync, mkdirSync, readdirSync, rmdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { copiedWorld, type Ended, listing, run, start, succeed, type World } from '../cli/world.ts'
+
+/** Large enough to be in the middle of it when the signal comes: random bytes, which take zstd its time at this level. */
+async function largeWorld(context: TestContext): Promise<World> {
+  const place = await copiedWorld(context)
+  for (let n = 0; n < 12; n++)
+    writeFileSync(`${place.prefix}/share/noise-${n}`, randomFillSync(Buffer.alloc(4_000_000)))
+  return place
+}
+
+const pack = ({ prefix }: World) => ['--pack', `--prefix=${prefix}`, '--compress-level=12', '--threads=1']
+const stage = ({ prefix, local }: World) => [`--prefix=${prefix}`, `--path=${local}`, '--threads=1']
+const beside = ({ prefix }: World) => readdirSync(dirname(prefix))
+
+/** Stops it by the signal as soon as `isUnderWay`. */
+async function stop(place: World, args: string[], signal: NodeJS.Signals, isUnderWay: () => boolean): Promise<Ended> {
+  const { child, ended } = start(place, args)
+  while (!isUnderWay()) {
+    assert.equal(child.exitCode, null, 'it has ended before it could be stopped')
+    await sleep(1)
+  }
+  child.kill(signal)
+  // As `timeout` does.
+  setTimeout(() => child.kill(signal), 5)
+  return ended
+}
+
+/** The file with which the folder is tried is there before the lock, and empty. */
+const isPacking = (place: World) => () => {
+  const temporary = beside(place).find((name) => name.startsWith('.tmp.'))
+  const facts = temporary && statSync(`${dirname(place.prefix)}/${temporary}`, { throwIfNoEntry: false })
+  return facts ? facts.size > 100_000 : false
+}
+
+const isExtracting =
+  ({ local }: World) =>
+  () =>
+    readdirSync(local).some((name) => existsSync(`${local}/${name}/.extracting/share/noise-0`))
+
+for (const [signal, status] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+  ['SIGHUP', 129],
+] as const) {
+  test(`${signal} in the middle of packing ends with ${status}, and nothing is left`, async (context) => {
+    const place = await largeWorld(context)
+    const before = listing(place.prefix)
+    const { status: got, stderr, stdout } = await stop(place, [...pack(place), '--json'], signal, isPacking(place))
+    assert.equal(got, status, stderr)
+    assert.match(stderr, new RegExp(`^WARNING: Stopped by ${signal}: nothing was staged or changed$`, 'm'))
+    assert.equal(JSON.parse(stdout).error.code, 'CANCELLED')
+    assert.deepEqual(beside(place), ['myjupyter'])
+    assert.deepEqual(listing(place.prefix), before)
+  })
+}
+
+test('SIGINT and SIGTERM in the middle of extracting end with 130 and 143, and nothing is left', async (context) => {
+  const place = await largeWorld(context)
+  await succeed(place, ['--pack', `--prefix=${place.prefix}`, '--compress-level=1'])
+  const before = listing(dirname(place.prefix))
+  for (const [signal, status] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const) {
+    const { status: got, stderr, stdout } = await stop(place, stage(place), signal, isExtracting(place))
+    assert.deepEqual([got, stdout], [status, ''], stderr)
+    assert.match(stderr, /WARNING: Stopped by/)
+    assert.deepEqual(readdirSync(place.local), [])
+    assert.deepEqual(listing(dirname(place.prefix)), before)
+  }
+})
+
+test('a packer that was killed is no obstacle: the next one takes over and sweeps what it left', async (context) => {
+  const place = await largeWorld(context)
+  assert.equal((await stop(place, pack(place), 'SIGKILL', isPacking(place))).status, 'SIGKILL')
+  const lock = `${dirname(place.prefix)}/.myjupyter.tar.zst.lock`
+  assert.ok(existsSync(lock) && isPacking(place)())
+  // As if some time had gone by.
+  utimesSync(lock, 0, 0)
+  const { stderr } = await succeed(place, ['--pack', `--prefix=${place.prefix}`, '--compress-level=1'])
+  assert.doesNotMatch(stderr, /waiting/)
+  assert.deepEqual(beside(place), ['myjupyter', 'myjupyter.tar.zst'])
+})
+
+test('a stage that was killed leaves nothing that is taken for one, and the next one sweeps it', async (context) => {
+  const place = await largeWorld(context)
+  await succeed(place, ['--pack', `--prefix=${place.prefix}`, '--compress-level=1'])
+  assert.equal((await stop(place, stage(place), 'SIGKILL', isExtracting(place))).status, 'SIGKILL')
+  const [debris] = readdirSync(place.local)
+  const { stdout, stderr } = await succeed(place, [...stage(place), '--debug'])
+  assert.match(stderr, new RegExp(`DEBUG: Removed what a killed conda-stage left: ${place.local}/${debris}`))
+  assert.deepEqual(readdirSync(place.local), [stdout.split('/').at(-2)])
+})
+
+test('two packers at once make one good archive: the second waits and takes what the first has packed', async (context) => {
+  const place = await largeWorld(context)
+  const first = start(place, pack(place))
+  while (!isPacking(place)()) await sleep(1)
+  const [one, two] = await Promise.all([first.ended, run(place, stage(place))])
+  assert.deepEqual([one.status, two.status], [0, 0], one.stderr + two.stderr)
+  assert.match(two.stderr, new RegExp(`INFO: Another conda-stage is writing ${place.archive} \\(lock .*\\): waiting`))
+  assert.doesNotMatch(two.stderr, /Completed/)
+  assert.equal((await run(place, ['--verify', `--prefix=${two.stdout.trimEnd()}`])).status, 0)
+  assert.deepEqual(beside(place), ['myjupyter', 'myjupyter.tar.zst'])
+})
+
+test('who waits for another packer can be stopped', async (context) => {
+  const place = await copiedWorld(context)
+  const lock = `${dirname(place.prefix)}/.myjupyter.tar.zst.lock`
+  mkdirSync(lock)
+  const { child, ended } = start(place, pack(place))
+  await new Promise((resolve) =>
+    child.stderr!.on('data', (text) => String(text).includes('waiting') && resolve(undefined)),
+  )
+  child.kill('SIGTERM')
+  const { status, stderr } = await ended
+  assert.equal(status, 143, stderr)
+  rmdirSync(lock)
+  assert.deepEqual(beside(place), ['myjupyter'])
+})

@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { after, before, type TestContext, test } from 'node:test'
+import { slowfsUnavailable } from '../../bench/slowfs/build.ts'
+import { mountSlow } from '../../bench/slowfs/mount.ts'
+import { LAUNCHER, type World, world } from '../cli/world.ts'
+import { configure } from '../config/place.ts'
+import { type Slurm, startSlurm } from './slurm.ts'
+
+let slurm: Slurm
+before(async () => {
+  slurm = await startSlurm()
+})
+after(() => slurm.stop())
+
+const STAND_IN = join(import.meta.dirname, '../shells/conda-stand-in')
+
+/** A user of the cluster: the environment is on a network file system, conda and conda-stage are loaded at login. */
+async function asUser(context: TestContext, body: (user: World) => Promise<void>): Promise<void> {
+  const place = await world(context)
+  const { HOME } = place.env
+  mkdirSync(`${place.root}/out`)
+  const envs = dirname(place.prefix)
+  writeFileSync(
+    `${HOME}/.bash_profile`,
+    `export CONDA_ROOT_STAND_IN='${dirname(envs)}' CONDA_LOG_STAND_IN='${place.root}/conda.log'
+     export CONDA_EXE_STAND_IN='${STAND_IN}.ts' NODE_STAND_IN='${process.execPath}'
+     . '${STAND_IN}.sh'
+     eval "$('${LAUNCHER}' --source=bash)"\n`,
+  )
+  if (slowfsUnavailable() !== undefined) {
+    configure(place, 'skip-local: false\n')
+    return await body(place)
+  }
+  const mount = await mountSlow(envs, envs, { latencyMs: 0 })
+  // Not after the test: its folder would be removed before that.
+  await body(place).finally(() => mount.unmount())
+}
+
+const submit = ({ root, env }: World, script: string, ...options: string[]) =>
+  slurm.submit({ script, options: [`--output=${root}/out/%a.txt`, ...options], env })
+
+const outputs = ({ root }: World): string[] =>
+  readdirSync(`${root}/out`).map((name) => readFileSync(`${root}/out/${name}`, 'utf8'))
+
+test('a job script whose only new line is conda-stage runs from local disk, and its exit code is that of the script', (context) =>
+  asUser(context, async (place) => {
+    const script = `#!/bin/bash -l
+set -euo pipefail
+conda activate myjupyter
+conda-stage
+command -v greet
+greet --prefix
+echo "job $SLURM_JOB_ID"
+exit 7
+`
+    assert.equal(await submit(place, script), 7)
+    const [output] = outputs(place) as [string]
+    const job = /^job (\d+)$/m.exec(output)?.[1]
+    const staged = `${slurm.jobFolders}/${job}/conda-stage_\\w+/myjupyter`
+    assert.match(output, new RegExp(`^INFO: Activating staged conda environment: ${staged}\n`, 'm'), output)
+    assert.match(output, new RegExp(`^${staged}/bin/greet\n${staged}\njob ${job}\n$`, 'm'), output)
+  }))
+
+test('the 8 tasks of an array on one node that begin at the same time all run from local disk, and one of them packs', (context) =>
+  asUser(context, async (place) => {
+    const script = `#!/bin/bash -l
+set -euo pipefail
+conda activate myjupyter
+touch ~/begun-$SLURM_JOB_ID
+until [[ $(ls ~ | grep -c begun) == 8 ]]; do sleep 0.1; done
+conda-stage
+echo "$SLURM_JOB_ID runs from $(greet --prefix)"
+exit $SLURM_ARRAY_TASK_ID
+`
+    assert.equal(await submit(place, script, '--array=1-8'), 8)
+    const all = outputs(place)
+    const jobs = all.map((output) => {
+      const [, job, from] = /^(\d+) runs from (.*)$/m.exec(output) ?? assert.fail(output)
+      assert.ok(from!.startsWith(`${slurm.jobFolders}/${job}/conda-stage_`), output)
+      return job
+    })
+    assert.equal(new Set(jobs).size, 8)
+    assert.equal(all.filter((output) => /100% Completed/.test(output)).length, 1, all.join('\n'))
+  }))
+
+test('a job that can not be staged fails under set -e, and goes on with the original without', (context) =>
+  asUser(context, async (place) => {
+    const script = (options: string) => `#!/bin/bash -l
+${options}
+conda activate myjupyter
+conda-stage --path=/proc
+greet --prefix
+exit 5
+`
+    assert.equal(await submit(place, script('set -e')), 1)
+    const [failed] = outputs(place) as [string]
+    assert.match(failed, /^ERROR: \/proc /m)
+    assert.doesNotMatch(failed, new RegExp(`^${place.prefix}$`, 'm'))
+    assert.equal(await submit(place, script('')), 5)
+    assert.match((outputs(place) as [string])[0], new RegExp(`^${place.prefix}$`, 'm'))
+  }))

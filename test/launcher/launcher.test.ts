@@ -1,0 +1,327 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { describe, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+const LAUNCHER = resolve(dirname(fileURLToPath(import.meta.url)), '../../bin/conda-stage')
+
+/** What the program sees; printed by the program that stands in for the real one. */
+interface Seen {
+  node: string
+  program: string
+  args: string[]
+  cwd: string
+  env: Record<string, string>
+  flags: string[]
+}
+
+const PROGRAM = `console.log(JSON.stringify({
+  node: process.argv0, program: process.argv[1], args: process.argv.slice(2), cwd: process.cwd(), env: process.env,
+  flags: process.execArgv,
+}))\n`
+
+/** An installed package, or a checkout, with the launcher under test; `node` puts a node somewhere. */
+class Installation implements Disposable {
+  readonly folder = mkdtempSync(join(tmpdir(), 'launcher-'))
+  readonly root: string
+  readonly launcher: string
+
+  constructor({ checkout = false, at = 'lib/node_modules/conda-stage' } = {}) {
+    // Node strips no types below node_modules.
+    this.root = join(this.folder, checkout ? 'conda-stage' : at)
+    this.launcher = join(this.root, 'bin/conda-stage')
+    mkdirSync(dirname(this.launcher), { recursive: true })
+    copyFileSync(LAUNCHER, this.launcher)
+    chmodSync(this.launcher, 0o755)
+    this.write(join(this.root, checkout ? 'src/bin.ts' : 'dist/bin.js'), PROGRAM)
+  }
+
+  write(path: string, text: string): void {
+    mkdirSync(dirname(resolve(this.folder, path)), { recursive: true })
+    writeFileSync(resolve(this.folder, path), text)
+  }
+
+  /** A node that says it has this version, and runs programs by the real one. */
+  node(path: string, version = 'v26.0.0'): string {
+    const file = resolve(this.folder, path)
+    const code = `#!/bin/bash\n[ "$1" != --version ] || { echo ${version}; exit; }\nexec -a "$0" '${process.execPath}' "$@"\n`
+    this.write(file, code)
+    chmodSync(file, 0o755)
+    return file
+  }
+
+  run(
+    args: string[] = [],
+    { env = {}, cwd = this.folder, launcher = this.launcher, shell = [] as string[] } = {},
+  ): { seen: Seen | undefined; stderr: string; status: number | null } {
+    const [program = '', ...rest] = [...shell, launcher, ...args]
+    const { stdout, stderr, status } = spawnSync(program, rest, { encoding: 'utf8', cwd, env })
+    return { seen: stdout === '' ? undefined : (JSON.parse(stdout) as Seen), stderr, status }
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.folder, { recursive: true, force: true })
+  }
+}
+
+const OWN = `node_modules/node-linux-${process.arch}/bin/node`
+
+describe('finds a Node', () => {
+  test("the package's own, below it or beside it", () => {
+    for (const at of [OWN, `../../node_modules/${OWN.slice('node_modules/'.length)}`]) {
+      using installed = new Installation()
+      const node = installed.node(join(installed.root, at))
+      installed.node('path/node')
+      const { seen, stderr } = installed.run(['--a', 'b c'], { env: { PATH: join(installed.folder, 'path') } })
+      assert.equal(resolve(seen?.node ?? ''), node, stderr)
+      assert.deepEqual(seen?.args, ['--a', 'b c'])
+    }
+  })
+
+  test('CONDA_STAGE_NODE comes first', () => {
+    using installed = new Installation()
+    installed.node(join(installed.root, OWN))
+    const chosen = installed.node('chosen/node')
+    assert.equal(installed.run([], { env: { CONDA_STAGE_NODE: chosen } }).seen?.node, chosen)
+  })
+
+  test('a CONDA_STAGE_NODE that is missing, too old or broken is passed over with a warning', () => {
+    using installed = new Installation()
+    const own = installed.node(join(installed.root, OWN))
+    const cases = {
+      [join(installed.folder, 'missing')]: 'is not a program',
+      [installed.node('old/node', 'v22.14.9')]: 'is v22.14.9, older than 22.15',
+      [installed.node('broken/node', 'none')]: 'does not run here',
+    }
+    for (const [chosen, reason] of Object.entries(cases)) {
+      const { seen, stderr } = installed.run([], { env: { CONDA_STAGE_NODE: chosen } })
+      assert.equal(resolve(seen?.node ?? ''), own)
+      assert.equal(stderr, `WARNING: CONDA_STAGE_NODE is passed over: ${chosen} ${reason}\n`)
+    }
+  })
+
+  test('the first on PATH that is new enough', () => {
+    using installed = new Installation()
+    installed.node('a/node', 'v20.20.2')
+    installed.node('b/node', 'v23.7.0')
+    installed.node('d/node', 'v22.15.0')
+    const PATH = ['a', '', 'b', 'c', 'd'].map((name) => name && join(installed.folder, name)).join(':')
+    assert.equal(installed.run([], { env: { PATH } }).seen?.node, join(installed.folder, 'd/node'))
+  })
+
+  test('a checkout needs one that runs TypeScript', () => {
+    using checkout = new Installation({ checkout: true })
+    checkout.node('a/node', 'v22.17.9')
+    const node = checkout.node('b/node', 'v22.18.0')
+    const PATH = `${checkout.folder}/a:${checkout.folder}/b`
+    const { seen } = checkout.run([], { env: { PATH } })
+    assert.deepEqual([seen?.node, seen?.program], [node, join(checkout.root, 'src/bin.ts')])
+  })
+
+  test('never one inside the environment that is being staged, however it is spelled', () => {
+    using installed = new Installation()
+    const inside = installed.node('envs/my/bin/node')
+    const outside = installed.node('usr/node')
+    symlinkSync(join(installed.folder, 'envs'), join(installed.folder, 'link'))
+    mkdirSync(join(installed.folder, 'linked'))
+    symlinkSync(inside, join(installed.folder, 'linked/node'))
+    const my = join(installed.folder, 'envs/my')
+    const ways = [
+      { args: [], env: { CONDA_PREFIX: my } },
+      { args: [], env: { CONDA_PREFIX: `${my}/` } },
+      { args: [], env: { CONDA_PREFIX: join(installed.folder, 'link/my') } },
+      { args: [`--prefix=${my}`], env: {} },
+      { args: ['--stage', '--prefix', 'envs/my'], env: {} },
+    ]
+    for (const { args, env } of ways) {
+      for (const folder of ['envs/my/bin', 'link/my/bin', 'linked']) {
+        const PATH = `${join(installed.folder, folder)}:${dirname(outside)}`
+        const chosen = { CONDA_STAGE_NODE: join(installed.folder, folder, 'node') }
+        assert.equal(installed.run(args, { env: { ...env, PATH } }).seen?.node, outside, `${folder} ${args}`)
+        assert.equal(installed.run(args, { env: { ...env, PATH, ...chosen } }).seen?.node, outside)
+      }
+    }
+    // Another environment than the active one.
+    const other = installed.run(['--prefix=/else'], { env: { CONDA_PREFIX: my, PATH: dirname(inside) } })
+    assert.equal(other.seen?.node, inside)
+  })
+
+  test('without any, says what was looked at and how to mend it', () => {
+    using installed = new Installation()
+    const old = installed.node('a/node', 'v20.20.2')
+    const inside = installed.node('my/bin/node')
+    const PATH = `${dirname(old)}:${dirname(inside)}`
+    const my = join(installed.folder, 'my')
+    const { seen, stderr, status } = installed.run([], { env: { PATH, CONDA_PREFIX: my } })
+    assert.deepEqual([seen, status], [undefined, 1])
+    assert.equal(
+      stderr,
+      `ERROR: conda-stage needs Node.js >= 22.15 and found none.
+Looked at:
+  ${old} is v20.20.2, older than 22.15
+  ${inside} is in the environment ${my} itself
+Install conda-stage anew by npm without --omit=optional, which brings one
+or set CONDA_STAGE_NODE to the path of a node program that is new enough.
+`,
+    )
+    assert.match(installed.run([], { env: { PATH: '' } }).stderr, /Looked at: nothing; neither the package nor PATH/)
+    using checkout = new Installation({ checkout: true })
+    assert.match(checkout.run([], { env: { PATH: '' } }).stderr, />= 22\.18(.|\n)*Run `npm ci` in .*conda-stage,/)
+  })
+})
+
+describe('runs from anywhere', () => {
+  test('through symbolic links: absolute, relative, chained, as npm makes them', () => {
+    using installed = new Installation({ at: 'a b/node_modules/conda-stage' })
+    const own = installed.node(join(installed.root, OWN))
+    const bin = join(installed.folder, 'a b/node_modules/.bin')
+    mkdirSync(bin)
+    symlinkSync('../conda-stage/bin/conda-stage', join(bin, 'conda-stage'))
+    symlinkSync('a b/node_modules/.bin/conda-stage', join(installed.folder, 'chained'))
+    symlinkSync(join(installed.folder, 'chained'), join(installed.folder, 'absolute'))
+    for (const launcher of [join(bin, 'conda-stage'), './chained', './absolute', 'a b/node_modules/.bin/conda-stage']) {
+      const { seen, stderr } = installed.run([], { launcher })
+      assert.equal(seen?.node, own, stderr)
+      const called = launcher.startsWith('/') ? launcher : `${installed.folder}/${launcher}`
+      assert.equal(seen?.env.__CONDA_STAGE_LAUNCHER, called)
+    }
+  })
+
+  test('found on PATH, or as an argument of sh', () => {
+    using installed = new Installation()
+    installed.node(join(installed.root, OWN))
+    const bin = join(installed.root, 'bin')
+    const PATH = `${bin}:/usr/bin:/bin`
+    assert.ok(installed.run([], { launcher: 'conda-stage', env: { PATH }, shell: ['/usr/bin/env'] }).seen)
+    for (const sh of ['dash', 'bash', 'sh']) {
+      assert.ok(
+        installed.run([], { launcher: 'conda-stage', shell: [sh], cwd: bin, env: { PATH: '/usr/bin:/bin' } }).seen,
+        sh,
+      )
+      assert.ok(installed.run([], { launcher: 'bin/conda-stage', shell: [sh], cwd: installed.root }).seen, sh)
+    }
+  })
+
+  test('in a folder that is gone', () => {
+    using installed = new Installation()
+    installed.node(join(installed.root, OWN))
+    const script = `mkdir gone && cd gone && rmdir ../gone && exec '${installed.launcher}' --path=x`
+    const { stdout } = spawnSync('sh', ['-c', script], { cwd: installed.folder, encoding: 'utf8' })
+    assert.equal((JSON.parse(stdout) as Seen).cwd, '/')
+  })
+
+  test('and otherwise stays in the current folder, since arguments are relative to it', () => {
+    using installed = new Installation()
+    installed.node(join(installed.root, OWN))
+    assert.equal(installed.run([], { env: { CDPATH: '/tmp', PWD: '/wrong' } }).seen?.cwd, installed.folder)
+  })
+})
+
+describe('works whatever the environment holds', () => {
+  const strange: Record<string, string> = {
+    NODE_OPTIONS: '--no-such-option',
+    NODE_PATH: '/nowhere',
+    NODE_CHANNEL_FD: '77',
+    NODE_V8_COVERAGE: '/nowhere',
+    LD_LIBRARY_PATH: '/nowhere',
+    OPENSSL_CONF: '/nowhere',
+    PYTHONHOME: '/nowhere',
+    BASH_ENV: '/nowhere',
+    ENV: '/nowhere',
+    UV_THREADPOOL_SIZE: '1',
+  }
+
+  test('what changes Node is kept from it, and held for the program', () => {
+    using installed = new Installation()
+    installed.node(join(installed.root, OWN))
+    for (const shell of [[], ['dash'], ['bash', '--posix']]) {
+      const { seen, stderr } = installed.run([], { env: { ...strange, PATH: '/usr/bin:/bin' }, shell })
+      assert.ok(seen, stderr)
+      assert.equal(stderr, '')
+      for (const [name, value] of Object.entries(strange)) {
+        assert.equal(seen.env[`__CONDA_STAGE_HELD_${name}`], `x${value}`, name)
+        if (name !== 'UV_THREADPOOL_SIZE') assert.equal(seen.env[name], undefined, name)
+      }
+      assert.equal(seen.env.UV_THREADPOOL_SIZE, '64')
+      assert.equal(seen.env.PATH, '/usr/bin:/bin')
+    }
+  })
+
+  test('what the shell function holds already is not overwritten', () => {
+    using installed = new Installation()
+    installed.node(join(installed.root, OWN))
+    const env = { __CONDA_STAGE_HELD_LD_PRELOAD: 'x/some.so', LD_PRELOAD: '', __CONDA_STAGE_HELD_LD_LIBRARY_PATH: '' }
+    const { seen } = installed.run([], { env })
+    assert.equal(seen?.env.__CONDA_STAGE_HELD_LD_PRELOAD, 'x/some.so')
+    assert.equal(seen?.env.__CONDA_STAGE_HELD_LD_LIBRARY_PATH, '')
+    assert.equal(seen?.env.LD_PRELOAD, undefined)
+  })
+
+  test('CONDA_STAGE_POOL is the number of threads for files, where it is a number', () => {
+    using installed = new Installation()
+    installed.node(join(installed.root, OWN))
+    for (const [pool, threads] of [
+      ['8', '8'],
+      ['many', '64'],
+      ['', '64'],
+    ]) {
+      assert.equal(installed.run([], { env: { CONDA_STAGE_POOL: pool! } }).seen?.env.UV_THREADPOOL_SIZE, threads)
+    }
+  })
+
+  test('a PATH that is empty or has no commands is passed on as it is, also through a symbolic link', () => {
+    using installed = new Installation()
+    installed.node(join(installed.root, OWN))
+    symlinkSync(installed.launcher, join(installed.folder, 'link'))
+    for (const PATH of ['', '/nowhere']) {
+      const { seen, stderr } = installed.run([], { env: { PATH }, launcher: join(installed.folder, 'link') })
+      assert.equal(seen?.env.PATH, PATH, stderr)
+    }
+  })
+
+  test('functions and options that bash exports', () => {
+    using installed = new Installation()
+    installed.node(join(installed.root, OWN))
+    symlinkSync(installed.launcher, join(installed.folder, 'link'))
+    const names = ['cd', 'command', 'echo', 'printf', 'read', 'readlink', 'test']
+    const functions = Object.fromEntries(names.map((name) => [`BASH_FUNC_${name}%%`, '() { /bin/echo bad; }']))
+    const env = { ...functions, SHELLOPTS: 'errexit:nounset:noglob:noclobber', IFS: '/n', PATH: '/usr/bin:/bin' }
+    const old = installed.node('old/node', 'v20.20.2')
+    for (const shell of [['dash'], ['bash', '--posix']]) {
+      const launcher = join(installed.folder, 'link')
+      const chosen = { ...env, CONDA_STAGE_NODE: old, CONDA_PREFIX: installed.folder }
+      assert.deepEqual(installed.run(['x'], { env, shell, launcher }).seen?.args, ['x'])
+      assert.match(
+        installed.run(['x'], { env: chosen, shell, launcher }).stderr,
+        /Looked at:\n {2}\S+old\/node is in the/,
+      )
+      const { seen, stderr } = installed.run(['x'], { env: { ...env, CONDA_STAGE_NODE: old }, shell, launcher })
+      assert.deepEqual(
+        [seen?.args, stderr],
+        [['x'], `WARNING: CONDA_STAGE_NODE is passed over: ${old} is v20.20.2, older than 22.15\n`],
+      )
+    }
+  })
+
+  test('nothing is started but Node itself, and readlink for a symbolic link', () => {
+    using installed = new Installation()
+    const node = join(installed.root, OWN)
+    mkdirSync(dirname(node), { recursive: true })
+    symlinkSync(process.execPath, node)
+    const { stderr, error } = spawnSync(
+      '/usr/bin/strace',
+      ['-qq', '-f', '-e', 'trace=execve,clone,fork,vfork', installed.launcher],
+      {
+        encoding: 'utf8',
+        env: { PATH: '/nowhere' },
+      },
+    )
+    assert.equal(error, undefined, 'strace has to be installed')
+    assert.match(stderr, /node-linux/)
+    const beforeNode = stderr.slice(0, stderr.indexOf('node-linux'))
+    assert.doesNotMatch(beforeNode, /clone|fork/)
+  })
+})

@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { test } from 'node:test'
+import { quoteLua, quoteTcl } from '../../src/modulefile/quote.ts'
+
+const NASTY = [
+  '',
+  `it's "the" $check [exit] {out`,
+  'unbalanced } and \\} and \\\\',
+  'a line\\\nand another\n\ttab\r\n',
+  ']] ]=] -- # ; * ? ~ ! %d %s \\n \\065',
+  'Ünïcödé 日本',
+  '\x01\x7f 1',
+]
+
+test('a Lua string is what it was, to Lua', () => {
+  for (const text of NASTY) {
+    assert.equal(execFileSync('lua5.3', ['-e', `io.write(${quoteLua(text)})`], { encoding: 'utf8' }), text)
+  }
+})
+
+test('a word in Tcl is what it was, also in a body within braces', () => {
+  for (const text of NASTY) {
+    const input = `fconfigure stdout -translation lf\nproc body {} {\n  puts -nonewline ${quoteTcl(text)}\n}\nbody\n`
+    assert.equal(execFileSync('tclsh', { input, encoding: 'utf8', env: { LANG: 'C.UTF-8' } }), text)
+  }
+})

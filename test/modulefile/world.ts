@@ -1,0 +1,144 @@
+/** Sessions of real shells with real module systems, and modulefiles for an installation whose path is no easy one. */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { type ModuleSystemName, modulefile } from '../../src/modulefile/modulefile.ts'
+import { quoted } from '../shells/world.ts'
+import { environmentModules } from './environment-modules.ts'
+
+interface Shell {
+  name: string
+  dialect: 'bash' | 'zsh' | 'sh'
+  argv: string[]
+}
+
+export const SHELLS: Shell[] = [
+  { name: 'bash', dialect: 'bash', argv: ['bash', '--norc'] },
+  { name: 'bash --posix', dialect: 'bash', argv: ['bash', '--norc', '--posix'] },
+  { name: 'zsh', dialect: 'zsh', argv: ['zsh', '--no-rcs'] },
+  { name: 'dash', dialect: 'sh', argv: ['dash'] },
+]
+
+export interface System {
+  name: string
+  kind: ModuleSystemName
+  /** Folder of its init scripts. */
+  init: string
+  /** Shell code for the program behind the `module` function. */
+  command: string
+  extension: string
+  addToModulePath(folder: string): string
+}
+
+const environmentModulesInit = await environmentModules()
+
+export const SYSTEMS: System[] = [
+  {
+    name: 'Lmod',
+    kind: 'lmod',
+    init: '/usr/share/lmod/lmod/init',
+    command: '$LMOD_CMD',
+    extension: '.lua',
+    addToModulePath: (folder) => `prepend_path("MODULEPATH", "${folder}")\n`,
+  },
+  {
+    name: 'Environment Modules',
+    kind: 'tcl',
+    init: environmentModulesInit,
+    command: `/usr/bin/tclsh ${quoted(join(environmentModulesInit, '../../../lib/modulecmd.tcl'))}`,
+    extension: '',
+    addToModulePath: (folder) => `#%Module1.0\nprepend-path MODULEPATH {${folder}}\n`,
+  },
+]
+
+/** Each shell with each module system. */
+export const SESSIONS = SYSTEMS.flatMap((system) => SHELLS.map((shell) => ({ system, shell })))
+
+export class World implements Disposable {
+  readonly root = mkdtempSync(join(tmpdir(), 'modules-'))
+  readonly #system: System
+  readonly #log = join(this.root, 'calls')
+
+  /** `CBI`, which leads to `conda-stage`; the latter has still to be added. */
+  constructor(system: System) {
+    this.#system = system
+    this.#write(`core/CBI${system.extension}`, system.addToModulePath(join(this.root, 'its own')))
+  }
+
+  addModule(version: string, text: string): void {
+    this.#write(`its own/conda-stage/${version}${this.#system.extension}`, text)
+  }
+
+  /** A module whose program tells its version and arguments, and has the session set a variable. Gives its folder. */
+  addRecorder(version: string): string {
+    const folder = join(this.root, `it's é "the"  {$version [${version}]; * #\\`, 'bin')
+    const launcher = join(folder, 'conda-stage')
+    mkdirSync(folder, { recursive: true })
+    writeFileSync(
+      launcher,
+      `#!/bin/sh
+      echo called >> ${quoted(this.#log)}
+      echo "${version} for $__CONDA_STAGE_SHELL:" "$@"
+      printf 'conda_stage_code%sconda_stage_code' 'CALLED=yes' >&"$__CONDA_STAGE_CODE"\n`,
+    )
+    chmodSync(launcher, 0o755)
+    this.addModule(version, modulefile(this.#system.kind, launcher, version))
+    return folder
+  }
+
+  /** How often a program was called. */
+  calls(): number {
+    return existsSync(this.#log) ? readFileSync(this.#log, 'utf8').split('\n').length - 1 : 0
+  }
+
+  /** Starts the module system in a shell of any kind, in front of a script. */
+  prelude({ dialect }: Shell): string {
+    return `. ${quoted(join(this.#system.init, dialect))}\n`
+  }
+
+  run(shell: Shell, script: string, { prelude = this.prelude(shell), env = {} }: RunOptions = {}) {
+    const file = join(this.root, 'script')
+    writeFileSync(file, `${DUMP[shell.dialect]}\n${prelude}${script}\n`)
+    const [program = '', ...args] = shell.argv
+    const ended = spawnSync(program, [...args, file], {
+      encoding: 'utf8',
+      cwd: this.root,
+      env: { PATH: '/usr/bin:/bin', HOME: this.root, LANG: 'C', MODULEPATH: join(this.root, 'core'), ...env },
+    })
+    assert.equal(ended.error, undefined, `${shell.name} has to be installed`)
+    return ended
+  }
+
+  /** What `dump NAME` saw in the session, line by line, but for what module systems keep there. */
+  dump(name: string): string[] {
+    const lines = readFileSync(join(this.root, name), 'utf8').split('\n')
+    return lines.filter((line) => !BOOKKEEPING.test(line))
+  }
+
+  #write(path: string, text: string): void {
+    const file = join(this.root, path)
+    mkdirSync(dirname(file), { recursive: true })
+    writeFileSync(file, text)
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.root, { recursive: true })
+  }
+}
+
+interface RunOptions {
+  prelude?: string
+  env?: Record<string, string>
+}
+
+const BOOKKEEPING =
+  /^(export |declare -x )?(_ModuleTable|_?_?LMOD_|LOADEDMODULES|_LMFILES_|__MODULES_|_mlstatus|__lmod|_=|LINENO|RANDOM|SRANDOM|SECONDS|EPOCH|BASH_|PIPESTATUS|pipestatus|PPID|TTYIDLE|'?[?!$*@]'?=|argv=|status=)/
+
+/** Variables, also exported ones, functions, aliases, options. */
+const DUMP = {
+  bash: 'dump() { { ( set -o posix; set ); export -p; declare -f; declare -Fx; alias; shopt -p; set +o; } > "$1"; }',
+  zsh: 'dump() { { set; export -p; functions; alias; setopt; } > "$1"; }',
+  sh: 'dump() { { set; export -p; alias; command -V __conda_stage || :; set -o; } > "$1" 2>&1; }',
+}

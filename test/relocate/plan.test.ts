@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Encoding } from '../../src/model/relocation.ts'
+import { encodings } from '../../src/relocate/encodings.ts'
+import { planFor, relocate, relocateText } from './helpers.ts'
+
+const ELF = '\x7fELF'
+const PYC = '\xa7\r\r\n\0\0\0\0'
+const placeholder = { text: `/${'p'.repeat(19)}`, mode: 'binary' as const } // 14 bytes longer than /a/env
+const nuls = (count: number): string => '\0'.repeat(count)
+
+const sameLength: [what: string, before: string, after: string, path?: string][] = [
+  ['text', 'x=/a/env:/a/env/bin:/a/env2', 'x=/b/new:/b/new/bin:/a/env2'],
+  ['an unmanaged binary', '\x01\0/a/env/lib\0x', '\x01\0/b/new/lib\0x'],
+  ['an ELF file', `${ELF}\0/a/env/lib:/a/env\n\0x`, `${ELF}\0/b/new/lib:/b/new\n\0x`],
+  ['a binary that ends with it', '\0/a/env', '\0/b/new'],
+  ['bytecode', `${PYC}z\x06/a/envr`, `${PYC}z\x06/b/newr`, 'x.pyc'],
+]
+for (const [what, before, after, path = 'x'] of sameLength) {
+  test(`A prefix of the same length is written over the old one in ${what}`, () => {
+    assert.equal(relocateText(before, '/a/env', '/b/new', { path }), after)
+    assert.equal(planFor(Buffer.from(before, 'latin1'), ['/a/env'], '/b/new', { path }).sameLength, true)
+  })
+}
+
+const otherLength: [what: string, before: string, to: string, after: string, path?: string][] = [
+  ['Text takes a longer prefix', 'x=/a/env:/a/env/', '/much/longer', 'x=/much/longer:/much/longer/'],
+  ['Text takes a shorter prefix', 'x=/a/env:/a/env/', '/b', 'x=/b:/b/'],
+  ['Escaped JSON stays escaped', '"\\/a\\/env\\/x"', '/tmp/new', '"\\/tmp\\/new\\/x"'],
+  ['A file URL is escaped as one', '/a/env file:///a/env/x', '/t m', '/t m file:///t%20m/x'],
+  ['An unmanaged binary is left', `\0/a/env\0${nuls(40)}`, '/b', `\0/a/env\0${nuls(40)}`],
+  ['An ELF string that is no RPATH is left', `${ELF}\0/a/env\0${nuls(40)}`, '/b', `${ELF}\0/a/env\0${nuls(40)}`],
+  ['Bytecode is left', `${PYC}z\x06/a/env`, '/b', `${PYC}z\x06/a/env`, 'x.pyc'],
+]
+for (const [what, before, to, after, path = 'x'] of otherLength) {
+  test(`${what} where the length changes`, () => {
+    assert.equal(relocateText(before, '/a/env', to, { path }), after)
+  })
+}
+
+const managed: [what: string, before: string, to: string, after: string][] = [
+  ['shrinks and is padded', `\0/a/env/x\0${nuls(14)}y`, '/b', `\0/b/x\0${nuls(18)}y`],
+  ['grows to the last byte of its room', `\0/a/env/x\0${nuls(14)}y`, placeholder.text, `\0${placeholder.text}/x\0y`],
+  ['grows no further', `\0/a/env/x\0${nuls(14)}y`, `${placeholder.text}p`, `\0/a/env/x\0${nuls(14)}y`],
+  ['is replaced in all its parts', `\0/a/env:/a/env\n\0${nuls(28)}y`, '/a/envi', `\0/a/envi:/a/envi\n\0${nuls(26)}y`],
+  ['is left if it is not one of conda', `\0/a/env/x\0${nuls(13)}y`, '/b', `\0/a/env/x\0${nuls(13)}y`],
+]
+for (const [what, before, to, after] of managed) {
+  test(`A managed C string ${what}`, () => {
+    assert.equal(relocateText(before, '/a/env', to, { placeholder }), after)
+  })
+}
+
+test('Containers are left at any length, and listed', () => {
+  const data = Buffer.from('PK\x03\x04 /a/env /a/env', 'latin1')
+  const plan = planFor(data, ['/a/env'], '/b/new')
+  assert.deepEqual([plan.edits.length, plan.left.length], [0, 2])
+})
+
+test('A C string with two prefixes, of which one does not fit, is not half-patched', () => {
+  const data = Buffer.from('\0/a/env:/mnt/a/env\0/a/env\0')
+  const plan = planFor(data, ['/a/env', '/mnt/a/env'], '/b/new')
+  assert.deepEqual(
+    plan.left.map(({ offset }) => offset),
+    [1, 8],
+  )
+  assert.equal(relocate(data, ['/a/env', '/mnt/a/env'], '/b/new').toString(), '\0/a/env:/mnt/a/env\0/b/new\0')
+})
+
+test('Every spelling in a text is relocated in its own, at any length', () => {
+  for (const encoding of Object.keys(encodings) as Encoding[]) {
+    const spell = encodings[encoding]
+    const marks: Partial<Record<Encoding, string>> = {
+      utf16le: '\ufeff',
+      utf16be: '\ufeff',
+      utf32le: '\ufeff',
+      utf32be: '\ufeff',
+    }
+    const text = (prefix: string): Buffer =>
+      Buffer.concat([spell(marks[encoding] ?? ''), spell('x '), spell(prefix), spell('/y')])
+    assert.deepEqual(relocate(text('/a/é v'), ['/a/é v'], '/tmp/ü "w"'), text('/tmp/ü "w"'), encoding)
+  }
+})
+
+const rest = '\nimport os /a/env\n'
+const long = (length: number): string => `/${'l'.repeat(length - 1)}`
+const shebangs: [what: string, before: string, to: string, after: string][] = [
+  ['of 127 bytes stays one', '#!/a/env/bin/python', long(114), `#!${long(114)}/bin/python`],
+  [
+    'of 128 bytes becomes a polyglot',
+    '#!/a/env/bin/python',
+    long(115),
+    `#!/bin/sh\n'''exec' "${long(115)}/bin/python" "$0" "$@"\n' '''`,
+  ],
+  [
+    'keeps its options',
+    '#!/a/env/bin/python3.11 -E -s',
+    '/b c',
+    `#!/bin/sh\n'''exec' "/b c/bin/python3.11" -E -s "$0" "$@"\n' '''`,
+  ],
+  ['keeps its options in place', '#! /a/env/bin/python -I', '/b', '#! /b/bin/python -I'],
+  [
+    'is quoted for sh',
+    '#!/a/env/bin/python',
+    '/b $c"`d',
+    `#!/bin/sh\n'''exec' "/b "'$'"c"'"\`'"d/bin/python" "$0" "$@"\n' '''`,
+  ],
+  ['of Perl is found by env', '#!/a/env/bin/perl', '/b c', '#!/usr/bin/env perl'],
+  ['of Perl with options is found by env -S', '#!/a/env/bin/perl -w', '/b c', '#!/usr/bin/env -S perl -w'],
+  ['of Python in a folder with a backslash is found by env', '#!/a/env/bin/python', '/b \\x', '#!/usr/bin/env python'],
+  ['of another prefix stays', '#!/usr/bin/python -c/a/env', '/b c', '#!/usr/bin/python -c/b c'],
+  [
+    'that is a polyglot gets quotes',
+    `#!/bin/sh\n'''exec' /a/env/bin/python "$0" "$@"\n' '''`,
+    '/b c',
+    `#!/bin/sh\n'''exec' "/b c/bin/python" "$0" "$@"\n' '''`,
+  ],
+  [
+    'that is a quoted polyglot keeps its quotes',
+    `#!/bin/sh\n'''exec' "/a/env/bin/python" -s "$0" "$@"\n' '''`,
+    '/b c',
+    `#!/bin/sh\n'''exec' "/b c/bin/python" -s "$0" "$@"\n' '''`,
+  ],
+  [
+    'that is a polyglot takes a plain prefix plainly',
+    `#!/bin/sh\n'''exec' /a/env/bin/python "$0" "$@"\n' '''`,
+    '/bb',
+    `#!/bin/sh\n'''exec' /bb/bin/python "$0" "$@"\n' '''`,
+  ],
+]
+for (const [what, before, to, after] of shebangs) {
+  test(`A shebang ${what}`, () => {
+    assert.equal(relocateText(before + rest, '/a/env', to), after + rest.replace('/a/env', to))
+    assert.equal(relocateText(before, '/a/env', to), after, 'without a line behind it')
+  })
+}
+
+test('A shebang whose prefix keeps its length stays as it is, were it too long before', () => {
+  const before = `#!${long(130)}/bin/python\n`
+  assert.equal(relocateText(before, long(130), `/x${'l'.repeat(128)}`), before.replace('/l', '/x'))
+})
+
+test('A prefix of the same length with a blank makes a polyglot all the same', () => {
+  assert.match(
+    relocateText('#!/a/env/bin/python\n', '/a/env', '/a env'),
+    /^#!\/bin\/sh\n'''exec' "\/a env\/bin\/python"/,
+  )
+})

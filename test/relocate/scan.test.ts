@@ -1,0 +1,252 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Encoding } from '../../src/model/relocation.ts'
+import { encodings } from '../../src/relocate/encodings.ts'
+import { generator, scan } from './helpers.ts'
+
+const P = '/a/env'
+const bytes = (text: string): Buffer => Buffer.from(text, 'utf8')
+const offsets = (text: string): number[] => scan(bytes(text), [P])?.occurrences.map(({ offset }) => offset) ?? []
+
+// '@' is where the prefix stands.
+const ours = [
+  '@',
+  '@/bin',
+  '"@"',
+  "'@'",
+  '@\n',
+  '@ x',
+  '@\t',
+  '@:/usr/bin',
+  '@;',
+  '@,',
+  '@)',
+  '@>',
+  '@]',
+  '@}',
+  '@|',
+  '@&',
+  '@#sha',
+  '@*',
+  '@?',
+  '@$',
+  '@`',
+  '@.',
+  '@. Then',
+  '@...',
+  '@\0',
+  '@\\n',
+  '@\\"',
+  '@\\/bin',
+  '@\\u002fbin',
+  '@\\u0022',
+  '@%s',
+  '@\\',
+  '@\\012',
+  '@\\0',
+  '-L@',
+  '-isystem@/include',
+  'file://@',
+  'FOO=@',
+  '/@',
+  '//@',
+  '-I/@',
+  '"@',
+  ' @',
+  'PATH=/x:@',
+  '+=@',
+  '[@',
+  '(@',
+  '<@',
+  '\\n@',
+  '%20@',
+  'see...@',
+  'foo@',
+  `/${'x'.repeat(400)}@`,
+]
+const others = [
+  '@2',
+  '@-old',
+  '@_x',
+  '@A',
+  '@.bak',
+  '@.2',
+  '@..x',
+  '@é',
+  '@+',
+  '@~',
+  '@@',
+  '@=',
+  '@%20x',
+  '@%C3',
+  '@\\ old',
+  '@\\u00e9',
+  '@\\u0020x',
+  '@\\xe9',
+  '@\\303\\251',
+  '@\\-old',
+  '@\\\\u00e9',
+  '@\\U0001f600',
+  '@\\.bak',
+  '/mnt@',
+  '/mnt/@',
+  '/x/y.z@',
+  './@'.replace('/', ''),
+  '..@',
+  '../..@',
+  '~@',
+  '~me@',
+  '$\x7bHOME}@',
+  '$(HOME)@',
+  '$HOME@',
+  '$\x7bHOME}/@',
+  'http://host@',
+  '/m%20nt@',
+  '/my\\ disk@',
+  '/é@',
+  '/n@/x',
+]
+for (const form of ours) {
+  test(`The prefix is found in ${JSON.stringify(form.slice(0, 40))}`, () => {
+    assert.deepEqual(offsets(form.replace('@', P)), [Buffer.from(form).indexOf('@')])
+  })
+}
+for (const form of others) {
+  test(`Another path is left alone: ${JSON.stringify(form)}`, () => {
+    assert.deepEqual(offsets(form.replace('@', P)), [])
+  })
+}
+
+test('The bounds are read in the encoding of the match', () => {
+  for (const encoding of ['utf16le', 'utf16be', 'utf32le', 'utf32be'] as Encoding[]) {
+    const spell = encodings[encoding]
+    for (const text of ['x /a/env/y', 'x /a/env', '/a/env中', '/a/env丯', '/a/env2', '/mnt/a/env', '中/a/env/']) {
+      const found = scan(spell(text), [P])?.occurrences ?? []
+      const isOurs = /(?<![t])\/a\/env(\/|$)/.test(text)
+      const offset = spell(text.slice(0, text.indexOf('/a/env'))).length
+      const expected = isOurs ? [{ offset, prefix: 0, encoding }] : []
+      assert.deepEqual(found, expected, `${encoding} ${text}`)
+    }
+  }
+})
+
+test('Every spelling is found and named', () => {
+  const prefix = '/a/é v'
+  for (const encoding of Object.keys(encodings) as Encoding[]) {
+    const spell = encodings[encoding]
+    const data = Buffer.concat([spell('x '), spell(prefix), spell('/')])
+    assert.deepEqual(scan(data, [prefix])?.occurrences[0]?.encoding, encoding)
+  }
+})
+
+test('A prefix in a file URL is known as a URL', () => {
+  assert.equal(scan(bytes('file:///a/env/x'), [P])?.occurrences[0]?.encoding, 'percent')
+})
+
+test('Where one prefix ends with the other, the longer match is taken', () => {
+  const found = scan(bytes('/home/me/env /mnt/data/home/me/env/x'), ['/home/me/env', '/mnt/data/home/me/env'])
+  assert.deepEqual(
+    found?.occurrences.map(({ offset, prefix }) => [offset, prefix]),
+    [
+      [0, 0],
+      [13, 1],
+    ],
+  )
+})
+
+test('Where one prefix begins with the other, the longer match is taken if it is one', () => {
+  const found = scan(bytes('/a/env/sub/x /a/env/sub2 /a/env'), ['/a/env', '/a/env/sub'])
+  assert.deepEqual(
+    found?.occurrences.map(({ offset, prefix }) => [offset, prefix]),
+    [
+      [0, 1],
+      [13, 0],
+      [25, 0],
+    ],
+  )
+})
+
+const kinds: [kind: string, data: string, path?: string][] = [
+  ['text', 'a /a/env'],
+  ['binary', 'a\0/a/env'],
+  ['binary', '!<arch>\n\0/a/env'],
+  ['binary', '\xcf\xfa\xed\xfe\0/a/env'],
+  ['binary', '\xff\xfe\0/a/env'],
+  ['text', '\xff\xfe/\0a\0/\0e\0n\0v\0'],
+  ['elf', '\x7fELF\x02\x01\0/a/env'],
+  ['pyc', '\xa7\r\r\n\0\0\0\0/a/env', 'x.pyc'],
+  ['text', 'no bytecode /a/env', 'x.pyc'],
+  ['container', 'PK\x03\x04\0/a/env'],
+  ['container', '\x1f\x8b\x08/a/env'],
+  ['container', 'SQLite format 3\0/a/env'],
+  ['container', '\xfftOc\0/a/env'],
+  ['container', '\x89HDF\r\n\x1a\n/a/env'],
+  ['container', `${'\0'.repeat(257)}ustar\0/a/env`],
+]
+for (const [kind, data, path = 'x'] of kinds) {
+  test(`${JSON.stringify(data.slice(-24))} in ${path} is taken for ${kind}`, () => {
+    assert.equal(scan(Buffer.from(data, 'latin1'), [P], { path })?.kind, kind)
+  })
+}
+
+test('A NUL far behind the prefix makes a file binary', () => {
+  const data = Buffer.concat([bytes('/a/env/'), Buffer.alloc(300_000, 'x'), Buffer.from([0])])
+  assert.equal(scan(data, [P], { chunks: [65536] })?.kind, 'binary')
+})
+
+const placeholder = { text: `/${'p'.repeat(19)}`, mode: 'binary' as const } // 14 bytes longer than the prefix
+
+test('The room of a managed C string is what the placeholder left, for all prefixes in it', () => {
+  const data = bytes(`x\0/a/env/lib:/a/env/x\n\n\0${'\0'.repeat(28)}y`)
+  const found = scan(data, [P], { placeholder })!.occurrences
+  assert.deepEqual(
+    found.map(({ end, room }) => [end, room]),
+    [
+      [23, 28],
+      [23, 28],
+    ],
+  )
+})
+
+test('Where fewer NULs follow than a placeholder leaves there is no room', () => {
+  const found = scan(bytes(`/a/env\0${'\0'.repeat(13)}y`), [P], { placeholder })!.occurrences
+  assert.deepEqual(found, [{ offset: 0, prefix: 0, encoding: 'utf8', end: 6 }])
+})
+
+test('A binary that conda does not manage has no room', () => {
+  const data = bytes(`/a/env\0${'\0'.repeat(40)}y`)
+  assert.equal(scan(data, [P])!.occurrences[0]!.room, undefined)
+  assert.equal(scan(data, [P], { placeholder: { ...placeholder, mode: 'text' } })!.occurrences[0]!.room, undefined)
+})
+
+test('A string that the end of the file cuts off has no end', () => {
+  assert.equal(scan(bytes('\0/a/env'), [P], { placeholder })!.occurrences[0]!.end, undefined)
+})
+
+test('The same is found whatever the chunks', () => {
+  const random = generator(7)
+  const pieces = [
+    '/a/env',
+    '/mnt/a/env',
+    '/a/env2',
+    '\0',
+    '\0'.repeat(20),
+    'x'.repeat(3000),
+    '/',
+    ':',
+    'é',
+    '\xff\xfe',
+    'z\x06',
+  ]
+    .map(bytes)
+    .concat(Object.values(encodings).map((spell) => spell('/a/env/x')))
+  for (let round = 0; round < 60; round++) {
+    const magic = bytes(['', '\x7fELF', '#!/a/env/bin/sh\n'][random(3)]!)
+    const data = Buffer.concat([magic, ...Array.from({ length: random(40) }, () => pieces[random(pieces.length)]!)])
+    const from = ['/a/env', '/mnt/a/env']
+    const whole = scan(data, from, { placeholder })
+    for (const chunks of [[1], [1 + random(50), 1 + random(5000)], [4096], [1 + random(20000)]]) {
+      assert.deepEqual(scan(data, from, { placeholder, chunks }), whole, `round ${round}, chunks of ${chunks}`)
+    }
+  }
+})

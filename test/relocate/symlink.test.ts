@@ -1,0 +1,23 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { relocateTarget } from '../../src/relocate/symlink.ts'
+
+const table = [
+  ['/a/env', '/tmp/é'],
+  ['/a/env/lib/x', '/tmp/é/lib/x'],
+  ['/mnt/a/env/lib', '/tmp/é/lib'],
+  ['/a/env2/lib', '/a/env2/lib'],
+  ['../lib', '../lib'],
+  ['a/env/lib', 'a/env/lib'],
+  ['/a/env/\xff', '/tmp/é/\xff'],
+] as const
+for (const [target, expected] of table) {
+  test(`A symbolic link to ${target} points to ${expected} in the stage`, () => {
+    const bytes = expected.replace('é', '\xc3\xa9')
+    assert.equal(relocateTarget(target, ['/a/env', '/mnt/a/env'], '/tmp/é'), bytes)
+  })
+}
+
+test('Of two prefixes, one in the other, the longer is what a link points to', () => {
+  assert.equal(relocateTarget('/a/env/x', ['/a', '/a/env'], '/t'), '/t/x')
+})

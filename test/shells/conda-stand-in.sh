@@ -1,0 +1,15 @@
+# The part of conda that lives in the shell, as conda's own: it evaluates what a program prints. For bash, zsh and sh.
+conda() {
+  case "$1" in
+    activate | deactivate)
+      conda_code_stand_in="$(PS1="${PS1-}" "$NODE_STAND_IN" "$CONDA_EXE_STAND_IN" "$@")" || {
+        unset conda_code_stand_in
+        return 1
+      }
+      eval "unset conda_code_stand_in
+$conda_code_stand_in"
+      hash -r
+      ;;
+  esac
+}
+export CONDA_SHLVL="${CONDA_SHLVL-0}"

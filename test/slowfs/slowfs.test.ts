@@ -1,0 +1,241 @@
+import assert from 'node:assert/strict'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import * as fs from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { slowfsUnavailable } from '../../bench/slowfs/build.ts'
+import { mountSlow, type SlowMount, type SlowOptions } from '../../bench/slowfs/mount.ts'
+
+const skip = slowfsUnavailable() ?? false
+const patient: SlowOptions = { latencyMs: 0, bandwidthMb: 0, validSeconds: 3600 }
+
+interface Place {
+  source: string
+  at: string
+  mount: SlowMount
+}
+
+/** A slow file system over a small tree: `folder/deep/file`, and `folder/fN` for 128 N. */
+async function withSlow(options: SlowOptions, body: (place: Place) => Promise<void>): Promise<void> {
+  const top = mkdtempSync(join(tmpdir(), 'slowfs-test-'))
+  const source = join(top, 'source')
+  const at = join(top, 'slow')
+  mkdirSync(join(source, 'folder/deep'), { recursive: true })
+  mkdirSync(at)
+  writeFileSync(join(source, 'folder/deep/file'), 'content')
+  for (let i = 0; i < 128; i++) writeFileSync(join(source, `folder/f${i}`), `${i}`)
+  try {
+    const mount = await mountSlow(source, at, options)
+    try {
+      await body({ source, at, mount })
+    } finally {
+      await mount.unmount()
+    }
+  } finally {
+    rmSync(top, { recursive: true })
+  }
+}
+
+async function nonZero(mount: SlowMount): Promise<Record<string, number>> {
+  const entries = Object.entries(await mount.counters())
+  return Object.fromEntries(entries.filter(([name, value]) => value > 0 && name !== 'serverCpuMs'))
+}
+
+test('every request is counted, and what the kernel remembers is not', { skip }, () =>
+  withSlow(patient, async ({ at, mount }) => {
+    // The root has no look-up: the kernel asks for its attributes before it searches it.
+    statSync(join(at, 'folder/deep/file'))
+    assert.deepEqual(await nonZero(mount), { getattr: 1, lookup: 3, maxInFlight: 1 })
+    statSync(join(at, 'folder/deep/file'))
+    assert.deepEqual(await nonZero(mount), { getattr: 1, lookup: 3, maxInFlight: 1 })
+
+    await mount.reset()
+    assert.deepEqual(await nonZero(mount), {})
+    assert.equal(readFileSync(join(at, 'folder/deep/file'), 'utf8'), 'content')
+    assert.deepEqual(await nonZero(mount), { open: 1, read: 1, readBytes: 7, maxInFlight: 1 })
+    readFileSync(join(at, 'folder/deep/file'))
+    const { open, read } = await mount.counters()
+    assert.deepEqual({ open, read }, { open: 2, read: 1 }, 'an open costs each time, the content stays in memory')
+  }),
+)
+
+test('a name that is not there is asked for every time', { skip }, () =>
+  withSlow(patient, async ({ at, mount }) => {
+    statSync(at)
+    await mount.reset()
+    for (let i = 0; i < 3; i++) assert.equal(existsSync(join(at, 'missing')), false)
+    assert.deepEqual(await nonZero(mount), { lookup: 3, maxInFlight: 1 })
+  }),
+)
+
+test('listing a folder costs one opendir, and a look-up for each name that is then asked about', { skip }, () =>
+  withSlow(patient, async ({ at, mount }) => {
+    statSync(join(at, 'folder'))
+    await mount.reset()
+    const names = await fs.readdir(join(at, 'folder'))
+    assert.equal(names.length, 129)
+    for (const name of names) statSync(join(at, 'folder', name))
+    const { opendir, lookup, getattr } = await mount.counters()
+    assert.deepEqual({ opendir, lookup, getattr }, { opendir: 1, lookup: 129, getattr: 0 })
+  }),
+)
+
+test('look-ups in one folder wait side by side, as many as are asked at once', { skip }, () =>
+  withSlow({ ...patient, latencyMs: 300 }, async ({ at, mount }) => {
+    statSync(join(at, 'folder'))
+    await mount.reset()
+    // A process of its own, whose thread pool can be large enough to ask for all at once.
+    const program = `for (let i = 0; i < 64; i++) require('fs').stat('folder/f' + i, () => {})`
+    const env = { ...process.env, UV_THREADPOOL_SIZE: '64' }
+    await once(spawn(process.execPath, ['-e', program], { cwd: at, env, stdio: 'ignore' }), 'close')
+    const { lookup, maxInFlight } = await mount.counters()
+    assert.equal(lookup, 64)
+    assert.ok(maxInFlight! >= 32, `${maxInFlight} in flight`)
+  }),
+)
+
+test('what is read through it equals the source, and what is written through it arrives there', { skip }, () =>
+  withSlow({ latencyMs: 0 }, async ({ source, at, mount }) => {
+    const data = Buffer.from(Array.from({ length: 3_000_001 }, (_, i) => (i * 7919) >> 8))
+    writeFileSync(join(source, 'big'), data)
+    assert.ok(readFileSync(join(at, 'big')).equals(data))
+    writeFileSync(join(at, 'new'), data)
+    assert.ok(readFileSync(join(source, 'new')).equals(data))
+    const { readBytes, writtenBytes } = await mount.counters()
+    assert.equal(writtenBytes, data.length)
+    assert.equal(readBytes, data.length)
+  }),
+)
+
+test('links, modes, times to the nanosecond, renames and removals pass through', { skip }, () =>
+  withSlow({ latencyMs: 0 }, async ({ source, at }) => {
+    const seconds = 987654321
+    await fs.mkdir(join(at, 'made'), 0o750)
+    await fs.writeFile(join(at, 'made/.tmp'), 'x')
+    await fs.rename(join(at, 'made/.tmp'), join(at, 'made/file'))
+    await fs.link(join(at, 'made/file'), join(at, 'made/other'))
+    await fs.symlink('../folder/f1', join(at, 'made/link'))
+    await fs.utimes(join(at, 'made/file'), seconds, seconds)
+    await fs.lutimes(join(at, 'made/link'), seconds, seconds)
+    await fs.truncate(join(at, 'made/other'), 0)
+    chmodSync(join(at, 'made/other'), 0o640)
+    const file = await fs.stat(join(source, 'made/file'))
+    assert.deepEqual([file.mode & 0o7777, file.nlink, file.size], [0o640, 2, 0])
+    assert.equal((await fs.stat(join(at, 'made/other'))).ino, (await fs.stat(join(at, 'made/file'))).ino)
+    assert.equal(await fs.readlink(join(source, 'made/link')), '../folder/f1')
+    assert.equal((await fs.lstat(join(source, 'made/link'))).mtimeMs, seconds * 1000)
+    assert.equal(await fs.readFile(join(at, 'made/link'), 'utf8'), '1')
+
+    await fs.copyFile(join(at, 'folder/f2'), join(at, 'made/copy'))
+    const before = await fs.stat(join(source, 'made/copy'), { bigint: true })
+    assert.equal((await fs.stat(join(at, 'made/copy'), { bigint: true })).mtimeNs, before.mtimeNs)
+    const space = await fs.statfs(at)
+    assert.equal(space.blocks, (await fs.statfs(source)).blocks)
+    await fs.rm(join(at, 'made'), { recursive: true })
+    assert.equal(existsSync(join(source, 'made')), false)
+  }),
+)
+
+test('a file stays itself whatever happens to its name', { skip }, () =>
+  withSlow(patient, async ({ source, at, mount }) => {
+    const read = (path: string) => readFileSync(join(at, path), 'utf8')
+    assert.equal(read('folder/deep/file'), 'content')
+    await mount.reset()
+    await fs.rename(join(at, 'folder'), join(at, 'moved'))
+    assert.equal(read('moved/deep/file'), 'content')
+    const { lookup } = await mount.counters()
+    assert.equal(lookup, 1, 'of the new name; the file below is still remembered')
+
+    await fs.link(join(at, 'moved/f1'), join(at, 'other'))
+    await fs.rm(join(at, 'other')) // the name that it was looked up by last
+    assert.equal(read('moved/f1'), '1')
+
+    const handle = await fs.open(join(at, 'moved/f2'), 'r+')
+    await fs.rm(join(at, 'moved/f2'))
+    assert.equal((await handle.stat()).nlink, 0)
+    await handle.truncate(0)
+    await handle.close()
+
+    await fs.writeFile(join(at, 'moved/f3'), 'three')
+    const covered = await fs.open(join(at, 'moved/f4'))
+    await fs.rename(join(at, 'moved/f3'), join(at, 'moved/f4'))
+    assert.deepEqual([read('moved/f4'), (await covered.stat()).size], ['three', 1])
+    await covered.close()
+
+    assert.equal(read('moved/f5'), '5')
+    await fs.writeFile(join(source, 'new'), 'made without the mount')
+    await fs.rename(join(source, 'new'), join(source, 'moved/f5'))
+    assert.equal(read('moved/f5'), 'made without the mount')
+  }),
+)
+
+test('more files are remembered than the server may have open', { skip }, () => {
+  const top = mkdtempSync(join(tmpdir(), 'slowfs-test-'))
+  for (let i = 0; i < 2000; i++) writeFileSync(join(top, `f${i}`), '')
+  const module = join(import.meta.dirname, '../../bench/slowfs/mount.ts')
+  const program = `import { mountSlow } from ${JSON.stringify(module)}
+    import { statSync } from 'node:fs'
+    const mount = await mountSlow('.', '.', ${JSON.stringify(patient)})
+    process.chdir(${JSON.stringify(top)}) // the folder is under the mount now
+    for (let round = 0; round < 2; round++) for (let i = 0; i < 2000; i++) statSync('f' + i)
+    console.log((await mount.counters()).lookup)
+    process.chdir('/')
+    await mount.unmount()`
+  const options = ['-c', 'ulimit -n 200 && exec "$@"', 'sh', process.execPath, '--input-type=module', '-e', program]
+  assert.equal(execFileSync('sh', options, { cwd: top, encoding: 'utf8' }), '2000\n')
+  rmSync(top, { recursive: true })
+})
+
+test('it is mounted as fuse.slowfs, and is gone after unmount, even while somebody is inside', { skip }, async () => {
+  let left = ''
+  await withSlow(patient, async ({ at, mount }) => {
+    left = at
+    assert.match(mountLine(at) ?? '', / - fuse\.slowfs slowfs /)
+    const handle = await fs.open(join(at, 'folder/f1'))
+    await mount.unmount()
+    await handle.close().catch(() => {}) // the server has gone
+    assert.equal(mountLine(at), undefined)
+  })
+  assert.equal(mountLine(left), undefined)
+})
+
+test('it goes when the process that asked for it is killed', { skip }, async () => {
+  const top = mkdtempSync(join(tmpdir(), 'slowfs-test-'))
+  const module = join(import.meta.dirname, '../../bench/slowfs/mount.ts')
+  const program = `import { mountSlow } from ${JSON.stringify(module)}
+    await mountSlow(${JSON.stringify(top)}, ${JSON.stringify(top)})
+    console.log('mounted'); setInterval(() => {}, 1000)`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  await once(child.stdout, 'data')
+  assert.notEqual(mountLine(top), undefined)
+  child.kill('SIGKILL')
+  while (mountLine(top) !== undefined) await new Promise((resolve) => setTimeout(resolve, 10))
+  rmSync(top, { recursive: true })
+})
+
+test('a mount that fails says why', { skip }, async () => {
+  await assert.rejects(mountSlow(tmpdir(), '/nowhere/at/all', patient), /slowfs ended: .*\/nowhere\/at\/all/)
+})
+
+test('the program is built once, outside the repository', { skip }, () => {
+  const cache = mkdtempSync(join(tmpdir(), 'slowfs-test-'))
+  const script = join(import.meta.dirname, '../../bench/slowfs/build.ts')
+  const env = { ...process.env, XDG_CACHE_HOME: cache }
+  const build = () => execFileSync(process.execPath, [script], { env, encoding: 'utf8' }).trim()
+  const program = build()
+  assert.ok(program.startsWith(join(cache, 'conda-stage-tests/slowfs-')))
+  const { ino } = statSync(program)
+  assert.equal(build(), program)
+  assert.equal(statSync(program).ino, ino)
+  rmSync(cache, { recursive: true })
+})
+
+function mountLine(at: string): string | undefined {
+  const lines = readFileSync('/proc/self/mountinfo', 'utf8').split('\n')
+  return lines.find((line) => line.split(' ')[4] === at)
+}

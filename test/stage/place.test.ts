@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict'
+import { existsSync, lstatSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { test } from 'node:test'
+import type { ArchivedEntry } from '../../src/model/archive-index.ts'
+import type { LocalFolder } from '../../src/platform/local-disk.ts'
+import { composePlace, wantedLength, withNewPlace } from '../../src/stage/place.ts'
+import { temporaryFolder } from './small-archive.ts'
+
+const uid = process.getuid!()
+const local = (path: string, more: Partial<LocalFolder> = {}): LocalFolder => ({
+  path,
+  real: path,
+  source: 'test',
+  created: false,
+  skipped: [],
+  ...more,
+})
+
+test('the staged prefix has exactly the length that is asked for, from the shortest to the longest path', () => {
+  for (const base of ['/', '/tmp', '/scratch/mé'])
+    for (let length = Buffer.byteLength(composePlace(base, 'my env', 0).prefix); length <= 1500; length++) {
+      const { folder, prefix } = composePlace(base, 'my env', length)
+      assert.equal(Buffer.byteLength(prefix), length)
+      assert.match(prefix, /\/conda-stage_[A-Za-z0-9]{4,243}(\/[A-Za-z0-9]{1,255})*\/my env$/)
+      assert.ok(prefix.startsWith(`${folder}/`) && prefix.startsWith(base))
+    }
+})
+
+test('where the original is too short the staged prefix is as short as it can be', () => {
+  for (const length of [0, 5, 25])
+    assert.match(composePlace('/tmp', 'env', length).prefix, /^\/tmp\/conda-stage_\w{4}\/env$/)
+})
+
+test('two stages of the same environment have different names', () => {
+  assert.notEqual(composePlace('/tmp', 'env', 40).folder, composePlace('/tmp', 'env', 40).folder)
+})
+
+test('the length wanted is that of the prefix, logical or real, that stands in more places', () => {
+  const file = (prefix: number): ArchivedEntry => ({
+    type: 'file',
+    path: String(prefix),
+    mode: 0,
+    mtimeNs: 0n,
+    size: 1,
+    frame: 0,
+    frameOffset: 0,
+    digest: '',
+    relocation: { kind: 'text', occurrences: [{ offset: 0, prefix, encoding: 'utf8' }] },
+  })
+  const prefixes = ['/hôme/env', '/gpfs/real/env']
+  assert.equal(wantedLength({ prefixes, entries: [file(0), file(1), file(1)] }), 14)
+  assert.equal(wantedLength({ prefixes, entries: [file(0), file(0), file(1)] }), 10)
+  assert.equal(wantedLength({ prefixes, entries: [] }), 10)
+})
+
+test('the folder of a stage is open to its user alone, whatever LOCAL is', async (context) => {
+  const base = temporaryFolder(context)
+  mkdirSync(`${base}/shared`, { mode: 0o777 })
+  await withNewPlace({ local: local(`${base}/shared`), name: 'env', length: 600, uid }, async ({ folder, prefix }) => {
+    const facts = lstatSync(folder)
+    assert.deepEqual([facts.uid, facts.mode & 0o777], [uid, 0o700])
+    mkdirSync(prefix)
+    assert.equal(Buffer.byteLength(prefix), 600)
+  })
+})
+
+test('if making the stage fails, nothing of it is left, nor the folder that was made for --path', async (context) => {
+  const base = temporaryFolder(context)
+  mkdirSync(`${base}/made`)
+  const failing = withNewPlace(
+    { local: local(`${base}/made`, { created: true }), name: 'env', length: 300, uid },
+    async ({ folder, prefix }) => {
+      mkdirSync(prefix, { mode: 0o500 })
+      writeFileSync(`${folder}/file`, '')
+      throw new Error('the reason')
+    },
+  )
+  await assert.rejects(failing, /the reason/)
+  assert.deepEqual(readdirSync(base), [])
+})
+
+test('a full disk or quota is told as such, with the folder', async (context) => {
+  const base = temporaryFolder(context)
+  for (const code of ['ENOSPC', 'EDQUOT']) {
+    const failing = withNewPlace({ local: local(base), name: 'env', length: 300, uid }, async () => {
+      throw Object.assign(new Error('write'), { code })
+    })
+    await assert.rejects(failing, { name: 'StageError', code: 'NO_SPACE', path: base })
+  }
+})
+
+test('a short symbolic link serves where only it is short enough, and nobody else can turn it', async (context) => {
+  const base = temporaryFolder(context)
+  const real = `${base}/a-folder-with-a-long-name`
+  mkdirSync(real)
+  symlinkSync(real, `${base}/s`)
+  const folder = local(`${base}/s`, { real })
+  const prefixFor = (length: number) =>
+    withNewPlace({ local: folder, name: 'env', length, uid }, async ({ prefix }) => prefix)
+  const short = Buffer.byteLength(`${base}/s/conda-stage_AAAA/env`)
+  assert.ok((await prefixFor(short)).startsWith(`${base}/s/`))
+  assert.ok((await prefixFor(short + 100)).startsWith(real))
+  // Too short for either.
+  assert.ok((await prefixFor(short - 1)).startsWith(real))
+  assert.equal(existsSync(real), true)
+  assert.equal(statSync(`${base}/s`).isDirectory(), true)
+})
+
+test('an environment that has the name of a file of ours is refused, with the name', async (context) => {
+  const base = temporaryFolder(context)
+  const failing = withNewPlace({ local: local(base), name: 'stage.json', length: 300, uid }, async () => {})
+  await assert.rejects(failing, { name: 'StageError', message: /stage\.json/ })
+  assert.deepEqual(readdirSync(base), [])
+})

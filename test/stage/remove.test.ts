@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { test } from 'node:test'
+import { ownIdentity } from '../../src/platform/process-identity.ts'
+import { composePlace } from '../../src/stage/place.ts'
+import { writeRecord } from '../../src/stage/record.ts'
+import { detachStage, removeStage } from '../../src/stage/remove.ts'
+import { removeTree } from '../../src/stage/remove-tree.ts'
+import { sweepDebris } from '../../src/stage/sweep.ts'
+import { asOrdinaryUser } from '../platform/as-ordinary-user.ts'
+import { temporaryFolder } from './small-archive.ts'
+
+const uid = process.getuid!()
+
+async function stageIn(base: string, original = '/net/env') {
+  const { folder, prefix } = composePlace(base, 'env', 120)
+  mkdirSync(`${prefix}/lib/deep/er`, { recursive: true })
+  writeFileSync(`${prefix}/lib/deep/er/file`, 'x', { mode: 0o444 })
+  await writeRecord(folder, {
+    version: 1,
+    original,
+    prefix,
+    archive: { path: '/net/env.tar.zst', created: '' },
+    created: '',
+    owner: ownIdentity(),
+    readOnly: true,
+    digests: {},
+  })
+  return { folder, prefix }
+}
+
+test('a stage is removed with its folder, and what its links lead to stays', async (context) => {
+  const base = temporaryFolder(context)
+  const outside = `${base}/outside`
+  mkdirSync(outside)
+  writeFileSync(`${outside}/kept`, '')
+  const { prefix } = await stageIn(base)
+  symlinkSync(outside, `${prefix}/lib/link`)
+  symlinkSync('/nowhere', `${prefix}/lib/dangling`)
+  const stage = await removeStage(prefix, { uid })
+  assert.equal(stage.record.original, '/net/env')
+  assert.deepEqual(readdirSync(base), ['outside'])
+  assert.deepEqual(readdirSync(outside), ['kept'])
+})
+
+test('an ordinary user can remove read-only folders of his', (context) => {
+  const base = temporaryFolder(context)
+  mkdirSync(`${base}/t/a/b`, { recursive: true })
+  for (const name of ['t/file', 't/a/file', 't/a/b/file']) writeFileSync(`${base}/${name}`, '')
+  for (const name of ['t/a/b', 't/a', 't']) chmodSync(`${base}/${name}`, 0o500)
+  const module = JSON.stringify(new URL('../../src/stage/remove-tree.ts', import.meta.url).href)
+  asOrdinaryUser(`const { removeTree } = await import(${module}); await removeTree(process.argv[1])`, [`${base}/t`])
+  assert.deepEqual(readdirSync(base), [])
+})
+
+test('what is no stage is not removed', async (context) => {
+  const base = temporaryFolder(context)
+  const { prefix } = await stageIn(base)
+  mkdirSync(`${base}/conda-stage_abcd/env`, { recursive: true })
+  for (const path of [base, dirname(prefix), `${prefix}/lib`, `${base}/conda-stage_abcd/env`, `${base}/none`])
+    await assert.rejects(removeStage(path, { uid }), { code: 'NOT_STAGED', path })
+  await assert.rejects(removeStage(prefix, { uid: uid + 1 }), { code: 'NOT_STAGED' })
+  assert.ok(existsSync(`${prefix}/lib/deep/er/file`) && existsSync(`${base}/conda-stage_abcd/env`))
+})
+
+test('a stage that says that the original is inside it is not removed', async (context) => {
+  const base = temporaryFolder(context)
+  const { folder, prefix } = await stageIn(base)
+  await stageIn(base)
+  const { record } = (await import('../../src/stage/record.ts').then(({ findStage }) => findStage(prefix)))!
+  await writeRecord(folder, { ...record, original: `${prefix}/original` })
+  await assert.rejects(removeStage(prefix, { uid }), { code: 'NOT_STAGED' })
+  assert.ok(existsSync(prefix))
+})
+
+test('a stage that is being removed is found by nobody, and a killed removal is finished by the next sweep', async (context) => {
+  const base = temporaryFolder(context)
+  const { prefix } = await stageIn(base)
+  await detachStage(prefix, { uid })
+  await assert.rejects(removeStage(prefix, { uid }), { code: 'NOT_STAGED' })
+  assert.equal(readdirSync(base).length, 1)
+  assert.equal((await sweepDebris(base, { uid })).length, 1)
+  assert.deepEqual(readdirSync(base), [])
+})
+
+test('two that remove the same folder at once both succeed', async (context) => {
+  const base = temporaryFolder(context)
+  for (let n = 0; n < 200; n++) mkdirSync(`${base}/t/${n % 10}/${n}`, { recursive: true })
+  for (let n = 0; n < 200; n++) writeFileSync(`${base}/t/${n % 10}/${n}/file`, '')
+  await Promise.all([removeTree(`${base}/t`), removeTree(`${base}/t`)])
+  assert.deepEqual(readdirSync(base), [])
+})
+
+test('a symbolic link in the place of the folder is left alone, with what it leads to', async (context) => {
+  const base = temporaryFolder(context)
+  mkdirSync(`${base}/real`)
+  writeFileSync(`${base}/real/kept`, '')
+  symlinkSync(`${base}/real`, `${base}/link`)
+  await assert.rejects(removeTree(`${base}/link`), { code: 'ENOTDIR' })
+  assert.ok(existsSync(`${base}/real/kept`))
+})
+
+test('nothing is removed from a stage in which something is mounted', async (context) => {
+  const base = temporaryFolder(context)
+  const { prefix } = await stageIn(base)
+  mkdirSync(`${base}/original`)
+  writeFileSync(`${base}/original/precious`, '')
+  mkdirSync(`${prefix}/data`)
+  const module = JSON.stringify(new URL('../../src/stage/remove.ts', import.meta.url).href)
+  const code = `const { removeStage } = await import(${module})
+    await removeStage(process.argv[1], { uid: process.getuid() }).catch(({ code, message }) => console.log(code, message))`
+  const { stdout, stderr } = spawnSync(
+    'unshare',
+    [
+      '-rm',
+      'sh',
+      '-c',
+      'mount --bind "$1" "$2" && shift 2 && exec "$@"',
+      'sh',
+      `${base}/original`,
+      `${prefix}/data`,
+      process.execPath,
+      '--input-type=module',
+      '-e',
+      code,
+      '--',
+      prefix,
+    ],
+    { encoding: 'utf8' },
+  )
+  assert.match(stdout, new RegExp(`^TARGET_UNSAFE .*${prefix}/data`), stderr)
+  assert.ok(existsSync(`${base}/original/precious`) && existsSync(`${prefix}/lib/deep/er/file`))
+})
