@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { ChildProcess } from 'node:child_process'
 import { randomFillSync } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, rmdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -6,11 +7,11 @@ import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { copiedWorld, type Ended, listing, run, start, succeed, type World } from '../cli/world.ts'
 
-/** Large enough to be in the middle of it when the signal comes: random bytes, which take zstd its time at this level. */
+/** Large enough to be in the middle of it when the signal comes: random letters, which take zstd seconds at this level. */
 async function largeWorld(context: TestContext): Promise<World> {
   const place = await copiedWorld(context)
   for (let n = 0; n < 12; n++)
-    writeFileSync(`${place.prefix}/share/noise-${n}`, randomFillSync(Buffer.alloc(4_000_000)))
+    writeFileSync(`${place.prefix}/share/noise-${n}`, randomFillSync(Buffer.alloc(2_000_000)).toString('hex'))
   return place
 }
 
@@ -30,6 +31,12 @@ async function stop(place: World, args: string[], signal: NodeJS.Signals, isUnde
   setTimeout(() => child.kill(signal), 5)
   return ended
 }
+
+/** Resolves when the program has said it on standard error, or has ended. */
+const said = (child: ChildProcess, words: string): Promise<void> =>
+  new Promise((resolve) => {
+    child.stderr!.on('data', (text) => String(text).includes(words) && resolve()).on('close', () => resolve())
+  })
 
 /** The file with which the folder is tried is there before the lock, and empty. */
 const isPacking = (place: World) => () => {
@@ -102,7 +109,12 @@ test('two packers at once make one good archive: the second waits and takes what
   const place = await largeWorld(context)
   const first = start(place, pack(place))
   while (!isPacking(place)()) await sleep(1)
-  const [one, two] = await Promise.all([first.ended, run(place, stage(place))])
+  // It must not be done before the second one has come upon its lock, however slowly that one starts.
+  first.child.kill('SIGSTOP')
+  const second = start(place, stage(place))
+  await said(second.child, 'waiting')
+  first.child.kill('SIGCONT')
+  const [one, two] = await Promise.all([first.ended, second.ended])
   assert.deepEqual([one.status, two.status], [0, 0], one.stderr + two.stderr)
   assert.match(two.stderr, new RegExp(`INFO: Another conda-stage is writing ${place.archive} \\(lock .*\\): waiting`))
   assert.doesNotMatch(two.stderr, /Completed/)
@@ -115,9 +127,7 @@ test('who waits for another packer can be stopped', async (context) => {
   const lock = `${dirname(place.prefix)}/.myjupyter.tar.zst.lock`
   mkdirSync(lock)
   const { child, ended } = start(place, pack(place))
-  await new Promise((resolve) =>
-    child.stderr!.on('data', (text) => String(text).includes('waiting') && resolve(undefined)),
-  )
+  await said(child, 'waiting')
   child.kill('SIGTERM')
   const { status, stderr } = await ended
   assert.equal(status, 143, stderr)
