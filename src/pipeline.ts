@@ -9,6 +9,7 @@ import { leftMessages } from './pipeline/left.ts'
 import { localMessages, localOriginal } from './pipeline/local.ts'
 import type * as options from './pipeline/options.ts'
 import { type Filled, fillIn, findOriginal } from './pipeline/original.ts'
+import { repack } from './pipeline/repack.ts'
 import { timed } from './pipeline/timing.ts'
 import { writeEnvironment } from './pipeline/write-archive.ts'
 import { findLocalFolder } from './platform/local-disk.ts'
@@ -112,13 +113,14 @@ async function pruneOthers(path: string, options: Filled<options.PackOptions>): 
 }
 
 /**
- * environment -> inventory -> contents, scanned for the prefix -> archive, put in place when it is whole. False where
+ * environment -> inventory -> contents, scanned for the prefix -> archive, put in place when it is whole. What an archive
+ * that is out of date still holds comes from there. False where
  * another packer, for which we waited, has done it.
  */
 async function writeNewArchive(
   path: string,
   environment: Environment,
-  { candidates }: Choice,
+  choice: Choice,
   options: Filled<options.PackOptions>,
 ): Promise<boolean> {
   const { onProgress, signal } = options
@@ -129,7 +131,8 @@ async function writeNewArchive(
       onProgress({ kind: 'info', message: `Another conda-stage is writing ${path} (lock ${lock}): waiting` }),
     already: async () => ((await chooseArchive(environment, options)).fresh === path ? false : undefined),
     write: async (temporary) => {
-      await writeEnvironment(temporary, environment, candidates, options)
+      if (!(await repack(temporary, environment, choice, options)))
+        await writeEnvironment(temporary, environment, choice.candidates, options)
       return true
     },
   })

@@ -20,6 +20,9 @@ export const DEFAULT_LEVEL: Record<Format, number> = { 'tar.zst': 3, 'tar.gz': 6
 /** Whether frames of this format carry no checksum of their own, so that the index has to. */
 export const needsChecksum = (format: Format): boolean => format === 'tar' || format === 'zip'
 
+/** Whether the index has a checksum of each frame as it is stored: a repack copies frames that it need not decompress then. */
+export const hasStoredChecksum = (format: Format): boolean => format === 'tar.zst' || format === 'tar.gz'
+
 /** What the index's sections are compressed with. */
 export const sectionFormat = (format: Format): 'tar.zst' | 'tar.gz' => (format === 'tar.zst' ? 'tar.zst' : 'tar.gz')
 

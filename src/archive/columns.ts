@@ -2,7 +2,7 @@ import * as v from 'valibot'
 import type { ArchivedFile, ArchiveIndex, Frame } from '../model/archive-index.ts'
 import type { BytePath } from '../model/byte-path.ts'
 import type { Relocation } from '../model/relocation.ts'
-import { type Format, needsChecksum } from './codec.ts'
+import { type Format, hasStoredChecksum, needsChecksum } from './codec.ts'
 import { splitTime } from './head.ts'
 import { parentOf } from './order.ts'
 
@@ -52,6 +52,8 @@ export const Columns = v.object({
   frameOffsets: v.optional(integers),
   /** Of formats without checksums of their own (tar, zip). */
   frameChecksums: v.optional(integers),
+  /** Of formats whose frames are compressed and may be copied (tar.zst, tar.gz). */
+  storedChecksums: v.optional(integers),
 })
 export type Columns = v.InferOutput<typeof Columns>
 
@@ -109,6 +111,7 @@ function emptyColumns(format: Format, frames: readonly Frame[]): Columns {
     compressedSizes: frames.map(({ compressedSize }) => compressedSize),
     ...(format === 'zip' && { frameOffsets: frames.map(({ offset }) => offset) }),
     ...(needsChecksum(format) && { frameChecksums: frames.map(({ checksum }) => checksum!) }),
+    ...(hasStoredChecksum(format) && { storedChecksums: frames.map(({ storedChecksum }) => storedChecksum!) }),
   }
 }
 

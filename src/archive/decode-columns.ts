@@ -1,6 +1,6 @@
 import type { ArchivedEntry, ArchivedFile, Frame } from '../model/archive-index.ts'
 import type { BytePath } from '../model/byte-path.ts'
-import { type Format, needsChecksum } from './codec.ts'
+import { type Format, hasStoredChecksum, needsChecksum } from './codec.ts'
 import { type Columns, DIGEST_SIZE } from './columns.ts'
 import { FRAME_LIMIT } from './format.ts'
 import { joinTime } from './head.ts'
@@ -14,11 +14,12 @@ function check(condition: boolean, what: string): asserts condition {
 
 /** The frames, which have to fill the archive from `start` to `end`; a zip's lie between them, with its headers in the gaps. */
 export function decodeFrames(format: Format, columns: Columns, start: number, end: number): Frame[] {
-  const { frameSizes, compressedSizes, frameOffsets, frameChecksums } = columns
+  const { frameSizes, compressedSizes, frameOffsets, frameChecksums, storedChecksums } = columns
   check(frameSizes.length === compressedSizes.length, 'the frames have no sizes')
   check(frameOffsets === undefined ? format !== 'zip' : format === 'zip', 'the frames are nowhere')
   check((frameChecksums === undefined) === !needsChecksum(format), 'the frames have no checksums')
-  for (const column of [frameOffsets, frameChecksums])
+  check(storedChecksums === undefined || hasStoredChecksum(format), 'the frames have checksums too many')
+  for (const column of [frameOffsets, frameChecksums, storedChecksums])
     check(column === undefined || column.length === frameSizes.length, 'a column is short')
   let offset = start
   const frames = frameSizes.map((size, at) => {
@@ -28,8 +29,12 @@ export function decodeFrames(format: Format, columns: Columns, start: number, en
       check(frameOffsets[at]! >= offset, `frame ${at} lies in the one before`)
       offset = frameOffsets[at]!
     }
-    const checksum = frameChecksums?.[at]
-    const frame = { offset, compressedSize, size, ...(checksum !== undefined && { checksum }) }
+    const [checksum, storedChecksum] = [frameChecksums?.[at], storedChecksums?.[at]]
+    const checksums = {
+      ...(checksum !== undefined && { checksum }),
+      ...(storedChecksum !== undefined && { storedChecksum }),
+    }
+    const frame = { offset, compressedSize, size, ...checksums }
     offset += compressedSize
     return frame
   })

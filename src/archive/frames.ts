@@ -1,7 +1,7 @@
 import type { FileHandle } from 'node:fs/promises'
 import { crc32 } from 'node:zlib'
 import type { Frame } from '../model/archive-index.ts'
-import { compress, type Format, needsChecksum } from './codec.ts'
+import { compress, type Format, hasStoredChecksum, needsChecksum } from './codec.ts'
 import { asWriteFailure } from './failure.ts'
 import { FRAME_ENOUGH, FRAME_SIZE } from './format.ts'
 
@@ -70,12 +70,23 @@ export class FrameWriter {
     }
   }
 
+  /** Ends the frame in hand, so that what comes stands in another. `least`: not where it holds fewer bytes. */
+  async cut(least = 1): Promise<void> {
+    if (this.#used >= least) await this.#close()
+  }
+
+  /** Puts in frames of another archive as they are: `stored` holds them one behind another. */
+  async copy(stored: Buffer, frames: readonly Frame[]): Promise<void> {
+    await this.cut()
+    this.#count += frames.length
+    await this.#begin(this.#writeCopied(this.#written, stored, frames))
+  }
+
   /** Writes what is left. Resolves to the offset behind the last frame. */
   async finish(): Promise<number> {
     if (this.#used > 0) await this.#close()
     await this.#written
-    const last = this.frames.at(-1)
-    return last === undefined ? this.#options.offset : last.offset + last.compressedSize
+    return this.#end
   }
 
   /** Resolves when nothing works on the file any more, after a failure too. */
@@ -84,32 +95,56 @@ export class FrameWriter {
   }
 
   async #close(): Promise<void> {
-    const { format, level, threads } = this.#options
+    const { format, level } = this.#options
     const buffer = this.#buffer
     const content = buffer.subarray(0, this.#used)
     const checksum = needsChecksum(format) ? crc32(content) : undefined
     const compressed = compress(format, content, level)
-    this.#written = this.#write(this.#written, compressed, buffer, { size: this.#used, checksum })
+    const written = this.#write(this.#written, compressed, buffer, { size: this.#used, checksum })
     // Failures surface where these are awaited, in order; until then they must not count as unhandled.
     compressed.catch(() => {})
-    this.#written.catch(() => {})
-    this.#inFlight.push(this.#written)
     this.#count++
     this.#used = 0
-    if (this.#inFlight.length > threads) await this.#inFlight.shift()
+    await this.#begin(written)
     this.#buffer = this.#free.pop() ?? Buffer.allocUnsafeSlow(FRAME_SIZE)
+  }
+
+  /** Waits only where there are more than `threads` at work. */
+  async #begin(written: Promise<void>): Promise<void> {
+    this.#written = written
+    written.catch(() => {})
+    this.#inFlight.push(written)
+    if (this.#inFlight.length > this.#options.threads) await this.#inFlight.shift()
   }
 
   async #write(before: Promise<void>, compressed: Promise<Buffer>, buffer: Buffer, facts: Facts): Promise<void> {
     await before
     const data = await compressed
-    const { handle, path, offset } = this.#options
-    const last = this.frames.at(-1)
-    const at = last === undefined ? offset : last.offset + last.compressedSize
-    await writeAll(handle, path, data, at)
+    const { handle, path, format } = this.#options
+    const offset = this.#end
+    await writeAll(handle, path, data, offset)
     const { size, checksum } = facts
-    this.frames.push({ offset: at, compressedSize: data.length, size, ...(checksum !== undefined && { checksum }) })
+    this.frames.push({
+      offset,
+      compressedSize: data.length,
+      size,
+      ...(checksum !== undefined && { checksum }),
+      ...(hasStoredChecksum(format) && { storedChecksum: crc32(data) }),
+    })
     this.#free.push(buffer)
+  }
+
+  async #writeCopied(before: Promise<void>, stored: Buffer, frames: readonly Frame[]): Promise<void> {
+    await before
+    const { handle, path } = this.#options
+    await writeAll(handle, path, stored, this.#end)
+    for (const frame of frames) this.frames.push({ ...frame, offset: this.#end })
+  }
+
+  /** Behind the last frame that is written. */
+  get #end(): number {
+    const last = this.frames.at(-1)
+    return last === undefined ? this.#options.offset : last.offset + last.compressedSize
   }
 }
 

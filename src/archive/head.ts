@@ -18,6 +18,7 @@ const Head = v.object({
   name: v.string(),
   prefixes: v.pipe(v.array(v.pipe(v.string(), v.startsWith('/'))), v.minLength(1)),
   created: v.string(),
+  whole: v.optional(v.object({ level: size })),
   totals: v.object({ entries: size, files: size, bytes: size, frames: size }),
   // One tuple each: path, type, mode, size, whole seconds and nanoseconds of the mtime.
   watched: v.array(
@@ -33,7 +34,7 @@ const Head = v.object({
 })
 
 export function encodeHead(index: ArchiveIndex): Buffer {
-  const { generator, platform, name, prefixes, created, entries } = index
+  const { generator, platform, name, prefixes, created, whole, entries } = index
   const watched = watchedEntries(entries).map(({ path, type, mode, size, mtimeNs }) => {
     const [seconds, nanos] = splitTime(mtimeNs)
     return [path, type, mode, size, seconds, nanos] as [string, WatchedEntry['type'], number, number, number, number]
@@ -44,6 +45,7 @@ export function encodeHead(index: ArchiveIndex): Buffer {
     name,
     prefixes,
     created,
+    ...(whole && { whole }),
     totals: totals(index),
     watched,
   }
@@ -56,7 +58,8 @@ export function decodeHead(bytes: Buffer): Omit<ArchiveHead, 'version' | 'format
   const watched = head.watched.map(([path, type, mode, size, seconds, nanos]) => {
     return { path, type, mode, size, mtimeNs: joinTime(seconds, nanos) }
   })
-  return { ...head, watched }
+  const { whole, ...others } = head
+  return { ...others, ...(whole && { whole }), watched }
 }
 
 /** The mtime in whole seconds, rounded towards the past, and the nanoseconds beyond. */

@@ -3,6 +3,9 @@ import type { Frame } from '../model/archive-index.ts'
 import type { Entry, FileEntry } from '../model/entry.ts'
 import type { Format } from './codec.ts'
 
+/** Frames as they stand one behind another in an older archive; or the members of one that has to be compressed anew. */
+export type TakenOver = { stored: Buffer; frames: readonly Frame[] } | { content: Buffer }
+
 /** Takes the members of an archive in order, and writes them in the way of one kind of format. */
 export interface MemberWriter {
   readonly frames: readonly Frame[]
@@ -12,6 +15,10 @@ export interface MemberWriter {
   beginFile(entry: FileEntry): Promise<{ frame: number; offset: number }>
   append(data: Buffer): Promise<void>
   endFile(): Promise<void>
+  /** Puts in what begins or makes up frames of another archive. Not for a zip, whose headers stand between the frames. */
+  takeOver(frames: TakenOver): Promise<void>
+  /** No more files of the environment come. */
+  endFiles(): Promise<void>
   /** What has no content of its own. */
   add(entry: Exclude<Entry, FileEntry>): Promise<void>
   /** Ends the members, and gives the offset behind them: where the index goes. */

@@ -1,8 +1,8 @@
 import type { Frame } from '../model/archive-index.ts'
 import type { Entry, FileEntry } from '../model/entry.ts'
-import { OPENING } from './format.ts'
+import { FRAME_ENOUGH, OPENING } from './format.ts'
 import { FrameWriter, writeAll } from './frames.ts'
-import type { MemberOptions, MemberWriter } from './members.ts'
+import type { MemberOptions, MemberWriter, TakenOver } from './members.ts'
 import { END_OF_TAR, padding, tarHeader } from './tar.ts'
 
 /** Members of a tar stream, which is compressed in frames that don't care for members. */
@@ -39,6 +39,18 @@ export class TarMembers implements MemberWriter {
 
   endFile(): Promise<void> {
     return this.#frames.append(END_OF_TAR.subarray(0, padding(this.#size)))
+  }
+
+  async takeOver(frames: TakenOver): Promise<void> {
+    if ('stored' in frames) return await this.#frames.copy(frames.stored, frames.frames)
+    await this.#frames.cut()
+    await this.#frames.append(frames.content)
+    await this.#frames.cut()
+  }
+
+  /** What follows differs in every archive, and must not keep the last files from being taken over into the next. */
+  endFiles(): Promise<void> {
+    return this.#frames.cut(FRAME_ENOUGH)
   }
 
   add(entry: Exclude<Entry, FileEntry>): Promise<void> {

@@ -19,6 +19,28 @@ const OCTAL_LIMIT = 8 ** 11
  * @param root folder of the archive in which the environment stands
  */
 export function tarHeader(entry: Entry, root = ''): Buffer {
+  const { name, link, size, split, seconds, fitsOctal, records } = headerParts(entry, root)
+  const header = block({
+    name: split?.name ?? name.slice(0, 100),
+    prefix: split?.prefix ?? '',
+    mode: entry.mode,
+    size: size < OCTAL_LIMIT ? size : 0,
+    seconds: fitsOctal ? seconds : 0,
+    type: TYPE_FLAGS[entry.type],
+    link: link.slice(0, 100),
+  })
+  if (records.length === 0) return header
+  const base = name.replace(/\/$/, '').replace(/^.*\//s, '')
+  return Buffer.concat([paxMember('x', `PaxHeaders/${base}`.slice(0, 100), seconds, Buffer.concat(records)), header])
+}
+
+/** Bytes of `tarHeader`, without making it, which takes four times as long. */
+export function tarHeaderSize(entry: Entry, root = ''): number {
+  const extended = headerParts(entry, root).records.reduce((sum, { length }) => sum + length, 0)
+  return extended === 0 ? BLOCK : BLOCK + extended + padding(extended) + BLOCK
+}
+
+function headerParts(entry: Entry, root: string) {
   const top = root === '' ? '.' : `./${root}`
   const name = memberName(entry, top)
   const link = entry.type === 'symlink' ? entry.target : entry.type === 'hardlink' ? `${top}/${entry.target}` : ''
@@ -33,19 +55,7 @@ export function tarHeader(entry: Entry, root = ''): Buffer {
   if (link.length > 100 || !isAscii(link)) records.push(paxRecord('linkpath', link))
   if (size >= OCTAL_LIMIT) records.push(paxRecord('size', String(size)))
   if (!whole || !fitsOctal) records.push(paxRecord('mtime', decimalSeconds(entry.mtimeNs)))
-
-  const header = block({
-    name: split?.name ?? name.slice(0, 100),
-    prefix: split?.prefix ?? '',
-    mode: entry.mode,
-    size: size < OCTAL_LIMIT ? size : 0,
-    seconds: fitsOctal ? seconds : 0,
-    type: TYPE_FLAGS[entry.type],
-    link: link.slice(0, 100),
-  })
-  if (records.length === 0) return header
-  const base = name.replace(/\/$/, '').replace(/^.*\//s, '')
-  return Buffer.concat([paxMember('x', `PaxHeaders/${base}`.slice(0, 100), seconds, Buffer.concat(records)), header])
+  return { name, link, size, split, seconds, fitsOctal, records }
 }
 
 /** A pax header for all members that follow; readers that don't know a keyword pass over it. */

@@ -8,7 +8,7 @@ import { DEFAULT_LEVEL, type Format } from './codec.ts'
 import { encodeContainer } from './container.ts'
 import { asWriteFailure } from './failure.ts'
 import { writeAll } from './frames.ts'
-import type { MemberWriter } from './members.ts'
+import type { MemberWriter, TakenOver } from './members.ts'
 import { byPath, parentOf } from './order.ts'
 import { TarMembers } from './tar-members.ts'
 import { ZipMembers } from './zip-members.ts'
@@ -23,8 +23,10 @@ export interface WriteOptions {
   root?: BytePath
   /** Frames compressed at once; more than 8 count as 8, and libuv's pool may allow fewer. */
   threads: number
-  header: Pick<ArchiveIndex, 'name' | 'prefixes' | 'generator' | 'platform' | 'created'>
-  /** In any order. Must hold the prefix itself (path ''), and each thing's folder. */
+  header: Pick<ArchiveIndex, 'name' | 'prefixes' | 'generator' | 'platform' | 'created' | 'whole'>
+  /** How the archive begins: frames out of an older one, and the files in them at the places that they get here. */
+  reused?: { files: readonly ArchivedFile[]; frames: AsyncIterable<TakenOver> }
+  /** Everything else, in any order. Must hold the prefix itself (path ''), and each thing's folder. */
   items: AsyncIterable<ArchiveItem>
   /** Files for those who unpack the archive by other programs: members like others, but not in the index. */
   besides?(entries: readonly ArchivedEntry[]): readonly ArchiveItem[]
@@ -81,7 +83,7 @@ function endOf(index: ArchiveIndex, indexOffset: number, members: MemberWriter):
 }
 
 async function writeMembers(members: MemberWriter, options: WriteOptions): Promise<ArchivedEntry[]> {
-  const entries: ArchivedEntry[] = []
+  const entries: ArchivedEntry[] = [...(await takeOver(members, options))]
   const others: Exclude<ArchivedEntry, ArchivedFile>[] = []
   const done: Progress = { bytes: 0, files: 0 }
   for await (const { entry, content } of options.items) {
@@ -90,12 +92,22 @@ async function writeMembers(members: MemberWriter, options: WriteOptions): Promi
     else others.push(entry)
     if (entry.type === 'directory' && members.foldersFirst) await members.add(entry)
   }
+  await members.endFiles()
   const all = [...entries, ...others].sort(byPath)
   for (const { entry, content } of options.besides?.(all) ?? [])
     if (entry.type === 'file') await writeFile(members, entry, content, done, { ...options, onWritten: () => {} })
   for (const entry of closingOrder(others))
     if (entry.type !== 'directory' || !members.foldersFirst) await members.add(entry)
   return all
+}
+
+async function takeOver(members: MemberWriter, options: WriteOptions): Promise<readonly ArchivedFile[]> {
+  if (options.reused === undefined) return []
+  for await (const frames of options.reused.frames) {
+    throwIfCancelled(options)
+    await members.takeOver(frames)
+  }
+  return options.reused.files
 }
 
 type Other = DirectoryEntry | SymlinkEntry | HardlinkEntry

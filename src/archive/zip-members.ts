@@ -70,6 +70,12 @@ export class ZipMembers implements MemberWriter {
     if (isBegun) await this.#enqueue(0, () => this.#rewrite(localHeader(member), member.offset))
   }
 
+  async takeOver(): Promise<void> {
+    throw new TypeError('a zip takes over no frames')
+  }
+
+  async endFiles(): Promise<void> {}
+
   async add(entry: Exclude<Entry, FileEntry>): Promise<void> {
     if (entry.path === '' && this.#options.root === '') return
     if (entry.type === 'hardlink') await this.#enqueue(0, () => this.#copy(entry, this.#files.get(entry.target)!))

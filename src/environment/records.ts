@@ -40,10 +40,14 @@ interface RecordPath {
   file_mode?: unknown
 }
 
-/** Reads `conda-meta/*.json`. A broken record is a warning: it costs order in the archive, nothing else. */
-export async function readRecords(prefix: string): Promise<CondaRecords> {
+/**
+ * Reads `conda-meta/*.json`. A broken record is a warning: it costs order in the archive, nothing else.
+ * @param only names, without the ending, of those to read; all by default
+ */
+export async function readRecords(prefix: string, only?: readonly string[]): Promise<CondaRecords> {
   const folder = join(prefix, 'conda-meta')
-  const names = (await readdir(folder)).filter((name) => name.endsWith('.json')).sort()
+  const files = only?.map((name) => `${name}.json`) ?? (await readdir(folder))
+  const names = files.filter((name) => name.endsWith('.json')).sort()
   const texts = new Map<string, RecordFile>()
   const warnings: string[] = []
   await drain([...names], IN_FLIGHT, async (name) => {

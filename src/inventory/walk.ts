@@ -34,7 +34,7 @@ export interface Inventory {
   missing: BytePath[]
 }
 
-interface Found {
+export interface Found {
   entry: Entry
   /** Set where the file has further names, inside the environment or (conda's package cache) outside. */
   inode?: string
@@ -69,7 +69,7 @@ export async function inventory(environment: { prefix: string }, options: Invent
   return { entries, skipped: skipped.sort(byPath), missing: missing(entries, options) }
 }
 
-async function look(
+export async function look(
   prefix: string,
   path: BytePath,
   pace: Pace,
@@ -103,7 +103,7 @@ async function list(prefix: string, folder: Entry, isExcluded: IsExcluded, pendi
 }
 
 /** Sorts, and turns every further name of a file into a hard link to the first. */
-function linked(found: Found[]): Entry[] {
+export function linked(found: Found[]): Entry[] {
   found.sort((a, b) => byPath(a.entry, b.entry))
   const first = new Map<string, BytePath>()
   return found.map(({ entry, inode }) => {
@@ -117,7 +117,7 @@ function linked(found: Found[]): Entry[] {
   })
 }
 
-function missing(entries: readonly Entry[], { records, isExcluded }: InventoryOptions): BytePath[] {
+export function missing(entries: readonly Entry[], { records, isExcluded }: InventoryOptions): BytePath[] {
   if (records === undefined) return []
   const there = new Set(entries.map((entry) => entry.path))
   const gone = [...records.keys()].filter((path) => !there.has(path) && !/\.py[co]$/.test(path))
@@ -134,16 +134,16 @@ function isBelowExcluded(path: BytePath, isExcluded: IsExcluded): boolean {
 const byPath = (a: { path: BytePath }, b: { path: BytePath }): number =>
   a.path < b.path ? -1 : a.path > b.path ? 1 : 0
 
-const isGone = (error: unknown): boolean => ['ENOENT', 'ENOTDIR', 'ESTALE'].includes(codeOf(error))
+export const isGone = (error: unknown): boolean => ['ENOENT', 'ENOTDIR', 'ESTALE'].includes(codeOf(error))
 
 const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? ''
 
 /** What running programs make and remove at any time: byte code, NFS's names for deleted open files, temporary files. */
-const isTransient = (path: BytePath): boolean =>
+export const isTransient = (path: BytePath): boolean =>
   /(?:^|\/)(?:__pycache__(?:\/.*)?|\.nfs[0-9a-f]+|\.?tmp[^/]*|[^/]*(?:\.tmp|~))$/.test(path)
 
 /** The error for people; anything that is not about the file system is passed on. */
-function unreadable(prefix: string, path: BytePath, error: unknown): unknown {
+export function unreadable(prefix: string, path: BytePath, error: unknown): unknown {
   if (error instanceof StageError || codeOf(error) === '') return error
   const shown = path === '' ? prefix : `${prefix}/${displayPath(path)}`
   if (isGone(error)) {

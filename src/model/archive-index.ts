@@ -29,6 +29,8 @@ export interface Frame {
   size: number
   /** CRC-32 of the uncompressed bytes, in formats that have none at each frame: tar and zip. */
   checksum?: number
+  /** CRC-32 of the frame as it stands in the file, in formats whose frames a repack may copy as they are: tar.zst and tar.gz. */
+  storedChecksum?: number
 }
 
 export interface ArchiveIndex {
@@ -43,6 +45,11 @@ export interface ArchiveIndex {
   prefixes: string[]
   /** ISO 8601. */
   created: string
+  /**
+   * There where it holds all of the environment as it stands there, not filtered or rewritten: then its contents can go
+   * into the next archive. With the level at which its frames were compressed.
+   */
+  whole?: { level: number }
   /** Sorted by path; the first is the prefix itself (path ''). */
   entries: ArchivedEntry[]
   frames: Frame[]

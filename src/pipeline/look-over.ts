@@ -3,7 +3,7 @@ import type { Environment } from '../environment/find.ts'
 import { readRecords } from '../environment/records.ts'
 import { exclusions } from '../inventory/exclusions.ts'
 import { readItems } from '../inventory/read.ts'
-import { inventory } from '../inventory/walk.ts'
+import { type Inventory, inventory } from '../inventory/walk.ts'
 import { displayPath } from '../model/byte-path.ts'
 import type { Entry } from '../model/entry.ts'
 import type { ArchiveItem } from '../model/item.ts'
@@ -15,20 +15,29 @@ import type { Filled } from './original.ts'
 export async function lookOver(
   environment: Environment,
   archives: readonly string[],
-  { onProgress, signal, ignoreMissingFiles, ignoreEditablePackages }: Filled<PackOptions>,
+  options: Filled<PackOptions>,
 ): Promise<Entry[]> {
-  const warn = (message: string) => onProgress({ kind: 'warning', message })
+  const { signal } = options
   const records = await readRecords(environment.prefix)
   const isExcluded = exclusions(environment, archives)
   const found = await inventory(environment, { isExcluded, records: records.paths, ...(signal && { signal }) })
-  for (const message of records.warnings) warn(message)
-  for (const { path, reason } of found.skipped)
-    warn(`${environment.prefix}/${displayPath(path)} ${reason} and is left out`)
-  if (!ignoreMissingFiles && found.missing.length > 0) warn(missingMessage(found.missing.map(displayPath)))
-  const editable = ignoreEditablePackages ? [] : await editableInstalls(environment, found.entries)
+  await tellWhatIsMissed(environment, { ...found, warnings: records.warnings }, options)
+  return found.entries
+}
+
+/** Warns of what a user would miss in a copy. `warnings` are those of the records. */
+export async function tellWhatIsMissed(
+  environment: Environment,
+  { entries, skipped, missing, warnings }: Inventory & { warnings: readonly string[] },
+  { onProgress, ignoreMissingFiles, ignoreEditablePackages }: Filled<PackOptions>,
+): Promise<void> {
+  const warn = (message: string) => onProgress({ kind: 'warning', message })
+  for (const message of warnings) warn(message)
+  for (const { path, reason } of skipped) warn(`${environment.prefix}/${displayPath(path)} ${reason} and is left out`)
+  if (!ignoreMissingFiles && missing.length > 0) warn(missingMessage(missing.map(displayPath)))
+  const editable = ignoreEditablePackages ? [] : await editableInstalls(environment, entries)
   for (const { project, target } of editable)
     warn(`${project} is used from ${target}, outside of the environment, and will be in the copy too: it is not staged`)
-  return found.entries
 }
 
 function missingMessage(paths: string[]): string {

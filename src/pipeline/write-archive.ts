@@ -6,7 +6,7 @@ import type { Environment } from '../environment/find.ts'
 import { displayPath } from '../model/byte-path.ts'
 import { defaultThreads } from '../platform/cpus.ts'
 import { PrefixScanner } from '../relocate/scan.ts'
-import { archiveHeader } from './archive-facts.ts'
+import { archiveHeader, wholeFacts } from './archive-facts.ts'
 import { contentsOf, lookOver } from './look-over.ts'
 import type { PackOptions } from './options.ts'
 import type { Filled } from './original.ts'
@@ -22,7 +22,7 @@ export async function writeEnvironment(
   const { arcroot, destPrefix, filters = [] } = options
   const entries = filterEntries(await lookOver(environment, candidates, options), filters)
   const items = contentsOf(environment, entries, options)
-  const found = archiveHeader(environment)
+  const found = { ...archiveHeader(environment), ...wholeFacts(options) }
   const onLeft = (left: string) =>
     onProgress({
       kind: 'warning',

@@ -1,0 +1,232 @@
+import { readdir } from 'node:fs/promises'
+import type { ArchivedEntry, ArchivedFile } from '../model/archive-index.ts'
+import { type BytePath, fsPath } from '../model/byte-path.ts'
+import type { DirectoryEntry, Entry, FileEntry, HardlinkEntry } from '../model/entry.ts'
+import { drain, IN_FLIGHT } from '../platform/in-flight.ts'
+import { Pace } from '../platform/pace.ts'
+import { throwIfCancelled } from './cancel.ts'
+import type { IsExcluded } from './exclusions.ts'
+import { settled } from './settle.ts'
+import {
+  type Found,
+  type Inventory,
+  isGone,
+  isTransient,
+  linked,
+  look,
+  missing,
+  type Recorded,
+  unreadable,
+} from './walk.ts'
+
+export interface SurveyOptions {
+  isExcluded: IsExcluded
+  /** What the records of these names, `conda-meta/NAME.json`, say about the paths that they list. */
+  recordsOf(names: readonly string[]): Promise<ReadonlyMap<BytePath, Recorded>>
+  signal?: AbortSignal
+}
+
+/** Byte code, which Python replaces by renaming. */
+const BYTE_CODE = /(?:^|\/)__pycache__\/[^/]+\.pyc$/
+const RECORD = /^conda-meta\/([^/]+)\.json$/
+
+/** A path to look at, and whether a listing of its folder has just told it. */
+interface Pending {
+  path: BytePath
+  isListed: boolean
+}
+
+/**
+ * What is in an environment now, by what an archive of it knows and a look at all folders. A folder with the mtime that it had has
+ * the names that it had. In it, files that a conda record lists which is the same as then, byte code and links count
+ * as unchanged without a look: package managers and Python replace them, by which the folder gets another mtime. All
+ * other files are looked at. So an edit inside an existing file that conda put there is not seen, nor is it by the quick check.
+ *
+ * `missing` holds what is gone since the archive was written, or is listed by a record that is new.
+ * @param known the archive's entries
+ * @throws StageError UNREADABLE, CHANGED (something vanished), CANCELLED.
+ */
+export async function survey(
+  environment: { prefix: string },
+  known: readonly ArchivedEntry[],
+  options: SurveyOptions,
+): Promise<Inventory> {
+  const surveyor = new Surveyor(environment.prefix, known, options)
+  await surveyor.lookAtRecords()
+  const [renewed] = await Promise.all([options.recordsOf(surveyor.renewedRecords), surveyor.lookAtAll()])
+  await surveyor.lookAtLinks()
+  const entries = surveyor.entries(renewed)
+  const recorded = new Map(surveyor.stillRecorded())
+  for (const [path, record] of renewed) recorded.set(path, record)
+  const gone = missing(entries, { records: recorded, isExcluded: options.isExcluded })
+  return { entries, skipped: surveyor.skipped, missing: gone }
+}
+
+class Surveyor {
+  readonly skipped: Inventory['skipped'] = []
+  /** Names of records that are new, or others than the archive has. */
+  renewedRecords: string[] = []
+  readonly #prefix: string
+  readonly #options: SurveyOptions
+  readonly #pace = new Pace()
+  readonly #known: ReadonlyMap<BytePath, ArchivedEntry>
+  readonly #children = new Map<BytePath, ArchivedEntry[]>()
+  readonly #found = new Map<BytePath, Found>()
+  /** What counts as unchanged without a look. */
+  readonly #trusted = new Map<BytePath, ArchivedEntry>()
+  /** Hard links in folders that are unchanged. */
+  readonly #links: HardlinkEntry[] = []
+  /** Names of records that are as the archive has them. */
+  readonly #sameRecords = new Set<string>()
+
+  constructor(prefix: string, known: readonly ArchivedEntry[], options: SurveyOptions) {
+    this.#prefix = prefix
+    this.#options = options
+    this.#known = new Map(known.map((entry) => [entry.path, entry]))
+    for (const entry of known) {
+      if (entry.path === '') continue
+      const folder = entry.path.slice(0, Math.max(0, entry.path.lastIndexOf('/')))
+      const children = this.#children.get(folder)
+      if (children === undefined) this.#children.set(folder, [entry])
+      else children.push(entry)
+    }
+  }
+
+  /** Comes first, since it decides whose files are trusted. */
+  async lookAtRecords(): Promise<void> {
+    await this.#lookAt([{ path: 'conda-meta', isListed: false }])
+    for (const [path, { entry }] of this.#found) {
+      const name = RECORD.exec(path)?.[1]
+      if (name === undefined) continue
+      const old = this.#known.get(path)
+      if (old?.type === 'file' && entry.type === 'file' && isUntouched(old, entry)) this.#sameRecords.add(name)
+      else this.renewedRecords.push(name)
+    }
+    this.renewedRecords.sort()
+  }
+
+  lookAtAll(): Promise<void> {
+    return this.#lookAt([{ path: '', isListed: true }])
+  }
+
+  /** Names whose file was looked at under another name have to be looked at too: only an inode tells that they are one. */
+  async lookAtLinks(): Promise<void> {
+    const pending: BytePath[] = []
+    for (const link of this.#links) {
+      if (this.#trusted.has(link.target)) this.#trusted.set(link.path, link)
+      else pending.push(link.path)
+    }
+    await this.#lookAt(pending.map((path) => ({ path, isListed: false })))
+    const again = this.#namesOfLinkedFiles()
+    for (const { path } of again) this.#trusted.delete(path)
+    await this.#lookAt(again)
+  }
+
+  /** Everything, sorted by path. */
+  entries(renewed: ReadonlyMap<BytePath, Recorded>): Entry[] {
+    const trusted = [...this.#trusted.values()].map((entry) => ({ entry: plain(entry) }))
+    return linked([...this.#found.values(), ...trusted]).map((entry) =>
+      entry.type === 'file' ? { ...entry, ...this.#recorded(entry.path, renewed) } : entry,
+    )
+  }
+
+  /** Files of the archive that a record lists which is the same as then. */
+  *stillRecorded(): Generator<[BytePath, Recorded]> {
+    for (const path of this.#known.keys()) {
+      const recorded = this.#recordedBefore(path)
+      if (recorded) yield [path, recorded]
+    }
+  }
+
+  async #lookAt(pending: Pending[]): Promise<void> {
+    await drain(pending, IN_FLIGHT, async (one) => {
+      const { path, isListed } = one
+      throwIfCancelled(this.#options.signal, this.#prefix)
+      try {
+        const found = await look(this.#prefix, path, this.#pace, undefined)
+        if ('reason' in found) {
+          this.skipped.push(found)
+          return
+        }
+        if (found.entry.type === 'directory') pending.push(...(await this.#inside(found.entry)))
+        this.#found.set(path, found)
+      } catch (error) {
+        if (!isGone(error) || (isListed && !isTransient(path))) throw unreadable(this.#prefix, path, error)
+      }
+    })
+  }
+
+  /** What has to be looked at in a folder. */
+  async #inside(folder: DirectoryEntry): Promise<Pending[]> {
+    const { isExcluded } = this.#options
+    const old = this.#known.get(folder.path)
+    const isLeft = (path: BytePath) => isExcluded(path) || (path === 'conda-meta' && this.#found.has(path))
+    if (old?.type !== 'directory' || old.mtimeNs !== folder.mtimeNs) {
+      await settled(folder.mtimeNs)
+      const names = await readdir(fsPath(this.#prefix, folder.path), 'latin1')
+      const paths = names.map((name) => (folder.path === '' ? name : `${folder.path}/${name}`))
+      return paths.filter((path) => !isLeft(path)).map((path) => ({ path, isListed: true }))
+    }
+    const pending: Pending[] = []
+    for (const child of this.#children.get(folder.path) ?? []) {
+      if (isLeft(child.path)) continue
+      if (child.type === 'hardlink') this.#links.push(child)
+      else if (this.#isTrusted(child)) this.#trusted.set(child.path, child)
+      else pending.push({ path: child.path, isListed: false })
+    }
+    return pending
+  }
+
+  #isTrusted(entry: ArchivedEntry): boolean {
+    if (entry.type === 'symlink') return true
+    return entry.type === 'file' && (this.#recordedBefore(entry.path) !== undefined || BYTE_CODE.test(entry.path))
+  }
+
+  /**
+   * Trusted names that may be further names of a file that was looked at: those with the same size, mode and mtime. Files
+   * that have a second name in conda's package cache, as most have, are no reason where the archive knows them as they are.
+   */
+  #namesOfLinkedFiles(): Pending[] {
+    const targets = new Set<BytePath>()
+    for (const entry of this.#known.values()) if (entry.type === 'hardlink') targets.add(entry.target)
+    const wanted = new Set<string>()
+    for (const { entry, inode } of this.#found.values()) {
+      if (inode === undefined || entry.type !== 'file') continue
+      const old = this.#known.get(entry.path)
+      if (old?.type === 'file' && isUntouched(old, entry) && !targets.has(entry.path)) continue
+      wanted.add(likeness(entry, entry.size))
+    }
+    if (wanted.size === 0) return []
+    const names: Pending[] = []
+    for (const entry of this.#trusted.values()) {
+      const file = entry.type === 'hardlink' ? this.#known.get(entry.target) : entry
+      if (file?.type === 'file' && wanted.has(likeness(entry, file.size)))
+        names.push({ path: entry.path, isListed: false })
+    }
+    return names
+  }
+
+  /** As readRecords() has it: of two packages that list a path, the last by name counts. */
+  #recorded(path: BytePath, renewed: ReadonlyMap<BytePath, Recorded>): Recorded | undefined {
+    const [before, now] = [this.#recordedBefore(path), renewed.get(path)]
+    return before && now ? (before.package > now.package ? before : now) : (before ?? now)
+  }
+
+  #recordedBefore(path: BytePath): Recorded | undefined {
+    const old = this.#known.get(path)
+    if (old?.type !== 'file' || old.package === undefined || !this.#sameRecords.has(old.package)) return undefined
+    return { package: old.package, ...(old.placeholder && { placeholder: old.placeholder }) }
+  }
+}
+
+const isUntouched = (old: ArchivedFile, now: FileEntry): boolean =>
+  old.size === now.size && old.mtimeNs === now.mtimeNs && old.mode === now.mode
+
+const likeness = ({ mode, mtimeNs }: Entry, size: number): string => `${size} ${mode} ${mtimeNs}`
+
+/** Without what only an archive has; the package is told anew. */
+function plain(entry: ArchivedEntry): Entry {
+  if (entry.type !== 'file') return entry
+  const { path, mode, mtimeNs, size } = entry
+  return { type: 'file', path, mode, mtimeNs, size }
+}

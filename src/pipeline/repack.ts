@@ -1,0 +1,154 @@
+import type { FileHandle } from 'node:fs/promises'
+import { canBeReused, OldArchive } from '../archive/old-archive.ts'
+import { readIndex } from '../archive/reader.ts'
+import { planReuse, type ReusePlan } from '../archive/reuse.ts'
+import { writeArchive } from '../archive/writer.ts'
+import { openTrusted } from '../cache/index.ts'
+import { plainToolMembers } from '../conda-pack/members.ts'
+import type { Environment } from '../environment/find.ts'
+import { readRecords } from '../environment/records.ts'
+import { StageError } from '../errors.ts'
+import { exclusions } from '../inventory/exclusions.ts'
+import { survey } from '../inventory/survey.ts'
+import { unchangedFiles, withKnownNames } from '../inventory/unchanged.ts'
+import { type Inventory, inventory } from '../inventory/walk.ts'
+import type { ArchivedFile, ArchiveIndex } from '../model/archive-index.ts'
+import type { BytePath } from '../model/byte-path.ts'
+import type { Entry } from '../model/entry.ts'
+import type { ArchiveItem } from '../model/item.ts'
+import { defaultThreads } from '../platform/cpus.ts'
+import type { Choice } from './archive-choice.ts'
+import { archiveHeader, wholeFacts } from './archive-facts.ts'
+import { contentsOf, tellWhatIsMissed } from './look-over.ts'
+import type { PackOptions } from './options.ts'
+import type { Filled } from './original.ts'
+
+/** What an archive that is out of date still holds of the environment. */
+interface Found {
+  archive: OldArchive
+  index: ArchiveIndex
+  /** What is in the environment now. */
+  entries: Entry[]
+  unchanged: Map<BytePath, ArchivedFile>
+  plan: ReusePlan
+}
+
+/**
+ * Writes the archive anew, and takes from the one that is out of date what is still there: the frames in which nothing
+ * changed as they are, and of the others what did not change. Only the rest is read from the environment.
+ *
+ * False where there is no such archive, or it can't serve: it is of another format, level or version of this program (which
+ * may have looked for the prefix in other ways), does not hold all of the environment, or is damaged. Then
+ * nothing has been written.
+ * @throws StageError as writing from nothing.
+ */
+export async function repack(
+  path: string,
+  environment: Environment,
+  { stale, candidates }: Choice,
+  options: Filled<PackOptions>,
+): Promise<boolean> {
+  if (stale === undefined) return false
+  const handle = await openTrusted(stale.archive, [options.uid, environment.ownerUid]).catch(() => undefined)
+  if (handle === undefined) return false
+  try {
+    const index = await readIndex(stale.archive, handle)
+    if (!canServe(index, environment, options)) return false
+    const found = await compare({ handle, path: stale.archive, index }, environment, candidates, options)
+    await write(path, found, environment, options)
+    return true
+  } catch (error) {
+    if (!(error instanceof StageError) || error.code !== 'ARCHIVE_DAMAGED') throw error
+    options.onProgress({ kind: 'info', message: `${error.message}. So all of the environment is read` })
+    return false
+  } finally {
+    await handle.close()
+  }
+}
+
+function canServe(index: ArchiveIndex, environment: Environment, options: Filled<PackOptions>): boolean {
+  const header = archiveHeader(environment)
+  const { whole } = wholeFacts(options)
+  if (whole === undefined || index.whole?.level !== whole.level) return false
+  if (index.format !== options.format || index.generator !== header.generator || !canBeReused(index)) return false
+  return index.prefixes.join('\0') === header.prefixes.join('\0')
+}
+
+async function compare(
+  { handle, path, index }: { handle: FileHandle; path: string; index: ArchiveIndex },
+  environment: Environment,
+  candidates: readonly string[],
+  options: Filled<PackOptions>,
+): Promise<Found> {
+  const now = await lookAtNow(index, environment, candidates, options)
+  const entries = withKnownNames(index.entries, now.entries)
+  const unchanged = unchangedFiles(index.entries, entries)
+  // Of what is as it was the user was told when the old archive was written.
+  const other = entries.filter(({ path }) => !unchanged.has(path))
+  await tellWhatIsMissed(environment, { ...now, entries: other }, options)
+  return { archive: new OldArchive(handle, path, index), index, entries, unchanged, plan: planReuse(index, unchanged) }
+}
+
+/** All that is in the environment: by a look at everything, or at what the quick check goes by too. */
+async function lookAtNow(
+  index: ArchiveIndex,
+  environment: Environment,
+  candidates: readonly string[],
+  { check, signal }: Filled<PackOptions>,
+): Promise<Inventory & { warnings: readonly string[] }> {
+  const common = { isExcluded: exclusions(environment, candidates), ...(signal && { signal }) }
+  if (check === 'full') {
+    const { paths, warnings } = await readRecords(environment.prefix)
+    return { ...(await inventory(environment, { ...common, records: paths })), warnings }
+  }
+  let warnings: readonly string[] = []
+  const recordsOf = async (names: readonly string[]) => {
+    const records = await readRecords(environment.prefix, names)
+    warnings = records.warnings
+    return records.paths
+  }
+  return { ...(await survey(environment, index.entries, { ...common, recordsOf })), warnings }
+}
+
+async function write(
+  path: string,
+  { archive, index, entries, unchanged, plan }: Found,
+  environment: Environment,
+  options: Filled<PackOptions>,
+): Promise<void> {
+  const { signal, format, compressLevel: level, threads = defaultThreads() } = options
+  const header = { ...archiveHeader(environment), ...wholeFacts(options) }
+  const read = entries.filter((entry) => entry.type === 'file' && !unchanged.has(entry.path))
+  const copied = plan.frames.filter(({ parts }) => parts === undefined).length
+  const message =
+    `Reused ${copied} of ${index.frames.length} frames of the old archive; ` +
+    `reading ${read.length} of ${read.length + unchanged.size} files`
+  options.onProgress({ kind: 'detail', message })
+  await writeArchive({
+    path,
+    format,
+    ...(level !== undefined && { level }),
+    threads,
+    header,
+    reused: { files: plan.carried, frames: archive.frames(plan.frames) },
+    items: items(archive, { entries, others: plan.others }, contentsOf(environment, read, options)),
+    besides: (all) =>
+      plainToolMembers(all, {
+        prefixes: header.prefixes,
+        mtimeNs: BigInt(Date.parse(header.created)) * 1_000_000n,
+        unpack: true,
+      }),
+    ...(signal && { signal }),
+  })
+}
+
+/** What is not in frames that are taken over: unchanged files out of other frames, and what is read from the environment. */
+async function* items(
+  archive: OldArchive,
+  { entries, others }: { entries: readonly Entry[]; others: readonly ArchivedFile[] },
+  read: AsyncIterable<ArchiveItem>,
+): AsyncGenerator<ArchiveItem> {
+  for (const file of others) yield archive.item(file)
+  yield* read
+  for (const entry of entries) if (entry.type !== 'file') yield { entry }
+}
