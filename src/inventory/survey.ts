@@ -53,8 +53,9 @@ export async function survey(
 ): Promise<Inventory> {
   const surveyor = new Surveyor(environment.prefix, known, options)
   await surveyor.lookAtRecords()
-  const [renewed] = await Promise.all([options.recordsOf(surveyor.renewedRecords), surveyor.lookAtAll()])
+  const [read] = await Promise.all([options.recordsOf(surveyor.renewedRecords), surveyor.lookAtAll()])
   await surveyor.lookAtLinks()
+  const renewed = surveyor.isClear(read) ? read : await options.recordsOf(surveyor.allRecords())
   const entries = surveyor.entries(renewed)
   const recorded = new Map(surveyor.stillRecorded())
   for (const [path, record] of renewed) recorded.set(path, record)
@@ -120,6 +121,23 @@ class Surveyor {
     const again = this.#namesOfLinkedFiles()
     for (const { path } of again) this.#trusted.delete(path)
     await this.#lookAt(again)
+  }
+
+  /**
+   * Whether the records that were read say what package each file belongs to. The archive tells it of files only, so of what was
+   * something else then the other records may tell. (They are not read for the sake of files that are new, as all that
+   * pip installs: one that conda recorded, that was gone, and was put back by hand counts as a file of no package.)
+   */
+  isClear(renewed: ReadonlyMap<BytePath, Recorded>): boolean {
+    for (const [path, { entry }] of this.#found) {
+      const old = this.#known.get(path)
+      if (entry.type === 'file' && old !== undefined && old.type !== 'file' && !renewed.has(path)) return false
+    }
+    return true
+  }
+
+  allRecords(): string[] {
+    return [...this.#sameRecords, ...this.renewedRecords].sort()
   }
 
   /** Everything, sorted by path. */

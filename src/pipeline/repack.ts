@@ -22,6 +22,7 @@ import { archiveHeader, wholeFacts } from './archive-facts.ts'
 import { contentsOf, tellWhatIsMissed } from './look-over.ts'
 import type { PackOptions } from './options.ts'
 import type { Filled } from './original.ts'
+import { RepackProgress } from './repack-progress.ts'
 
 /** What an archive that is out of date still holds of the environment. */
 interface Found {
@@ -101,13 +102,13 @@ async function lookAtNow(
     const { paths, warnings } = await readRecords(environment.prefix)
     return { ...(await inventory(environment, { ...common, records: paths })), warnings }
   }
-  let warnings: readonly string[] = []
+  const warnings = new Set<string>()
   const recordsOf = async (names: readonly string[]) => {
     const records = await readRecords(environment.prefix, names)
-    warnings = records.warnings
+    for (const warning of records.warnings) warnings.add(warning)
     return records.paths
   }
-  return { ...(await survey(environment, index.entries, { ...common, recordsOf })), warnings }
+  return { ...(await survey(environment, index.entries, { ...common, recordsOf })), warnings: [...warnings] }
 }
 
 async function write(
@@ -124,14 +125,15 @@ async function write(
     `Reused ${copied} of ${index.frames.length} frames of the old archive; ` +
     `reading ${read.length} of ${read.length + unchanged.size} files`
   options.onProgress({ kind: 'detail', message })
+  const progress = new RepackProgress([...unchanged.values()], read, options)
   await writeArchive({
     path,
     format,
     ...(level !== undefined && { level }),
     threads,
     header,
-    reused: { files: plan.carried, frames: archive.frames(plan.frames) },
-    items: items(archive, { entries, others: plan.others }, contentsOf(environment, read, options)),
+    reused: { files: plan.carried, frames: progress.along(archive.frames(plan.frames)) },
+    items: items(archive, { entries, others: plan.others }, contentsOf(environment, read, progress.behind(options))),
     besides: (all) =>
       plainToolMembers(all, {
         prefixes: header.prefixes,

@@ -1,0 +1,50 @@
+import type { TakenOver } from '../archive/members.ts'
+import type { Entry } from '../model/entry.ts'
+import type { ProgressEvent } from '../model/progress.ts'
+import type { PackOptions } from './options.ts'
+import type { Filled } from './original.ts'
+
+/** Tells how far a repack is, of all files: first come those that are unchanged, then those that are read. */
+export class RepackProgress {
+  readonly #onProgress: Filled<PackOptions>['onProgress']
+  readonly #unchanged: { files: number; bytes: number }
+  readonly #totals: { totalFiles: number; totalBytes: number }
+
+  constructor(unchanged: readonly Entry[], read: readonly Entry[], { onProgress }: Filled<PackOptions>) {
+    this.#onProgress = onProgress
+    this.#unchanged = { files: unchanged.length, bytes: sizeOf(unchanged) }
+    const { files, bytes } = this.#unchanged
+    this.#totals = { totalFiles: files + read.length, totalBytes: bytes + sizeOf(read) }
+  }
+
+  /** Passes the frames on. How many files are in them is a guess by their share of the bytes. */
+  async *along(frames: AsyncIterable<TakenOver>): AsyncGenerator<TakenOver> {
+    let done = 0
+    for await (const taken of frames) {
+      yield taken
+      done += 'content' in taken ? taken.content.length : taken.frames.reduce((sum, { size }) => sum + size, 0)
+      const bytes = Math.min(done, this.#unchanged.bytes)
+      const files = Math.floor((this.#unchanged.files * bytes) / Math.max(1, this.#unchanged.bytes))
+      this.#onProgress({ kind: 'progress', phase: 'pack', files, bytes, ...this.#totals })
+    }
+    this.#onProgress({ kind: 'progress', phase: 'pack', ...this.#unchanged, ...this.#totals })
+  }
+
+  /** The options for what is read behind that. */
+  behind(options: Filled<PackOptions>): Filled<PackOptions> {
+    const { files, bytes } = this.#unchanged
+    const onProgress = (event: ProgressEvent) =>
+      this.#onProgress(
+        event.kind === 'progress'
+          ? { ...event, files: files + event.files, bytes: bytes + event.bytes, ...this.#totals }
+          : event,
+      )
+    return { ...options, onProgress }
+  }
+}
+
+function sizeOf(entries: readonly Entry[]): number {
+  let bytes = 0
+  for (const entry of entries) if (entry.type === 'file') bytes += entry.size
+  return bytes
+}
