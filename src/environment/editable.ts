@@ -2,7 +2,7 @@ import { readFile, realpath } from 'node:fs/promises'
 import { basename, dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type BytePath, displayPath, fsPath } from '../model/byte-path.ts'
-import type { Entry } from '../model/entry.ts'
+import type { Listed } from '../model/listed.ts'
 
 /** A Python project that is used from where its sources lie, outside the environment: it is not in the copy. */
 export interface EditableInstall {
@@ -22,7 +22,7 @@ const SOURCES: { file: RegExp; read(content: string, path: string, folder: strin
 /** Editable installs, and other lines of `.pth` files, that lead out of the environment. Sorted by project. */
 export async function editableInstalls(
   environment: { prefix: string; real: string },
-  entries: readonly Entry[],
+  entries: readonly Pick<Listed, 'path' | 'type'>[],
 ): Promise<EditableInstall[]> {
   const found: EditableInstall[] = []
   const candidates = entries.filter((entry) => /(?:^|\/)site-packages\/[^/]+(?:\/direct_url\.json)?$/.test(entry.path))
