@@ -41,15 +41,18 @@ export function buildSlowfs(): string {
   return program
 }
 
-/** Why slow file systems can't be mounted here, for tests to skip with; undefined where they can. */
+/**
+ * Why nobody could mount a slow file system here, for tests to skip with: the kernel gives no /dev/fuse. undefined where it does.
+ * @throws Error where only the program can't be built, which is no reason to skip anything.
+ */
 export function slowfsUnavailable(): string | undefined {
   try {
     accessSync('/dev/fuse', constants.R_OK | constants.W_OK)
-    buildSlowfs()
-    return undefined
   } catch (error) {
     return (error as Error).message
   }
+  buildSlowfs()
+  return undefined
 }
 
 function cacheFolder(): string {

@@ -77,6 +77,12 @@ int do_opendir(struct request *r) {
   return 0;
 }
 
+static bool tells_types = true;
+
+void set_types(bool told) {
+  tells_types = told;
+}
+
 int do_readdir(struct request *r) {
   count(KIND_readdir);
   const struct fuse_read_in *in = r->argument;
@@ -91,7 +97,7 @@ int do_readdir(struct request *r) {
     out->ino = entry->d_ino;
     out->off = (uint64_t)entry->d_off;
     out->namelen = (uint32_t)name_length;
-    out->type = entry->d_type;
+    out->type = tells_types ? entry->d_type : DT_UNKNOWN;
     memcpy(out->name, entry->d_name, name_length);
     r->reply_length += length;
   }

@@ -1,6 +1,7 @@
 /* A folder passed through to the kernel's FUSE requests, each at its cost. */
 #pragma once
 #include <linux/fuse.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #define MAX_IO (1 << 20)
@@ -15,6 +16,7 @@ struct request {
 
 /* The kernel may keep names and attributes for so long. */
 void set_validity(double seconds);
+void set_types(bool told);
 
 /* Fills in the reply and returns 0, or an errno; NO_REPLY where the kernel waits for none. */
 #define NO_REPLY (-1)

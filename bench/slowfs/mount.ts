@@ -13,6 +13,8 @@ export interface SlowOptions {
   bandwidthMb?: number
   /** Seconds for which the kernel may keep names and attributes. Default 0.5; long where a test counts exactly. */
   validSeconds?: number
+  /** Whether a listing tells which names are folders; NFS without READDIRPLUS and old XFS tell no types. Default: true. */
+  types?: boolean
 }
 
 export interface SlowMount {
@@ -34,8 +36,13 @@ type Server = ChildProcessByStdio<Writable, Readable, Readable>
  * ends, killed included: it unmounts when its standard input closes.
  */
 export async function mountSlow(source: string, mountPoint: string, options: SlowOptions = {}): Promise<SlowMount> {
-  const { latencyMs = 2, bandwidthMb = 200, validSeconds = 0.5 } = options
-  const costs = [`--latency-ms=${latencyMs}`, `--bandwidth-mb=${bandwidthMb}`, `--valid-s=${validSeconds}`]
+  const { latencyMs = 2, bandwidthMb = 200, validSeconds = 0.5, types = true } = options
+  const costs = [
+    `--latency-ms=${latencyMs}`,
+    `--bandwidth-mb=${bandwidthMb}`,
+    `--valid-s=${validSeconds}`,
+    ...(types ? [] : ['--no-types']),
+  ]
   // In a session of its own: Ctrl-C must not take the file system from under a bench that is tidying up.
   const server: Server = spawn(buildSlowfs(), [...costs, '--', source, mountPoint], {
     stdio: ['pipe', 'pipe', 'pipe'],

@@ -99,15 +99,17 @@ static int run(const char *source, const char *mount_point) {
 int main(int argc, char **argv) {
   double latency_ms = 2, bandwidth_mb = 200, valid_s = 0.5;
   static const struct option known[] = {
-      {"latency-ms", 1, NULL, 'l'}, {"bandwidth-mb", 1, NULL, 'b'}, {"valid-s", 1, NULL, 'v'}, {NULL, 0, NULL, 0}};
+      {"latency-ms", 1, NULL, 'l'}, {"bandwidth-mb", 1, NULL, 'b'}, {"valid-s", 1, NULL, 'v'},
+      {"no-types", 0, NULL, 't'}, {NULL, 0, NULL, 0}};
   for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
     if (option == 'l') latency_ms = atof(optarg);
     else if (option == 'b') bandwidth_mb = atof(optarg);
     else if (option == 'v') valid_s = atof(optarg);
+    else if (option == 't') set_types(false);
     else return 2;
   }
   if (argc - optind != 2) {
-    fputs("usage: slowfs [--latency-ms=N] [--bandwidth-mb=N] [--valid-s=N] SOURCE MOUNTPOINT\n", stderr);
+    fputs("usage: slowfs [--latency-ms=N] [--bandwidth-mb=N] [--valid-s=N] [--no-types] SOURCE MOUNTPOINT\n", stderr);
     return 2;
   }
   signal(SIGPIPE, SIG_IGN);

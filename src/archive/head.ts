@@ -7,8 +7,7 @@ import {
   isWatchedFolder,
   type WatchedEntry,
 } from '../model/archive-index.ts'
-import type { BytePath } from '../model/byte-path.ts'
-import { parentOf } from './order.ts'
+import { type BytePath, parentOf } from '../model/byte-path.ts'
 
 const size = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 

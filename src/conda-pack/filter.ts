@@ -1,6 +1,6 @@
 import type { BytePath } from '../model/byte-path.ts'
 import { bytePathOf } from '../model/byte-path.ts'
-import type { Entry, FileEntry } from '../model/entry.ts'
+import type { Listed } from '../model/listed.ts'
 
 /** One `--exclude=PATTERN` or `--include=PATTERN`. They apply in the order in which they were given. */
 export interface Filter {
@@ -13,42 +13,26 @@ export interface Filter {
  * `include` brings back what matches of that. Patterns match whole paths below the prefix of what is no folder, and of
  * empty folders; folders that lost all that was in them go too.
  */
-export function filterEntries(entries: readonly Entry[], filters: readonly Filter[]): Entry[] {
+export function filterEntries(entries: readonly Listed[], filters: readonly Filter[]): Listed[] {
   if (filters.length === 0) return [...entries]
   const tests = filters.map(({ kind, pattern }) => ({ keep: kind === 'include', matches: matcher(pattern) }))
   const filled = foldersOf(entries)
-  const isKept = ({ path, type }: Entry) => {
+  const isKept = ({ path, type }: Listed) => {
     if (type === 'directory' && (path === '' || filled.has(path))) return true
     return tests.reduce((kept, { keep, matches }) => (kept !== keep && matches(path) ? keep : kept), true)
   }
-  const kept = withFilesOfLinks(entries, entries.filter(isKept))
+  const kept = entries.filter(isKept)
   const stillFilled = foldersOf(kept.filter((entry) => entry.type !== 'directory' || !filled.has(entry.path)))
   return kept.filter(({ path, type }) => type !== 'directory' || !filled.has(path) || stillFilled.has(path))
 }
 
 /** All folders, the prefix among them, that have something in them, however deep. */
-function foldersOf(entries: readonly Entry[]): Set<BytePath> {
+function foldersOf(entries: readonly Listed[]): Set<BytePath> {
   const folders = new Set<BytePath>([''])
   for (const { path } of entries)
     for (let at = path.lastIndexOf('/'); at > 0 && !folders.has(path.slice(0, at)); at = path.lastIndexOf('/', at - 1))
       folders.add(path.slice(0, at))
   return folders
-}
-
-/** Where a file went and a hard link to it stayed, the link becomes the file. */
-function withFilesOfLinks(all: readonly Entry[], kept: readonly Entry[]): Entry[] {
-  const paths = new Set(kept.map(({ path }) => path))
-  const lost = new Map<BytePath, FileEntry>()
-  for (const entry of all) if (entry.type === 'file' && !paths.has(entry.path)) lost.set(entry.path, entry)
-  const heirs = new Map<BytePath, BytePath>()
-  return kept.map((entry) => {
-    const file = entry.type === 'hardlink' ? lost.get(entry.target) : undefined
-    if (entry.type !== 'hardlink' || file === undefined) return entry
-    const heir = heirs.get(entry.target)
-    if (heir !== undefined) return { ...entry, target: heir }
-    heirs.set(entry.target, entry.path)
-    return { ...file, path: entry.path }
-  })
 }
 
 /** As Python's fnmatch: `*` any characters, slashes too, `?` one, `[abc]` and `[!abc]` sets; letter case counts. */

@@ -22,7 +22,7 @@ const SOURCES: { file: RegExp; read(content: string, path: string, folder: strin
 /** Editable installs, and other lines of `.pth` files, that lead out of the environment. Sorted by project. */
 export async function editableInstalls(
   environment: { prefix: string; real: string },
-  entries: readonly Entry[],
+  entries: readonly Pick<Entry, 'path' | 'type'>[],
 ): Promise<EditableInstall[]> {
   const found: EditableInstall[] = []
   const candidates = entries.filter((entry) => /(?:^|\/)site-packages\/[^/]+(?:\/direct_url\.json)?$/.test(entry.path))

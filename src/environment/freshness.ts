@@ -160,7 +160,7 @@ function byFolder(entries: Iterable<Archived>): Children {
  */
 export function checkFull(archived: ArchivedState<Entry>, entries: Iterable<Entry>): Freshness {
   const before = new Map<BytePath, Entry>()
-  for (const entry of archived.entries) before.set(entry.path, entry)
+  for (const entry of withFirstNames(archived.entries)) before.set(entry.path, entry)
   const now = new Map<BytePath, Entry>()
   for (const entry of entries) now.set(entry.path, entry)
   const differences: Difference[] = []
@@ -175,6 +175,24 @@ export function checkFull(archived: ArchivedState<Entry>, entries: Iterable<Entr
     return !isScriptFolder(one) || side.get(one.path)?.type !== 'directory' || holdsContent(one.path, side.keys())
   }
   return verdict(differences.filter(counts), WATCHED)
+}
+
+/** Of the names of one file an archive has the content under any, the inventory under the first by path. */
+function withFirstNames(entries: Iterable<Entry>): Entry[] {
+  const all = [...entries]
+  const first = new Map<BytePath, BytePath>()
+  for (const entry of all)
+    if (entry.type === 'hardlink' && entry.path < (first.get(entry.target) ?? entry.target))
+      first.set(entry.target, entry.path)
+  if (first.size === 0) return all
+  const files = new Map(all.flatMap((entry) => (entry.type === 'file' ? [[entry.path, entry] as const] : [])))
+  return all.map((entry): Entry => {
+    const target = entry.type === 'hardlink' ? entry.target : entry.path
+    const name = first.get(target)
+    if (name === undefined || (entry.type !== 'hardlink' && entry.type !== 'file')) return entry
+    if (name === entry.path) return { ...files.get(target)!, path: name }
+    return { type: 'hardlink', path: entry.path, mode: entry.mode, mtimeNs: entry.mtimeNs, target: name }
+  })
 }
 
 const changed = (path: BytePath): Difference => ({ path, kind: 'changed' })

@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type BytePath, bytePathOf } from '../model/byte-path.ts'
-import type { FileEntry } from '../model/entry.ts'
+import type { ListedName } from '../model/listed.ts'
 import { drain, IN_FLIGHT } from '../platform/in-flight.ts'
 
 export interface CondaPackage {
@@ -10,11 +10,8 @@ export interface CondaPackage {
   build: string
 }
 
-/** `name-version-build` of the package that a path belongs to, and how the prefix got into the file. */
-export interface Recorded {
-  package: string
-  placeholder?: NonNullable<FileEntry['placeholder']>
-}
+/** `name-version-build` of the package that a path belongs to, how the prefix got into the file, and its size before that. */
+export type Recorded = Required<Pick<ListedName, 'package'>> & Pick<ListedName, 'placeholder' | 'recordedSize'>
 
 export interface CondaRecords {
   /** What the records say about each path that they list. */
@@ -38,6 +35,7 @@ interface RecordPath {
   _path?: unknown
   prefix_placeholder?: unknown
   file_mode?: unknown
+  size_in_bytes?: unknown
 }
 
 /**
@@ -77,11 +75,12 @@ function addRecord(records: CondaRecords, id: string, record: RecordFile, intern
   if (Array.isArray(detailed)) {
     for (const path of detailed as (RecordPath | null)[]) {
       if (typeof path?._path !== 'string') continue
-      const { prefix_placeholder: text, file_mode: mode } = path
+      const { prefix_placeholder: text, file_mode: mode, size_in_bytes: size } = path
       const recorded: Recorded = { package: id }
       if (typeof text === 'string' && (mode === 'text' || mode === 'binary')) {
         recorded.placeholder = { text: intern(text), mode }
       }
+      if (typeof size === 'number' && size >= 0) recorded.recordedSize = size
       records.paths.set(bytePathOf(path._path), recorded)
     }
   } else if (Array.isArray(record.files)) {

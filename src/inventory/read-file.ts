@@ -1,7 +1,6 @@
 import { type BigIntStats, closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { StageError } from '../errors.ts'
-import { displayPath, fsPath } from '../model/byte-path.ts'
-import type { FileEntry } from '../model/entry.ts'
+import { type BytePath, displayPath, fsPath } from '../model/byte-path.ts'
 import { closeFile, openFile, readFrom, statFile } from './fd.ts'
 import { settled, settleTime } from './settle.ts'
 
@@ -10,48 +9,91 @@ export const CHUNK = 1024 * 1024
 /** Pieces of one large file that are read at once. */
 export const PIECES_IN_FLIGHT = 4
 
+/**
+ * What one request to a file server brings at most, nearly everywhere. A file up to this size is what it was at one
+ * moment. A larger one is looked at once more when it is read, since it may have been written to in between.
+ */
+const ONE_REQUEST = 128 * 1024
+
 /** A link or FIFO that was put in the file's place must neither be followed nor waited for. */
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
+/** What is looked at of an open file, which costs no look-up of its own: the kernel has just been told. */
+export interface FileFacts {
+  size: number
+  /** Permission bits. */
+  mode: number
+  mtimeNs: bigint
+  /** Set where the file has further names, inside the environment or (conda's package cache) outside. */
+  inode?: string
+}
+
+export interface WholeFile {
+  facts: FileFacts
+  content: Buffer
+}
+
+/** A file of the environment, by its path. */
+export interface Place {
+  prefix: string
+  path: BytePath
+}
+
 /**
- * A whole file by open, read, fstat, close. The one fstat is behind the read: if size and mtime are still those of the
- * listing then, nothing changed from the listing until now.
+ * A file up to CHUNK by open, fstat, read, close, or the larger one opened.
+ * @param wanted whether the content is wanted, now that the facts are known; else it comes as an empty buffer
+ * @param opening makes the call by which the path is looked up
  * @throws StageError UNREADABLE, CHANGED.
  */
-export async function readWhole(prefix: string, entry: FileEntry): Promise<Buffer> {
-  const file = await openEntry(prefix, entry)
+export async function readFile(
+  place: Place,
+  wanted: (facts: FileFacts) => boolean,
+  opening: (open: () => Promise<number>) => Promise<number>,
+): Promise<WholeFile | PiecedFile> {
+  const file = await opening(() => openFile(fsPath(place.prefix, place.path), FLAGS)).catch((error: unknown) => {
+    throw readError(place, error)
+  })
+  let isKept = false
   try {
-    const content = await readAt(file, 0, entry.size)
-    await assertUnchanged(file, prefix, entry)
-    if (content.length < entry.size) throw changed(prefix, entry)
-    return content
+    const facts = await lookAt(file, place)
+    if (!wanted(facts)) return { facts, content: Buffer.alloc(0) }
+    if (facts.size > CHUNK) {
+      isKept = true
+      return new PiecedFile(file, place, facts)
+    }
+    const content = await readAt(file, 0, facts.size)
+    if (content.length < facts.size) throw changed(place)
+    if (facts.size > ONE_REQUEST) await assertUnchanged(file, place, facts)
+    return { facts, content }
   } catch (error) {
-    throw readError(prefix, entry, error)
+    throw readError(place, error)
   } finally {
-    await closeFile(file)
+    if (!isKept) await closeFile(file)
   }
 }
 
 /**
  * The same without a thread for each call: five times less work where the calls take microseconds, as from the page cache.
- * Gives undefined where it would have to wait for the clock.
+ * Gives undefined for a large file, and where it would have to wait for the clock.
  */
-export function readWholeSync(prefix: string, entry: FileEntry): Buffer | undefined {
-  if (settleTime(entry.mtimeNs, Date.now()) > 0) return undefined
+export function readFileSync(place: Place, wanted: (facts: FileFacts) => boolean): WholeFile | undefined {
   let file: number | undefined
   try {
-    file = openSync(fsPath(prefix, entry.path), FLAGS)
-    const buffer = allocate(entry.size)
-    let filled = 0
-    while (filled < buffer.length) {
-      const bytesRead = readSync(file, buffer, filled, buffer.length - filled, filled)
-      if (bytesRead === 0) throw changed(prefix, entry)
+    file = openSync(fsPath(place.prefix, place.path), FLAGS)
+    const facts = factsOf(fstatSync(file, { bigint: true }), place)
+    if (facts.size > CHUNK || settleTime(facts.mtimeNs, Date.now()) > 0) return undefined
+    if (!wanted(facts)) return { facts, content: Buffer.alloc(0) }
+    const content = allocate(facts.size)
+    for (let filled = 0; filled < content.length; ) {
+      const bytesRead = readSync(file, content, filled, content.length - filled, filled)
+      if (bytesRead === 0) throw changed(place)
       filled += bytesRead
     }
-    if (isChanged(fstatSync(file, { bigint: true }), entry)) throw changed(prefix, entry)
-    return buffer
+    if (facts.size > ONE_REQUEST && differs(factsOf(fstatSync(file, { bigint: true }), place), facts))
+      throw changed(place)
+    return { facts, content }
   } catch (error) {
-    throw readError(prefix, entry, error)
+    throw readError(place, error)
   } finally {
     if (file !== undefined) closeSync(file)
   }
@@ -59,42 +101,33 @@ export function readWholeSync(prefix: string, entry: FileEntry): Buffer | undefi
 
 /** A file in pieces of 1 MiB, of which the next few are being read while one is used. */
 export class PiecedFile {
+  readonly facts: FileFacts
   readonly #file: number
-  readonly #prefix: string
-  readonly #entry: FileEntry
+  readonly #place: Place
   readonly #ahead: Promise<Buffer>[] = []
   #begun = 0
   #closed = false
 
-  private constructor(file: number, prefix: string, entry: FileEntry) {
+  constructor(file: number, place: Place, facts: FileFacts) {
     this.#file = file
-    this.#prefix = prefix
-    this.#entry = entry
-  }
-
-  /** Opens it and begins to read. @throws StageError UNREADABLE, CHANGED. */
-  static async open(prefix: string, entry: FileEntry): Promise<PiecedFile> {
-    const pieced = new PiecedFile(await openEntry(prefix, entry), prefix, entry)
-    pieced.#readAhead()
-    return pieced
+    this.#place = place
+    this.facts = facts
   }
 
   /** All of it in order, once; closes the file at the end or when left. @throws StageError UNREADABLE, CHANGED. */
   async *pieces(): AsyncGenerator<Buffer> {
-    const size = this.#entry.size
+    const { size } = this.facts
     try {
-      this.#readAhead()
-      await assertUnchanged(this.#file, this.#prefix, this.#entry)
       for (let done = 0; done < size; ) {
-        this.#readAhead()
+        this.readAhead()
         const piece = await (this.#ahead.shift() as Promise<Buffer>)
-        if (piece.length < Math.min(CHUNK, size - done)) throw changed(this.#prefix, this.#entry)
+        if (piece.length < Math.min(CHUNK, size - done)) throw changed(this.#place)
         done += piece.length
-        if (done === size) await assertUnchanged(this.#file, this.#prefix, this.#entry)
+        if (done === size) await assertUnchanged(this.#file, this.#place, this.facts)
         yield piece
       }
     } catch (error) {
-      throw readError(this.#prefix, this.#entry, error)
+      throw readError(this.#place, error)
     } finally {
       await this.close()
     }
@@ -102,6 +135,17 @@ export class PiecedFile {
 
   get isOpen(): boolean {
     return !this.#closed
+  }
+
+  /** Begins to read the first pieces, which `pieces` would do only when it is asked for them. */
+  readAhead(): void {
+    if (this.#closed) throw new Error(`${this.#place.path} was closed before its content was consumed`)
+    for (; this.#begun < this.facts.size && this.#ahead.length < PIECES_IN_FLIGHT; this.#begun += CHUNK) {
+      const piece = readAt(this.#file, this.#begun, Math.min(CHUNK, this.facts.size - this.#begun))
+      // Whoever comes to this piece gets the failure; until then it is no unhandled one.
+      piece.catch(() => {})
+      this.#ahead.push(piece)
+    }
   }
 
   /** Waits for reads that run; may be called more than once. */
@@ -113,25 +157,23 @@ export class PiecedFile {
       await closeFile(this.#file)
     }
   }
+}
 
-  #readAhead(): void {
-    if (this.#closed) throw new Error(`${this.#entry.path} was closed before its content was consumed`)
-    for (; this.#begun < this.#entry.size && this.#ahead.length < PIECES_IN_FLIGHT; this.#begun += CHUNK) {
-      const piece = readAt(this.#file, this.#begun, Math.min(CHUNK, this.#entry.size - this.#begun))
-      // Whoever comes to this piece gets the failure; until then it is no unhandled one.
-      piece.catch(() => {})
-      this.#ahead.push(piece)
-    }
+/** The facts of a moment after which any change must show as another mtime. */
+async function lookAt(file: number, place: Place): Promise<FileFacts> {
+  for (let before: FileFacts | undefined; ; ) {
+    const facts = factsOf(await statFile(file), place)
+    // Where it was the same before the wait, that is enough: an mtime ahead of our clock would never settle.
+    if (settleTime(facts.mtimeNs, Date.now()) === 0 || (before && !differs(facts, before))) return facts
+    before = facts
+    await settled(facts.mtimeNs)
   }
 }
 
-async function openEntry(prefix: string, entry: FileEntry): Promise<number> {
-  await settled(entry.mtimeNs)
-  try {
-    return await openFile(fsPath(prefix, entry.path), FLAGS)
-  } catch (error) {
-    throw readError(prefix, entry, error)
-  }
+function factsOf(stats: BigIntStats, place: Place): FileFacts {
+  if (!stats.isFile()) throw changed(place)
+  const facts = { size: Number(stats.size), mode: Number(stats.mode & 0o7777n), mtimeNs: stats.mtimeNs }
+  return stats.nlink > 1n ? { ...facts, inode: `${stats.dev}:${stats.ino}` } : facts
 }
 
 async function readAt(file: number, position: number, length: number): Promise<Buffer> {
@@ -145,12 +187,11 @@ async function readAt(file: number, position: number, length: number): Promise<B
   return buffer.subarray(0, filled)
 }
 
-async function assertUnchanged(file: number, prefix: string, entry: FileEntry): Promise<void> {
-  if (isChanged(await statFile(file), entry)) throw changed(prefix, entry)
+async function assertUnchanged(file: number, place: Place, before: FileFacts): Promise<void> {
+  if (differs(factsOf(await statFile(file), place), before)) throw changed(place)
 }
 
-const isChanged = (now: BigIntStats, entry: FileEntry): boolean =>
-  !now.isFile() || now.size !== BigInt(entry.size) || now.mtimeNs !== entry.mtimeNs
+const differs = (a: FileFacts, b: FileFacts): boolean => a.size !== b.size || a.mtimeNs !== b.mtimeNs
 
 /** Small contents are cut from slabs: memory of its own for each of 30,000 files keeps the garbage collector busy. */
 const SLAB = 1024 * 1024
@@ -164,8 +205,8 @@ function allocate(length: number): Buffer {
   return buffer
 }
 
-function changed(prefix: string, entry: FileEntry, cause?: unknown): StageError {
-  const shown = `${prefix}/${displayPath(entry.path)}`
+function changed({ prefix, path }: Place, cause?: unknown): StageError {
+  const shown = `${prefix}/${displayPath(path)}`
   return new StageError('CHANGED', `${shown} changed while the environment was being read`, {
     path: shown,
     hint: 'Wait until nothing is being installed into the environment, then try again.',
@@ -173,11 +214,11 @@ function changed(prefix: string, entry: FileEntry, cause?: unknown): StageError 
   })
 }
 
-function readError(prefix: string, entry: FileEntry, error: unknown): unknown {
+function readError(place: Place, error: unknown): unknown {
   const code = (error as NodeJS.ErrnoException).code
   if (error instanceof StageError || code === undefined) return error
-  if (['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO', 'ESTALE'].includes(code)) return changed(prefix, entry, error)
-  const shown = `${prefix}/${displayPath(entry.path)}`
+  if (['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO', 'ESTALE'].includes(code)) return changed(place, error)
+  const shown = `${place.prefix}/${displayPath(place.path)}`
   return new StageError('UNREADABLE', `${shown} can't be read (${code})`, {
     path: shown,
     hint: "Ask the environment's owner for read permission, or repair or remove it.",

@@ -1,62 +1,53 @@
 import { createHash, hash } from 'node:crypto'
-import type { Entry, FileEntry } from '../model/entry.ts'
+import { readlink } from 'node:fs/promises'
+import { type BytePath, fsPath } from '../model/byte-path.ts'
+import type { FileEntry, SymlinkEntry } from '../model/entry.ts'
 import type { ArchiveItem, Content, Facts, Scanner } from '../model/item.ts'
-import { IN_FLIGHT } from '../platform/in-flight.ts'
-import { Pace } from '../platform/pace.ts'
+import type { Listed, ListedName } from '../model/listed.ts'
+import { drain, IN_FLIGHT } from '../platform/in-flight.ts'
 import { throwIfCancelled } from './cancel.ts'
+import { lstatPath } from './fd.ts'
+import { isGone, isTransient, listError } from './list.ts'
 import { archiveOrder } from './order.ts'
-import { CHUNK, PIECES_IN_FLIGHT, PiecedFile, readWhole, readWholeSync } from './read-file.ts'
+import { ReadAhead, type ReadResult } from './read-ahead.ts'
+import { PiecedFile } from './read-file.ts'
 
 export interface ReadOptions {
   /** Looks for prefixes in one file. */
   makeScanner(entry: FileEntry): Scanner
   /** Files that are opened and read at once. */
   concurrency?: number
-  /** Called with each piece of content that is handed on: its bytes, and 1 where it ends a file, else 0. */
-  onRead?(bytes: number, files: number): void
+  /** Called with each piece of content that is handed on: its bytes, and the file's path where it ends one; further names have none. */
+  onRead?(bytes: number, ended: BytePath | undefined): void
   signal?: AbortSignal
 }
 
-/** Bytes that are read ahead of the consumer at most; one file may go beyond. */
-const AHEAD_BYTES = 32 * 1024 * 1024
-/** Files that are read ahead, in multiples of those in flight: one slow read must not hold up the others. */
-const AHEAD_FILES = 4
 /** Hex digits of 16 bytes. */
 const DIGEST_LENGTH = 32
 
-/** A file whose reading has begun: what it gives, and the memory it takes at most. */
-interface Begun {
-  result: Promise<Buffer | PiecedFile>
-  bytes: number
-}
-
 /**
- * Gives everything in the environment in the order of `archiveOrder`, with the content of files, which is read ahead.
- * Files up to 1 MiB come whole, larger ones in pieces, which must be consumed before the next item is asked for.
- * Memory stays bounded whatever the sizes. The original is only read.
- * @throws StageError UNREADABLE, CHANGED (a file is no longer what `entries` says), CANCELLED.
+ * Gives everything in the environment in the order of `archiveOrder`, with the content of files, which is read ahead. A
+ * file's size, mode and mtime are those that it has when it is opened, by which it is also known as another name of a file that came
+ * before: then a hard link is given. Files up to 1 MiB come whole, larger ones in pieces, which must be
+ * consumed before the next item is asked for. Memory stays bounded whatever the sizes. The original is only read.
+ * @throws StageError UNREADABLE, CHANGED (vanished since the listing, or written to while it was read), CANCELLED.
  */
 export async function* readItems(
   environment: { prefix: string },
-  entries: readonly Entry[],
+  entries: readonly Listed[],
   options: ReadOptions,
 ): AsyncGenerator<ArchiveItem> {
-  const { signal } = options
-  const order = archiveOrder(entries)
-  const files = order.filter((entry) => entry.type === 'file')
-  const ahead = new ReadAhead(environment.prefix, files, options.concurrency ?? IN_FLIGHT)
+  const { prefix } = environment
+  const { folders, symlinks, files } = archiveOrder(entries)
+  for (const entry of folders) yield { entry }
+  for (const entry of await readLinks(prefix, symlinks, options)) yield { entry }
+  const ahead = new ReadAhead(prefix, files, options.concurrency ?? IN_FLIGHT)
   try {
-    for (const entry of order) {
-      throwIfCancelled(signal, environment.prefix)
-      if (entry.type !== 'file') {
-        yield { entry }
-        continue
-      }
-      const read = await ahead.next()
-      const content = Buffer.isBuffer(read)
-        ? wholeContent(entry, read, options)
-        : piecedContent(entry, read.pieces(), options)
-      yield { entry, content }
+    for (const file of files) {
+      throwIfCancelled(options.signal, prefix)
+      const item = itemOf(file, await ahead.next(), options)
+      if (item?.content === undefined) options.onRead?.(0, file.path)
+      if (item) yield item
       ahead.release()
     }
   } finally {
@@ -64,91 +55,46 @@ export async function* readItems(
   }
 }
 
-/** Keeps reads of the coming files going, bounded in number and in bytes. */
-class ReadAhead {
-  readonly #prefix: string
-  readonly #files: readonly FileEntry[]
-  readonly #concurrency: number
-  readonly #begun: Begun[] = []
-  #pieced: PiecedFile[] = []
-  #nextFile = 0
-  #running = 0
-  #bytes = 0
-  #held = 0
-  #closed = false
-  readonly #pace = new Pace()
-
-  constructor(prefix: string, files: readonly FileEntry[], concurrency: number) {
-    this.#prefix = prefix
-    this.#files = files
-    this.#concurrency = concurrency
-  }
-
-  /** The next file in order. Its bytes count as in use until `release()`. */
-  next(): Promise<Buffer | PiecedFile> {
-    this.#fill()
-    const first = this.#begun.shift() as Begun
-    this.#held = first.bytes
-    return first.result
-  }
-
-  release(): void {
-    this.#bytes -= this.#held
-    this.#held = 0
-    this.#fill()
-  }
-
-  /** Waits for what runs, and closes what was opened. */
-  async close(): Promise<void> {
-    this.#closed = true
-    await Promise.allSettled(this.#begun.map((begun) => begun.result))
-    await Promise.all(this.#pieced.map((file) => file.close()))
-  }
-
-  #fill(): void {
-    while (!this.#closed && this.#nextFile < this.#files.length && this.#hasRoom()) {
-      const entry = this.#files[this.#nextFile++] as FileEntry
-      const bytes = inMemory(entry)
-      this.#bytes += bytes
-      this.#running++
-      const result = this.#begin(entry).finally(() => {
-        this.#running--
-        this.#fill()
-      })
-      // Whoever comes to this file gets the failure; until then it is no unhandled one.
-      result.catch(() => {})
-      this.#begun.push({ result, bytes })
+async function readLinks(
+  prefix: string,
+  names: readonly ListedName[],
+  { signal }: ReadOptions,
+): Promise<SymlinkEntry[]> {
+  const found = new Map<BytePath, SymlinkEntry>()
+  await drain([...names], IN_FLIGHT, async ({ path }) => {
+    throwIfCancelled(signal, prefix)
+    try {
+      const name = fsPath(prefix, path)
+      const { mode, mtimeNs } = await lstatPath(name)
+      const target = await readlink(name, 'latin1')
+      found.set(path, { type: 'symlink', path, mode: Number(mode & 0o7777n), mtimeNs, target })
+    } catch (error) {
+      if (!(isGone(error) && isTransient(path))) throw listError(prefix, path, error)
     }
-  }
-
-  #hasRoom(): boolean {
-    if (this.#begun.length === 0) return true
-    const open = this.#running + this.#pieced.filter((file) => file.isOpen).length
-    if (open >= this.#concurrency || this.#begun.length >= AHEAD_FILES * this.#concurrency) return false
-    return this.#bytes + inMemory(this.#files[this.#nextFile] as FileEntry) <= AHEAD_BYTES
-  }
-
-  /** At once and without a thread, as long as the file system answers at once. A megabyte from memory takes some 0.2 ms. */
-  #readQuickly(entry: FileEntry): Buffer | undefined {
-    if (!this.#pace.isQuick) return undefined
-    return this.#pace.measure(() => readWholeSync(this.#prefix, entry), 0.3 * (1 + entry.size / CHUNK))
-  }
-
-  async #begin(entry: FileEntry): Promise<Buffer | PiecedFile> {
-    if (entry.size <= CHUNK) return this.#readQuickly(entry) ?? readWhole(this.#prefix, entry)
-    const file = await PiecedFile.open(this.#prefix, entry)
-    this.#pieced = [...this.#pieced.filter((other) => other.isOpen), file]
-    return file
-  }
+  })
+  return names.flatMap(({ path }) => found.get(path) ?? [])
 }
 
-const inMemory = (entry: FileEntry): number => Math.min(entry.size, PIECES_IN_FLIGHT * CHUNK)
+function itemOf(name: ListedName, read: ReadResult, options: ReadOptions): ArchiveItem | undefined {
+  if (read === undefined) return undefined
+  const { path } = name
+  const { size, mode, mtimeNs } = read.facts
+  if ('link' in read) return { entry: { type: 'hardlink', path, mode, mtimeNs, target: read.link } }
+  const { package: owner, placeholder } = name
+  const recorded = { ...(owner !== undefined && { package: owner }), ...(placeholder && { placeholder }) }
+  const entry: FileEntry = { type: 'file', path, mode, mtimeNs, size, ...recorded }
+  const content =
+    read instanceof PiecedFile
+      ? piecedContent(entry, read.pieces(), options)
+      : wholeContent(entry, read.content, options)
+  return { entry, content }
+}
 
 function wholeContent(entry: FileEntry, content: Buffer, { makeScanner, onRead }: ReadOptions): Content {
   const scanner = makeScanner(entry)
   scanner.push(content)
   const facts = factsOf(hash('sha256', content, 'hex'), scanner)
-  onRead?.(content.length, 1)
+  onRead?.(content.length, entry.path)
   return { chunks: content, facts: () => facts }
 }
 
@@ -164,7 +110,7 @@ function piecedContent(entry: FileEntry, pieces: AsyncIterable<Buffer>, options:
       scanner.push(piece)
       done += piece.length
       if (done === entry.size) facts = factsOf(digest.digest('hex'), scanner)
-      options.onRead?.(piece.length, done === entry.size ? 1 : 0)
+      options.onRead?.(piece.length, done === entry.size ? entry.path : undefined)
       yield piece
     }
   }

@@ -1,29 +1,35 @@
-import { readdir } from 'node:fs/promises'
-import type { ArchivedEntry, ArchivedFile } from '../model/archive-index.ts'
-import { type BytePath, fsPath } from '../model/byte-path.ts'
+import { readdir, readlink, stat } from 'node:fs/promises'
+import type { ArchivedEntry } from '../model/archive-index.ts'
+import { type BytePath, byPath, fsPath, parentOf } from '../model/byte-path.ts'
 import type { DirectoryEntry, Entry, FileEntry, HardlinkEntry } from '../model/entry.ts'
 import { drain, IN_FLIGHT } from '../platform/in-flight.ts'
 import { Pace } from '../platform/pace.ts'
 import { throwIfCancelled } from './cancel.ts'
 import type { IsExcluded } from './exclusions.ts'
+import { isGone, isTransient, listError, missing, type Skipped, typeOf } from './list.ts'
 import { settled } from './settle.ts'
-import {
-  type Found,
-  type Inventory,
-  isGone,
-  isTransient,
-  linked,
-  look,
-  missing,
-  type Recorded,
-  unreadable,
-} from './walk.ts'
+import { isUntouched, withKnownNames } from './unchanged.ts'
+import { type Found, linked, statsOf } from './walk.ts'
+
+/** What conda's records say about one path. */
+export type Recorded = Required<Pick<FileEntry, 'package'>> & Pick<FileEntry, 'placeholder'>
 
 export interface SurveyOptions {
   isExcluded: IsExcluded
   /** What the records of these names, `conda-meta/NAME.json`, say about the paths that they list. */
   recordsOf(names: readonly string[]): Promise<ReadonlyMap<BytePath, Recorded>>
+  /** Look at everything, and trust nothing that the archive knows. */
+  full?: boolean
   signal?: AbortSignal
+}
+
+export interface Survey {
+  /** Sorted by path; the first is the prefix itself (path ''). */
+  entries: Entry[]
+  /** Sockets, FIFOs and devices in folders that were listed. */
+  skipped: Skipped[]
+  /** Gone since the archive was written, or listed by a record that is new and not there. */
+  missing: BytePath[]
 }
 
 /** Byte code, which Python replaces by renaming. */
@@ -42,7 +48,6 @@ interface Pending {
  * as unchanged without a look: package managers and Python replace them, by which the folder gets another mtime. All
  * other files are looked at. So an edit inside an existing file that conda put there is not seen, nor is it by the quick check.
  *
- * `missing` holds what is gone since the archive was written, or is listed by a record that is new.
  * @param known the archive's entries
  * @throws StageError UNREADABLE, CHANGED (something vanished), CANCELLED.
  */
@@ -50,21 +55,22 @@ export async function survey(
   environment: { prefix: string },
   known: readonly ArchivedEntry[],
   options: SurveyOptions,
-): Promise<Inventory> {
+): Promise<Survey> {
   const surveyor = new Surveyor(environment.prefix, known, options)
   await surveyor.lookAtRecords()
   const [read] = await Promise.all([options.recordsOf(surveyor.renewedRecords), surveyor.lookAtAll()])
   await surveyor.lookAtLinks()
-  const renewed = surveyor.isClear(read) ? read : await options.recordsOf(surveyor.allRecords())
-  const entries = surveyor.entries(renewed)
+  const found = withKnownNames(known, surveyor.found())
+  const renewed = surveyor.isClear(found, read) ? read : await options.recordsOf(surveyor.allRecords())
+  const entries = found.map((entry) => surveyor.withRecord(entry, renewed))
   const recorded = new Map(surveyor.stillRecorded())
   for (const [path, record] of renewed) recorded.set(path, record)
   const gone = missing(entries, { records: recorded, isExcluded: options.isExcluded })
-  return { entries, skipped: surveyor.skipped, missing: gone }
+  return { entries, skipped: surveyor.skipped.sort(byPath), missing: gone }
 }
 
 class Surveyor {
-  readonly skipped: Inventory['skipped'] = []
+  readonly skipped: Skipped[] = []
   /** Names of records that are new, or others than the archive has. */
   renewedRecords: string[] = []
   readonly #prefix: string
@@ -86,7 +92,7 @@ class Surveyor {
     this.#known = new Map(known.map((entry) => [entry.path, entry]))
     for (const entry of known) {
       if (entry.path === '') continue
-      const folder = entry.path.slice(0, Math.max(0, entry.path.lastIndexOf('/')))
+      const folder = parentOf(entry.path)
       const children = this.#children.get(folder)
       if (children === undefined) this.#children.set(folder, [entry])
       else children.push(entry)
@@ -100,7 +106,8 @@ class Surveyor {
       const name = RECORD.exec(path)?.[1]
       if (name === undefined) continue
       const old = this.#known.get(path)
-      if (old?.type === 'file' && entry.type === 'file' && isUntouched(old, entry)) this.#sameRecords.add(name)
+      const isSame = old?.type === 'file' && entry.type === 'file' && isUntouched(old, entry)
+      if (isSame && !this.#options.full) this.#sameRecords.add(name)
       else this.renewedRecords.push(name)
     }
     this.renewedRecords.sort()
@@ -128,24 +135,30 @@ class Surveyor {
    * something else then the other records may tell. (They are not read for the sake of files that are new, as all that
    * pip installs: one that conda recorded, that was gone, and was put back by hand counts as a file of no package.)
    */
-  isClear(renewed: ReadonlyMap<BytePath, Recorded>): boolean {
-    for (const [path, { entry }] of this.#found) {
+  isClear(entries: readonly Entry[], renewed: ReadonlyMap<BytePath, Recorded>): boolean {
+    return entries.every(({ type, path }) => {
       const old = this.#known.get(path)
-      if (entry.type === 'file' && old !== undefined && old.type !== 'file' && !renewed.has(path)) return false
-    }
-    return true
+      return type !== 'file' || old === undefined || old.type === 'file' || renewed.has(path)
+    })
   }
 
   allRecords(): string[] {
     return [...this.#sameRecords, ...this.renewedRecords].sort()
   }
 
-  /** Everything, sorted by path. */
-  entries(renewed: ReadonlyMap<BytePath, Recorded>): Entry[] {
+  /** Everything, sorted by path; no packages are told yet. */
+  found(): Entry[] {
     const trusted = [...this.#trusted.values()].map((entry) => ({ entry: plain(entry) }))
-    return linked([...this.#found.values(), ...trusted]).map((entry) =>
-      entry.type === 'file' ? { ...entry, ...this.#recorded(entry.path, renewed) } : entry,
-    )
+    return linked([...this.#found.values(), ...trusted])
+  }
+
+  /** As readRecords() has it: of two packages that list a path, the last by name counts. */
+  withRecord(entry: Entry, renewed: ReadonlyMap<BytePath, Recorded>): Entry {
+    if (entry.type !== 'file') return entry
+    const [before, now] = [this.#recordedBefore(entry.path), renewed.get(entry.path)]
+    const last = before && now ? (before.package > now.package ? before : now) : (before ?? now)
+    if (last === undefined) return entry
+    return { ...entry, package: last.package, ...(last.placeholder && { placeholder: last.placeholder }) }
   }
 
   /** Files of the archive that a record lists which is the same as then. */
@@ -161,7 +174,7 @@ class Surveyor {
       const { path, isListed } = one
       throwIfCancelled(this.#options.signal, this.#prefix)
       try {
-        const found = await look(this.#prefix, path, this.#pace, undefined)
+        const found = await this.#look(path)
         if ('reason' in found) {
           this.skipped.push(found)
           return
@@ -169,9 +182,22 @@ class Surveyor {
         if (found.entry.type === 'directory') pending.push(...(await this.#inside(found.entry)))
         this.#found.set(path, found)
       } catch (error) {
-        if (!isGone(error) || (isListed && !isTransient(path))) throw unreadable(this.#prefix, path, error)
+        if (!isGone(error) || (isListed && !isTransient(path))) throw listError(this.#prefix, path, error)
       }
     })
+  }
+
+  async #look(path: BytePath): Promise<Found | Skipped> {
+    const name = fsPath(this.#prefix, path)
+    // The prefix itself may be given by a symbolic link.
+    const stats = path === '' ? await stat(name, { bigint: true }) : await statsOf(name, this.#pace)
+    const type = typeOf(stats)
+    const common = { path, mode: Number(stats.mode & 0o7777n), mtimeNs: stats.mtimeNs }
+    if (type === 'directory') return { entry: { type, ...common } }
+    if (type === 'symlink') return { entry: { type, ...common, target: await readlink(name, 'latin1') } }
+    if (type !== 'file') return { path, reason: type }
+    const entry: FileEntry = { type, ...common, size: Number(stats.size) }
+    return stats.nlink > 1n ? { entry, inode: `${stats.dev}:${stats.ino}` } : { entry }
   }
 
   /** What has to be looked at in a folder. */
@@ -179,7 +205,7 @@ class Surveyor {
     const { isExcluded } = this.#options
     const old = this.#known.get(folder.path)
     const isLeft = (path: BytePath) => isExcluded(path) || (path === 'conda-meta' && this.#found.has(path))
-    if (old?.type !== 'directory' || old.mtimeNs !== folder.mtimeNs) {
+    if (this.#options.full || old?.type !== 'directory' || old.mtimeNs !== folder.mtimeNs) {
       await settled(folder.mtimeNs)
       const names = await readdir(fsPath(this.#prefix, folder.path), 'latin1')
       const paths = names.map((name) => (folder.path === '' ? name : `${folder.path}/${name}`))
@@ -224,21 +250,12 @@ class Surveyor {
     return names
   }
 
-  /** As readRecords() has it: of two packages that list a path, the last by name counts. */
-  #recorded(path: BytePath, renewed: ReadonlyMap<BytePath, Recorded>): Recorded | undefined {
-    const [before, now] = [this.#recordedBefore(path), renewed.get(path)]
-    return before && now ? (before.package > now.package ? before : now) : (before ?? now)
-  }
-
   #recordedBefore(path: BytePath): Recorded | undefined {
     const old = this.#known.get(path)
     if (old?.type !== 'file' || old.package === undefined || !this.#sameRecords.has(old.package)) return undefined
     return { package: old.package, ...(old.placeholder && { placeholder: old.placeholder }) }
   }
 }
-
-const isUntouched = (old: ArchivedFile, now: FileEntry): boolean =>
-  old.size === now.size && old.mtimeNs === now.mtimeNs && old.mode === now.mode
 
 const likeness = ({ mode, mtimeNs }: Entry, size: number): string => `${size} ${mode} ${mtimeNs}`
 

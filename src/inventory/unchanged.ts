@@ -22,10 +22,15 @@ export function unchangedFiles(
 }
 
 /** A placeholder decides what the scanner makes of what it finds, so with another one the file has to be scanned anew. */
-export function isSame(old: FileEntry, now: FileEntry): boolean {
-  const same = old.size === now.size && old.mtimeNs === now.mtimeNs && old.mode === now.mode
-  return same && old.placeholder?.text === now.placeholder?.text && old.placeholder?.mode === now.placeholder?.mode
+function isSame(old: FileEntry, now: FileEntry): boolean {
+  const { placeholder } = now
+  return (
+    isUntouched(old, now) && old.placeholder?.text === placeholder?.text && old.placeholder?.mode === placeholder?.mode
+  )
 }
+
+export const isUntouched = (old: FileEntry, now: FileEntry): boolean =>
+  old.size === now.size && old.mtimeNs === now.mtimeNs && old.mode === now.mode
 
 /**
  * The same entries, but of a file with several names the archive's is the file and the others are its hard links: so that
@@ -51,4 +56,5 @@ export function withKnownNames(known: readonly ArchivedEntry[], entries: readonl
   })
 }
 
-const isKnown = (old: ArchivedEntry | undefined, now: FileEntry): boolean => old?.type === 'file' && isSame(old, now)
+const isKnown = (old: ArchivedEntry | undefined, now: FileEntry): boolean =>
+  old?.type === 'file' && isUntouched(old, now)

@@ -1,38 +1,13 @@
 import { type BigIntStats, lstatSync } from 'node:fs'
-import { readdir, readlink, stat } from 'node:fs/promises'
-import { StageError } from '../errors.ts'
-import { type BytePath, displayPath, fsPath } from '../model/byte-path.ts'
-import type { Entry, FileEntry } from '../model/entry.ts'
+import { readlink } from 'node:fs/promises'
+import { type BytePath, byPath, displayPath, fsPath } from '../model/byte-path.ts'
+import type { Entry } from '../model/entry.ts'
+import type { ListedName } from '../model/listed.ts'
 import { drain, IN_FLIGHT } from '../platform/in-flight.ts'
 import { Pace } from '../platform/pace.ts'
 import { throwIfCancelled } from './cancel.ts'
-import type { IsExcluded } from './exclusions.ts'
 import { lstatPath } from './fd.ts'
-import { settled } from './settle.ts'
-
-/** What conda's records say about one path. */
-export interface Recorded {
-  package: string
-  placeholder?: NonNullable<FileEntry['placeholder']>
-}
-
-export interface InventoryOptions {
-  isExcluded: IsExcluded
-  /** From conda-meta; gives files their package and placeholder, and is what `missing` is measured against. */
-  records?: ReadonlyMap<BytePath, Recorded>
-  signal?: AbortSignal
-  /** Called with each entry as it is found, in no order. */
-  onFound?(path: BytePath): void
-}
-
-export interface Inventory {
-  /** Sorted by path; the first is the prefix itself (path ''). */
-  entries: Entry[]
-  /** Sockets, FIFOs and devices: they have no content to copy. */
-  skipped: { path: BytePath; reason: string }[]
-  /** Recorded by conda but not there. Compiled `.pyc` files are not counted: Python makes them anew. */
-  missing: BytePath[]
-}
+import { isGone, isTransient, type ListOptions, listError, listTree, vanished } from './list.ts'
 
 export interface Found {
   entry: Entry
@@ -41,65 +16,39 @@ export interface Found {
 }
 
 /**
- * Lists everything in an environment. Symbolic links are kept as such, never followed; mount points are part of the tree.
- * Each folder's mtime is taken before its listing, so that a change in between makes the archive stale, not wrong.
+ * Looks at everything in an environment, each thing once. Sorted by path; the first is the prefix itself (path '').
  * @throws StageError UNREADABLE, CHANGED (something vanished), CANCELLED.
  */
-export async function inventory(environment: { prefix: string }, options: InventoryOptions): Promise<Inventory> {
-  const found: Found[] = []
-  const skipped: Inventory['skipped'] = []
-  const pending: BytePath[] = ['']
+export async function inventory(environment: { prefix: string }, options: ListOptions): Promise<Entry[]> {
+  const { prefix } = environment
+  const { entries } = await listTree(environment, options)
+  const found: Found[] = entries.flatMap((entry) => (entry.type === 'directory' ? [{ entry }] : []))
   const pace = new Pace()
-  await drain(pending, IN_FLIGHT, async (path) => {
-    throwIfCancelled(options.signal, environment.prefix)
+  const names = entries.filter((entry) => entry.type !== 'directory')
+  await drain(names, IN_FLIGHT, async (name) => {
+    throwIfCancelled(options.signal, prefix)
     try {
-      const one = await look(environment.prefix, path, pace, options.records?.get(path))
-      if ('reason' in one) {
-        skipped.push(one)
-        return
-      }
-      if (one.entry.type === 'directory') await list(environment.prefix, one.entry, options.isExcluded, pending)
-      found.push(one)
-      options.onFound?.(path)
+      found.push(await look(prefix, name, pace))
     } catch (error) {
-      if (!(isGone(error) && isTransient(path))) throw unreadable(environment.prefix, path, error)
+      if (!(isGone(error) && isTransient(name.path))) throw listError(prefix, name.path, error)
     }
   })
-  const entries = linked(found)
-  return { entries, skipped: skipped.sort(byPath), missing: missing(entries, options) }
+  return linked(found)
 }
 
-export async function look(
-  prefix: string,
-  path: BytePath,
-  pace: Pace,
-  recorded: Recorded | undefined,
-): Promise<Found | { path: BytePath; reason: string }> {
+async function look(prefix: string, { path, package: owner, placeholder }: ListedName, pace: Pace): Promise<Found> {
   const name = fsPath(prefix, path)
-  // The prefix itself may be given by a symbolic link.
-  const stats = path === '' ? await stat(name, { bigint: true }) : await statsOf(name, pace)
+  const stats = await statsOf(name, pace)
   const common = { path, mode: Number(stats.mode & 0o7777n), mtimeNs: stats.mtimeNs }
-  if (stats.isDirectory()) return { entry: { type: 'directory', ...common } }
-  if (stats.isSymbolicLink()) {
-    return { entry: { type: 'symlink', ...common, target: await readlink(name, 'latin1') } }
-  }
-  if (stats.isFile()) {
-    const entry: FileEntry = { type: 'file', ...common, size: Number(stats.size), ...recorded }
-    return stats.nlink > 1n ? { entry, inode: `${stats.dev}:${stats.ino}` } : { entry }
-  }
-  return { path, reason: stats.isSocket() ? 'is a socket' : stats.isFIFO() ? 'is a FIFO' : 'is a device' }
+  if (stats.isSymbolicLink()) return { entry: { type: 'symlink', ...common, target: await readlink(name, 'latin1') } }
+  if (!stats.isFile()) throw vanished(`${prefix}/${displayPath(path)}`)
+  const recorded = { ...(owner !== undefined && { package: owner }), ...(placeholder && { placeholder }) }
+  const entry: Entry = { type: 'file', ...common, size: Number(stats.size), ...recorded }
+  return stats.nlink > 1n ? { entry, inode: `${stats.dev}:${stats.ino}` } : { entry }
 }
 
-async function statsOf(name: Buffer, pace: Pace): Promise<BigIntStats> {
+export async function statsOf(name: Buffer, pace: Pace): Promise<BigIntStats> {
   return pace.isQuick ? pace.measure(() => lstatSync(name, { bigint: true })) : lstatPath(name)
-}
-
-async function list(prefix: string, folder: Entry, isExcluded: IsExcluded, pending: BytePath[]): Promise<void> {
-  await settled(folder.mtimeNs)
-  for (const name of await readdir(fsPath(prefix, folder.path), 'latin1')) {
-    const path = folder.path === '' ? name : `${folder.path}/${name}`
-    if (!isExcluded(path)) pending.push(path)
-  }
 }
 
 /** Sorts, and turns every further name of a file into a hard link to the first. */
@@ -114,48 +63,5 @@ export function linked(found: Found[]): Entry[] {
     }
     first.set(inode, entry.path)
     return entry
-  })
-}
-
-export function missing(entries: readonly Entry[], { records, isExcluded }: InventoryOptions): BytePath[] {
-  if (records === undefined) return []
-  const there = new Set(entries.map((entry) => entry.path))
-  const gone = [...records.keys()].filter((path) => !there.has(path) && !/\.py[co]$/.test(path))
-  return gone.filter((path) => !isBelowExcluded(path, isExcluded)).sort()
-}
-
-function isBelowExcluded(path: BytePath, isExcluded: IsExcluded): boolean {
-  for (let end = path.indexOf('/'); end !== -1; end = path.indexOf('/', end + 1)) {
-    if (isExcluded(path.slice(0, end))) return true
-  }
-  return isExcluded(path)
-}
-
-const byPath = (a: { path: BytePath }, b: { path: BytePath }): number =>
-  a.path < b.path ? -1 : a.path > b.path ? 1 : 0
-
-export const isGone = (error: unknown): boolean => ['ENOENT', 'ENOTDIR', 'ESTALE'].includes(codeOf(error))
-
-const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? ''
-
-/** What running programs make and remove at any time: byte code, NFS's names for deleted open files, temporary files. */
-export const isTransient = (path: BytePath): boolean =>
-  /(?:^|\/)(?:__pycache__(?:\/.*)?|\.nfs[0-9a-f]+|\.?tmp[^/]*|[^/]*(?:\.tmp|~))$/.test(path)
-
-/** The error for people; anything that is not about the file system is passed on. */
-export function unreadable(prefix: string, path: BytePath, error: unknown): unknown {
-  if (error instanceof StageError || codeOf(error) === '') return error
-  const shown = path === '' ? prefix : `${prefix}/${displayPath(path)}`
-  if (isGone(error)) {
-    return new StageError('CHANGED', `${shown} vanished while the environment was being listed`, {
-      path: shown,
-      hint: 'Wait until nothing is being installed into the environment, then try again.',
-      cause: error,
-    })
-  }
-  return new StageError('UNREADABLE', `${shown} can't be read (${codeOf(error)})`, {
-    path: shown,
-    hint: "Ask the environment's owner for read permission, or repair or remove it.",
-    cause: error,
   })
 }

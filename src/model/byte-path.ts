@@ -16,3 +16,10 @@ export const bytePathOf = (text: string): BytePath => Buffer.from(text, 'utf8').
 export function fsPath(root: string, path: BytePath): Buffer {
   return path === '' ? Buffer.from(root) : Buffer.concat([Buffer.from(`${root}/`), bytesOf(path)])
 }
+
+/** The order of lists and of the index: by the bytes of the path, so that a folder comes before what is in it. */
+export const byPath = (a: { path: BytePath }, b: { path: BytePath }): number =>
+  a.path < b.path ? -1 : a.path > b.path ? 1 : 0
+
+/** The folder that it is in; the prefix counts as being in itself. */
+export const parentOf = (path: BytePath): BytePath => path.slice(0, Math.max(0, path.lastIndexOf('/')))

@@ -61,7 +61,7 @@ async function freshnessOf(
     const isExcluded = exclusions(environment, candidates)
     const all = async () => (await readIndex(archive, handle)).entries
     if (check !== 'full') return await checkQuick(environment, { entries: head.watched }, { isExcluded, all })
-    const { entries } = await inventory(environment, { isExcluded, ...(signal && { signal }) })
+    const entries = await inventory(environment, { isExcluded, ...(signal && { signal }) })
     return checkFull({ entries: await all() }, entries)
   } finally {
     await handle.close()

@@ -2,11 +2,12 @@ import { editableInstalls } from '../environment/editable.ts'
 import type { Environment } from '../environment/find.ts'
 import { readRecords } from '../environment/records.ts'
 import { exclusions } from '../inventory/exclusions.ts'
+import { type Listing, listTree } from '../inventory/list.ts'
 import { readItems } from '../inventory/read.ts'
-import { type Inventory, inventory } from '../inventory/walk.ts'
-import { displayPath } from '../model/byte-path.ts'
+import { type BytePath, displayPath } from '../model/byte-path.ts'
 import type { Entry } from '../model/entry.ts'
 import type { ArchiveItem } from '../model/item.ts'
+import type { Listed } from '../model/listed.ts'
 import { PrefixScanner } from '../relocate/scan.ts'
 import type { PackOptions } from './options.ts'
 import type { Filled } from './original.ts'
@@ -16,19 +17,25 @@ export async function lookOver(
   environment: Environment,
   archives: readonly string[],
   options: Filled<PackOptions>,
-): Promise<Entry[]> {
+): Promise<Listed[]> {
   const { signal } = options
   const records = await readRecords(environment.prefix)
   const isExcluded = exclusions(environment, archives)
-  const found = await inventory(environment, { isExcluded, records: records.paths, ...(signal && { signal }) })
+  const found = await listTree(environment, { isExcluded, records: records.paths, ...(signal && { signal }) })
   await tellWhatIsMissed(environment, { ...found, warnings: records.warnings }, options)
   return found.entries
 }
 
-/** Warns of what a user would miss in a copy. `warnings` are those of the records. */
+/** What is there, and the warnings of the records. */
+export interface Seen extends Pick<Listing, 'skipped' | 'missing'> {
+  entries: readonly Pick<Entry, 'path' | 'type'>[]
+  warnings: readonly string[]
+}
+
+/** Warns of what a user would miss in a copy. */
 export async function tellWhatIsMissed(
   environment: Environment,
-  { entries, skipped, missing, warnings }: Inventory & { warnings: readonly string[] },
+  { entries, skipped, missing, warnings }: Seen,
   { onProgress, ignoreMissingFiles, ignoreEditablePackages }: Filled<PackOptions>,
 ): Promise<void> {
   const warn = (message: string) => onProgress({ kind: 'warning', message })
@@ -49,26 +56,60 @@ function missingMessage(paths: string[]): string {
 /** The files' bytes, looked through for the prefix as they go by. */
 export function contentsOf(
   environment: Environment,
-  entries: readonly Entry[],
+  entries: readonly Listed[],
   { onProgress, signal }: Filled<PackOptions>,
 ): AsyncIterable<ArchiveItem> {
   const { prefix, real } = environment
   const prefixes = prefix === real ? [prefix] : [prefix, real]
-  const files = entries.filter((entry) => entry.type === 'file')
-  const totals = { totalFiles: files.length, totalBytes: files.reduce((sum, { size }) => sum + size, 0) }
-  const done = { files: 0, bytes: 0 }
+  const progress = new ReadProgress(entries)
   let told = 0
   return readItems(environment, entries, {
     makeScanner: (entry) => new PrefixScanner(prefixes, entry),
-    onRead(bytes, files) {
-      done.bytes += bytes
-      done.files += files
+    onRead(bytes, ended) {
+      progress.add(bytes, ended)
       const now = performance.now()
       // Ten times a second is enough for the eye.
-      if (now - told < 100 && done.files < totals.totalFiles) return
+      if (now - told < 100 && progress.files < progress.totalFiles) return
       told = now
-      onProgress({ kind: 'progress', phase: 'pack', ...done, ...totals })
+      const { files, totalFiles, bytes: done, totalBytes } = progress
+      onProgress({ kind: 'progress', phase: 'pack', files, totalFiles, bytes: done, totalBytes })
     },
     ...(signal && { signal }),
   })
+}
+
+/**
+ * How much there is to read is known for certain when all is read. Until then files that conda's records list count as these
+ * say, and all others as large as those that were read so far.
+ */
+class ReadProgress {
+  files = 0
+  bytes = 0
+  totalFiles = 0
+  readonly #recorded = new Map<BytePath, number>()
+  #recordedLeft = 0
+
+  constructor(entries: readonly Listed[]) {
+    for (const entry of entries) {
+      if (entry.type !== 'file') continue
+      this.totalFiles++
+      if (entry.recordedSize === undefined) continue
+      this.#recorded.set(entry.path, entry.recordedSize)
+      this.#recordedLeft += entry.recordedSize
+    }
+  }
+
+  add(bytes: number, ended: BytePath | undefined): void {
+    this.bytes += bytes
+    if (ended === undefined) return
+    this.files++
+    this.#recordedLeft -= this.#recorded.get(ended) ?? 0
+    this.#recorded.delete(ended)
+  }
+
+  get totalBytes(): number {
+    const unknown = this.totalFiles - this.files - this.#recorded.size
+    const usual = this.files === 0 ? 0 : this.bytes / this.files
+    return this.bytes + this.#recordedLeft + Math.round(unknown * usual)
+  }
 }

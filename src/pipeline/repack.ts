@@ -9,9 +9,8 @@ import type { Environment } from '../environment/find.ts'
 import { readRecords } from '../environment/records.ts'
 import { StageError } from '../errors.ts'
 import { exclusions } from '../inventory/exclusions.ts'
-import { survey } from '../inventory/survey.ts'
-import { unchangedFiles, withKnownNames } from '../inventory/unchanged.ts'
-import { type Inventory, inventory } from '../inventory/walk.ts'
+import { type Survey, survey } from '../inventory/survey.ts'
+import { unchangedFiles } from '../inventory/unchanged.ts'
 import type { ArchivedFile, ArchiveIndex } from '../model/archive-index.ts'
 import type { BytePath } from '../model/byte-path.ts'
 import type { Entry } from '../model/entry.ts'
@@ -82,7 +81,7 @@ async function compare(
   options: Filled<PackOptions>,
 ): Promise<Found> {
   const now = await lookAtNow(index, environment, candidates, options)
-  const entries = withKnownNames(index.entries, now.entries)
+  const { entries } = now
   const unchanged = unchangedFiles(index.entries, entries)
   // Of what is as it was the user was told when the old archive was written.
   const other = entries.filter(({ path }) => !unchanged.has(path))
@@ -96,19 +95,17 @@ async function lookAtNow(
   environment: Environment,
   candidates: readonly string[],
   { check, signal }: Filled<PackOptions>,
-): Promise<Inventory & { warnings: readonly string[] }> {
-  const common = { isExcluded: exclusions(environment, candidates), ...(signal && { signal }) }
-  if (check === 'full') {
-    const { paths, warnings } = await readRecords(environment.prefix)
-    return { ...(await inventory(environment, { ...common, records: paths })), warnings }
-  }
+): Promise<Survey & { warnings: readonly string[] }> {
   const warnings = new Set<string>()
   const recordsOf = async (names: readonly string[]) => {
     const records = await readRecords(environment.prefix, names)
     for (const warning of records.warnings) warnings.add(warning)
     return records.paths
   }
-  return { ...(await survey(environment, index.entries, { ...common, recordsOf })), warnings: [...warnings] }
+  const isExcluded = exclusions(environment, candidates)
+  const options = { isExcluded, recordsOf, full: check === 'full', ...(signal && { signal }) }
+  const found = await survey(environment, index.entries, options)
+  return { ...found, warnings: [...warnings].sort() }
 }
 
 async function write(
@@ -119,7 +116,7 @@ async function write(
 ): Promise<void> {
   const { signal, format, compressLevel: level, threads = defaultThreads() } = options
   const header = { ...archiveHeader(environment), ...wholeFacts(options) }
-  const read = entries.filter((entry) => entry.type === 'file' && !unchanged.has(entry.path))
+  const read = entries.flatMap((entry) => (entry.type === 'file' && !unchanged.has(entry.path) ? [entry] : []))
   const copied = plan.frames.filter(({ parts }) => parts === undefined).length
   const message =
     `Reused ${copied} of ${index.frames.length} frames of the old archive; ` +

@@ -42,9 +42,13 @@ function emptyFolder(root: string, folder: BytePath, device: number): BytePath[]
   if (!facts?.isDirectory()) return []
   if (facts.dev !== device) throw mounted(displayPath(path.toString('latin1')))
   if ((facts.mode & 0o700) !== 0o700) ignoringMissing(() => chmodSync(path, 0o700))
-  const below = ({ name }: Dirent<string>): BytePath => (folder === '' ? name : `${folder}/${name}`)
+  const below = (child: Dirent<Buffer>): BytePath => {
+    const name = child.name.toString('latin1')
+    return folder === '' ? name : `${folder}/${name}`
+  }
   const folders: BytePath[] = []
-  for (const child of ignoringMissing(() => readdirSync(path, { withFileTypes: true, encoding: 'latin1' })) ?? [])
+  // Buffers: where the disk tells no types, Node can join only these to the folder's name.
+  for (const child of ignoringMissing(() => readdirSync(path, { withFileTypes: true, encoding: 'buffer' })) ?? [])
     if (child.isDirectory()) folders.push(below(child))
     else ignoringMissing(() => unlinkSync(fsPath(root, below(child))))
   return folders

@@ -179,8 +179,9 @@ function typeOf(facts: Stats): 'file' | 'directory' | 'symlink' | 'special file'
 const octal = (mode: number): string => mode.toString(8).padStart(4, '0')
 
 function* walk(root: string, folder: BytePath = ''): Generator<BytePath> {
-  for (const child of readdirSync(fsPath(root, folder), { withFileTypes: true, encoding: 'latin1' })) {
-    const path = folder === '' ? child.name : `${folder}/${child.name}`
+  for (const child of readdirSync(fsPath(root, folder), { withFileTypes: true, encoding: 'buffer' })) {
+    const name = child.name.toString('latin1')
+    const path = folder === '' ? name : `${folder}/${name}`
     yield path
     if (child.isDirectory()) yield* walk(root, path)
   }

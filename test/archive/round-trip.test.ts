@@ -2,9 +2,8 @@ import assert from 'node:assert/strict'
 import { mkdir, readFile } from 'node:fs/promises'
 import { getuid } from 'node:process'
 import { test } from 'node:test'
-import { byPath } from '../../src/archive/order.ts'
 import { readHead, readIndex } from '../../src/archive/reader.ts'
-import { bytePathOf } from '../../src/model/byte-path.ts'
+import { byPath, bytePathOf } from '../../src/model/byte-path.ts'
 import {
   contentsOf,
   directory,

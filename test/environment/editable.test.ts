@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { symlink } from 'node:fs/promises'
 import { type TestContext, test } from 'node:test'
 import { editableInstalls } from '../../src/environment/editable.ts'
-import { inventory } from '../../src/inventory/walk.ts'
+import { listTree } from '../../src/inventory/list.ts'
 import { makePrefix, NONE, put } from '../inventory/prefix.ts'
 
 const SITE = 'lib/python3.11/site-packages'
@@ -14,7 +14,7 @@ async function installs(t: TestContext, files: Record<string, string>) {
   for (const [name, content] of Object.entries(files)) {
     await put(prefix, `${SITE}/${name}`, content.replaceAll('PREFIX', prefix))
   }
-  const { entries } = await inventory({ prefix }, { isExcluded: NONE })
+  const { entries } = await listTree({ prefix }, { isExcluded: NONE })
   return editableInstalls({ prefix, real: prefix }, entries)
 }
 

@@ -21,7 +21,7 @@ interface Packed {
 /** A small environment, and its entries as an archive would hold them. */
 async function packed(t: TestContext, files: Record<string, string> = {}): Promise<Packed> {
   const prefix = await makePrefix(t, files)
-  return { prefix, entries: (await inventory({ prefix }, { isExcluded: NONE })).entries }
+  return { prefix, entries: await inventory({ prefix }, { isExcluded: NONE }) }
 }
 
 /** What an archive's head holds: watched folders and what stands directly in them, a hard link as a file. */
@@ -40,7 +40,7 @@ const quick = ({ prefix, entries }: Packed, isExcluded: IsExcluded = NONE) =>
   checkQuick({ prefix }, { entries: headOf(entries) }, { isExcluded, all: async () => entries })
 
 const full = async ({ prefix, entries }: Packed, isExcluded: IsExcluded = NONE) =>
-  checkFull({ entries }, (await inventory({ prefix }, { isExcluded })).entries)
+  checkFull({ entries }, await inventory({ prefix }, { isExcluded }))
 
 const reasonOf = (freshness: Awaited<ReturnType<typeof quick>>) => (freshness.fresh ? 'fresh' : freshness.reason)
 
@@ -265,11 +265,25 @@ test('package caches of base, locks and our own archive inside the prefix make n
 test('only the full check sees that two names are one file no more', async (t) => {
   const prefix = await makePrefix(t, { 'bin/a': 'x' })
   execFileSync('ln', [join(prefix, 'bin/a'), join(prefix, 'bin/b')])
-  const { entries } = await inventory({ prefix }, { isExcluded: NONE })
+  const entries = await inventory({ prefix }, { isExcluded: NONE })
   assert.equal(reasonOf(await full({ prefix, entries })), 'fresh')
   execFileSync('cp', ['-p', join(prefix, 'bin/a'), join(prefix, 'bin/c')])
   await rename(join(prefix, 'bin/c'), join(prefix, 'bin/b'))
   assert.equal(reasonOf(await full({ prefix, entries })), 'bin/b has changed')
+})
+
+test('under whichever of its names an archive has a file, the full check finds nothing changed', async (t) => {
+  const prefix = await makePrefix(t, { 'bin/a': 'x' })
+  for (const name of ['b', 'c']) execFileSync('ln', [join(prefix, 'bin/a'), join(prefix, `bin/${name}`)])
+  const entries = (await inventory({ prefix }, { isExcluded: NONE })).map((entry): Entry => {
+    if (entry.path !== 'bin/a' && entry.type !== 'hardlink') return entry
+    const { mode, mtimeNs } = entry
+    if (entry.path === 'bin/b') return { type: 'file', path: 'bin/b', mode, mtimeNs, size: 1 }
+    return { type: 'hardlink', path: entry.path, mode, mtimeNs, target: 'bin/b' }
+  })
+  assert.equal(reasonOf(await full({ prefix, entries })), 'fresh')
+  await rm(join(prefix, 'bin/b'))
+  assert.match(reasonOf(await full({ prefix, entries })), /^bin\/b was removed/)
 })
 
 test('a link that leads elsewhere at the same time stamp is seen by the full check', async (t) => {
@@ -280,7 +294,7 @@ test('a link that leads elsewhere at the same time stamp is seen by the full che
     execFileSync('touch', ['-h', '-d', '2020-01-01', join(prefix, 'share/link')])
   }
   await point('one')
-  const { entries } = await inventory({ prefix }, { isExcluded: NONE })
+  const entries = await inventory({ prefix }, { isExcluded: NONE })
   await point('two')
   assert.equal(reasonOf(await full({ prefix, entries })), 'share/link has changed')
 })

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { readdirSync, readlinkSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
 import { appendFile, chmod, link, rename, rm, symlink, truncate, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { type ListOptions, listTree } from '../../src/inventory/list.ts'
 import { type ReadOptions, readItems } from '../../src/inventory/read.ts'
-import { inventory, type Recorded } from '../../src/inventory/walk.ts'
-import type { Entry } from '../../src/model/entry.ts'
+import type { BytePath } from '../../src/model/byte-path.ts'
 import type { ArchiveItem, Scanner } from '../../src/model/item.ts'
+import type { Listed } from '../../src/model/listed.ts'
 import { asOrdinaryUser } from '../platform/as-ordinary-user.ts'
 import { makePrefix, NONE } from './prefix.ts'
 
@@ -26,10 +27,12 @@ function countingScanner(): Scanner {
 
 const plain: ReadOptions = { makeScanner: countingScanner }
 
-async function listed(t: TestContext, files: Record<string, string>, records?: Map<string, Recorded>) {
+const list = async (prefix: string, options: Partial<ListOptions> = {}): Promise<Listed[]> =>
+  (await listTree({ prefix }, { isExcluded: NONE, ...options })).entries
+
+async function listed(t: TestContext, files: Record<string, string>) {
   const prefix = await makePrefix(t, files)
-  const { entries } = await inventory({ prefix }, { isExcluded: NONE, ...(records && { records }) })
-  return { prefix, entries }
+  return { prefix, entries: await list(prefix) }
 }
 
 async function contentOf(item: ArchiveItem): Promise<Buffer> {
@@ -42,7 +45,7 @@ async function contentOf(item: ArchiveItem): Promise<Buffer> {
 }
 
 /** Consumes everything, as a writer does. */
-async function readAll(prefix: string, entries: Entry[], options = plain): Promise<Map<string, Buffer>> {
+async function readAll(prefix: string, entries: readonly Listed[], options = plain): Promise<Map<string, Buffer>> {
   const contents = new Map<string, Buffer>()
   for await (const item of readItems({ prefix }, entries, options)) {
     if (item.entry.type === 'file') contents.set(item.entry.path, await contentOf(item))
@@ -67,9 +70,9 @@ test('each file gives its bytes, their digest and what the scanner saw, whatever
     Object.fromEntries(sizes.map((size) => [`lib/${size}`, contentFor(size)])),
   )
   let [bytes, files] = [0, 0]
-  const onRead = (moreBytes: number, moreFiles: number) => {
+  const onRead = (moreBytes: number, ended: BytePath | undefined) => {
     bytes += moreBytes
-    files += moreFiles
+    if (ended !== undefined) files++
   }
   for await (const item of readItems({ prefix }, entries, { ...plain, onRead })) {
     const size = Number(/^lib\/(\d+)$/.exec(item.entry.path)?.[1] ?? -1)
@@ -83,9 +86,10 @@ test('each file gives its bytes, their digest and what the scanner saw, whatever
   }
   const all = entries.filter((entry) => entry.type === 'file')
   assert.equal(files, all.length)
+  const sizesNow = all.map(({ path }) => statSync(join(prefix, path)).size)
   assert.equal(
     bytes,
-    all.reduce((sum, entry) => sum + entry.size, 0),
+    sizesNow.reduce((sum, size) => sum + size, 0),
   )
 })
 
@@ -95,7 +99,7 @@ test('folders come before what is in them, packages together, hard links behind 
   const prefix = await makePrefix(t, { 'bin/z': '', 'lib/a': '', 'share/b': '', 'bin/m': '', 'bin/own': '' })
   await link(join(prefix, 'lib/a'), join(prefix, 'share/a'))
   await symlink('m', join(prefix, 'bin/link'))
-  const { entries } = await inventory({ prefix }, { isExcluded: NONE, records })
+  const entries = await list(prefix, { records })
   const order: string[] = []
   for await (const { entry } of readItems({ prefix }, entries, plain)) order.push(entry.path)
   assert.deepEqual(
@@ -106,7 +110,7 @@ test('folders come before what is in them, packages together, hard links behind 
     const folder = path.slice(0, Math.max(0, path.lastIndexOf('/')))
     assert.ok(order.indexOf(folder) < order.indexOf(path), path)
   }
-  const interesting = ['bin/m', 'bin/z', 'lib/a', 'share/a', 'share/b', 'bin/own']
+  const interesting = ['bin/m', 'bin/z', 'lib/a', 'share/b', 'bin/own', 'share/a']
   assert.deepEqual(
     order.filter((path) => interesting.includes(path)),
     interesting,
@@ -126,28 +130,84 @@ test('facts of a large file can not be had before its content went by', async (t
 const CHANGES: Record<string, (path: string) => Promise<void>> = {
   grew: (path) => appendFile(path, 'more'),
   shrank: (path) => truncate(path, 1),
-  'was rewritten at the same size': async (path) => writeFile(path, (await import('node:fs')).readFileSync(path)),
+  'was rewritten at the same size': async (path) => writeFile(path, 'y'.repeat(statSync(path).size)),
+  'got another mode': (path) => chmod(path, 0o640),
+}
+for (const [what, change] of Object.entries(CHANGES)) {
+  for (const size of [10, 3 * MIB]) {
+    test(`a file of ${size} bytes that ${what} since the listing is read as it is now, facts and content`, async (t) => {
+      const { prefix, entries } = await listed(t, { 'lib/changing': 'x'.repeat(size) })
+      const path = join(prefix, 'lib/changing')
+      await change(path)
+      const now = statSync(path, { bigint: true })
+      for await (const item of readItems({ prefix }, entries, plain)) {
+        if (item.entry.type !== 'file') continue
+        const content = await contentOf(item)
+        if (item.entry.path !== 'lib/changing') continue
+        const { mode, mtimeNs, size } = item.entry
+        assert.deepEqual([mode, mtimeNs, BigInt(size)], [Number(now.mode & 0o7777n), now.mtimeNs, now.size])
+        assert.ok(content.equals(readFileSync(path)))
+      }
+      assert.deepEqual(openFiles(prefix), [])
+    })
+  }
+}
+
+const LOSSES: Record<string, (path: string) => Promise<void>> = {
   vanished: (path) => rm(path),
   'became a link to the same content': async (path) => {
     await rename(path, `${path}.moved`)
     await symlink(`${path}.moved`, path)
   },
 }
-for (const [what, change] of Object.entries(CHANGES)) {
-  for (const size of [10, 3 * MIB]) {
-    test(`a file of ${size} bytes that ${what} since the listing gets into no archive`, async (t) => {
-      const { prefix, entries } = await listed(t, { 'lib/changing': 'x'.repeat(size) })
-      await change(join(prefix, 'lib/changing'))
-      await assert.rejects(readAll(prefix, entries), (error: Error & { code?: string; path?: string }) => {
-        assert.equal(error.code, 'CHANGED')
-        assert.equal(error.path, join(prefix, 'lib/changing'))
-        assert.match(error.message, /lib\/changing changed while/)
-        return true
-      })
-      assert.deepEqual(openFiles(prefix), [])
+for (const [what, change] of Object.entries(LOSSES)) {
+  test(`a file that ${what} since the listing is an error that names it`, async (t) => {
+    const { prefix, entries } = await listed(t, { 'lib/changing': 'x' })
+    await change(join(prefix, 'lib/changing'))
+    await assert.rejects(readAll(prefix, entries), (error: Error & { code?: string; path?: string }) => {
+      assert.equal(error.code, 'CHANGED')
+      assert.equal(error.path, join(prefix, 'lib/changing'))
+      assert.match(error.message, /lib\/changing changed while/)
+      return true
     })
-  }
+    assert.deepEqual(openFiles(prefix), [])
+  })
 }
+
+test('byte code and temporary files may vanish since the listing, and a link too', async (t) => {
+  const { prefix } = await listed(t, { 'lib/__pycache__/x.cpython-311.pyc.140': '', 'bin/tool.tmp': '' })
+  await symlink('nowhere', join(prefix, 'lib/.tmp-link'))
+  const entries = await list(prefix)
+  const gone = ['lib/__pycache__/x.cpython-311.pyc.140', 'bin/tool.tmp', 'lib/.tmp-link']
+  for (const path of gone) await rm(join(prefix, path))
+  const paths: string[] = []
+  for await (const { entry } of readItems({ prefix }, entries, plain)) paths.push(entry.path)
+  assert.deepEqual(
+    paths.sort(),
+    entries.map(({ path }) => path).filter((path) => !gone.includes(path)),
+  )
+})
+
+test('of the names of one file the first in order has the content, whichever is opened first; others are links to it', async (t) => {
+  const prefix = await makePrefix(t, { 'lib/b': 'content', 'share/large': 'x'.repeat(2 * MIB) })
+  for (let n = 0; n < 40; n++) await link(join(prefix, 'lib/b'), join(prefix, `bin/name-${n}`))
+  await link(join(prefix, 'share/large'), join(prefix, 'share/also-large'))
+  await link(join(prefix, 'lib/b'), join(prefix, '../outside'))
+  const entries = await list(prefix)
+  const found = new Map<string, string>()
+  for await (const item of readItems({ prefix }, entries, plain)) {
+    if (item.entry.type === 'hardlink') found.set(item.entry.path, item.entry.target)
+    else if (item.entry.type === 'file') found.set(item.entry.path, (await contentOf(item)).toString().slice(0, 9))
+  }
+  assert.equal(found.get('bin/name-0'), 'content')
+  for (let n = 1; n < 40; n++) assert.equal(found.get(`bin/name-${n}`), 'bin/name-0')
+  assert.equal(found.get('lib/b'), 'bin/name-0')
+  assert.equal(found.get('share/also-large'), 'xxxxxxxxx')
+  assert.equal(found.get('share/large'), 'share/also-large')
+  const without = entries.filter(({ path }) => !path.startsWith('bin/name'))
+  assert.equal((await readAll(prefix, without)).get('lib/b')?.toString(), 'content')
+  assert.deepEqual(openFiles(prefix), [])
+})
 
 test('a large file that changes in the midst of its reading is noticed', async (t) => {
   const { prefix, entries } = await listed(t, { 'lib/large': 'x'.repeat(12 * MIB) })
@@ -168,10 +228,10 @@ test('a file that may not be read is an error that names it and the way out', as
   await chmod(join(prefix, '..'), 0o755)
   await chmod(join(prefix, 'share/secret'), 0o000)
   const source = (name: string) => new URL(`../../src/inventory/${name}.ts`, import.meta.url)
-  const code = `const { inventory } = await import('${source('walk')}')
+  const code = `const { listTree } = await import('${source('list')}')
     const { readItems } = await import('${source('read')}')
     const prefix = process.argv[1]
-    const { entries } = await inventory({ prefix }, { isExcluded: () => false })
+    const { entries } = await listTree({ prefix }, { isExcluded: () => false })
     const makeScanner = () => ({ push() {}, finish() {} })
     try {
       for await (const item of readItems({ prefix }, entries, { makeScanner }));

@@ -36,7 +36,7 @@ async function archived(context: TestContext, files: Record<string, string> = {}
 
 async function knownOf(prefix: string): Promise<ArchivedEntry[]> {
   const { paths } = await readRecords(prefix)
-  const { entries } = await inventory({ prefix }, { isExcluded: NONE, records: paths })
+  const entries = await inventory({ prefix }, { isExcluded: NONE, records: paths })
   return entries.map((entry) => (entry.type === 'file' ? { ...entry, frame: 0, frameOffset: 0, digest: '' } : entry))
 }
 
@@ -48,22 +48,26 @@ async function surveyed({ prefix, known }: Archived, options: Partial<SurveyOpti
     return (await readRecords(prefix, names)).paths
   }
   const found = await survey({ prefix }, known, { isExcluded: NONE, recordsOf, ...options })
-  const entries = withKnownNames(known, found.entries)
+  const { entries } = found
   const unchanged = unchangedFiles(known, entries)
   const changed = entries.flatMap(({ type, path }) => (type === 'file' && !unchanged.has(path) ? [path] : []))
-  return { ...found, entries, changed, read }
+  return { ...found, changed, read }
 }
 
 /** The survey finds just what a look at everything finds. */
 async function isComplete(place: Archived) {
   const found = await surveyed(place)
-  assert.deepEqual(found.entries, withKnownNames(place.known, await plainly(place.prefix)))
+  assert.deepEqual(found.entries, await lookedAt(place))
   return found
 }
 
-async function plainly(prefix: string) {
+async function lookedAt({ prefix, known }: Archived) {
   const { paths } = await readRecords(prefix)
-  return (await inventory({ prefix }, { isExcluded: NONE, records: paths })).entries
+  return withKnownNames(known, await inventory({ prefix }, { isExcluded: NONE })).map((entry) => {
+    const { package: owner, placeholder } = paths.get(entry.path) ?? {}
+    if (entry.type !== 'file' || owner === undefined) return entry
+    return { ...entry, package: owner, ...(placeholder && { placeholder }) }
+  })
 }
 
 /** As package managers do: another file is put in place by renaming. */

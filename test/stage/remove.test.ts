@@ -3,6 +3,9 @@ import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { test } from 'node:test'
+import { slowfsUnavailable } from '../../bench/slowfs/build.ts'
+import { mountSlow } from '../../bench/slowfs/mount.ts'
+import { fsPath } from '../../src/model/byte-path.ts'
 import { ownIdentity } from '../../src/platform/process-identity.ts'
 import { composePlace } from '../../src/stage/place.ts'
 import { writeRecord } from '../../src/stage/record.ts'
@@ -132,4 +135,20 @@ test('nothing is removed from a stage in which something is mounted', async (con
   )
   assert.match(stdout, new RegExp(`^TARGET_UNSAFE .*${prefix}/data`), stderr)
   assert.ok(existsSync(`${base}/original/precious`) && existsSync(`${prefix}/lib/deep/er/file`))
+})
+
+test('a disk that tells no types in its listings (old XFS) is emptied like any other', {
+  skip: slowfsUnavailable() ?? false,
+}, async (context) => {
+  const disk = `${temporaryFolder(context)}/disk`
+  mkdirSync(fsPath(disk, 'stage/caf\xe9/deep'), { recursive: true })
+  writeFileSync(fsPath(disk, 'stage/caf\xe9/deep/\xff'), '')
+  symlinkSync('nowhere', fsPath(disk, 'stage/caf\xe9/link'))
+  const mount = await mountSlow(disk, disk, { latencyMs: 0, types: false })
+  try {
+    await removeTree(`${disk}/stage`)
+    assert.deepEqual(readdirSync(disk), [])
+  } finally {
+    await mount.unmount()
+  }
 })

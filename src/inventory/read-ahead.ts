@@ -1,0 +1,159 @@
+import { type BytePath, parentOf } from '../model/byte-path.ts'
+import type { ListedName } from '../model/listed.ts'
+import { Pace } from '../platform/pace.ts'
+import { isTransient } from './list.ts'
+import {
+  CHUNK,
+  type FileFacts,
+  PIECES_IN_FLIGHT,
+  PiecedFile,
+  readFile,
+  readFileSync,
+  type WholeFile,
+} from './read-file.ts'
+import { WarmFolders } from './warm-folders.ts'
+
+/** Bytes that are read ahead of the consumer; files whose reading has begun by then may go beyond. */
+const AHEAD_BYTES = 32 * 1024 * 1024
+/** Files that are read ahead, in multiples of those in flight: one slow read must not hold up the others. */
+const AHEAD_FILES = 4
+/** Of a file of which nothing is known beforehand, before any has been read. */
+const USUAL_SIZE = 16 * 1024
+
+/** A file's content, or that it is a further name of another file, or undefined where it has vanished and may do so. */
+export type ReadResult = WholeFile | PiecedFile | { facts: FileFacts; link: BytePath } | undefined
+
+interface Begun {
+  result: Promise<WholeFile | PiecedFile | undefined>
+  file: ListedName
+  /** Memory that it takes at most: a guess, until its size is known. */
+  bytes: number
+}
+
+/** Keeps reads of the coming files going, bounded in number and in bytes. */
+export class ReadAhead {
+  readonly #prefix: string
+  readonly #files: readonly ListedName[]
+  readonly #concurrency: number
+  readonly #begun: Begun[] = []
+  /** By inode: number in `#files` of the first of its names that was come upon. */
+  readonly #names = new Map<string, number>()
+  #pieced: PiecedFile[] = []
+  #nextFile = 0
+  #running = 0
+  #bytes = 0
+  #held = 0
+  /** Files whose size is known by now, and their bytes in memory. */
+  #seen = { files: 1, bytes: USUAL_SIZE }
+  #closed = false
+  readonly #pace = new Pace()
+  readonly #folders = new WarmFolders()
+
+  constructor(prefix: string, files: readonly ListedName[], concurrency: number) {
+    this.#prefix = prefix
+    this.#files = files
+    this.#concurrency = concurrency
+  }
+
+  /** The next file in order. Its bytes count as in use until `release()`. */
+  async next(): Promise<ReadResult> {
+    this.#fill()
+    const first = this.#begun.shift() as Begun
+    const found = await first.result
+    this.#held = first.bytes
+    const inode = found?.facts.inode
+    const target = inode === undefined ? undefined : this.#files[this.#names.get(inode)!]
+    if (found === undefined || target === undefined || target === first.file) return found
+    if (found instanceof PiecedFile) await found.close()
+    return { facts: found.facts, link: target.path }
+  }
+
+  release(): void {
+    this.#bytes -= this.#held
+    this.#held = 0
+    this.#fill()
+  }
+
+  /** Waits for what runs, and closes what was opened. */
+  async close(): Promise<void> {
+    this.#closed = true
+    await Promise.allSettled(this.#begun.map((begun) => begun.result))
+    await Promise.all(this.#pieced.map((file) => file.close()))
+  }
+
+  #fill(): void {
+    while (!this.#closed && this.#nextFile < this.#files.length && this.#hasRoom()) {
+      const number = this.#nextFile++
+      const file = this.#files[number]!
+      const begun: Begun = { file, bytes: this.#guess(file), result: Promise.resolve(undefined) }
+      this.#bytes += begun.bytes
+      this.#running++
+      begun.result = this.#read(begun, number).finally(() => {
+        this.#running--
+        this.#fill()
+      })
+      // Whoever comes to this file gets the failure; until then it is no unhandled one.
+      begun.result.catch(() => {})
+      this.#begun.push(begun)
+    }
+  }
+
+  #hasRoom(): boolean {
+    if (this.#begun.length === 0) return true
+    const open = this.#running + this.#pieced.filter((file) => file.isOpen).length
+    if (open >= this.#concurrency || this.#begun.length >= AHEAD_FILES * this.#concurrency) return false
+    return this.#bytes + this.#guess(this.#files[this.#nextFile]!) <= AHEAD_BYTES
+  }
+
+  async #read(begun: Begun, number: number): Promise<WholeFile | PiecedFile | undefined> {
+    const place = { prefix: this.#prefix, path: begun.file.path }
+    let isOpen = false
+    const wanted = (facts: FileFacts): boolean => {
+      isOpen = true
+      if (!this.#isFirstName(facts, number)) return false
+      const bytes = inMemory(facts.size)
+      this.#bytes += bytes - begun.bytes
+      this.#seen.files++
+      this.#seen.bytes += bytes
+      begun.bytes = bytes
+      return true
+    }
+    try {
+      const quick = this.#readQuickly(begun.file, () => readFileSync(place, wanted))
+      const found = quick ?? (await readFile(place, wanted, (open) => this.#folders.into(parentOf(place.path), open)))
+      if (found instanceof PiecedFile) this.#keep(found)
+      return found
+    } catch (error) {
+      if (!isOpen && isTransient(begun.file.path) && (error as { code?: string }).code === 'CHANGED') return undefined
+      throw error
+    }
+  }
+
+  /** Claims the inode. A name that comes before in the order takes it over, though it was opened later. */
+  #isFirstName({ inode }: FileFacts, number: number): boolean {
+    if (inode === undefined) return true
+    const first = this.#names.get(inode)
+    if (first !== undefined && first < number) return false
+    this.#names.set(inode, number)
+    return true
+  }
+
+  #keep(file: PiecedFile): void {
+    this.#pieced = [...this.#pieced.filter((other) => other.isOpen), file]
+    // Beyond that its turn has to come first.
+    if (this.#bytes <= AHEAD_BYTES) file.readAhead()
+  }
+
+  /** At once and without a thread, as long as the file system answers at once. A megabyte from memory takes some 0.2 ms. */
+  #readQuickly(file: ListedName, read: () => WholeFile | undefined): WholeFile | undefined {
+    const bytes = this.#guess(file)
+    if (!this.#pace.isQuick || bytes > CHUNK) return undefined
+    return this.#pace.measure(read, 0.3 * (1 + bytes / CHUNK))
+  }
+
+  #guess({ recordedSize }: ListedName): number {
+    return recordedSize === undefined ? this.#seen.bytes / this.#seen.files : inMemory(recordedSize)
+  }
+}
+
+const inMemory = (size: number): number => Math.min(size, PIECES_IN_FLIGHT * CHUNK)
