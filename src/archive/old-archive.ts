@@ -12,7 +12,7 @@ import type { ReusedFrame } from './reuse.ts'
 
 /** Stored bytes that are read, and written, at once: what lies on a network file system is read in large pieces. */
 const AT_ONCE = 4 * 1024 * 1024
-/** Such reads that are under way before their turn comes. */
+/** Such reads that are under way at once. */
 const AHEAD = 3
 
 /**
@@ -39,19 +39,14 @@ export class OldArchive {
   async *frames(plan: readonly ReusedFrame[]): AsyncGenerator<TakenOver> {
     const begun: Promise<TakenOver>[] = []
     const runs = runsOf(plan)
-    try {
-      for (let next = 0; next < runs.length || begun.length > 0; ) {
-        while (next < runs.length && begun.length < AHEAD) {
-          const run = this.#read(runs[next++]!)
-          // Whoever comes to it gets the failure; until then it is no unhandled one.
-          run.catch(() => {})
-          begun.push(run)
-        }
-        yield await begun.shift()!
+    for (let next = 0; next < runs.length || begun.length > 0; ) {
+      while (next < runs.length && begun.length < AHEAD) {
+        const run = this.#read(runs[next++]!)
+        // Whoever comes to it gets the failure; until then it is no unhandled one.
+        run.catch(() => {})
+        begun.push(run)
       }
-    } finally {
-      // The caller closes the file.
-      await Promise.allSettled(begun)
+      yield await begun.shift()!
     }
   }
 

@@ -8,6 +8,9 @@ import type { Filled } from './original.ts'
 export class RepackProgress {
   readonly #onProgress: Filled<PackOptions>['onProgress']
   readonly #unchanged: { files: number; bytes: number }
+  #isCopied = false
+  /** How far reading was before that. */
+  #early: ProgressEvent | undefined
   readonly #totals: { totalFiles: number; totalBytes: number }
 
   constructor(unchanged: readonly Entry[], read: readonly Entry[], { onProgress }: Filled<PackOptions>) {
@@ -28,17 +31,19 @@ export class RepackProgress {
       this.#onProgress({ kind: 'progress', phase: 'pack', files, bytes, ...this.#totals })
     }
     this.#onProgress({ kind: 'progress', phase: 'pack', ...this.#unchanged, ...this.#totals })
+    this.#isCopied = true
+    if (this.#early) this.#onProgress(this.#early)
   }
 
-  /** The options for what is read behind that. */
+  /** The options for what is read besides, which counts behind that. */
   behind(options: Filled<PackOptions>): Filled<PackOptions> {
     const { files, bytes } = this.#unchanged
-    const onProgress = (event: ProgressEvent) =>
-      this.#onProgress(
-        event.kind === 'progress'
-          ? { ...event, files: files + event.files, bytes: bytes + event.bytes, ...this.#totals }
-          : event,
-      )
+    const onProgress = (event: ProgressEvent) => {
+      if (event.kind !== 'progress') return this.#onProgress(event)
+      const counted = { ...event, files: files + event.files, bytes: bytes + event.bytes, ...this.#totals }
+      if (this.#isCopied) this.#onProgress(counted)
+      else this.#early = counted
+    }
     return { ...options, onProgress }
   }
 }

@@ -1,4 +1,3 @@
-import type { FileHandle } from 'node:fs/promises'
 import { canBeReused, OldArchive } from '../archive/old-archive.ts'
 import { readIndex } from '../archive/reader.ts'
 import { planReuse, type ReusePlan } from '../archive/reuse.ts'
@@ -54,7 +53,8 @@ export async function repack(
   try {
     const index = await readIndex(stale.archive, handle)
     if (!canServe(index, environment, options)) return false
-    const found = await compare({ handle, path: stale.archive, index }, environment, candidates, options)
+    const archive = new OldArchive(handle, stale.archive, index)
+    const found = await compare({ archive, index }, environment, candidates, options)
     await write(path, found, environment, options)
     return true
   } catch (error) {
@@ -75,7 +75,7 @@ function canServe(index: ArchiveIndex, environment: Environment, options: Filled
 }
 
 async function compare(
-  { handle, path, index }: { handle: FileHandle; path: string; index: ArchiveIndex },
+  { archive, index }: { archive: OldArchive; index: ArchiveIndex },
   environment: Environment,
   candidates: readonly string[],
   options: Filled<PackOptions>,
@@ -86,7 +86,7 @@ async function compare(
   // Of what is as it was the user was told when the old archive was written.
   const other = entries.filter(({ path }) => !unchanged.has(path))
   await tellWhatIsMissed(environment, { ...now, entries: other }, options)
-  return { archive: new OldArchive(handle, path, index), index, entries, unchanged, plan: planReuse(index, unchanged) }
+  return { archive, index, entries, unchanged, plan: planReuse(index, unchanged) }
 }
 
 /** All that is in the environment: by a look at everything, or at what the quick check goes by too. */
@@ -123,22 +123,27 @@ async function write(
     `reading ${read.length} of ${read.length + unchanged.size} files`
   options.onProgress({ kind: 'detail', message })
   const progress = new RepackProgress([...unchanged.values()], read, options)
-  await writeArchive({
-    path,
-    format,
-    ...(level !== undefined && { level }),
-    threads,
-    header,
-    reused: { files: plan.carried, frames: progress.along(archive.frames(plan.frames)) },
-    items: items(archive, { entries, others: plan.others }, contentsOf(environment, read, progress.behind(options))),
-    besides: (all) =>
-      plainToolMembers(all, {
-        prefixes: header.prefixes,
-        mtimeNs: BigInt(Date.parse(header.created)) * 1_000_000n,
-        unpack: true,
-      }),
-    ...(signal && { signal }),
-  })
+  const contents = new Begun(contentsOf(environment, read, progress.behind(options)))
+  try {
+    await writeArchive({
+      path,
+      format,
+      ...(level !== undefined && { level }),
+      threads,
+      header,
+      reused: { files: plan.carried, frames: progress.along(archive.frames(plan.frames)) },
+      items: items(archive, { entries, others: plan.others }, contents),
+      besides: (all) =>
+        plainToolMembers(all, {
+          prefixes: header.prefixes,
+          mtimeNs: BigInt(Date.parse(header.created)) * 1_000_000n,
+          unpack: true,
+        }),
+      ...(signal && { signal }),
+    })
+  } finally {
+    await contents.close()
+  }
 }
 
 /** What is not in frames that are taken over: unchanged files out of other frames, and what is read from the environment. */
@@ -150,4 +155,25 @@ async function* items(
   for (const file of others) yield archive.item(file)
   yield* read
   for (const entry of entries) if (entry.type !== 'file') yield { entry }
+}
+
+/** Asks for the first item at once: the files are opened and read while the frames are copied. */
+class Begun<T> implements AsyncIterable<T> {
+  readonly #rest: AsyncIterator<T>
+  readonly #first: Promise<IteratorResult<T>>
+
+  constructor(source: AsyncIterable<T>) {
+    this.#rest = source[Symbol.asyncIterator]()
+    this.#first = this.#rest.next()
+    this.#first.catch(() => {})
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<T> {
+    for (let next = await this.#first; !next.done; next = await this.#rest.next()) yield next.value
+  }
+
+  async close(): Promise<void> {
+    await this.#first.catch(() => {})
+    await this.#rest.return?.()
+  }
 }
