@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import { readIndex } from './archive/reader.ts'
 import { archiveFolders, chooseWritable, noteUse, openTrusted, pruneArchives, publishArchive } from './cache/index.ts'
 import type { Environment } from './environment/find.ts'
-import { type Choice, chooseArchive } from './pipeline/archive-choice.ts'
+import { type Choice, chooseArchive, isAsItWas } from './pipeline/archive-choice.ts'
 import { reasonOf, sizeOf } from './pipeline/archive-facts.ts'
 import { convertedArchive, packWithCondaPack } from './pipeline/conda-pack.ts'
 import { leftMessages } from './pipeline/left.ts'
@@ -129,7 +129,11 @@ async function writeNewArchive(
     ...(signal && { signal }),
     onWait: (lock) =>
       onProgress({ kind: 'info', message: `Another conda-stage is writing ${path} (lock ${lock}): waiting` }),
-    already: async () => ((await chooseArchive(environment, options)).fresh === path ? false : undefined),
+    already: async () => {
+      // The full check takes a look at every file: not twice, if nobody else has packed meanwhile.
+      if (choice.stale?.archive === path && (await isAsItWas(choice.stale))) return undefined
+      return (await chooseArchive(environment, options)).fresh === path ? false : undefined
+    },
     write: async (temporary) => {
       if (!(await repack(temporary, environment, choice, options)))
         await writeEnvironment(temporary, environment, choice.candidates, options)

@@ -1,6 +1,5 @@
 import type { ArchivedFile, ArchiveIndex, Frame } from '../model/archive-index.ts'
 import type { BytePath } from '../model/byte-path.ts'
-import { FRAME_ENOUGH } from './format.ts'
 import { padding, tarHeaderSize } from './tar.ts'
 
 /** Bytes of a frame, uncompressed. */
@@ -33,8 +32,8 @@ interface Extent extends Range {
 
 /**
  * Decides which frames of a tar (compressed or not) are copied. A frame is, if it is made up exactly of files that are
- * unchanged; so one with members that the index doesn't know is not. Little ones are not either: each repack leaves
- * some, and they would pile up.
+ * unchanged; so one with members that the index doesn't know is not. Neither is a last one below 1 MiB, which holds
+ * what follows the files too: so little frames, of which each repack leaves one, don't pile up.
  *
  * A file that is cut, of whose frames only some are copied, gets its parts in the others compressed anew, in the same
  * place: so that one changed file beside a library of a gigabyte costs a frame and not a gigabyte.
@@ -99,21 +98,16 @@ function framesOf({ file, from, to }: Extent, starts: readonly number[]): [first
 function copiedFrames({ frames }: ArchiveIndex, starts: readonly number[], extents: readonly Extent[]): boolean[] {
   const known = frames.map(() => 0)
   const isRuledOut = frames.map(() => false)
-  const isCut = frames.map(() => false)
   let end = 0
   for (const extent of extents) {
     const [first, last] = framesOf(extent, starts)
     for (let at = first; at <= last; at++) {
       known[at]! += Math.min(extent.to, starts[at + 1]!) - Math.max(extent.from, starts[at]!)
       if (extent.unchanged === undefined || extent.from < end) isRuledOut[at] = true
-      if (first < last) isCut[at] = true
     }
     end = extent.to
   }
-  // The end of a cut file may be little: without it the whole file would be compressed anew.
-  return frames.map(
-    ({ size }, at) => !isRuledOut[at] && known[at] === size && (size >= FRAME_ENOUGH || isCut[at] === true),
-  )
+  return frames.map(({ size }, at) => !isRuledOut[at] && known[at] === size)
 }
 
 /** By frame: the parts of cut files in frames that are not copied. */

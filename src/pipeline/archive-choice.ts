@@ -1,3 +1,5 @@
+import type { BigIntStats } from 'node:fs'
+import { lstat } from 'node:fs/promises'
 import { readHead, readIndex } from '../archive/reader.ts'
 import { archiveCandidates, openTrusted } from '../cache/index.ts'
 import type { Environment } from '../environment/find.ts'
@@ -17,8 +19,8 @@ export interface Choice {
   foreign: string[]
   /** The first candidate that is fresh. */
   fresh?: string
-  /** Why the first archive that is there is not fresh. */
-  stale?: { archive: string; reason: string }
+  /** Why the first archive that is there is not fresh, and which file that was. */
+  stale?: { archive: string; reason: string; identity: string }
 }
 
 /**
@@ -38,10 +40,21 @@ export async function chooseArchive(environment: Environment, options: Filled<Pa
       choice.foreign.push(archive)
     })
     if (freshness?.fresh) return { ...choice, fresh: archive }
-    if (freshness) choice.stale ??= { archive, reason: freshness.reason }
+    if (freshness) choice.stale ??= { archive, reason: freshness.reason, identity: freshness.identity }
   }
   return choice
 }
+
+/** Whether the archive that was found out of date is there as it was: then there is nothing to be found out again. */
+export async function isAsItWas({ archive, identity }: NonNullable<Choice['stale']>): Promise<boolean> {
+  return await lstat(archive, { bigint: true }).then(
+    (stats) => identityOf(stats) === identity,
+    () => false,
+  )
+}
+
+/** An archive is never written into, but another is put in its place. */
+const identityOf = ({ dev, ino, size, mtimeNs }: BigIntStats): string => `${dev}:${ino}:${size}:${mtimeNs}`
 
 /** undefined where there is no such file. */
 async function freshnessOf(
@@ -49,7 +62,7 @@ async function freshnessOf(
   environment: Environment,
   candidates: readonly string[],
   { check, signal, uid }: Filled<PackOptions>,
-): Promise<Freshness | undefined> {
+): Promise<(Freshness & { identity: string }) | undefined> {
   const handle = await openTrusted(archive, [uid, environment.ownerUid]).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
     throw error instanceof StageError ? error : unreadable(archive, error)
@@ -60,9 +73,11 @@ async function freshnessOf(
     assertSameEnvironment(archive, head, environment)
     const isExcluded = exclusions(environment, candidates)
     const all = async () => (await readIndex(archive, handle)).entries
-    if (check !== 'full') return await checkQuick(environment, { entries: head.watched }, { isExcluded, all })
+    const identity = identityOf(await handle.stat({ bigint: true }))
+    if (check !== 'full')
+      return { ...(await checkQuick(environment, { entries: head.watched }, { isExcluded, all })), identity }
     const entries = await inventory(environment, { isExcluded, ...(signal && { signal }) })
-    return checkFull({ entries: await all() }, entries)
+    return { ...checkFull({ entries: await all() }, entries), identity }
   } finally {
     await handle.close()
   }

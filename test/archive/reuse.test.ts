@@ -189,7 +189,7 @@ const CASES: Record<string, Case> = {
     ),
     copied: [],
   },
-  'little frames are not copied, so that they do not pile up': {
+  'the last frame is little: it is not copied, so that little ones do not pile up': {
     before: [directory(''), file('a', content(4 * MiB - 512)), file('b', content(FRAME_ENOUGH / 2))],
     after: [directory(''), file('a', content(4 * MiB - 512)), file('b', content(FRAME_ENOUGH / 2)), file('new', 'x')],
     copied: ['0>0'],

@@ -1,19 +1,29 @@
 import assert from 'node:assert/strict'
 import type { ChildProcess } from 'node:child_process'
 import { randomFillSync } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, rmdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { copiedWorld, type Ended, listing, run, start, succeed, type World } from '../cli/world.ts'
+import { copiedWorld, type Ended, listing, run, stageOf, start, succeed, type World } from '../cli/world.ts'
 
 /** Large enough to be in the middle of it when the signal comes: random letters, which take zstd seconds at this level. */
 async function largeWorld(context: TestContext): Promise<World> {
   const place = await copiedWorld(context)
-  for (let n = 0; n < 12; n++)
-    writeFileSync(`${place.prefix}/share/noise-${n}`, randomFillSync(Buffer.alloc(2_000_000)).toString('hex'))
+  for (let n = 0; n < 12; n++) writeFileSync(`${place.prefix}/share/noise-${n}`, noise())
   return place
 }
+
+const noise = (): string => randomFillSync(Buffer.alloc(2_000_000)).toString('hex')
 
 const pack = ({ prefix }: World) => ['--pack', `--prefix=${prefix}`, '--compress-level=12', '--threads=1']
 const stage = ({ prefix, local }: World) => [`--prefix=${prefix}`, `--path=${local}`, '--threads=1']
@@ -93,6 +103,20 @@ test('a packer that was killed is no obstacle: the next one takes over and sweep
   const { stderr } = await succeed(place, ['--pack', `--prefix=${place.prefix}`, '--compress-level=1'])
   assert.doesNotMatch(stderr, /waiting/)
   assert.deepEqual(beside(place), ['myjupyter', 'myjupyter.tar.zst'])
+})
+
+test('a repack that was killed leaves the old archive whole, and the next one takes from it', async (context) => {
+  const place = await largeWorld(context)
+  await succeed(place, pack(place))
+  const before = readFileSync(place.archive)
+  for (let n = 0; n < 6; n++) writeFileSync(`${place.prefix}/share/new-${n}`, noise())
+  assert.equal((await stop(place, pack(place), 'SIGKILL', isPacking(place))).status, 'SIGKILL')
+  assert.ok(readFileSync(place.archive).equals(before))
+  utimesSync(`${dirname(place.prefix)}/.myjupyter.tar.zst.lock`, 0, 0)
+  const { stderr } = await succeed(place, [...pack(place), '--verbose'])
+  assert.match(stderr, /INFO: Reused (\d+) of \d+ frames of the old archive; reading 6 of \d+ files/)
+  assert.deepEqual(beside(place), ['myjupyter', 'myjupyter.tar.zst'])
+  assert.equal((await succeed(place, ['--verify', `--prefix=${await stageOf(place)}`])).status, 0)
 })
 
 test('a stage that was killed leaves nothing that is taken for one, and the next one sweeps it', async (context) => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { unlinkSync } from 'node:fs'
 import { appendFile, chmod, link, mkdir, rename, rm, symlink, unlink, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -141,8 +142,34 @@ test('files get their package and placeholder from a record that is new, and los
     [`${SITE}/package/__init__.py`, 'other-2-0'],
     ['share/deep/a', 'greet-2-0'],
   ])
-  // With another placeholder, what stands in it may be something else.
   assert.deepEqual(changed, ['conda-meta/greet-2-0.json', 'share/deep/a'])
+})
+
+test('a file whose record tells another placeholder has to be looked through anew, since that decides what stands in it', async (context) => {
+  const placeholder = (text: string) =>
+    JSON.stringify({ paths_data: { paths: [{ _path: 'share/deep/a', prefix_placeholder: text, file_mode: 'text' }] } })
+  const place = await archived(context, { [RECORD]: placeholder('/one') })
+  await replace(place.prefix, RECORD, placeholder('/other'))
+  assert.deepEqual((await isComplete(place)).changed, [RECORD, 'share/deep/a'])
+})
+
+test('a file that vanishes after its folder was listed is told, and byte code may vanish', async (context) => {
+  const cache = `${SITE}/package/__pycache__`
+  for (const [path, code] of [
+    ['share/deep/gone', 'CHANGED'],
+    [`${cache}/gone.pyc`, undefined],
+  ] as const) {
+    const place = await archived(context)
+    await put(place.prefix, path, 'new')
+    // It is asked about each name between listing and look.
+    const isExcluded = (name: BytePath) => {
+      if (name === path) unlinkSync(join(place.prefix, path))
+      return false
+    }
+    const found = surveyed(place, { isExcluded })
+    if (code) await assert.rejects(found, { code, path: join(place.prefix, path) })
+    else assert.ok(!(await found).entries.some((entry) => entry.path === path))
+  }
 })
 
 test('of two packages that list a path the last by name counts, be its record new or not', async (context) => {

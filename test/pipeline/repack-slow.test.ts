@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { slowfsUnavailable } from '../../bench/slowfs/build.ts'
@@ -29,6 +29,7 @@ function environment(prefix: string): void {
   put('conda-meta/history', '')
   for (let number = 0; number < PACKAGES; number++) {
     for (const path of filesOf(number)) put(path, `${path}\n`)
+    symlinkSync('f0', join(prefix, `lib/p${number}/link`))
     put(recordOf(number), JSON.stringify({ files: filesOf(number) }))
   }
   for (let number = 0; number < OWN; number++) put(`share/mine-${number}`, 'not recorded')
