@@ -1,17 +1,21 @@
-import type { FileHandle } from 'node:fs/promises'
 import type { Frame } from '../model/archive-index.ts'
 import type { Entry, FileEntry } from '../model/entry.ts'
+import type { Facts, TakeFrame } from '../model/item.ts'
 import type { Format } from './codec.ts'
+import type { ArchiveFile } from './file.ts'
 
 /** Takes the members of an archive in order, and writes them in the way of one kind of format. */
 export interface MemberWriter {
   readonly frames: readonly Frame[]
   /** Whether folders have to come before what is in them (unzip passes over those that are there), else behind. */
   readonly foldersFirst: boolean
-  /** Begins a file, whose content is appended next. Gives the place at which the content will begin. */
-  beginFile(entry: FileEntry): Promise<{ frame: number; offset: number }>
+  /**
+   * Begins a file, whose content is appended next. Gives the place at which the content will begin.
+   * @param options.beside of a file that is not in the index, and in no stage
+   */
+  beginFile(entry: FileEntry, options: { beside: boolean }): Promise<{ frame: number; offset: number }>
   append(data: Buffer): Promise<void>
-  endFile(): Promise<void>
+  endFile(facts: Facts): Promise<void>
   /** What has no content of its own. */
   add(entry: Exclude<Entry, FileEntry>): Promise<void>
   /** Ends the members, and gives the offset behind them: where the index goes. */
@@ -23,7 +27,7 @@ export interface MemberWriter {
 }
 
 export interface MemberOptions {
-  handle: FileHandle
+  handle: ArchiveFile
   /** For messages. */
   path: string
   format: Format
@@ -31,4 +35,5 @@ export interface MemberOptions {
   threads: number
   /** Folder of the archive in which the environment stands; '' for none. */
   root: string
+  takeFrame?: TakeFrame | undefined
 }
