@@ -14,6 +14,8 @@ const run = promisify(execFile)
 export interface Slurm {
   /** `FOLDER/JOBID` is the local folder that the site makes for a job: its SLURM_TMPDIR. */
   jobFolders: string
+  /** For SLURM_CONF. */
+  config: string
   /** Runs a batch script and waits for it, and all tasks of its array, to end. Gives the highest exit code of them. */
   submit(job: Job): Promise<number>
   stop(): Promise<void>
@@ -49,7 +51,7 @@ export async function startSlurm(): Promise<Slurm> {
       const { stdout } = await run('sinfo', ['--noheader', '--format=%T'], { env })
       if (stdout !== 'idle\n') throw new Error(`the node is ${stdout}`)
     })
-    return { jobFolders: `${root}/n`, submit: (job) => submit(job, config), stop }
+    return { jobFolders: `${root}/n`, config, submit: (job) => submit(job, config), stop }
   } catch (error) {
     await stop()
     throw error
