@@ -18,6 +18,7 @@ export interface Page {
 }
 
 const PROMPT = /^((?:\([^()]+\) )?\$ )(.*)$/
+const FENCE = /^\s*(?:```|~~~)/
 const NAME = /`([^`\s]+)`[^`]*:$/
 
 /** Throws for a block that is neither: it would be one that no test looks at. */
@@ -25,7 +26,11 @@ export function readPage(markdown: string): Page {
   const page: Page = { commands: [], files: new Map() }
   const lines = markdown.split('\n')
   for (let at = 0; at < lines.length; at++) {
-    if (!lines[at]!.startsWith('```')) continue
+    if (!FENCE.test(lines[at]!)) continue
+    assert.ok(
+      lines[at]!.startsWith('```'),
+      `line ${at + 1}: a block begins with three backquotes at the start of its line`,
+    )
     const end = lines.indexOf('```', at + 1)
     assert.ok(end > at, `line ${at + 1}: a block without end`)
     const block = lines.slice(at + 1, end)
