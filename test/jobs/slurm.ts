@@ -16,7 +16,7 @@ export interface Slurm {
   jobFolders: string
   /** For SLURM_CONF. */
   config: string
-  /** Runs a batch script and waits for it, and all tasks of its array, to end. Gives the highest exit code of them. */
+  /** Runs a batch script and waits for it, and all tasks of its array, to end. Gives the highest exit code of them, for a signal as shells do. */
   submit(job: Job): Promise<number>
   stop(): Promise<void>
 }
@@ -124,7 +124,10 @@ async function submit({ script, options, env }: Job, config: string): Promise<nu
     const { stdout } = await run('scontrol', ['show', 'job', '--oneliner', id], variables)
     const tasks = stdout.trim().split('\n')
     if (!tasks.every((task) => /JobState=(COMPLETED|FAILED) /.test(task))) throw new Error(stdout)
-    codes = tasks.map((task) => Number(/ ExitCode=(\d+):0 /.exec(task)?.[1]))
+    codes = tasks.map((task) => {
+      const [, code, signal] = / ExitCode=(\d+):(\d+) /.exec(task)!
+      return Number(signal) > 0 ? 128 + Number(signal) : Number(code)
+    })
   })
   return Math.max(...codes)
 }
