@@ -89,11 +89,23 @@ async def transact(prefix: Path, specs: list[str]) -> None:
     )
     compile_modules(prefix)
     finish(prefix)
+    write_as_conda_does(prefix)
     with open(prefix / "conda-meta/history", "a") as history:
         print(time.strftime("==> %Y-%m-%d %H:%M:%S <=="), f"# cmd: conda {shlex.join(sys.argv[1:])}", sep="\n", file=history)
         print("# conda version: 26.9.0", *(f"+{CHANNEL}/{r.subdir}::{stem(r)}" for r in new), sep="\n", file=history)
         print(f"# update specs: {json.dumps(specs)}", file=history)
     print("\nPreparing transaction: done\nVerifying transaction: done\nExecuting transaction: done")
+
+
+def write_as_conda_does(prefix: Path) -> None:
+    """conda records the files of noarch packages by their paths in the package, and only in `files` by those in the prefix."""
+    for path in (prefix / "conda-meta").glob("*.json"):
+        record = json.loads(path.read_text())
+        if record.get("noarch") == "python":
+            for entry in record["paths_data"]["paths"]:
+                if entry["path_type"] in ("hardlink", "softlink"):
+                    entry["_path"] = re.sub("^lib/python[^/]*/site-packages/", "site-packages/", entry["_path"])
+            path.write_text(json.dumps(record, indent=2))
 
 
 def records(prefix: Path) -> list:
