@@ -1,22 +1,32 @@
+import { unlink } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { readIndex } from './archive/reader.ts'
-import { archiveFolders, chooseWritable, noteUse, openTrusted, pruneArchives, publishArchive } from './cache/index.ts'
+import {
+  archiveFolders,
+  chooseWritable,
+  noteUse,
+  openTrusted,
+  pruneArchives,
+  publishArchive,
+  temporaryName,
+} from './cache/index.ts'
 import type { Environment } from './environment/find.ts'
+import { StageError } from './errors.ts'
 import { type Choice, chooseArchive, isAsItWas } from './pipeline/archive-choice.ts'
 import { reasonOf, sizeOf } from './pipeline/archive-facts.ts'
+import { completeStage } from './pipeline/complete-stage.ts'
 import { convertedArchive, packWithCondaPack } from './pipeline/conda-pack.ts'
-import { leftMessages } from './pipeline/left.ts'
 import { localMessages, localOriginal } from './pipeline/local.ts'
+import { OnePass } from './pipeline/one-pass.ts'
 import type * as options from './pipeline/options.ts'
 import { type Filled, fillIn, findOriginal } from './pipeline/original.ts'
 import { repack } from './pipeline/repack.ts'
 import { timed } from './pipeline/timing.ts'
 import { writeEnvironment } from './pipeline/write-archive.ts'
 import { findLocalFolder } from './platform/local-disk.ts'
-import { ownIdentity } from './platform/process-identity.ts'
 import { extract } from './stage/extract.ts'
 import { assertStageable, wantedLength, withNewPlace } from './stage/place.ts'
-import { copyIndex, findStage, writeRecord } from './stage/record.ts'
+import { findStage, indexBytes } from './stage/record.ts'
 import { removeStage } from './stage/remove.ts'
 import { roomFor } from './stage/room.ts'
 import { sweepDebris } from './stage/sweep.ts'
@@ -34,8 +44,8 @@ export async function pack(given: options.PackOptions = {}): Promise<options.Pac
 }
 
 /**
- * Makes a relocated copy of an environment on local disk, from its archive, which is written first where there is no
- * fresh one. Nothing is activated.
+ * Makes a relocated copy of an environment on local disk, from its archive. Where there is no fresh one, that is written in
+ * the same pass. Nothing is activated.
  * @throws StageError; nothing half made is left on the local disk then.
  */
 export async function stage(given: options.StageOptions = {}): Promise<options.StageResult> {
@@ -46,8 +56,27 @@ export async function stage(given: options.StageOptions = {}): Promise<options.S
   // Before the long work: a name or a folder that will not do is told at once.
   assertStageable(environment.name)
   await findLocalFolder({ ...options, needed: { bytes: 0, inodes: 0 }, dryRun: true })
-  const archive = await archiveFor(environment, options)
-  return extractArchive(archive, environment, options)
+  const onePass = new OnePass(environment, options)
+  const archive = await archiveFor(environment, options, onePass).catch((error: unknown) =>
+    withoutArchive(error, onePass, options),
+  )
+  return (await onePass.finish(archive)) ?? (await extractArchive(archive!, environment, options))
+}
+
+/** The stage needs no archive any more when everything was read for it. */
+async function withoutArchive(
+  error: unknown,
+  onePass: OnePass,
+  { onProgress }: Filled<options.StageOptions>,
+): Promise<undefined> {
+  if (onePass.packed === undefined || !(error instanceof StageError) || error.code === 'CANCELLED') {
+    await onePass.giveUp(error)
+    throw error
+  }
+  onProgress({
+    kind: 'warning',
+    message: `${error.message}. The copy is made all the same, and the next one packs again`,
+  })
 }
 
 /**
@@ -75,16 +104,21 @@ export async function verify(given: options.VerifyOptions): Promise<options.Veri
 }
 
 /** The archive to extract: one of conda-pack's, in the form that we extract, or our own. */
-async function archiveFor(environment: Environment, options: Filled<options.PackOptions>): Promise<string> {
+async function archiveFor(
+  environment: Environment,
+  options: Filled<options.PackOptions>,
+  onePass: OnePass,
+): Promise<string> {
   const { packer } = options
   const output = packer === 'conda-pack' ? (await packWithCondaPack(environment, options)).archive : options.output
   const converted = await convertedArchive(environment, output === undefined ? options : { ...options, output })
-  return converted ?? (await packUnlessFresh(environment, options)).archive
+  return converted ?? (await packUnlessFresh(environment, options, onePass)).archive
 }
 
 async function packUnlessFresh(
   environment: Environment,
   options: Filled<options.PackOptions>,
+  onePass?: OnePass,
 ): Promise<options.PackResult> {
   const { onProgress, warnings } = options
   const choice = await chooseArchive(environment, options)
@@ -96,10 +130,16 @@ async function packUnlessFresh(
   }
   const reason = reasonOf(choice)
   if (reason) onProgress({ kind: 'info', message: reason })
-  const { path, passedOver } = await chooseWritable(choice.candidates, archiveFolders(options))
+  const { path, passedOver } = await chooseWritable(choice.candidates, archiveFolders(options)).catch(
+    async (error: unknown) => {
+      // Whoever names a file wants that one.
+      if (onePass && options.output === undefined) await writeNoArchive({ environment, choice, options, onePass })
+      throw error
+    },
+  )
   for (const other of passedOver) onProgress({ kind: 'info', message: `The archive goes to ${path}: ${other.reason}` })
   const written = await timed(onProgress, { kind: 'phase', phase: 'pack', prefix }, () =>
-    writeNewArchive(path, environment, choice, options),
+    writeNewArchive({ path, environment, choice, options, onePass }),
   )
   if (!written) return await found(path)
   for (const gone of await pruneOthers(path, options))
@@ -117,13 +157,9 @@ async function pruneOthers(path: string, options: Filled<options.PackOptions>): 
  * that is out of date still holds comes from there. False where
  * another packer, for which we waited, has done it.
  */
-async function writeNewArchive(
-  path: string,
-  environment: Environment,
-  choice: Choice,
-  options: Filled<options.PackOptions>,
-): Promise<boolean> {
+async function writeNewArchive({ path, environment, choice, options, onePass }: NewArchive): Promise<boolean> {
   const { onProgress, signal } = options
+  let repacking = false
   return await publishArchive({
     path,
     ...(signal && { signal }),
@@ -135,11 +171,42 @@ async function writeNewArchive(
       return (await chooseArchive(environment, options)).fresh === path ? false : undefined
     },
     write: async (temporary) => {
-      if (!(await repack(temporary, environment, choice, options)))
-        await writeEnvironment(temporary, environment, choice.candidates, options)
+      repacking = true
+      if (await repack(temporary, environment, choice, options)) return true
+      repacking = false
+      await writeEnvironment(temporary, { environment, candidates: choice.candidates, onePass }, options)
       return true
     },
+  }).catch(async (error: unknown) => {
+    // A repack makes no stage on the way, and a stage can do without an archive.
+    if (repacking && onePass && isUnwritten(error)) await writeNoArchive({ environment, choice, options, onePass })
+    throw error
   })
+}
+
+const isUnwritten = (error: unknown): boolean =>
+  error instanceof StageError && (error.code === 'NO_SPACE' || error.code === 'ARCHIVE_UNWRITABLE')
+
+/** Reads the environment for a stage alone, where there is no place for an archive. */
+async function writeNoArchive({ environment, choice, options, onePass }: Omit<NewArchive, 'path'>): Promise<void> {
+  const { candidates } = choice
+  const phase = { kind: 'phase', phase: 'pack', prefix: environment.prefix } as const
+  // Under a name that nobody takes for an archive, should it be possible to write there after all.
+  const path = temporaryName(candidates[0]!)
+  await timed(options.onProgress, phase, async () => {
+    await writeEnvironment(path, { environment, candidates, onePass }, options).catch((error: unknown) => {
+      if (onePass?.packed === undefined) throw error
+    })
+  })
+  await unlink(path).catch(() => {})
+}
+
+interface NewArchive {
+  path: string
+  environment: Environment
+  choice: Choice
+  options: Filled<options.PackOptions>
+  onePass: OnePass | undefined
 }
 
 /** archive -> index -> room -> frames, relocated in memory -> stage, with its record as the last thing. */
@@ -148,7 +215,7 @@ async function extractArchive(
   environment: Environment,
   options: Filled<options.StageOptions>,
 ): Promise<options.StageResult> {
-  const { onProgress, uid, threads, signal, warnings } = options
+  const { onProgress, uid, threads, signal } = options
   const readOnly = options.writable !== true
   const handle = await openTrusted(archive, [uid, environment.ownerUid])
   try {
@@ -161,24 +228,11 @@ async function extractArchive(
     return await withNewPlace({ local, name: environment.name, length: wantedLength(index), uid }, async (place) => {
       const { folder, prefix } = place
       const phase = { kind: 'phase', phase: 'extract', prefix: environment.prefix, archive, target: folder } as const
-      const { files, bytes, left, digests } = await timed(onProgress, phase, () =>
+      const result = await timed(onProgress, phase, () =>
         extract({ archive, fd: handle.fd, index, prefix, readOnly, threads, onProgress, signal }),
       )
-      for (const message of leftMessages(left, index.prefixes, prefix)) onProgress({ kind: 'warning', message })
-      if (readOnly) onProgress({ kind: 'phase', phase: 'read-only', prefix: environment.prefix, target: prefix })
-      await copyIndex(archive, index, folder)
-      const record = {
-        version: 1 as const,
-        original: environment.prefix,
-        prefix,
-        archive: { path: archive, created: index.created },
-        created: new Date().toISOString(),
-        owner: ownIdentity(),
-        readOnly,
-        digests: Object.fromEntries(digests),
-      }
-      await writeRecord(folder, record)
-      return { original: environment.prefix, prefix, folder, archive, files, bytes, warnings }
+      const bytes = await indexBytes(handle, index)
+      return await completeStage({ place, archive, index, bytes, result }, environment, options)
     })
   } finally {
     await handle.close()

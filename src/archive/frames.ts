@@ -1,8 +1,7 @@
-import type { FileHandle } from 'node:fs/promises'
 import { crc32 } from 'node:zlib'
 import type { Frame } from '../model/archive-index.ts'
 import { compress, type Format, hasStoredChecksum, needsChecksum } from './codec.ts'
-import { asWriteFailure } from './failure.ts'
+import { type ArchiveFile, writeAll } from './file.ts'
 import { FRAME_ENOUGH, FRAME_SIZE } from './format.ts'
 
 /**
@@ -17,7 +16,7 @@ interface Facts {
 }
 
 interface Options {
-  handle: FileHandle
+  handle: ArchiveFile
   /** For messages. */
   path: string
   format: Format
@@ -25,6 +24,8 @@ interface Options {
   threads: number
   /** Where in the file the first frame goes. */
   offset: number
+  /** Shown each frame when it is full, in shared memory, which is used again when the promise resolves. */
+  onFull?: ((content: Buffer) => Promise<void>) | undefined
 }
 
 /**
@@ -34,7 +35,7 @@ interface Options {
 export class FrameWriter {
   readonly frames: Frame[] = []
   #options: Options
-  #buffer: Buffer = Buffer.allocUnsafeSlow(FRAME_SIZE)
+  #buffer: Buffer
   #used = 0
   #count = 0
   #free: Buffer[] = []
@@ -43,6 +44,11 @@ export class FrameWriter {
 
   constructor(options: Options) {
     this.#options = { ...options, threads: Math.max(1, Math.min(options.threads, MOST_AT_ONCE)) }
+    this.#buffer = this.#allocate()
+  }
+
+  #allocate(): Buffer {
+    return this.#options.onFull ? Buffer.from(new SharedArrayBuffer(FRAME_SIZE)) : Buffer.allocUnsafeSlow(FRAME_SIZE)
   }
 
   /** Frame and offset at which the next byte goes. */
@@ -95,29 +101,34 @@ export class FrameWriter {
   }
 
   async #close(): Promise<void> {
-    const { format, level } = this.#options
+    const { format, level, onFull } = this.#options
     const buffer = this.#buffer
     const content = buffer.subarray(0, this.#used)
     const checksum = needsChecksum(format) ? crc32(content) : undefined
     const compressed = compress(format, content, level)
-    const written = this.#write(this.#written, compressed, buffer, { size: this.#used, checksum })
-    // Failures surface where these are awaited, in order; until then they must not count as unhandled.
+    const seen = onFull?.(content)
+    const written = this.#write(this.#written, compressed, { size: this.#used, checksum })
     compressed.catch(() => {})
     this.#count++
     this.#used = 0
-    await this.#begin(written)
-    this.#buffer = this.#free.pop() ?? Buffer.allocUnsafeSlow(FRAME_SIZE)
+    await this.#begin(
+      written,
+      Promise.all([written, seen]).then(() => void this.#free.push(buffer)),
+    )
+    this.#buffer = this.#free.pop() ?? this.#allocate()
   }
 
-  /** Waits only where there are more than `threads` at work. */
-  async #begin(written: Promise<void>): Promise<void> {
+  /** Waits only where there are more than `threads` at work. `done`: when also nobody needs its content any more. */
+  async #begin(written: Promise<void>, done: Promise<void> = written): Promise<void> {
     this.#written = written
+    // Failures surface where these are awaited, in order; until then they must not count as unhandled.
     written.catch(() => {})
-    this.#inFlight.push(written)
+    done.catch(() => {})
+    this.#inFlight.push(done)
     if (this.#inFlight.length > this.#options.threads) await this.#inFlight.shift()
   }
 
-  async #write(before: Promise<void>, compressed: Promise<Buffer>, buffer: Buffer, facts: Facts): Promise<void> {
+  async #write(before: Promise<void>, compressed: Promise<Buffer>, facts: Facts): Promise<void> {
     await before
     const data = await compressed
     const { handle, path, format } = this.#options
@@ -131,7 +142,6 @@ export class FrameWriter {
       ...(checksum !== undefined && { checksum }),
       ...(hasStoredChecksum(format) && { storedChecksum: crc32(data) }),
     })
-    this.#free.push(buffer)
   }
 
   async #writeCopied(before: Promise<void>, stored: Buffer, frames: readonly Frame[]): Promise<void> {
@@ -145,20 +155,5 @@ export class FrameWriter {
   get #end(): number {
     const last = this.frames.at(-1)
     return last === undefined ? this.#options.offset : last.offset + last.compressedSize
-  }
-}
-
-/**
- * FileHandle.write may write less than asked for.
- * @throws StageError NO_SPACE, ARCHIVE_UNWRITABLE
- */
-export async function writeAll(handle: FileHandle, path: string, data: Buffer, position: number): Promise<void> {
-  try {
-    for (let done = 0; done < data.length; ) {
-      const { bytesWritten } = await handle.write(data, done, data.length - done, position + done)
-      done += bytesWritten
-    }
-  } catch (error) {
-    throw asWriteFailure(error, path)
   }
 }

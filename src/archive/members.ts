@@ -1,7 +1,8 @@
-import type { FileHandle } from 'node:fs/promises'
 import type { Frame } from '../model/archive-index.ts'
 import type { Entry, FileEntry } from '../model/entry.ts'
+import type { Facts, TakeFrame } from '../model/item.ts'
 import type { Format } from './codec.ts'
+import type { ArchiveFile } from './file.ts'
 
 /** Frames as they stand one behind another in an older archive; or the members of one that has to be compressed anew. */
 export type TakenOver = { stored: Buffer; frames: readonly Frame[] } | { content: Buffer }
@@ -11,10 +12,13 @@ export interface MemberWriter {
   readonly frames: readonly Frame[]
   /** Whether folders have to come before what is in them (unzip passes over those that are there), else behind. */
   readonly foldersFirst: boolean
-  /** Begins a file, whose content is appended next. Gives the place at which the content will begin. */
-  beginFile(entry: FileEntry): Promise<{ frame: number; offset: number }>
+  /**
+   * Begins a file, whose content is appended next. Gives the place at which the content will begin.
+   * @param options.beside of a file that is not in the index, and in no stage
+   */
+  beginFile(entry: FileEntry, options: { beside: boolean }): Promise<{ frame: number; offset: number }>
   append(data: Buffer): Promise<void>
-  endFile(): Promise<void>
+  endFile(facts: Facts): Promise<void>
   /** Puts in what begins or makes up frames of another archive. Not for a zip, whose headers stand between the frames. */
   takeOver(frames: TakenOver): Promise<void>
   /** No more files of the environment come. */
@@ -30,7 +34,7 @@ export interface MemberWriter {
 }
 
 export interface MemberOptions {
-  handle: FileHandle
+  handle: ArchiveFile
   /** For messages. */
   path: string
   format: Format
@@ -38,4 +42,5 @@ export interface MemberOptions {
   threads: number
   /** Folder of the archive in which the environment stands; '' for none. */
   root: string
+  takeFrame?: TakeFrame | undefined
 }

@@ -1,7 +1,10 @@
 import type { Frame } from '../model/archive-index.ts'
 import type { Entry, FileEntry } from '../model/entry.ts'
+import type { Facts } from '../model/item.ts'
+import { writeAll } from './file.ts'
 import { FRAME_ENOUGH, OPENING } from './format.ts'
-import { FrameWriter, writeAll } from './frames.ts'
+import { FramePieces } from './frame-pieces.ts'
+import { FrameWriter } from './frames.ts'
 import type { MemberOptions, MemberWriter, TakenOver } from './members.ts'
 import { END_OF_TAR, padding, tarHeader } from './tar.ts'
 
@@ -10,10 +13,12 @@ export class TarMembers implements MemberWriter {
   readonly foldersFirst = false
   readonly #frames: FrameWriter
   readonly #root: string
+  readonly #pieces = new FramePieces()
   #size = 0
 
-  private constructor(options: MemberOptions) {
-    this.#frames = new FrameWriter({ ...options, offset: OPENING[options.format].length })
+  private constructor({ takeFrame, ...options }: MemberOptions) {
+    const onFull = takeFrame && ((content: Buffer) => takeFrame(content, this.#pieces.take()))
+    this.#frames = new FrameWriter({ ...options, offset: OPENING[options.format].length, onFull })
     this.#root = options.root
   }
 
@@ -27,17 +32,21 @@ export class TarMembers implements MemberWriter {
     return this.#frames.frames
   }
 
-  async beginFile(entry: FileEntry): Promise<{ frame: number; offset: number }> {
+  async beginFile(entry: FileEntry, { beside }: { beside: boolean }): Promise<{ frame: number; offset: number }> {
     this.#size = entry.size
     await this.#frames.begin(tarHeader(entry, this.#root), entry.size)
-    return this.#frames.position
+    const { position } = this.#frames
+    if (!beside) this.#pieces.begin(entry, position.offset)
+    return position
   }
 
   append(data: Buffer): Promise<void> {
     return this.#frames.append(data)
   }
 
-  endFile(): Promise<void> {
+  endFile({ relocation }: Facts): Promise<void> {
+    // Before the padding, which may be what fills the frame.
+    this.#pieces.end(relocation)
     return this.#frames.append(END_OF_TAR.subarray(0, padding(this.#size)))
   }
 

@@ -1,13 +1,12 @@
-import { type FileHandle, open, unlink } from 'node:fs/promises'
 import { StageError } from '../errors.ts'
 import { type ArchivedEntry, type ArchivedFile, type ArchiveIndex, FORMAT_VERSION } from '../model/archive-index.ts'
 import { type BytePath, byPath, displayPath, parentOf } from '../model/byte-path.ts'
 import type { DirectoryEntry, FileEntry, HardlinkEntry, SymlinkEntry } from '../model/entry.ts'
-import type { ArchiveItem, Content } from '../model/item.ts'
+import type { ArchiveItem, Content, TakeFrame } from '../model/item.ts'
 import { DEFAULT_LEVEL, type Format } from './codec.ts'
 import { encodeContainer } from './container.ts'
-import { asWriteFailure } from './failure.ts'
-import { writeAll } from './frames.ts'
+import { createFile, type NewFile, writeAll } from './file.ts'
+import { OPENING } from './format.ts'
 import type { MemberWriter, TakenOver } from './members.ts'
 import { TarMembers } from './tar-members.ts'
 import { ZipMembers } from './zip-members.ts'
@@ -23,15 +22,29 @@ export interface WriteOptions {
   /** Frames compressed at once; more than 8 count as 8, and libuv's pool may allow fewer. */
   threads: number
   header: Pick<ArchiveIndex, 'name' | 'prefixes' | 'generator' | 'platform' | 'created' | 'whole'>
-  /** How the archive begins: frames out of an older one, and the files in them at the places that they get here. */
+  /** How the archive begins: frames out of an older one, with the files in them at their new places. Not with `takeFrame`. */
   reused?: { files: readonly ArchivedFile[]; frames: AsyncIterable<TakenOver> }
   /** Everything else, in any order. Must hold the prefix itself (path ''), and each thing's folder. */
   items: AsyncIterable<ArchiveItem>
   /** Files for those who unpack the archive by other programs: members like others, but not in the index. */
   besides?(entries: readonly ArchivedEntry[]): readonly ArchiveItem[]
+  /**
+   * Gets the content of each frame on its way into the archive. Where the archive itself can't be written that is no failure
+   * then: see `lost`. Not for a zip.
+   */
+  takeFrame?: TakeFrame | undefined
   signal?: AbortSignal
   /** Content bytes and files so far. */
   onWritten?(bytes: number, files: number): void
+}
+
+export interface WrittenArchive {
+  index: ArchiveIndex
+  /** What stands before the frames, and behind them, and where. */
+  start: Buffer
+  end: { offset: number; data: Buffer }
+  /** Why there is no archive, where its frames were taken all the same. */
+  lost?: unknown
 }
 
 /**
@@ -41,34 +54,31 @@ export interface WriteOptions {
  * (GNU tar puts off absolute links and those with '..', and only mends the mtime of a folder that stands right before.)
  * @throws StageError CHANGED, NO_SPACE, ARCHIVE_UNWRITABLE, CANCELLED; what `items` throws comes through.
  */
-export async function writeArchive(options: WriteOptions): Promise<ArchiveIndex> {
-  const { path } = options
-  const handle = await open(path, 'wx+', 0o644).catch((error: unknown) => {
-    throw asWriteFailure(error, path)
-  })
+export async function writeArchive(options: WriteOptions): Promise<WrittenArchive> {
+  const file = await createFile(options.path, options.takeFrame !== undefined)
   let complete = false
   try {
-    const index = await write(handle, options)
+    const written = await write(file, options)
     complete = true
-    return index
+    return file.lost === undefined ? written : { ...written, lost: file.lost }
   } finally {
-    await handle.close().catch(() => {})
-    if (!complete) await unlink(path).catch(() => {})
+    await file.end(complete)
   }
 }
 
-async function write(handle: FileHandle, options: WriteOptions): Promise<ArchiveIndex> {
-  const { path, format, threads, header, root = '' } = options
+async function write(handle: NewFile, options: WriteOptions): Promise<WrittenArchive> {
+  const { path, format, threads, header, root = '', takeFrame } = options
   const level = options.level ?? DEFAULT_LEVEL[format]
-  const common = { handle, path, format, level, threads, root }
+  const common = { handle, path, format, level, threads, root, takeFrame }
   const members = format === 'zip' ? new ZipMembers(common) : await TarMembers.open(common)
   try {
     const entries = await writeMembers(members, options)
     const indexOffset = await members.finish()
     const index = { version: FORMAT_VERSION, format, ...header, entries, frames: [...members.frames] }
     throwIfCancelled(options)
-    await writeAll(handle, path, endOf(index, indexOffset, members), indexOffset)
-    return index
+    const data = endOf(index, indexOffset, members)
+    await writeAll(handle, path, data, indexOffset)
+    return { index, start: OPENING[format], end: { offset: indexOffset, data } }
   } finally {
     await members.settle()
   }
@@ -87,14 +97,15 @@ async function writeMembers(members: MemberWriter, options: WriteOptions): Promi
   const done: Progress = { bytes: 0, files: 0 }
   for await (const { entry, content } of options.items) {
     throwIfCancelled(options)
-    if (entry.type === 'file') entries.push(await writeFile(members, entry, content, done, options))
+    if (entry.type === 'file') entries.push(await writeFile(members, { entry, content, beside: false }, done, options))
     else others.push(entry)
     if (entry.type === 'directory' && members.foldersFirst) await members.add(entry)
   }
   await members.endFiles()
   const all = [...entries, ...others].sort(byPath)
   for (const { entry, content } of options.besides?.(all) ?? [])
-    if (entry.type === 'file') await writeFile(members, entry, content, done, { ...options, onWritten: () => {} })
+    if (entry.type === 'file')
+      await writeFile(members, { entry, content, beside: true }, done, { ...options, onWritten: () => {} })
   for (const entry of closingOrder(others))
     if (entry.type !== 'directory' || !members.foldersFirst) await members.add(entry)
   return all
@@ -127,13 +138,12 @@ interface Progress {
 
 async function writeFile(
   members: MemberWriter,
-  entry: FileEntry,
-  content: Content | undefined,
+  { entry, content, beside }: { entry: FileEntry; content: Content | undefined; beside: boolean },
   done: Progress,
   options: WriteOptions,
 ): Promise<ArchivedFile> {
   if (content === undefined) throw new TypeError(`no content for ${displayPath(entry.path)}`)
-  const { frame, offset } = await members.beginFile(entry)
+  const { frame, offset } = await members.beginFile(entry, { beside })
   let size = 0
   for await (const chunk of Buffer.isBuffer(content.chunks) ? [content.chunks] : content.chunks) {
     throwIfCancelled(options)
@@ -145,10 +155,11 @@ async function writeFile(
     options.onWritten?.(done.bytes, done.files)
   }
   if (size < entry.size) throw changed(entry, options, `it has ${size} bytes instead of ${entry.size}`)
-  await members.endFile()
+  const facts = content.facts()
+  await members.endFile(facts)
   done.files++
   options.onWritten?.(done.bytes, done.files)
-  return { ...entry, frame, frameOffset: offset, ...content.facts() }
+  return { ...entry, frame, frameOffset: offset, ...facts }
 }
 
 function changed(entry: FileEntry, { header }: WriteOptions, what: string): StageError {

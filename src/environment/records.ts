@@ -27,6 +27,7 @@ interface RecordFile {
   name?: unknown
   version?: unknown
   build?: unknown
+  noarch?: unknown
   files?: unknown
   paths_data?: { paths?: unknown } | null
 }
@@ -73,6 +74,7 @@ function addRecord(records: CondaRecords, id: string, record: RecordFile, intern
     records.packages.push({ name, version: String(version ?? ''), build: String(build ?? '') })
   const detailed = record.paths_data?.paths
   if (Array.isArray(detailed)) {
+    const installed = record.noarch === 'python' ? placeOfNoarch(record.files) : (path: string) => path
     for (const path of detailed as (RecordPath | null)[]) {
       if (typeof path?._path !== 'string') continue
       const { prefix_placeholder: text, file_mode: mode, size_in_bytes: size } = path
@@ -81,12 +83,25 @@ function addRecord(records: CondaRecords, id: string, record: RecordFile, intern
         recorded.placeholder = { text: intern(text), mode }
       }
       if (typeof size === 'number' && size >= 0) recorded.recordedSize = size
-      records.paths.set(bytePathOf(path._path), recorded)
+      records.paths.set(bytePathOf(installed(path._path)), recorded)
     }
   } else if (Array.isArray(record.files)) {
     for (const path of record.files) if (typeof path === 'string') records.paths.set(bytePathOf(path), { package: id })
   }
 }
+
+/**
+ * conda's record of a noarch Python package has paths as they are in the package in `paths_data`, and as they are in the
+ * environment in `files` (conda's get_python_noarch_target_path); rattler's has the latter in both.
+ */
+function placeOfNoarch(files: unknown): (path: string) => string {
+  const all: unknown[] = Array.isArray(files) ? files : []
+  const inPython = all.find((path): path is string => typeof path === 'string' && IN_PYTHON.test(path))
+  const sitePackages = inPython && IN_PYTHON.exec(inPython)![0]
+  return (path) => path.replace(/^python-scripts\//, 'bin/').replace(/^site-packages\//, (same) => sitePackages ?? same)
+}
+
+const IN_PYTHON = /^lib\/python[^/]*\/site-packages\//
 
 /** One string for all equal ones: each of 100,000 paths brings its own copy of a placeholder of 255 characters. */
 function interner(): (text: string) => string {

@@ -47,6 +47,7 @@ export class ReadAhead {
   #seen = { files: 1, bytes: USUAL_SIZE }
   #closed = false
   readonly #pace = new Pace()
+  readonly #openPace = new Pace()
   readonly #folders = new WarmFolders()
 
   constructor(prefix: string, files: readonly ListedName[], concurrency: number) {
@@ -120,13 +121,17 @@ export class ReadAhead {
     }
     try {
       const quick = this.#readQuickly(begun.file, () => readFileSync(place, wanted))
-      const found = quick ?? (await readFile(place, wanted, (open) => this.#folders.into(parentOf(place.path), open)))
+      const found = quick ?? (await readFile(place, wanted, this.#calls(place.path)))
       if (found instanceof PiecedFile) this.#keep(found)
       return found
     } catch (error) {
       if (!isOpen && isTransient(begun.file.path) && (error as { code?: string }).code === 'CHANGED') return undefined
       throw error
     }
+  }
+
+  #calls(path: BytePath): Parameters<typeof readFile>[2] {
+    return { opening: (open) => this.#folders.into(parentOf(path), open), pace: this.#openPace }
   }
 
   /** Claims the inode. A name that comes before in the order takes it over, though it was opened later. */

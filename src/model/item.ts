@@ -1,4 +1,4 @@
-import type { Entry } from './entry.ts'
+import type { Entry, FileEntry } from './entry.ts'
 import type { Relocation } from './relocation.ts'
 
 /** What became known about a file's content while its bytes went by. */
@@ -27,3 +27,21 @@ export interface Scanner {
   push(chunk: Buffer): void
   finish(): Relocation | undefined
 }
+
+/** A stretch of a file's content in one frame. */
+export interface FramePiece {
+  file: FileEntry
+  /** Where the piece stands in the file, and in the frame's uncompressed bytes. */
+  contentOffset: number
+  frameOffset: number
+  /** Bytes; the whole file, or what of it is in this frame. */
+  length: number
+  /** Where the prefix stands in the file. Not known yet where the file goes over several frames. */
+  relocation?: Relocation
+}
+
+/**
+ * Takes the content of each frame before it is compressed. It lies in shared memory, must not be changed, and is valid until
+ * the promise resolves, which is never rejected.
+ */
+export type TakeFrame = (content: Buffer, pieces: FramePiece[]) => Promise<void>

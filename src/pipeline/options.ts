@@ -85,7 +85,8 @@ export interface StageResult {
   prefix: string
   /** `LOCAL/conda-stage_TOKEN`, which holds the copy and its record. */
   folder: string
-  archive: string
+  /** None where it could not be written, which was warned of. */
+  archive?: string
   files: number
   bytes: number
   warnings: string[]

@@ -37,8 +37,8 @@ interface Found {
  * changed as they are, and of the others what did not change. Only the rest is read from the environment.
  *
  * False where there is no such archive, or it can't serve: it is of another format, level or version of this program (which
- * may have looked for the prefix in other ways), does not hold all of the environment, or is damaged. Then
- * nothing has been written.
+ * may have looked for the prefix in other ways), does not hold all of the environment, or is damaged. Then nothing is
+ * left of what was written.
  * @throws StageError as writing from nothing.
  */
 export async function repack(

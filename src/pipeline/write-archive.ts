@@ -8,14 +8,22 @@ import { defaultThreads } from '../platform/cpus.ts'
 import { PrefixScanner } from '../relocate/scan.ts'
 import { archiveHeader, wholeFacts } from './archive-facts.ts'
 import { contentsOf, lookOver } from './look-over.ts'
+import type { OnePass } from './one-pass.ts'
 import type { PackOptions } from './options.ts'
 import type { Filled } from './original.ts'
+
+interface Source {
+  environment: Environment
+  /** Files that may be the archive: no part of the environment. */
+  candidates: readonly string[]
+  /** A stage that is made of the same contents. */
+  onePass?: OnePass | undefined
+}
 
 /** environment -> inventory -> what the filters leave -> contents, for another prefix where one is named -> archive. */
 export async function writeEnvironment(
   path: string,
-  environment: Environment,
-  candidates: readonly string[],
+  { environment, candidates, onePass }: Source,
   options: Filled<PackOptions>,
 ): Promise<void> {
   const { onProgress, signal, format, compressLevel: level, threads = defaultThreads() } = options
@@ -31,7 +39,10 @@ export async function writeEnvironment(
   const to = destPrefix
   const makeScanner = (entry: ConstructorParameters<typeof PrefixScanner>[1]) => new PrefixScanner([to!], entry)
   const header = to === undefined ? found : { ...found, prefixes: [to] }
-  await writeArchive({
+  // Neither what was left out nor another prefix is for a stage, and a zip has no frames of many files.
+  const isWhole = format !== 'zip' && filters.length === 0 && to === undefined && arcroot === undefined
+  const takeFrame = isWhole ? await onePass?.begin(entries) : undefined
+  const written = await writeArchive({
     path,
     format,
     ...(level !== undefined && { level }),
@@ -45,6 +56,9 @@ export async function writeEnvironment(
         mtimeNs: BigInt(Date.parse(header.created)) * 1_000_000n,
         unpack: to === undefined,
       }),
+    ...(takeFrame && { takeFrame }),
     ...(signal && { signal }),
   })
+  if (onePass && takeFrame) onePass.packed = written
+  if (written.lost !== undefined) throw written.lost
 }

@@ -28,6 +28,8 @@ export interface LocalFolder {
   /** The same with symbolic links resolved: this is what was checked. */
   real: string
   source: string
+  /** What there is for this user to write. */
+  available: Room
   /** True where `--path` named a folder that was not there and we made it. It is kept when the stage goes. */
   created: boolean
   /** Candidates before it that would not do, and why. */
@@ -53,7 +55,7 @@ export async function findLocalFolder(request: LocalRequest): Promise<LocalFolde
   for (const candidate of candidates) {
     const { unusable } = candidate
     const found = unusable === undefined ? await inspect(candidate.path, request, mounts) : unnamed(unusable)
-    if ('real' in found) return { ...candidate, real: found.real, created: false, skipped }
+    if ('real' in found) return { ...candidate, ...found, created: false, skipped }
     skipped.push({ ...candidate, ...found })
   }
   throw nothingFound(skipped)
@@ -80,7 +82,7 @@ async function inspectNamed(named: Candidate, request: LocalRequest, mounts: rea
   const found = await inspect(named.path, request, mounts)
   const useful = 'real' in found && !request.dryRun
   if (created && !useful) await rmdir(named.path)
-  if ('real' in found) return { ...named, real: found.real, created, skipped: [] }
+  if ('real' in found) return { ...named, ...found, created, skipped: [] }
   throw new StageError(found.code, `${named.path} (from ${named.source}) ${found.reason}`, {
     path: named.path,
     hint: HINTS[found.code] ?? 'Name another folder on local disk with --path or CONDA_STAGE_PATH.',
@@ -102,7 +104,7 @@ async function makeMissing({ path, source }: Candidate): Promise<boolean> {
   }
 }
 
-type Finding = { real: string } | { code: ErrorCode; reason: string }
+type Finding = { real: string; available: Room } | { code: ErrorCode; reason: string }
 
 const unnamed = (reason: string): Finding => ({ code: 'TARGET_UNWRITABLE', reason })
 
@@ -126,7 +128,7 @@ async function inspect(
     const unsafe = whyUnsafe(facts, [uid, 0, (await stat('/')).uid])
     if (unsafe !== undefined) return { code: 'TARGET_UNSAFE', reason: unsafe }
     await access(real, constants.W_OK | constants.X_OK)
-    return shortage(needed, available) ?? { real }
+    return shortage(needed, available) ?? { real, available }
   } catch (error) {
     return { code: 'TARGET_UNWRITABLE', reason: explain(error) }
   }

@@ -1,32 +1,17 @@
-import { renameSync } from 'node:fs'
-import { dirname } from 'node:path'
-import { StageError } from '../errors.ts'
 import type { ArchivedFile, ArchiveIndex } from '../model/archive-index.ts'
-import type { BytePath } from '../model/byte-path.ts'
 import type { OnProgress } from '../model/progress.ts'
 import { defaultThreads } from '../platform/cpus.ts'
-import { asRoomError } from '../platform/room.ts'
 import { currentUmask } from '../platform/umask.ts'
-import { relocateTarget } from '../relocate/symlink.ts'
 import { runWorkers } from '../workers/pool.ts'
-import { BYTES, type Control, FILES, type LeftFile, newControl, READY, STOP } from '../workers/protocol.ts'
+import { BYTES, type Control, type ExtractReport, FILES, newControl, READY, STOP } from '../workers/protocol.ts'
 import { encodeWorkList, type Piece } from '../workers/work-list.ts'
+import { type ExtractResult, finishTree, publishTree, throwIfCancelled } from './finish-tree.ts'
 import { stagedMode } from './modes.ts'
-import { EXTRACTING } from './names.ts'
-import { removeTree } from './remove-tree.ts'
-import { rewriteLargeFiles } from './rewrite.ts'
 import { utimesSeconds } from './times.ts'
-import {
-  finishDirectories,
-  finishLargeFile,
-  makeDirectories,
-  makeHardlinks,
-  makeLargeFiles,
-  makeSymlinks,
-} from './tree.ts'
+import { makeDirectories, makeLargeFiles } from './tree.ts'
 
 /** Each worker takes 22 MB; more of them would not keep a large environment within 400 MB. */
-const ENOUGH_WORKERS = 8
+export const ENOUGH_WORKERS = 8
 
 export interface ExtractOptions {
   /** For messages. */
@@ -45,54 +30,26 @@ export interface ExtractOptions {
   signal?: AbortSignal | undefined
 }
 
-export interface ExtractResult {
-  files: number
-  /** Bytes of all files. */
-  bytes: number
-  /** Where the original prefix still stands, because nothing of another length can stand there. */
-  left: LeftFile[]
-  /** Digests of the files whose size or bytes can't be derived from the index, for `verify`. */
-  digests: [BytePath, string][]
-}
-
 /**
  * Writes the archive's tree, relocated, to `prefix`. It is built beside it and renamed when it is whole; whatever
  * stops that (an error, a full disk, the signal) leaves nothing behind.
  * Throws StageError ARCHIVE_DAMAGED, NO_SPACE, CANCELLED.
  */
-export async function extract(options: ExtractOptions): Promise<ExtractResult> {
-  const { prefix } = options
-  const root = `${dirname(prefix)}/${EXTRACTING}`
-  try {
-    const result = await extractInto(root, options)
-    throwIfCancelled(options)
-    renameSync(root, prefix)
-    return result
-  } catch (error) {
-    await removeTree(root)
-    throwIfCancelled(options)
-    throw asRoomError(error, dirname(dirname(prefix)))
-  }
-}
+export const extract = (options: ExtractOptions): Promise<ExtractResult> =>
+  publishTree(options, (root) => extractInto(root, options))
 
 async function extractInto(root: string, options: ExtractOptions): Promise<ExtractResult> {
-  const { index, prefix, readOnly } = options
+  const { index, prefix, readOnly, signal } = options
   const mode = stagedMode(readOnly)
   const files = index.entries.filter((entry) => entry.type === 'file')
   const pieces = files.flatMap((file) => cut(file, index, mode(file.mode)))
   const large = pieces.filter((piece) => piece.contentOffset === 0 && piece.length < piece.fileSize)
   const paths = large.map(({ path }) => path)
-
-  const { left, digests } = await writeContents({ root, pieces, options }, () => {
+  const reported = await writeContents({ root, pieces, options }, () => {
     makeDirectories(root, index.entries)
     makeLargeFiles(root, paths)
   })
-  digests.push(...(await rewriteLargeFiles({ root, large, from: index.prefixes, to: prefix, signal: options.signal })))
-  for (const piece of large) finishLargeFile(root, piece)
-  makeSymlinks(root, index.entries, (target) => relocateTarget(target, index.prefixes, prefix))
-  makeHardlinks(root, index.entries)
-  finishDirectories(root, index.entries, mode)
-  return { files: files.length, bytes: files.reduce((sum, file) => sum + file.size, 0), left, digests }
+  return await finishTree({ root, index, prefix, readOnly, large, ...reported, signal })
 }
 
 /** The pieces of a file, one in each frame that holds some of it. */
@@ -115,7 +72,7 @@ function cut(file: ArchivedFile, { frames }: ArchiveIndex, mode: number): Piece[
 async function writeContents(
   { root, pieces, options }: { root: string; pieces: Piece[]; options: ExtractOptions },
   prepare: () => void,
-): Promise<Pick<ExtractResult, 'left' | 'digests'>> {
+): Promise<ExtractReport> {
   const { archive, fd, index, prefix, signal } = options
   const { format, frames, prefixes } = index
   const control = newControl()
@@ -138,7 +95,7 @@ async function writeContents(
   const progress = reportProgress(control, pieces, options.onProgress)
   signal?.addEventListener('abort', stop)
   try {
-    throwIfCancelled(options)
+    throwIfCancelled(signal, prefix)
     const workers = runWorkers(Array(threads).fill(job), stop)
     try {
       prepare()
@@ -149,7 +106,7 @@ async function writeContents(
     }
     open(control)
     const reports = await workers
-    throwIfCancelled(options)
+    throwIfCancelled(signal, prefix)
     return { left: reports.flatMap(({ left }) => left), digests: reports.flatMap(({ digests }) => digests) }
   } finally {
     signal?.removeEventListener('abort', stop)
@@ -179,13 +136,4 @@ function reportProgress(control: Control, pieces: readonly Piece[], onProgress: 
       report()
     },
   }
-}
-
-function throwIfCancelled({ signal, prefix }: ExtractOptions): void {
-  if (!signal?.aborted) return
-  throw new StageError('CANCELLED', `Staging to ${prefix} was cancelled`, {
-    path: prefix,
-    hint: 'Nothing was left behind; the original environment is as it was.',
-    cause: signal.reason,
-  })
 }

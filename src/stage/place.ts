@@ -18,6 +18,8 @@ export interface Place {
   prefix: string
 }
 
+type Base = Pick<LocalFolder, 'path' | 'real' | 'created'>
+
 const SHORTEST_TOKEN = 4
 const LONGEST_NAME = 255
 
@@ -27,7 +29,7 @@ const LONGEST_NAME = 255
  * `length`: bytes that the staged prefix should have, see `wantedLength`. `name`: last part of the original prefix.
  */
 export async function withNewPlace<T>(
-  { local, name, length, uid }: { local: LocalFolder; name: string; length: number; uid: number },
+  { local, name, length, uid }: { local: Base; name: string; length: number; uid: number },
   fill: (place: Place) => Promise<T>,
 ): Promise<T> {
   assertStageable(name)
@@ -90,7 +92,7 @@ function nameSizes(bytes: number): number[] | undefined {
  * The resolved path of LOCAL, since only that was checked; but the path as given, a symbolic link, where only that is
  * short enough for the original's length, and nobody else can turn it elsewhere.
  */
-async function bestBase(local: LocalFolder, name: string, length: number, uid: number): Promise<string> {
+async function bestBase(local: Base, name: string, length: number, uid: number): Promise<string> {
   const fits = (base: string): boolean => Buffer.byteLength(composePlace(base, name, length).prefix) === length
   if (fits(local.real) || local.path === local.real || !fits(local.path)) return local.real
   const [link, parent] = await Promise.all([lstat(local.path), lstat(dirname(local.path))])

@@ -1,4 +1,4 @@
-import { lstat, open, readFile, rename } from 'node:fs/promises'
+import { type FileHandle, lstat, open, readFile, rename } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import * as v from 'valibot'
 import type { ArchiveIndex } from '../model/archive-index.ts'
@@ -20,8 +20,8 @@ const Record = v.object({
   original: v.string(),
   /** The staged prefix. */
   prefix: v.string(),
-  /** The archive that it was made from, and when that was written (ISO 8601). */
-  archive: v.object({ path: v.string(), created: v.string() }),
+  /** The archive that it was made from (none where that could not be written), and when that was written (ISO 8601). */
+  archive: v.object({ path: v.optional(v.string()), created: v.string() }),
   /** ISO 8601. */
   created: v.string(),
   /** The process that made it. */
@@ -83,29 +83,36 @@ export async function readOwner(file: string): Promise<StageOwner | undefined> {
   return parsed.success ? parsed.output : undefined
 }
 
+/** The beginning and the end of an archive: all but its frames. */
+export interface IndexBytes {
+  start: Buffer
+  end: { offset: number; data: Buffer }
+}
+
 /**
- * Keeps the archive's index with the stage, for verify(), since the archive may be rebuilt or removed. The copy is the
+ * Keeps the archive's index with the stage, for verify(), since the archive may be rebuilt or removed. The file is the
  * archive with a hole where the frames were: `readIndex` reads it like the archive, and it takes up the index's room.
  */
-export async function copyIndex(archive: string, { frames }: ArchiveIndex, folder: string): Promise<void> {
-  const source = await open(archive, 'r')
+export async function keepIndex({ start, end }: IndexBytes, folder: string): Promise<void> {
   const target = await open(`${folder}/${INDEX}`, 'wx', 0o600)
   try {
-    const { size } = await source.stat()
-    const last = frames.at(-1)!
-    await target.truncate(size)
-    for (const [from, to] of [
-      [0, frames[0]!.offset],
-      [last.offset + last.compressedSize, size],
-    ] as const) {
-      const data = Buffer.alloc(to - from)
-      const { bytesRead } = await source.read(data, 0, data.length, from)
-      await target.write(data, 0, bytesRead, from)
-    }
+    await target.writeFile(start)
+    await target.write(end.data, 0, end.data.length, end.offset)
   } finally {
-    await source.close()
     await target.close()
   }
+}
+
+export async function indexBytes(archive: FileHandle, { frames }: ArchiveIndex): Promise<IndexBytes> {
+  const { size } = await archive.stat()
+  const last = frames.at(-1)!
+  const read = async (from: number, to: number): Promise<Buffer> => {
+    const data = Buffer.alloc(to - from)
+    const { bytesRead } = await archive.read(data, 0, data.length, from)
+    return data.subarray(0, bytesRead)
+  }
+  const offset = last.offset + last.compressedSize
+  return { start: await read(0, frames[0]!.offset), end: { offset, data: await read(offset, size) } }
 }
 
 async function writeJson(file: string, value: unknown): Promise<void> {

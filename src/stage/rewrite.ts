@@ -1,16 +1,18 @@
 import { createHash } from 'node:crypto'
+import { closeSync, constants, openSync, writeSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import { type BytePath, fsPath } from '../model/byte-path.ts'
+import type { ContentKind } from '../model/relocation.ts'
 import { applyToStream } from '../relocate/apply.ts'
 import { planRelocation, type RelocationPlan } from '../relocate/plan.ts'
-import type { Piece } from '../workers/work-list.ts'
+import type { LargeFile } from './finish-tree.ts'
 
 const CHUNK = 1024 * 1024
 
 export interface RewriteOptions {
   root: string
   /** Files that go over several frames. */
-  large: readonly Piece[]
+  large: readonly LargeFile[]
   from: readonly string[]
   to: string
   signal?: AbortSignal | undefined
@@ -29,6 +31,35 @@ export async function rewriteLargeFiles({ root, large, from, to, signal }: Rewri
     if (!plan.sameLength) digests.push([path, await rewrite(root, path, plan, signal)])
   }
   return digests
+}
+
+/**
+ * Relocates, in place, large files in which nothing moves and whose pieces were written as they were in the original.
+ * Gives the plans of all files with prefixes, for what can't be relocated.
+ */
+export function patchLargeFiles({
+  root,
+  large,
+  from,
+  to,
+}: RewriteOptions): { path: BytePath; kind: ContentKind; plan: RelocationPlan }[] {
+  return large.flatMap(({ path, relocation }) => {
+    if (relocation === undefined) return []
+    const plan = planRelocation(relocation, { path }, from, to)
+    if (plan.sameLength && plan.edits.length > 0) patch(fsPath(root, path), plan)
+    return [{ path, kind: relocation.kind, plan }]
+  })
+}
+
+function patch(path: Buffer, { edits }: RelocationPlan): void {
+  const fd = openSync(path, constants.O_WRONLY | constants.O_NOFOLLOW)
+  try {
+    for (const { offset, swap } of edits)
+      for (let done = 0; done < swap!.after.length; )
+        done += writeSync(fd, swap!.after, done, swap!.after.length - done, offset + done)
+  } finally {
+    closeSync(fd)
+  }
 }
 
 async function rewrite(

@@ -1,4 +1,5 @@
 import type { ArchiveIndex } from '../model/archive-index.ts'
+import type { Listed } from '../model/listed.ts'
 import type { Room } from '../platform/room.ts'
 
 const BLOCK = 4096
@@ -16,3 +17,13 @@ export function roomFor({ entries }: Pick<ArchiveIndex, 'entries'>): Room {
   }
   return { bytes: Math.ceil(blocks * BLOCK * ALLOWANCE) + RECORD.bytes, inodes: inodes + RECORD.inodes }
 }
+
+/** What a copy of what was listed takes at least: sizes are known only of what conda's records tell. */
+export function leastRoom(listed: readonly Listed[]): Room {
+  let blocks = 0
+  for (const entry of listed) blocks += Math.ceil((entry.type === 'file' ? (entry.recordedSize ?? 1) : 1) / BLOCK)
+  return { bytes: blocks * BLOCK + RECORD.bytes, inodes: listed.length + RECORD.inodes }
+}
+
+/** What a file takes on the disk. */
+export const blocksOf = (bytes: number): number => Math.ceil(bytes / BLOCK) * BLOCK

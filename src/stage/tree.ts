@@ -9,7 +9,7 @@ import { asTime, utimesSeconds } from './times.ts'
  */
 
 /** In order of path, so that each folder's parent is there; writable for us until `finishDirectories`. */
-export function makeDirectories(root: string, entries: readonly ArchivedEntry[]): void {
+export function makeDirectories(root: string, entries: readonly { type: string; path: BytePath }[]): void {
   for (const { type, path } of entries) if (type === 'directory') mkdirSync(fsPath(root, path), { mode: 0o700 })
 }
 

@@ -2,25 +2,39 @@ import type { StageError } from '../errors.ts'
 import type { ArchiveFormat, Frame } from '../model/archive-index.ts'
 import type { BytePath } from '../model/byte-path.ts'
 import type { ContentKind } from '../model/relocation.ts'
-import type { WorkList } from './work-list.ts'
+import type { Piece, WorkList } from './work-list.ts'
 
 /** What a worker is started for. */
-export type Job = ExtractJob
+export type Job = ExtractJob | WriteJob
 
-/** Share the frames with the other workers until none is left. */
-export interface ExtractJob {
-  kind: 'extract'
-  archive: { fd: number; path: string; format: ArchiveFormat }
-  frames: readonly Frame[]
-  work: WorkList
+/** Where files are written, and what the prefix becomes in them. */
+export interface Target {
   /** Folder to write below: not yet the staged prefix. */
   root: string
   /** Original prefixes, as in the index, and the staged prefix that replaces them. */
   from: readonly string[]
   to: string
   umask: number
+}
+
+/** Share the frames with the other workers until none is left. */
+export interface ExtractJob extends Target {
+  kind: 'extract'
+  archive: { fd: number; path: string; format: ArchiveFormat }
+  frames: readonly Frame[]
+  work: WorkList
   control: Control
 }
+
+/** Write the frames that come by message. */
+export interface WriteJob extends Target {
+  kind: 'write'
+}
+
+/** To a worker with a WriteJob, which answers each frame with 'written'. */
+export type FrameMessage =
+  | { kind: 'frame'; content: SharedArrayBuffer; length: number; pieces: Piece[] }
+  | { kind: 'end' }
 
 /** Memory that the main thread and all workers see. */
 export interface Control {
@@ -45,8 +59,11 @@ export const newControl = (): Control => ({
   written: new BigInt64Array(new SharedArrayBuffer(2 * 8)),
 })
 
-/** The last thing that a worker says. */
-export type Report = { kind: 'done'; result: ExtractReport } | { kind: 'failed'; error: PlainError }
+/** What a worker says: the last thing but of a frame that is written. */
+export type Report =
+  | { kind: 'done'; result: ExtractReport }
+  | { kind: 'failed'; error: PlainError }
+  | { kind: 'written' }
 
 export interface ExtractReport {
   left: LeftFile[]

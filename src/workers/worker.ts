@@ -1,13 +1,14 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { extractFrames } from './extract-frames.ts'
-import { type Job, type Report, toPlain } from './protocol.ts'
+import { type ExtractReport, type Job, type Report, toPlain } from './protocol.ts'
+import { writeFrames } from './write-frames.ts'
 
-function run(job: Job): Report {
-  try {
-    return { kind: 'done', result: extractFrames(job) }
-  } catch (error) {
-    return { kind: 'failed', error: toPlain(error) }
-  }
+async function run(job: Job): Promise<ExtractReport> {
+  return job.kind === 'extract' ? extractFrames(job) : await writeFrames(job, parentPort!)
 }
 
-parentPort?.postMessage(run(workerData as Job))
+const report = await run(workerData as Job).then(
+  (result): Report => ({ kind: 'done', result }),
+  (error: unknown): Report => ({ kind: 'failed', error: toPlain(error) }),
+)
+parentPort!.postMessage(report)

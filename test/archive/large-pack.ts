@@ -25,7 +25,7 @@ async function* items(): AsyncGenerator<ArchiveItem> {
   }
 }
 
-const index = await writeArchive({
+const { index } = await writeArchive({
   path: process.argv[2]!,
   format: 'tar.zst',
   level: 1,

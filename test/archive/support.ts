@@ -67,13 +67,13 @@ export async function* each<T>(items: readonly T[]): AsyncGenerator<T> {
   yield* items
 }
 
-export function pack(
+export async function pack(
   path: string,
   items: readonly ArchiveItem[],
   more: Partial<WriteOptions> = {},
 ): Promise<ArchiveIndex> {
   const format = FORMATS.find((name) => path.endsWith(`.${name}`)) ?? 'tar.zst'
-  return writeArchive({ path, format, threads: 2, header: HEADER, items: each(items), ...more })
+  return (await writeArchive({ path, format, threads: 2, header: HEADER, items: each(items), ...more })).index
 }
 
 /** Every file's content, put together from the frames as an extractor does it. */

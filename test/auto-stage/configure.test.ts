@@ -66,6 +66,25 @@ test('the copy has no script that stages, and called from within it --auto-stage
   assert.ok(!existsSync(join(auto.prefix, ACTIVATE)))
 })
 
+test('enabled from within a copy that was staged by hand, it is the original that stages from then on', () => {
+  using auto = new AutoWorld()
+  const { stdout, stderr } = auto.run(
+    BASH,
+    'stand-in',
+    `eval "$(${q(LAUNCHER)} --source=bash)"
+    conda activate my
+    conda-stage --quiet --path=${q(auto.local)}
+    conda-stage --auto-stage=enable --path=${q(auto.local)}
+    find "$CONDA_PREFIX" -name '*conda-stage-auto*'
+    conda-stage --quiet --unstage
+    conda deactivate
+    conda activate my; echo "$CONDA_PREFIX"`,
+  )
+  assert.match(stderr, /^INFO: Configuring automatic staging of original .*\nINFO: Enabled auto staging\n/)
+  assert.ok(stdout.startsWith(`${auto.local}/conda-stage_`), stdout)
+  assert.ok(existsSync(join(auto.prefix, ACTIVATE)))
+})
+
 test('what was asked for is remembered, also in words with spaces and quotes; variables decide about the rest', () => {
   using auto = new AutoWorld()
   const folder = join(auto.local, "it's $HOME")

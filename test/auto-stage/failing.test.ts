@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
-import { readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { MOUNTING } from '../cli/world.ts'
+import { UNPRIVILEGED } from '../platform/as-ordinary-user.ts'
 import { SHELLS, type Shell } from '../shells/world.ts'
 import { AutoWorld, BASH, LAUNCHER } from './auto-world.ts'
 
@@ -50,6 +51,17 @@ test('with a damaged archive the original is active, with a warning that names i
   assert.equal(auto.call(['--pack', `--prefix=${auto.prefix}`]).status, 0)
   truncateSync(`${auto.prefix}.tar.zst`, 1000)
   failsToStage(auto, /\nWARNING: '[^\n]*' is not staged: [^\n]*my\.tar\.zst[^\n]*\n {9}\w/)
+})
+
+test('with an archive that this user may not read the original is active, with a warning that names it', () => {
+  using auto = new AutoWorld()
+  auto.configure('enable')
+  assert.equal(auto.call(['--pack', `--prefix=${auto.prefix}`]).status, 0)
+  chmodSync(`${auto.prefix}.tar.zst`, 0)
+  failsToStage(auto, /\nWARNING: '[^\n]*' is not staged: [^\n]*my\.tar\.zst[^\n]*\n {9}\w/, {
+    ...BASH,
+    argv: [...UNPRIVILEGED, ...BASH.argv],
+  })
 })
 
 test('without room on the local disk the original is active, with a warning', () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { CONDAS, FISH, quoted as q, TCSH } from '../shells/world.ts'
@@ -76,5 +76,17 @@ for (const { shell, end, off, atExit } of CASES) {
     const { stdout, stderr } = auto.run(shell, 'stand-in', 'conda activate my; place')
     assert.equal(stdout, `${auto.prefix}\n`, stderr)
     assert.match(stderr, /^WARNING: conda-stage was not found \(it was at \/nowhere\): 'my' is not staged\n$/)
+  })
+
+  test(`${shell.name}: with a damaged archive the original is active, with a warning that names it`, () => {
+    using auto = new AutoWorld({}, NAME)
+    auto.configure('enable')
+    assert.equal(auto.call(['--pack', `--prefix=${auto.prefix}`]).status, 0)
+    truncateSync(`${auto.prefix}.tar.zst`, 1000)
+    const { status, stdout, stderr } = auto.run(shell, 'stand-in', 'conda activate my; place; echo $CONDA_PREFIX')
+    assert.deepEqual([status, stdout], [0, `${auto.prefix}\n${auto.prefix}\n`], stderr)
+    assert.match(stderr, /\nWARNING: '[^\n]*' is not staged: [^\n]*my\.tar\.zst/)
+    assert.doesNotMatch(stderr, /ERROR|\n {4}at /)
+    assert.deepEqual(auto.stages(), [])
   })
 }

@@ -59,6 +59,8 @@ test('a copy with a shorter path: what can be shortened is relocated and runs, w
   symlinkSync('data/of/all/the/people/in/the/group/me/envs', `${place.root}/my-very-own-environments`)
   const prefix = `${place.root}/my-very-own-environments/myjupyter`
   for (let n = 0; n < 40; n++) appendFileSync(`${real}/etc/logical`, `${prefix}\n`)
+  // From an archive, of which it is known how often each of the two stands where.
+  await succeed(place, ['--pack', `--prefix=${prefix}`])
   const { stdout, stderr } = await succeed(place, [`--prefix=${prefix}`, `--path=${place.local}`])
   const staged = stdout.trimEnd()
   assert.equal(staged.length, prefix.length)

@@ -5,7 +5,8 @@ import { test } from 'node:test'
 import { parseConfig } from '../../src/config/parse.ts'
 import { keyOf, SETTING_NAMES, settingOf } from '../../src/config/settings.ts'
 
-const text = readFileSync(join(import.meta.dirname, '../../docs/configuration.md'), 'utf8')
+const read = (page: string): string => readFileSync(join(import.meta.dirname, `../../docs/${page}.md`), 'utf8')
+const text = read('configuration')
 
 test('docs/configuration.md lists every setting with its values and its default, and no other', () => {
   const rows = [...text.matchAll(/^\| `([a-z-]+)` +\| (.*?) +\| (.*?) +\| .* \|$/gm)].map(
@@ -27,9 +28,11 @@ test('docs/configuration.md lists every setting with its values and its default,
   }
 })
 
-test('the example in docs/configuration.md is without mistakes', () => {
-  const [, example] = /```yaml\n([\s\S]*?)```/.exec(text)!
-  const { values, mistakes } = parseConfig(example!)
-  assert.deepEqual(mistakes, [])
-  assert.equal(Object.keys(values).length, 3)
+test('the examples of files in docs/configuration.md and docs/administrators.md are without mistakes', () => {
+  for (const [page, settings] of Object.entries({ configuration: 3, administrators: 4 })) {
+    const [, example] = /```yaml\n([\s\S]*?)```/.exec(read(page))!
+    const { values, mistakes } = parseConfig(example!)
+    assert.deepEqual(mistakes, [])
+    assert.equal(Object.keys(values).length, settings)
+  }
 })

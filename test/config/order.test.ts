@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { keyOf, SETTING_NAMES } from '../../src/config/settings.ts'
 import { run } from '../cli/world.ts'
 import { place, told } from './place.ts'
 
@@ -50,6 +51,7 @@ test('each setting can be given in a file, and --status tells so', async (contex
     check: 'full',
     'archive-folder': '/y',
     format: 'tar.gz',
+    packer: 'conda-pack',
     'compress-level': 9,
     threads: 2,
     'ignore-missing-files': true,
@@ -58,6 +60,7 @@ test('each setting can be given in a file, and --status tells so', async (contex
     'retention-archives': 5,
     verbosity: 'debug',
   }
+  assert.deepEqual(Object.keys(values).sort(), SETTING_NAMES.map(keyOf).sort())
   const lines = Object.entries(values).map(([key, value]) => `${key}: ${JSON.stringify(value)}\n`)
   const at = place(context, { user: lines.join('') })
   const { of } = await told(at)

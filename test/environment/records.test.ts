@@ -39,6 +39,34 @@ test("each path gets its package and how the prefix got into it, from paths_data
   )
 })
 
+test('what conda records of a noarch package by its place in the package is looked for where conda has put it', async (t) => {
+  const text = `/${'placehold_'.repeat(25)}`
+  const files = ['bin/tool', 'bin/entry', 'share/tool', 'lib/python3.13/site-packages/tool/__init__.py']
+  const paths = [
+    { _path: 'site-packages/tool/__init__.py', path_type: 'hardlink' },
+    { _path: 'python-scripts/tool', prefix_placeholder: text, file_mode: 'text' },
+    { _path: 'share/tool', path_type: 'hardlink' },
+    { _path: 'bin/entry', path_type: 'unix_python_entry_point' },
+  ]
+  const record = { name: 'tool', noarch: 'python', files, paths_data: { paths } }
+  const prefix = await makePrefix(t, {
+    'conda-meta/tool-1-0.json': JSON.stringify(record),
+    // Nothing is moved in other packages.
+    'conda-meta/zoo-1-0.json': JSON.stringify({ paths_data: { paths: [{ _path: 'site-packages/zoo.py' }] } }),
+  })
+  const { paths: found } = await readRecords(prefix)
+  assert.deepEqual(
+    [...found],
+    [
+      ['lib/python3.13/site-packages/tool/__init__.py', { package: 'tool-1-0' }],
+      ['bin/tool', { package: 'tool-1-0', placeholder: { text, mode: 'text' } }],
+      ['share/tool', { package: 'tool-1-0' }],
+      ['bin/entry', { package: 'tool-1-0' }],
+      ['site-packages/zoo.py', { package: 'zoo-1-0' }],
+    ],
+  )
+})
+
 test('broken records are warnings that name them, and the others count', async (t) => {
   const broken = { 'a-1-0': '{"name":', 'b-1-0': '[1]', 'c-1-0': 'null', 'd-1-0': '{"files":[1,null],"name":7}' }
   const prefix = await makePrefix(t)

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { after, before, type TestContext, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import { slowfsUnavailable } from '../../bench/slowfs/build.ts'
 import { mountSlow } from '../../bench/slowfs/mount.ts'
-import { LAUNCHER, type World, world } from '../cli/world.ts'
+import { LAUNCHER, succeed, type World, world } from '../cli/world.ts'
 import { configure } from '../config/place.ts'
 import { type Slurm, startSlurm } from './slurm.ts'
 
@@ -83,6 +84,22 @@ exit $SLURM_ARRAY_TASK_ID
     })
     assert.equal(new Set(jobs).size, 8)
     assert.equal(all.filter((output) => /100% Completed/.test(output)).length, 1, all.join('\n'))
+  }))
+
+test('with automatic staging a job script needs no new line, and its copy is gone from the node however it ends', (context) =>
+  asUser(context, async (place) => {
+    await succeed(place, ['--auto-stage=enable', `--prefix=${place.prefix}`, `--path=${place.local}`])
+    const ends = { 'exit 7': 7, 'set -e; false': 1, "trap 'echo mine' EXIT; exit 3": 3, 'kill -TERM $$; sleep 9': 143 }
+    for (const [end, status] of Object.entries(ends)) {
+      assert.equal(await submit(place, `#!/bin/bash -l\nconda activate myjupyter\ngreet --prefix\n${end}\n`), status)
+      const [output] = outputs(place) as [string]
+      assert.match(output, new RegExp(`^${place.local}/conda-stage_\\w+/myjupyter$`, 'm'), output)
+      assert.equal(/^mine$/m.test(output), end.includes('mine'))
+      for (let waited = 0; readdirSync(place.local).length > 0; waited += 100) {
+        assert.ok(waited < 30_000, `${end}: ${readdirSync(place.local)}`)
+        await pause(100)
+      }
+    }
   }))
 
 test('a job that can not be staged fails under set -e, and goes on with the original without', (context) =>

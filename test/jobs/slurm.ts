@@ -14,7 +14,9 @@ const run = promisify(execFile)
 export interface Slurm {
   /** `FOLDER/JOBID` is the local folder that the site makes for a job: its SLURM_TMPDIR. */
   jobFolders: string
-  /** Runs a batch script and waits for it, and all tasks of its array, to end. Gives the highest exit code of them. */
+  /** For SLURM_CONF. */
+  config: string
+  /** Runs a batch script and waits for it, and all tasks of its array, to end. Gives the highest exit code of them, for a signal as shells do. */
   submit(job: Job): Promise<number>
   stop(): Promise<void>
 }
@@ -49,7 +51,7 @@ export async function startSlurm(): Promise<Slurm> {
       const { stdout } = await run('sinfo', ['--noheader', '--format=%T'], { env })
       if (stdout !== 'idle\n') throw new Error(`the node is ${stdout}`)
     })
-    return { jobFolders: `${root}/n`, submit: (job) => submit(job, config), stop }
+    return { jobFolders: `${root}/n`, config, submit: (job) => submit(job, config), stop }
   } catch (error) {
     await stop()
     throw error
@@ -122,7 +124,10 @@ async function submit({ script, options, env }: Job, config: string): Promise<nu
     const { stdout } = await run('scontrol', ['show', 'job', '--oneliner', id], variables)
     const tasks = stdout.trim().split('\n')
     if (!tasks.every((task) => /JobState=(COMPLETED|FAILED) /.test(task))) throw new Error(stdout)
-    codes = tasks.map((task) => Number(/ ExitCode=(\d+):0 /.exec(task)?.[1]))
+    codes = tasks.map((task) => {
+      const [, code, signal] = / ExitCode=(\d+):(\d+) /.exec(task)!
+      return Number(signal) > 0 ? 128 + Number(signal) : Number(code)
+    })
   })
   return Math.max(...codes)
 }

@@ -4,10 +4,13 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync,
 import { join } from 'node:path'
 import { readyCache } from '../fixtures/cache.ts'
 
+/** Of its init scripts, those whose path of the program is set to where that is. */
+const SHELLS = ['bash', 'zsh', 'sh', 'fish', 'tcsh']
+
 /** The folder with its init scripts, one for each shell. */
 export async function environmentModules(): Promise<string> {
   const { root } = await readyCache('small')
-  const unpacked = join(root, 'environment-modules')
+  const unpacked = join(root, `environment-modules-for-${SHELLS.join('-')}`)
   if (!existsSync(unpacked)) unpack(root, unpacked)
   return join(unpacked, 'usr/share/modules/init')
 }
@@ -18,7 +21,7 @@ function unpack(cache: string, target: string): void {
     execFileSync('apt-get', ['-qq', 'download', 'environment-modules'], { cwd: download, stdio: 'pipe' })
     const [archive] = readdirSync(download)
     execFileSync('dpkg-deb', ['-x', archive!, 'files'], { cwd: download })
-    for (const shell of ['bash', 'zsh', 'sh']) {
+    for (const shell of SHELLS) {
       const script = join(download, 'files/usr/share/modules/init', shell)
       const text = readFileSync(script, 'utf8')
       writeFileSync(script, text.replaceAll(/\/usr\/lib\/[\w-]+\/modulecmd\.tcl/g, `${target}/usr/lib/modulecmd.tcl`))

@@ -8,7 +8,7 @@ import { modulefile } from '../../src/modulefile/modulefile.ts'
 import { programVersion } from '../../src/platform/program.ts'
 import { smallEnvironment } from '../fixtures/environment.ts'
 import { quoted as q } from '../shells/world.ts'
-import { SESSIONS, SYSTEMS, World } from './world.ts'
+import { FISH, SHELLS, SYSTEMS, TCSH, World } from './world.ts'
 
 const REPOSITORY = join(import.meta.dirname, '../..')
 
@@ -19,7 +19,7 @@ for (const system of SYSTEMS) {
     const local = join(world.root, 'local')
     mkdirSync(local)
     world.addModule('0.1.0', modulefile(system.kind, checkout(join(world.root, `it's "the" $check  out`)), '0.1.0'))
-    for (const { shell } of SESSIONS.filter((session) => session.system === system)) {
+    for (const shell of [...SHELLS, FISH, TCSH]) {
       const { stdout, stderr, status } = world.run(
         shell,
         `module load CBI conda-stage
@@ -29,7 +29,7 @@ for (const system of SYSTEMS) {
         conda-stage --unstage --quiet
         echo "$CONDA_PREFIX"`,
         {
-          prelude: `set -eu\n${world.prelude(shell)}`,
+          prelude: `${SHELLS.includes(shell) ? 'set -eu\n' : ''}${world.prelude(shell)}`,
           env: {
             CONDA_PREFIX: prefix,
             CONDA_SHLVL: '1',

@@ -8,9 +8,9 @@ import { type ModuleSystemName, modulefile } from '../../src/modulefile/modulefi
 import { quoted } from '../shells/world.ts'
 import { environmentModules } from './environment-modules.ts'
 
-interface Shell {
+export interface Shell {
   name: string
-  dialect: 'bash' | 'zsh' | 'sh'
+  dialect: 'bash' | 'zsh' | 'sh' | 'fish' | 'tcsh'
   argv: string[]
 }
 
@@ -20,6 +20,9 @@ export const SHELLS: Shell[] = [
   { name: 'zsh', dialect: 'zsh', argv: ['zsh', '--no-rcs'] },
   { name: 'dash', dialect: 'sh', argv: ['dash'] },
 ]
+
+export const FISH: Shell = { name: 'fish', dialect: 'fish', argv: ['fish', '--no-config'] }
+export const TCSH: Shell = { name: 'tcsh', dialect: 'tcsh', argv: ['tcsh', '-f'] }
 
 export interface System {
   name: string
@@ -72,8 +75,8 @@ export class World implements Disposable {
   }
 
   /** A module whose program tells its version and arguments, and has the session set a variable. Gives its folder. */
-  addRecorder(version: string): string {
-    const folder = join(this.root, `it's é "the"  {$version [${version}]; * #\\`, 'bin')
+  addRecorder(version: string, name = `it's é "the"  {$version [${version}]; * #\\`): string {
+    const folder = join(this.root, name, 'bin')
     const launcher = join(folder, 'conda-stage')
     mkdirSync(folder, { recursive: true })
     writeFileSync(
@@ -81,7 +84,14 @@ export class World implements Disposable {
       `#!/bin/sh
       echo called >> ${quoted(this.#log)}
       echo "${version} for $__CONDA_STAGE_SHELL:" "$@"
-      printf 'conda_stage_code%sconda_stage_code' 'CALLED=yes' >&"$__CONDA_STAGE_CODE"\n`,
+      code=CALLED=yes
+      case $__CONDA_STAGE_SHELL in
+        tcsh) printf '/bin/rm -r %s\\nset CALLED=yes\\n' "\${__CONDA_STAGE_CODE%/code}" > "$__CONDA_STAGE_CODE"; exit ;;
+        fish) code='
+set -g CALLED yes
+#' ;;
+      esac
+      printf '#conda_stage_code%sconda_stage_code' "$code" >&"$__CONDA_STAGE_CODE"\n`,
     )
     chmodSync(launcher, 0o755)
     this.addModule(version, modulefile(this.#system.kind, launcher, version))
@@ -95,7 +105,7 @@ export class World implements Disposable {
 
   /** Starts the module system in a shell of any kind, in front of a script. */
   prelude({ dialect }: Shell): string {
-    return `. ${quoted(join(this.#system.init, dialect))}\n`
+    return `${dialect === 'tcsh' ? 'source' : '.'} ${quoted(join(this.#system.init, dialect))}\n`
   }
 
   run(shell: Shell, script: string, { prelude = this.prelude(shell), env = {} }: RunOptions = {}) {
@@ -105,10 +115,23 @@ export class World implements Disposable {
     const ended = spawnSync(program, [...args, file], {
       encoding: 'utf8',
       cwd: this.root,
-      env: { PATH: '/usr/bin:/bin', HOME: this.root, LANG: 'C', MODULEPATH: join(this.root, 'core'), ...env },
+      env: {
+        PATH: '/usr/bin:/bin',
+        HOME: this.root,
+        LANG: 'C',
+        TERM: 'xterm',
+        MODULEPATH: join(this.root, 'core'),
+        ...env,
+      },
     })
     assert.equal(ended.error, undefined, `${shell.name} has to be installed`)
     return ended
+  }
+
+  /** Writes a script beside that of the session, and gives its path. */
+  script(name: string, text: string): string {
+    this.#write(name, text)
+    return join(this.root, name)
   }
 
   /** What `dump NAME` saw in the session, line by line, but for what module systems keep there. */
@@ -134,11 +157,13 @@ interface RunOptions {
 }
 
 const BOOKKEEPING =
-  /^(export |declare -x )?(_ModuleTable|_?_?LMOD_|LOADEDMODULES|_LMFILES_|__MODULES_|_mlstatus|__lmod|_=|LINENO|RANDOM|SRANDOM|SECONDS|EPOCH|BASH_|PIPESTATUS|pipestatus|PPID|TTYIDLE|'?[?!$*@]'?=|argv=|status=)/
+  /^(export |declare -x |set -g |set -gx )?(_ModuleTable|_?_?LMOD_|LOADEDMODULES|_LMFILES_|__MODULES_|_mlstatus|__lmod|_=|LINENO|RANDOM|SRANDOM|SECONDS|EPOCH|BASH_|PIPESTATUS|pipestatus|PPID|TTYIDLE|'?[?!$*@]'?=|argv[= ]|status[= ]|CMD_DURATION )/
 
 /** Variables, also exported ones, functions, aliases, options. */
 const DUMP = {
   bash: 'dump() { { ( set -o posix; set ); export -p; declare -f; declare -Fx; alias; shopt -p; set +o; } > "$1"; }',
   zsh: 'dump() { { set; export -p; functions; alias; setopt; } > "$1"; }',
   sh: 'dump() { { set; export -p; alias; command -V __conda_stage || :; set -o; } > "$1" 2>&1; }',
+  fish: 'function dump; begin; set; functions -n -a; end > $argv[1]; end',
+  tcsh: "alias dump '( set; setenv; alias ) > \\!:1'",
 }

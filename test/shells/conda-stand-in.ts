@@ -1,5 +1,5 @@
 /**
- * What `conda shell.posix activate|deactivate` prints, or shell.fish or shell.csh, followed from conda 26.9 as measured. Names are looked up in
+ * What `conda shell.posix activate|deactivate|reactivate` prints, or shell.fish or shell.csh, followed from conda 26.9 as measured. Names are looked up in
  * $CONDA_ROOT_STAND_IN/envs. Each call leaves a line in the file $CONDA_LOG_STAND_IN.
  */
 import { appendFileSync, existsSync, readdirSync, readFileSync } from 'node:fs'
@@ -34,7 +34,7 @@ const active = env.CONDA_PREFIX ?? ''
 const [command, ...rest] = process.argv.slice(2)
 appendFileSync(env.CONDA_LOG_STAND_IN!, `${process.argv.slice(2).join(' ')}\n`)
 
-const lines = command === 'activate' ? activate(rest) : deactivate()
+const lines = command === 'activate' ? activate(rest) : command === 'reactivate' ? reactivate() : deactivate()
 process.stdout.write(`${lines.join('\n')}\n`)
 
 function activate(args: string[]): string[] {
@@ -81,6 +81,18 @@ function deactivate(): string[] {
     ...prompt(level > 1 ? `(${defaultEnv(below)}) ` : ''),
     ...exports(values),
     ...(level > 1 ? scripts(below, 'activate.d') : []),
+  ]
+}
+
+/** What follows a transaction, whose packages may have brought or taken scripts. */
+function reactivate(): string[] {
+  if (level === 0) return []
+  const modifier = `(${defaultEnv(active)}) `
+  return [
+    ...scripts(active, 'deactivate.d').reverse(),
+    ...prompt(modifier),
+    ...exports({ PATH: path(active, active), CONDA_SHLVL: String(level), CONDA_PROMPT_MODIFIER: modifier }),
+    ...scripts(active, 'activate.d'),
   ]
 }
 

@@ -7,14 +7,7 @@ import { composePlace, wantedLength, withNewPlace } from '../../src/stage/place.
 import { temporaryFolder } from './small-archive.ts'
 
 const uid = process.getuid!()
-const local = (path: string, more: Partial<LocalFolder> = {}): LocalFolder => ({
-  path,
-  real: path,
-  source: 'test',
-  created: false,
-  skipped: [],
-  ...more,
-})
+const local = (path: string, more: Partial<LocalFolder> = {}) => ({ path, real: path, created: false, ...more })
 
 test('the staged prefix has exactly the length that is asked for, from the shortest to the longest path', () => {
   for (const base of ['/', '/tmp', '/scratch/mé'])

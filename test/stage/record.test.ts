@@ -4,8 +4,8 @@ import { test } from 'node:test'
 import { readIndex } from '../../src/archive/reader.ts'
 import { ownIdentity } from '../../src/platform/process-identity.ts'
 import { composePlace } from '../../src/stage/place.ts'
-import { copyIndex, findStage, type StageRecord, writeRecord } from '../../src/stage/record.ts'
-import { originalOf, smallArchive, temporaryFolder } from './small-archive.ts'
+import { findStage, type StageRecord, writeRecord } from '../../src/stage/record.ts'
+import { keepIndexOf, originalOf, smallArchive, temporaryFolder } from './small-archive.ts'
 
 const recordOf = (prefix: string): StageRecord => ({
   version: 1,
@@ -73,7 +73,7 @@ test('the stage keeps the index, and not the contents, of an archive of either k
   const { archive, index } = await smallArchive(context, `${folder}/env.tar.zst`, ['/net/env'], {
     lib: { content: noise },
   })
-  await copyIndex(archive, index, folder)
+  await keepIndexOf(archive, index, folder)
   assert.deepEqual(await readIndex(`${folder}/stage.index`), index)
   assert.ok(statSync(`${folder}/stage.index`).blocks * 512 < 65536)
 })

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { closeSync, mkdirSync, mkdtempSync, openSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import type { TestContext } from 'node:test'
 import { readIndex } from '../../src/archive/reader.ts'
@@ -9,6 +10,7 @@ import type { Entry } from '../../src/model/entry.ts'
 import type { ArchiveItem } from '../../src/model/item.ts'
 import { PrefixScanner } from '../../src/relocate/scan.ts'
 import { composePlace } from '../../src/stage/place.ts'
+import { indexBytes, keepIndex } from '../../src/stage/record.ts'
 import { removeTree } from '../../src/stage/remove-tree.ts'
 
 /** A file's content, or what else stands there. Mode and mtime may be left out. */
@@ -75,3 +77,9 @@ export function newPrefix(base: string, length: number): string {
 
 /** An original prefix of so many bytes; it need not exist. */
 export const originalOf = (length: number): string => `/net/${'o'.repeat(length - 9)}/env`
+
+export async function keepIndexOf(archive: string, index: ArchiveIndex, folder: string): Promise<void> {
+  const handle = await open(archive)
+  await keepIndex(await indexBytes(handle, index), folder)
+  await handle.close()
+}

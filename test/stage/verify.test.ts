@@ -4,9 +4,9 @@ import { dirname } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { ownIdentity } from '../../src/platform/process-identity.ts'
 import { extract } from '../../src/stage/extract.ts'
-import { copyIndex, writeRecord } from '../../src/stage/record.ts'
+import { writeRecord } from '../../src/stage/record.ts'
 import { verifyStage } from '../../src/stage/verify.ts'
-import { newPrefix, originalOf, smallArchive, type Thing, temporaryFolder } from './small-archive.ts'
+import { keepIndexOf, newPrefix, originalOf, smallArchive, type Thing, temporaryFolder } from './small-archive.ts'
 
 const ORIGINAL = originalOf(100)
 const REAL = ORIGINAL.replace('/net/', '/gpf/')
@@ -36,7 +36,7 @@ async function stage(context: TestContext, { readOnly = false, length = 100, tre
   const { archive, fd, index } = await smallArchive(context, `${folder}/env.tar.zst`, [ORIGINAL, REAL], tree)
   const prefix = newPrefix(folder, length)
   const { digests } = await extract({ archive, fd, index, prefix, readOnly, threads: 1 })
-  await copyIndex(archive, index, dirname(prefix))
+  await keepIndexOf(archive, index, dirname(prefix))
   await writeRecord(dirname(prefix), {
     version: 1,
     original: ORIGINAL,

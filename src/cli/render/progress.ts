@@ -62,7 +62,9 @@ function phaseLine(event: Extract<ProgressEvent, { kind: 'phase' }>): string {
     case 'pack':
       return 'Packaging conda environment ...'
     case 'extract':
-      return `Extracting ${event.archive} (${sizeAndDate(event.archive ?? '')}) to ${event.target}`
+      return event.archive === undefined
+        ? `Extracting to ${event.target}`
+        : `Extracting ${event.archive} (${sizeAndDate(event.archive)}) to ${event.target}`
     case 'read-only':
       return 'Make staged environment read-only'
     case 'activate':

@@ -42,9 +42,9 @@ proc oneWord {shell text} {
 
 if {[info exists load($shell)] && ![module-info mode display]} {
     # Modules that set a function or an alias are evaluated again where Modules starts in a shell below this one. What
-    # is set here is replaced by the code, which comes after it.
+    # is set here is replaced by the code, which comes after it. (csh prints an alias that is set to nothing.)
     if {[module-info shelltype] eq "csh"} {
-        set-alias conda-stage {}
+        set-alias conda-stage :
     } elseif {[llength [info commands set-function]]} {
         set-function __conda_stage :
     }

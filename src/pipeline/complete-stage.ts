@@ -1,0 +1,43 @@
+import type { Environment } from '../environment/find.ts'
+import type { ArchiveIndex } from '../model/archive-index.ts'
+import { ownIdentity } from '../platform/process-identity.ts'
+import type { ExtractResult } from '../stage/finish-tree.ts'
+import type { Place } from '../stage/place.ts'
+import { type IndexBytes, keepIndex, writeRecord } from '../stage/record.ts'
+import { leftMessages } from './left.ts'
+import type { StageOptions, StageResult } from './options.ts'
+import type { Filled } from './original.ts'
+
+export interface Extracted {
+  place: Place
+  /** The archive that it came from; none where that could not be written. */
+  archive: string | undefined
+  index: ArchiveIndex
+  bytes: IndexBytes
+  result: ExtractResult
+}
+
+/** What is left to do when all files are there; the record makes a stage of it, so it comes last. */
+export async function completeStage(
+  { place: { folder, prefix }, archive, index, bytes, result }: Extracted,
+  environment: Environment,
+  { onProgress, writable, warnings }: Filled<StageOptions>,
+): Promise<StageResult> {
+  const readOnly = writable !== true
+  for (const message of leftMessages(result.left, index.prefixes, prefix)) onProgress({ kind: 'warning', message })
+  if (readOnly) onProgress({ kind: 'phase', phase: 'read-only', prefix: environment.prefix, target: prefix })
+  await keepIndex(bytes, folder)
+  const from = archive === undefined ? {} : { archive }
+  await writeRecord(folder, {
+    version: 1,
+    original: environment.prefix,
+    prefix,
+    archive: { ...(archive !== undefined && { path: archive }), created: index.created },
+    created: new Date().toISOString(),
+    owner: ownIdentity(),
+    readOnly,
+    digests: Object.fromEntries(result.digests),
+  })
+  const { files, bytes: size } = result
+  return { original: environment.prefix, prefix, folder, ...from, files, bytes: size, warnings }
+}

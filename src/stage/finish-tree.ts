@@ -1,0 +1,90 @@
+import { renameSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { StageError } from '../errors.ts'
+import type { ArchiveIndex } from '../model/archive-index.ts'
+import type { BytePath } from '../model/byte-path.ts'
+import type { Relocation } from '../model/relocation.ts'
+import { asRoomError } from '../platform/room.ts'
+import { relocateTarget } from '../relocate/symlink.ts'
+import type { LeftFile } from '../workers/protocol.ts'
+import { stagedMode } from './modes.ts'
+import { EXTRACTING } from './names.ts'
+import { removeTree } from './remove-tree.ts'
+import { rewriteLargeFiles } from './rewrite.ts'
+import { finishDirectories, finishLargeFile, makeHardlinks, makeSymlinks } from './tree.ts'
+
+/** A file that goes over several frames, of which workers have written the pieces. */
+export interface LargeFile {
+  path: BytePath
+  mode: number
+  /** Seconds, as utimes takes them. */
+  mtime: number
+  relocation?: Relocation
+}
+
+export interface ExtractResult {
+  files: number
+  /** Bytes of all files. */
+  bytes: number
+  /** Where the original prefix still stands, because nothing of another length can stand there. */
+  left: LeftFile[]
+  /** Digests of the files whose size or bytes can't be derived from the index, for `verify`. */
+  digests: [BytePath, string][]
+}
+
+interface Unfinished {
+  root: string
+  index: ArchiveIndex
+  /** The staged prefix. */
+  prefix: string
+  readOnly: boolean
+  large: readonly LargeFile[]
+  /** What the workers report. */
+  left: LeftFile[]
+  digests: [BytePath, string][]
+  signal?: AbortSignal | undefined
+}
+
+/** Makes whole what the workers have filled: large files, links, and modes and times of folders. */
+export async function finishTree({ root, index, prefix, large, ...rest }: Unfinished): Promise<ExtractResult> {
+  const { left, digests, signal } = rest
+  const mode = stagedMode(rest.readOnly)
+  digests.push(...(await rewriteLargeFiles({ root, large, from: index.prefixes, to: prefix, signal })))
+  for (const file of large) finishLargeFile(root, file)
+  makeSymlinks(root, index.entries, (target) => relocateTarget(target, index.prefixes, prefix))
+  makeHardlinks(root, index.entries)
+  finishDirectories(root, index.entries, mode)
+  const files = index.entries.filter((entry) => entry.type === 'file')
+  return { files: files.length, bytes: files.reduce((sum, file) => sum + file.size, 0), left, digests }
+}
+
+/**
+ * Builds a tree beside the staged prefix and renames it when it is whole; whatever stops that (an error, a full disk, the
+ * signal) leaves nothing behind.
+ * @throws StageError NO_SPACE, CANCELLED; what `build` throws comes through.
+ */
+export async function publishTree<T>(
+  { prefix, signal }: { prefix: string; signal?: AbortSignal | undefined },
+  build: (root: string) => Promise<T>,
+): Promise<T> {
+  const root = `${dirname(prefix)}/${EXTRACTING}`
+  try {
+    const result = await build(root)
+    throwIfCancelled(signal, prefix)
+    renameSync(root, prefix)
+    return result
+  } catch (error) {
+    await removeTree(root)
+    throwIfCancelled(signal, prefix)
+    throw asRoomError(error, dirname(dirname(prefix)))
+  }
+}
+
+export function throwIfCancelled(signal: AbortSignal | undefined, prefix: string): void {
+  if (!signal?.aborted) return
+  throw new StageError('CANCELLED', `Staging to ${prefix} was cancelled`, {
+    path: prefix,
+    hint: 'Nothing was left behind; the original environment is as it was.',
+    cause: signal.reason,
+  })
+}

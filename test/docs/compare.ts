@@ -1,0 +1,47 @@
+/** Whether a command has printed what a page shows of it. */
+
+/** What is another thing each time or on each machine: where a page shows one, any other of its kind will do. */
+const VARYING: [shown: RegExp, kind: string][] = [
+  [/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [-+]\d{4}/, '\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d [-+]\\d{4}'],
+  [/conda-stage_\w+/, 'conda-stage_\\w+'],
+  [/\d+ bytes/, '\\d+ bytes'],
+  [/\d+ seconds/, '\\d+ seconds'],
+  [/ +\d+\.\ds \| \d+ files \| \d+ MB/, ' +\\d+\\.\\ds \\| \\d+ files \\| \\d+ MB'],
+  // A conda package's version and build, in its full name and in a table.
+  [/-\d+(?:\.\d+)+-\w+_\d+\w*/, '-[\\d.]+-\\w+_\\d+'],
+  [/ +\d+(?:\.\d+)+ +\w+_\d+\w*/, ' +[\\d.]+ +\\w+_\\d+'],
+  [/Python \d\.\d+/, 'Python \\d\\.\\d+'],
+  // Of a Slurm job.
+  [/batch job \d+/, 'batch job \\d+'],
+  [/\/local\/\d+/, '/local/\\d+'],
+  // Columns are as wide as what is in them.
+  [/ {2,}/, ' +'],
+]
+
+const ANY = new RegExp(VARYING.map(([shown]) => `(${shown.source})`).join('|'), 'g')
+
+/** Blank lines and spaces at the end of lines are not looked at; `...` stands for any number of lines. */
+export function isAsShown(printed: string, shown: readonly string[]): boolean {
+  const lines = shown.filter((line) => line.trim() !== '')
+  const pattern = lines.map((line) => (line === '...' ? '(?:.*\\n)*?' : `${patternOf(line)} *\\n`)).join('')
+  return new RegExp(`^${pattern}$`).test(withoutBlankLines(printed))
+}
+
+function patternOf(line: string): string {
+  let [pattern, done] = ['', 0]
+  for (const match of line.matchAll(ANY)) {
+    pattern += escaped(line.slice(done, match.index))
+    pattern += VARYING[match.slice(1).findIndex((group) => group !== undefined)]![1]
+    done = match.index + match[0].length
+  }
+  return pattern + escaped(line.slice(done).trimEnd())
+}
+
+const withoutBlankLines = (text: string): string =>
+  text
+    .split('\n')
+    .filter((line) => line.trim() !== '')
+    .map((line) => `${line}\n`)
+    .join('')
+
+const escaped = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')

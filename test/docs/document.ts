@@ -1,0 +1,60 @@
+/** What a page of the documentation has readers do: commands with what they print, and files to write. */
+import assert from 'node:assert/strict'
+
+export interface Command {
+  /** Of the page, from 1. */
+  line: number
+  prompt: string
+  text: string
+  /** Lines that it prints; `...` stands for any number of lines. */
+  prints: string[]
+}
+
+export interface Page {
+  /** In the order of the page; each block goes on where the one before has ended. */
+  commands: Command[]
+  /** By the name that stands in front of the block. */
+  files: Map<string, string>
+}
+
+const PROMPT = /^((?:\([^()]+\) )?\$ )(.*)$/
+const FENCE = /^\s*(?:```|~~~)/
+const NAME = /`([^`\s]+)`[^`]*:$/
+
+/** Throws for a block that is neither: it would be one that no test looks at. */
+export function readPage(markdown: string): Page {
+  const page: Page = { commands: [], files: new Map() }
+  const lines = markdown.split('\n')
+  for (let at = 0; at < lines.length; at++) {
+    if (!FENCE.test(lines[at]!)) continue
+    assert.ok(
+      lines[at]!.startsWith('```'),
+      `line ${at + 1}: a block begins with three backquotes at the start of its line`,
+    )
+    const end = lines.indexOf('```', at + 1)
+    assert.ok(end > at, `line ${at + 1}: a block without end`)
+    const block = lines.slice(at + 1, end)
+    if (lines[at] === '```console') page.commands.push(...commandsOf(block, at + 2))
+    else page.files.set(nameBefore(lines, at), `${block.join('\n')}\n`)
+    at = end
+  }
+  return page
+}
+
+function commandsOf(block: string[], first: number): Command[] {
+  const commands: Command[] = []
+  for (const [at, line] of block.entries()) {
+    const [, prompt, text] = PROMPT.exec(line) ?? []
+    if (prompt !== undefined) commands.push({ line: first + at, prompt, text: text!, prints: [] })
+    else (commands.at(-1) ?? assert.fail(`line ${first + at}: a console block begins with a command`)).prints.push(line)
+  }
+  assert.ok(commands.length > 0, `line ${first}: a console block without a command`)
+  return commands
+}
+
+function nameBefore(lines: string[], at: number): string {
+  const before = lines.slice(0, at).findLast((line) => line !== '') ?? ''
+  const [, name] =
+    NAME.exec(before) ?? assert.fail(`line ${at + 1}: neither a console block nor a file with its name in front`)
+  return name!
+}

@@ -1,0 +1,159 @@
+/** The account of a user of a cluster: conda, conda-stage, scratch disks, Slurm, and a channel with the packages of the tests. */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import {
+  appendFileSync,
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { LAUNCHER } from '../auto-stage/auto-world.ts'
+import { type Cache, readyCache } from '../fixtures/cache.ts'
+import type { Slurm } from '../jobs/slurm.ts'
+import { type Conda, quoted as q } from '../shells/world.ts'
+import type { Command, Page } from './document.ts'
+
+const STAND_IN = join(import.meta.dirname, '../shells/conda-stand-in')
+
+/** What came of a command: the prompt in front of it, and what it has printed on either output. */
+export interface Done {
+  prompt: string
+  printed: string
+}
+
+export class Home implements Disposable {
+  // Long, so that a copy's path can be as long as that of its original.
+  readonly #root = mkdtempSync(join(tmpdir(), 'work-with-conda-'))
+  readonly #home = join(this.#root, 'home/me')
+  readonly #slurm: Slurm
+
+  constructor(conda: Conda, slurm: Slurm, cache: Cache) {
+    this.#slurm = slurm
+    for (const folder of ['bin', 'miniconda3/bin', 'miniconda3/condabin', 'miniconda3/conda-meta', 'miniconda3/envs'])
+      mkdirSync(join(this.#home, folder), { recursive: true })
+    mkdirSync(join(this.#root, 's/me'), { recursive: true })
+    symlinkSync(LAUNCHER, join(this.#home, 'bin/conda-stage'))
+    this.#write('miniconda3/conda-meta/history', '')
+    this.#write('.bash_profile', 'PATH=~/bin:$PATH\n. ~/.bashrc\n') // /etc/profile may have set it anew
+    this.#write('.bashrc', `PS1='$ '\n${conda === 'real' ? this.#realConda() : this.#standIn(cache)}`)
+    // All is on local disk here, where jobs would use it as it is.
+    const folders = `[${JSON.stringify(`${slurm.jobFolders}/{job}`)}, ${JSON.stringify(join(this.#root, 's/{user}'))}]`
+    this.#write('../site.yaml', `local-folders: ${folders}\nskip-local: false\n`)
+    writeChannel(join(this.#root, 'channels/conda-forge'), cache.channels)
+  }
+
+  writeFiles({ files }: Page): void {
+    for (const [name, text] of files) {
+      appendFileSync(join(this.#home, name.replace(/^~\//, '')), text)
+    }
+  }
+
+  /** Runs the commands in one login after the other: `exit` ends one. */
+  run(commands: readonly Command[]): Done[] {
+    const done: Done[] = []
+    while (done.length < commands.length) {
+      const rest = commands.slice(done.length)
+      const login = this.#login(rest)
+      const last = rest.findIndex(({ text }) => text === 'exit')
+      assert.equal(
+        login.length,
+        last < 0 ? rest.length : last + 1,
+        `the session ended early:\n${login.at(-1)?.printed}`,
+      )
+      done.push(...login)
+    }
+    return done
+  }
+
+  #login(commands: readonly Command[]): Done[] {
+    const lines = commands.map(({ text }) => `printf '\\036%s\\037' "\${PS1@P}"\neval ${q(text)}`)
+    this.#write('../session', `exec 2>&1\n. ~/.bash_profile\n${lines.join('\n')}\n`)
+    const { stdout, error } = spawnSync('bash', [join(this.#root, 'home/session')], {
+      encoding: 'utf8',
+      cwd: this.#home,
+      env: {
+        HOME: this.#home,
+        USER: 'me',
+        PATH: `${this.#home}/bin:/usr/local/bin:/usr/bin:/bin`,
+        LANG: 'C.UTF-8',
+        SLURM_CONF: this.#slurm.config,
+        CONDA_STAGE_SITE_CONFIG: join(this.#root, 'home/site.yaml'),
+      },
+    })
+    assert.equal(error, undefined)
+    const [start, ...parts] = this.#asOnThePage(stdout).split('\x1e')
+    assert.equal(start, '', 'nothing is printed at login')
+    return parts.map((part) => {
+      const [prompt = '', printed = ''] = part.split('\x1f')
+      return { prompt, printed }
+    })
+  }
+
+  /** Copies that are left. */
+  copies(): string[] {
+    return [join(this.#root, 's/me'), this.#slurm.jobFolders].flatMap((folder) => readdirSync(folder))
+  }
+
+  #asOnThePage(text: string): string {
+    return text
+      .replaceAll(this.#home, '/home/me')
+      .replaceAll(join(this.#root, 's'), '/scratch')
+      .replaceAll(this.#slurm.jobFolders, '/local')
+  }
+
+  #standIn(cache: Cache): string {
+    const program = join(this.#home, 'miniconda3/condabin/conda')
+    const python = join(import.meta.dirname, 'conda_stand_in.py')
+    writeFileSync(program, `#!/bin/sh\nexec ${q(cache.python)} -B ${q(python)} "$@"\n`)
+    chmodSync(program, 0o755)
+    return `export CONDA_ROOT_STAND_IN=~/miniconda3 CONDA_LOG_STAND_IN=~/.conda.log CHANNELS_STAND_IN=${q(join(this.#root, 'channels'))}
+      export CONDA_EXE_STAND_IN=${q(`${STAND_IN}.ts`)} NODE_STAND_IN=${q(process.execPath)} PATH=${q(dirname(program))}:$PATH
+      . ${q(`${STAND_IN}.sh`)}
+      grep -qs 'auto_activate: false' ~/.condarc || conda activate base\n`
+  }
+
+  /** Installed by pip, conda's program runs nothing; as a module it does. */
+  #realConda(): string {
+    const python = q(process.env.CONDA_STAGE_TEST_CONDA!)
+    return `export CONDA_ROOT_PREFIX=~/miniconda3 CONDA_CHANNEL_ALIAS=${q(`file://${this.#root}/channels`)}
+      export CONDA_CHANNELS=conda-forge CONDA_SOLVER=rattler
+      eval "$(${python} -m conda shell.posix hook)"
+      __conda_exe() ( ${python} -m conda "$@" )\n`
+  }
+
+  #write(path: string, text: string): void {
+    writeFileSync(join(this.#home, path), text)
+  }
+
+  [Symbol.dispose](): void {
+    spawnSync('chmod', ['-R', 'u+rwX', this.#root])
+    rmSync(this.#root, { recursive: true })
+  }
+}
+
+export async function homeFor(conda: Conda, slurm: Slurm): Promise<Home> {
+  return new Home(conda, slurm, await readyCache('real'))
+}
+
+/** One channel of what is in several. */
+function writeChannel(target: string, channels: readonly string[]): void {
+  for (const subdir of new Set(
+    channels.flatMap((channel) => readdirSync(channel)).filter((name) => !name.startsWith('.')),
+  )) {
+    mkdirSync(join(target, subdir), { recursive: true })
+    const folders = channels.map((channel) => join(channel, subdir))
+    const packages = folders.flatMap((folder) => readdirSync(folder).map((name) => join(folder, name)))
+    for (const path of packages.filter((path) => path.endsWith('.conda')))
+      symlinkSync(path, join(target, subdir, path.slice(path.lastIndexOf('/') + 1)))
+    const indexes = folders.map((folder) => JSON.parse(readFileSync(join(folder, 'repodata.json'), 'utf8')))
+    const records = Object.assign({}, ...indexes.map((index) => index['packages.conda']))
+    writeFileSync(join(target, subdir, 'repodata.json'), JSON.stringify({ ...indexes[0], 'packages.conda': records }))
+  }
+}

@@ -1,0 +1,33 @@
+/** Does what docs/work-with-conda.md tells users to do, and compares what comes of it with what the page shows. */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { type Slurm, startSlurm } from '../jobs/slurm.ts'
+import { CONDAS } from '../shells/world.ts'
+import { isAsShown } from './compare.ts'
+import { readPage } from './document.ts'
+import { homeFor } from './home.ts'
+
+const page = readPage(readFileSync(join(import.meta.dirname, '../../docs/work-with-conda.md'), 'utf8'))
+
+let slurm: Slurm
+before(async () => {
+  slurm = await startSlurm()
+})
+after(() => slurm.stop())
+
+for (const conda of CONDAS) {
+  test(`all that docs/work-with-conda.md shows happens so in a real session, from first login to last job (${conda} conda)`, async () => {
+    using home = await homeFor(conda, slurm)
+    home.writeFiles(page)
+    const done = home.run(page.commands)
+    for (const [at, { line, prompt, text, prints }] of page.commands.entries()) {
+      const { prompt: seen, printed } = done[at]!
+      const where = `line ${line}: ${prompt}${text}`
+      assert.equal(seen, prompt, `${where}\nhas another prompt`)
+      if (!isAsShown(printed, prints)) assert.fail(`${where}\nhas printed\n${printed}\nand not\n${prints.join('\n')}`)
+    }
+    assert.deepEqual(home.copies(), [], 'the last word of the page is that copies go by themselves')
+  })
+}

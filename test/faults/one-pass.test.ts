@@ -1,0 +1,182 @@
+/** A first stage writes archive and stage in one pass; neither fails with the other. */
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { randomFillSync } from 'node:crypto'
+import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { test } from 'node:test'
+import { slowfsUnavailable } from '../../bench/slowfs/build.ts'
+import { mountSlow } from '../../bench/slowfs/mount.ts'
+import { copiedWorld, fails, listing, MOUNTING, run, stageOf, succeed, type World } from '../cli/world.ts'
+import { UNPRIVILEGED } from '../platform/as-ordinary-user.ts'
+
+const stage = ({ prefix, local }: World) => [`--prefix=${prefix}`, `--path=${local}`]
+
+/** Everything in a tree: type, mode, size, mtime, content and links. */
+function picture(root: string): string {
+  const find = ['.', '-printf', '%P %y %m %s %T@ %l %n\\n']
+  const facts = execFileSync('find', find, { cwd: root, encoding: 'latin1' }).split('\n').sort().join('\n')
+  const sums = ['.', '-type', 'f', '-exec', 'sha256sum', '{}', '+']
+  return facts + execFileSync('find', sums, { cwd: root, encoding: 'latin1' }).split('\n').sort().join('\n')
+}
+
+/** Files over several frames, with the prefix in the seams between them and elsewhere. */
+function largeFiles({ prefix }: World): void {
+  const noise = (size: number) => randomFillSync(Buffer.alloc(size))
+  const seam = (byte: number) =>
+    Buffer.concat([Buffer.alloc(byte, 'x'), Buffer.from(`${prefix}/lib:`), noise(9_000_000)])
+  writeFileSync(`${prefix}/share/large-binary`, seam(4_194_304 - 700))
+  writeFileSync(`${prefix}/share/large-text`, `${prefix}/bin in a line\n`.repeat(150_000), { mode: 0o444 })
+  writeFileSync(`${prefix}/share/without`, noise(5_000_000), { mode: 0o2640 })
+}
+
+for (const [length, what] of [
+  ['', 'as long as'],
+  ['/a/much/longer/folder/than/that/of/the/original', 'longer than'],
+] as const) {
+  test(`the copy of a first stage is that of a second one to the last bit, with a path ${what} the original's`, async (context) => {
+    const place = await copiedWorld(context)
+    largeFiles(place)
+    const local = place.local + length
+    mkdirSync(local, { recursive: true })
+    const token = (staged: string) => staged.split('/').at(-2)!
+    const first = await stageOf({ ...place, local })
+    const second = await stageOf({ ...place, local })
+    assert.equal(first.length, second.length)
+    // The token is the one thing that differs: bring it to the same, then compare.
+    const neutral = picture(first).length
+    assert.equal(picture(second).length, neutral)
+    const found = async (one: string) => {
+      const { status, stdout } = await run(place, ['--verify', `--prefix=${one}`])
+      return [status, stdout.replaceAll(token(one), 'TOKEN')]
+    }
+    const verified = await found(first)
+    assert.deepEqual(await found(second), verified)
+    assert.equal(verified[0], length === '' ? 0 : 1)
+    execFileSync('chmod', ['-R', 'u+w', first, second])
+    for (const one of [first, second]) {
+      const replace = `s/${token(one)}/${'T'.repeat(token(one).length)}/g`
+      const find = ['.', '-type', 'f', '-exec', 'sed', '-i', replace, '{}', '+']
+      execFileSync('find', find, { cwd: one })
+    }
+    const facts = (one: string) => picture(one).replaceAll(/ \d+\.\d+ /g, ' ')
+    assert.equal(facts(first), facts(second))
+  })
+}
+
+test('a first stage opens each file of the original once', { skip: slowfsUnavailable() ?? false }, async (context) => {
+  const place = await copiedWorld(context)
+  const files = execFileSync('find', [place.prefix, '-type', 'f'], { encoding: 'utf8' }).trim().split('\n').length
+  const mount = await mountSlow(place.prefix, place.prefix, { latencyMs: 0, validSeconds: 3600 })
+  try {
+    await succeed(place, stage(place))
+    const { open } = await mount.counters()
+    // Records and what tells of editable installs are read beforehand.
+    const records = readdirSync(`${place.prefix}/conda-meta`).length
+    assert.ok(open! <= files + records + 2, `${open} opens for ${files} files`)
+  } finally {
+    await mount.unmount()
+  }
+})
+
+test('where no archive can be written the copy is made all the same, with a warning that says why', async (context) => {
+  const place = await copiedWorld(context)
+  chmodSync(dirname(place.prefix), 0o555)
+  execFileSync('touch', [`${place.root}/cache`])
+  execFileSync('chmod', ['0777', place.local])
+  execFileSync('chmod', ['+t', place.local])
+  const before = listing(place.prefix)
+  const { status, stdout, stderr } = await run(place, [`--prefix=${place.prefix}`, `--path=${place.local}`], {
+    inside: UNPRIVILEGED,
+  })
+  assert.equal(status, 0, stderr)
+  assert.match(
+    stderr,
+    new RegExp(`WARNING: The archive ${place.archive} can't be written: .*\\. The copy is made all the same`),
+  )
+  assert.match(stderr, new RegExp(`INFO: Extracting to ${place.local}/conda-stage_`))
+  const staged = stdout.trimEnd()
+  assert.equal(execFileSync(`${staged}/bin/greet`, { encoding: 'utf8' }), 'Hello from the environment\n')
+  assert.equal((await run(place, ['--verify', `--prefix=${staged}`])).status, 0)
+  assert.deepEqual(listing(place.prefix), before)
+  assert.deepEqual(readdirSync(dirname(place.prefix)), ['myjupyter'])
+})
+
+test('an archive that fills its disk is given up and leaves nothing, and the copy is whole', async (context) => {
+  const place = await copiedWorld(context)
+  writeFileSync(`${place.prefix}/share/noise`, randomFillSync(Buffer.alloc(12_000_000)))
+  const cache = `${place.root}/cache`
+  mkdirSync(cache)
+  // The environment's folder can't be written, and the cache is small.
+  const script = [
+    'mount -t tmpfs -o size=3m tmpfs "$1"; mount --bind "$2" "$2"; mount -o remount,bind,ro "$2"; cache=$1; shift 2',
+    'status=0; "$@" || status=$?; find "$cache" -type f >&2; exit $status',
+  ].join('; ')
+  const inside = [...MOUNTING, script, 'sh', cache, dirname(place.prefix)]
+  const { status, stdout, stderr } = await run(place, stage(place), { inside })
+  assert.equal(status, 0, stderr)
+  assert.match(
+    stderr,
+    /WARNING: The archive .*\/cache\/conda-stage\/.* can't be written: the file system is full\. The copy/,
+  )
+  assert.doesNotMatch(stderr, /\n\/.*\.tar\.zst/, 'something is left of it')
+  const staged = stdout.trimEnd()
+  assert.equal((await run(place, ['--verify', `--prefix=${staged}`])).status, 0)
+  assert.equal(execFileSync('cmp', [`${staged}/share/noise`, `${place.prefix}/share/noise`], { encoding: 'utf8' }), '')
+})
+
+test('where there is no room to repack, the copy is made all the same, and the archive that is out of date stays', async (context) => {
+  const place = await copiedWorld(context)
+  writeFileSync(`${place.prefix}/share/noise`, randomFillSync(Buffer.alloc(4_000_000)))
+  const archives = `${place.root}/archives`
+  mkdirSync(archives)
+  // Room for one of them.
+  const script = [
+    'mount -t tmpfs -o size=6m tmpfs "$1"; archives=$1; prefix=$2; shift 2',
+    '"$1" --pack "$2" "$3"; cp "$archives"/* "$prefix.before"; echo new >"$prefix/share/new"',
+    'status=0; "$@" || status=$?; ls -A "$archives" >&2; cmp "$archives"/* "$prefix.before"; exit $status',
+  ].join('; ')
+  const inside = [...MOUNTING, script, 'sh', archives, place.prefix]
+  const args = [
+    `--prefix=${place.prefix}`,
+    `--output=${archives}/archive.tar.zst`,
+    `--path=${place.local}`,
+    '--verbose',
+  ]
+  const { status, stdout, stderr } = await run(place, args, { inside })
+  assert.equal(status, 0, stderr)
+  assert.match(stderr, /INFO: Reused \d+ of \d+ frames/)
+  assert.match(
+    stderr,
+    /WARNING: The archive .* can't be written: the file system is full\. The copy is made all the same/,
+  )
+  assert.ok(stderr.endsWith('\narchive.tar.zst\n'), stderr)
+  const staged = stdout.trimEnd()
+  assert.equal((await run(place, ['--verify', `--prefix=${staged}`])).status, 0)
+  assert.equal(execFileSync('cat', [`${staged}/share/new`], { encoding: 'utf8' }), 'new\n')
+})
+
+test('a disk too small for the copy is not filled up, the archive is written, and the error says how much it takes', async (context) => {
+  const place = await copiedWorld(context)
+  // conda's records know nothing of these, so that it shows only in the midst of it.
+  for (let n = 0; n < 30; n++) writeFileSync(`${place.prefix}/share/noise-${n}`, randomFillSync(Buffer.alloc(700_000)))
+  const script =
+    'mount -t tmpfs -o size=14m tmpfs "$1"; disk=$1; shift; "$@"; status=$?; ls -A "$disk" >&2; exit $status'
+  const inside = [...MOUNTING.slice(0, -1), '-c', script, 'sh', place.local]
+  const { status, stderr } = await run(place, stage(place), { inside })
+  assert.equal(status, 1, stderr)
+  const [, needed] = /ERROR: .* has no room: ([\d.]+) MB needed, [\d.]+ MB available/.exec(stderr) ?? []
+  assert.ok(Number(needed) > 21, stderr)
+  assert.ok(stderr.trimEnd().endsWith('CONDA_STAGE_PATH.'), `something is left: ${stderr}`)
+  assert.ok(existsSync(place.archive))
+  assert.doesNotMatch((await succeed(place, stage(place))).stderr, /Packaging/)
+})
+
+test('a file of the original that can not be read fails both, and leaves nothing of either', async (context) => {
+  const place = await copiedWorld(context)
+  for (let n = 0; n < 10; n++) writeFileSync(`${place.prefix}/share/a-${n}`, randomFillSync(Buffer.alloc(2_000_000)))
+  writeFileSync(`${place.prefix}/share/secret`, 'x', { mode: 0o000 })
+  execFileSync('chmod', ['1777', place.local, dirname(place.prefix)])
+  const expected = { code: 'UNREADABLE', path: `${place.prefix}/share/secret`, hint: 'read permission' } as const
+  await fails(place, stage(place), expected, { inside: UNPRIVILEGED })
+})
