@@ -14,6 +14,8 @@ import type { ReusedFrame } from './reuse.ts'
 const AT_ONCE = 4 * 1024 * 1024
 /** Such reads that are under way at once. */
 const AHEAD = 3
+/** What is read, and kept in memory, before it is known what will be wanted. */
+const EARLY = 64 * 1024 * 1024
 
 /**
  * The contents of an archive, as a source for the one that takes its place. Nothing leaves here unverified: stored
@@ -25,6 +27,7 @@ export class OldArchive {
   readonly #handle: FileHandle
   readonly #path: string
   readonly #index: ArchiveIndex
+  #early: { offset: number; end: number; bytes: Promise<Buffer> }[] = []
   /** The frame that was decompressed last: the files in it are asked for one after another. */
   #last: { at: number; content: Buffer } | undefined
 
@@ -35,10 +38,25 @@ export class OldArchive {
     this.#index = index
   }
 
+  /** Begins to read the first frames, while it is found out what changed. The file may be closed all the same. */
+  readEarly(): void {
+    const { frames } = this.#index
+    const until = (frames[0]?.offset ?? 0) + EARLY
+    const first = frames.filter((frame) => frame.offset + frame.compressedSize <= until)
+    for (const run of runsOf(first.map((frame) => ({ frame })))) {
+      const { offset, end } = placeOf(run)
+      const before = this.#early.at(-AHEAD)?.bytes ?? Promise.resolve()
+      const bytes = before.then(() => this.#fromFile(offset, end - offset))
+      // Whoever comes to it gets the failure; until then it is no unhandled one.
+      bytes.catch(() => {})
+      this.#early.push({ offset, end, bytes })
+    }
+  }
+
   /** The frames in this order, those that lie one behind another together. */
   async *frames(plan: readonly ReusedFrame[]): AsyncGenerator<TakenOver> {
     const begun: Promise<TakenOver>[] = []
-    const runs = runsOf(plan)
+    const runs = runsOf(plan, new Set(this.#early.map(({ offset }) => offset)))
     for (let next = 0; next < runs.length || begun.length > 0; ) {
       while (next < runs.length && begun.length < AHEAD) {
         const run = this.#read(runs[next++]!)
@@ -48,6 +66,7 @@ export class OldArchive {
       }
       yield await begun.shift()!
     }
+    this.#early = []
   }
 
   /** The file with its content, which must be consumed before the next is asked for. */
@@ -64,8 +83,8 @@ export class OldArchive {
       return { content: Buffer.concat(parts.map(({ from, to }) => content.subarray(from, to))) }
     }
     const frames = run.map((one) => one.frame)
-    const last = frames.at(-1)!
-    const stored = await this.#bytes(frame.offset, last.offset + last.compressedSize - frame.offset)
+    const { offset, end } = placeOf(run)
+    const stored = await this.#bytes(offset, end - offset)
     for (const one of frames)
       this.#verify(one, stored.subarray(one.offset - frame.offset).subarray(0, one.compressedSize))
     return { stored, frames }
@@ -101,6 +120,14 @@ export class OldArchive {
   }
 
   async #bytes(offset: number, size: number): Promise<Buffer> {
+    const early = this.#early.find((run) => run.offset <= offset && offset + size <= run.end)
+    if (early === undefined) return await this.#fromFile(offset, size)
+    // Frames come in order: what stands before is wanted no more.
+    this.#early = this.#early.slice(this.#early.indexOf(early))
+    return (await early.bytes).subarray(offset - early.offset, offset - early.offset + size)
+  }
+
+  async #fromFile(offset: number, size: number): Promise<Buffer> {
     const bytes = Buffer.allocUnsafeSlow(size)
     try {
       for (let done = 0; done < size; ) {
@@ -119,23 +146,27 @@ export class OldArchive {
   }
 }
 
-/** Frames that are copied and lie one behind another, as far as they are read at once; each other by itself. */
-function runsOf(plan: readonly ReusedFrame[]): ReusedFrame[][] {
+/**
+ * Frames that are copied and lie one behind another, as far as they are read at once; each other by itself.
+ * @param cuts offsets at which a run has to begin
+ */
+function runsOf(plan: readonly ReusedFrame[], cuts?: ReadonlySet<number>): ReusedFrame[][] {
   const runs: ReusedFrame[][] = []
-  let bytes = 0
   for (const one of plan) {
-    const before = runs.at(-1)?.at(-1)
-    const isNext =
-      before && !before.parts && !one.parts && before.frame.offset + before.frame.compressedSize === one.frame.offset
-    if (isNext && bytes + one.frame.compressedSize <= AT_ONCE) {
-      runs.at(-1)!.push(one)
-      bytes += one.frame.compressedSize
-    } else {
-      runs.push([one])
-      bytes = one.frame.compressedSize
-    }
+    const last = runs.at(-1)
+    const place = last && placeOf(last)
+    const isNext = place && !last[0]!.parts && !one.parts && place.end === one.frame.offset
+    const isFull = place && place.end - place.offset + one.frame.compressedSize > AT_ONCE
+    if (isNext && !isFull && !cuts?.has(one.frame.offset)) last.push(one)
+    else runs.push([one])
   }
   return runs
+}
+
+/** Where a run stands in the file. */
+function placeOf(run: readonly ReusedFrame[]): { offset: number; end: number } {
+  const last = run.at(-1)!.frame
+  return { offset: run[0]!.frame.offset, end: last.offset + last.compressedSize }
 }
 
 /** Whether its frames can be taken over, compressed as they are, and verified by what its index says. */

@@ -54,6 +54,7 @@ export async function repack(
     const index = await readIndex(stale.archive, handle)
     if (!canServe(index, environment, options)) return false
     const archive = new OldArchive(handle, stale.archive, index)
+    archive.readEarly()
     const found = await compare({ archive, index }, environment, candidates, options)
     await write(path, found, environment, options)
     return true

@@ -53,6 +53,7 @@ async function repack(
   const handle = await open(old)
   try {
     const archive = new OldArchive(handle, old, index)
+    if (format === 'tar.zst') archive.readEarly()
     const others = plan.others.map((one) => archive.item(one))
     const items = [...others, ...after.filter(({ entry }) => !unchanged.has(entry.path))]
     const reused = { files: plan.carried, frames: archive.frames(plan.frames) }
@@ -288,10 +289,21 @@ test('damage in a frame that would be copied, or read, is told instead', async (
     assert.ok(b?.type === 'file')
     const chunks = archive.item(b).content!.chunks as AsyncIterable<Buffer>
     await assert.rejects(consume(chunks), { code: 'ARCHIVE_DAMAGED' })
+    archive.readEarly()
+    await assert.rejects(consume(archive.frames(plan)), { code: 'ARCHIVE_DAMAGED' })
     await handle.truncate(offset)
     await assert.rejects(consume(archive.frames(plan)), { code: 'ARCHIVE_DAMAGED' })
     await handle.close()
   }
+})
+
+test('what is read early, and then not wanted, keeps nobody from closing the file', async (context) => {
+  const path = `${await workFolder(context)}/x.tar.zst`
+  await pack(path, [directory(''), ...Array.from({ length: 6 }, (_, at) => file(`f${at}`, content(3 * MiB, at)))])
+  const index = await readIndex(path)
+  const handle = await open(path)
+  new OldArchive(handle, path, index).readEarly()
+  await handle.close()
 })
 
 test('a file whose bytes are not those of its digest is not taken', async (context) => {
