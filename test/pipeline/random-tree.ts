@@ -63,7 +63,12 @@ export class RandomTree {
       () => this.#each(this.#files(), (path) => this.#becomes(path, () => mkdirSync(path))),
       () => this.#each(this.#folders(), (path) => utimesSync(path, new Date(), new Date())),
       () => this.#each(this.#folders(), (path) => chmodSync(path, 0o711)),
-      () => this.#each(this.#folders(), (path) => rmSync(path, { recursive: true })),
+      // Some folder has to stay for what comes next.
+      () =>
+        this.#each(
+          this.#folders().filter((path) => path !== join(this.prefix, 'share')),
+          (path) => rmSync(path, { recursive: true }),
+        ),
       () => this.#each(this.#own(deep), (path) => appendFileSync(path, `${this.prefix}/more`)),
       () => this.#each(this.#own(deep), (path) => chmodSync(path, 0o750)),
       () => this.#each(this.#own(deep), (path) => utimesSync(path, 1e9, this.#number(1e9))),
