@@ -1,5 +1,6 @@
-import { constants, readSync } from 'node:fs'
+import { constants, read } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
+import { promisify } from 'node:util'
 import * as v from 'valibot'
 import { type ArchiveHead, type ArchiveIndex, FORMAT_VERSION, type Frame } from '../model/archive-index.ts'
 import { decompressSync, type Format, sectionFormat } from './codec.ts'
@@ -20,6 +21,8 @@ import { decodeEntries, decodeFrames } from './decode-columns.ts'
 import { damaged, foreign, otherVersion } from './failure.ts'
 import { type Footer, hasOpening, OPENING, OPENING_ROOM, type SectionName, zipFooterEnd } from './format.ts'
 import { decodeHead } from './head.ts'
+
+const readAsync = promisify(read)
 
 /** Read at the end of the file at once: footer and head of all but the largest archives. */
 const TAIL_SIZE = 256 * 1024
@@ -80,17 +83,23 @@ export async function isOurs(path: string): Promise<boolean> {
 }
 
 /**
- * One frame's bytes, with its checksum verified.
+ * One frame as it is stored, to be read while another one is worked on.
  * @param archive `path` is for messages only
  * @throws StageError ARCHIVE_DAMAGED
  */
-export function readFrameSync(fd: number, archive: { format: Format; path: string }, frame: Frame): Buffer {
-  const data = Buffer.allocUnsafe(frame.compressedSize)
+export async function readStored(fd: number, archive: { path: string }, frame: Frame): Promise<Buffer> {
+  // Memory of its own: whoever is done with it can free it.
+  const data = Buffer.allocUnsafeSlow(frame.compressedSize)
   for (let done = 0; done < data.length; ) {
-    const count = readSync(fd, data, done, data.length - done, frame.offset + done)
-    if (count === 0) throw damaged(archive.path, 'it is shorter than its index says')
-    done += count
+    const { bytesRead } = await readAsync(fd, data, done, data.length - done, frame.offset + done)
+    if (bytesRead === 0) throw damaged(archive.path, 'it is shorter than its index says')
+    done += bytesRead
   }
+  return data
+}
+
+/** The bytes of a frame that is stored like this, with its checksum verified. */
+export function decodeFrame(data: Buffer, archive: { format: Format; path: string }, frame: Frame): Buffer {
   try {
     return decompressSync(archive.format, data, frame.size, frame.checksum)
   } catch (cause) {

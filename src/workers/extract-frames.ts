@@ -1,36 +1,61 @@
-import { readFrameSync } from '../archive/reader.ts'
+import { decodeFrame, readStored } from '../archive/reader.ts'
 import { BYTES, type ExtractJob, type ExtractReport, FILES, NEXT, READY, STOP } from './protocol.ts'
 import { piecesOf, relocationOf, type StoredPiece } from './work-list.ts'
 import { PieceWriter } from './write-pieces.ts'
 
+/** A frame that is being read. */
+interface Ahead {
+  frame: number
+  stored: Promise<Buffer>
+}
+
 /**
  * Takes frames that no other worker has taken, until there are none left, and writes what is in them. Each byte is
- * decompressed, relocated in memory and written once.
+ * decompressed, relocated in memory and written once. While one frame is worked on, the next is being read: the archive may
+ * lie on a slow file system.
  */
-export function extractFrames(job: ExtractJob): ExtractReport {
+export async function extractFrames(job: ExtractJob): Promise<ExtractReport> {
   const { flags } = job.control
   const stored = ({ relocation }: StoredPiece) =>
     relocation && { key: relocation.at, read: () => relocationOf(job.work, relocation) }
   const writer = new PieceWriter(job, stored, { mayEdit: true })
+  let ahead = readNext(job)
   Atomics.wait(flags, READY, 0)
-  while (Atomics.load(flags, STOP) === 0) {
-    const frame = Atomics.add(flags, NEXT, 1)
-    if (frame >= job.frames.length) break
-    extractFrame(job, frame, writer)
+  while (ahead !== undefined && Atomics.load(flags, STOP) === 0) {
+    const { frame, stored } = ahead
+    const data = await stored
+    ahead = readNext(job)
+    extractFrame(job, { frame, data }, writer)
   }
+  // The descriptor may be closed when we have ended.
+  await ahead?.stored
   return writer.report
 }
 
-function extractFrame(job: ExtractJob, frame: number, writer: PieceWriter<StoredPiece>): void {
+function readNext({ control: { flags }, frames, archive }: ExtractJob): Ahead | undefined {
+  const frame = Atomics.add(flags, NEXT, 1)
+  if (frame >= frames.length) return undefined
+  const stored = readStored(archive.fd, archive, frames[frame]!)
+  // Whoever comes to it gets the failure; until then it is no unhandled one.
+  stored.catch(() => {})
+  return { frame, stored }
+}
+
+function extractFrame(
+  job: ExtractJob,
+  { frame, data }: { frame: number; data: Buffer },
+  writer: PieceWriter<StoredPiece>,
+): void {
   let content: Buffer | undefined
   let [files, bytes] = [0, 0]
   for (const piece of piecesOf(job.work, frame)) {
-    content ??= readFrameSync(job.archive.fd, job.archive, job.frames[frame]!)
+    content ??= decodeFrame(data, job.archive, job.frames[frame]!)
     writer.write(content, piece)
     if (piece.contentOffset === 0) files++
     bytes += piece.length
   }
   if (content !== undefined) release(content)
+  release(data)
   Atomics.add(job.control.written, FILES, BigInt(files))
   Atomics.add(job.control.written, BYTES, BigInt(bytes))
 }

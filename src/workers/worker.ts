@@ -4,7 +4,7 @@ import { type ExtractReport, type Job, type Report, toPlain } from './protocol.t
 import { writeFrames } from './write-frames.ts'
 
 async function run(job: Job): Promise<ExtractReport> {
-  return job.kind === 'extract' ? extractFrames(job) : await writeFrames(job, parentPort!)
+  return job.kind === 'extract' ? await extractFrames(job) : await writeFrames(job, parentPort!)
 }
 
 const report = await run(workerData as Job).then(

@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { closeSync, existsSync, openSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { chmod, lstat, mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import type { TestContext } from 'node:test'
 import { promisify } from 'node:util'
-import { readFrameSync } from '../../src/archive/reader.ts'
+import { decodeFrame } from '../../src/archive/reader.ts'
 import { type WriteOptions, writeArchive } from '../../src/archive/writer.ts'
 import type { ArchivedFile, ArchiveIndex } from '../../src/model/archive-index.ts'
 import { bytePathOf, fsPath } from '../../src/model/byte-path.ts'
@@ -78,15 +78,14 @@ export async function pack(
 
 /** Every file's content, put together from the frames as an extractor does it. */
 export function contentsOf(path: string, index: ArchiveIndex): Map<string, Buffer> {
-  const fd = openSync(path, 'r')
-  try {
-    const frames = index.frames.map((frame) => readFrameSync(fd, { format: index.format, path }, frame))
-    const contents = new Map<string, Buffer>()
-    for (const entry of index.entries) if (entry.type === 'file') contents.set(entry.path, contentOf(entry, frames))
-    return contents
-  } finally {
-    closeSync(fd)
-  }
+  const archive = readFileSync(path)
+  const frames = index.frames.map((frame) => {
+    const stored = archive.subarray(frame.offset, frame.offset + frame.compressedSize)
+    return decodeFrame(stored, { format: index.format, path }, frame)
+  })
+  const contents = new Map<string, Buffer>()
+  for (const entry of index.entries) if (entry.type === 'file') contents.set(entry.path, contentOf(entry, frames))
+  return contents
 }
 
 function contentOf({ frame, frameOffset, size }: ArchivedFile, frames: readonly Buffer[]): Buffer {
