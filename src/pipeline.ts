@@ -1,5 +1,5 @@
 import { unlink } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { readIndex } from './archive/reader.ts'
 import {
   archiveFolders,
@@ -27,7 +27,7 @@ import { findLocalFolder } from './platform/local-disk.ts'
 import { extract } from './stage/extract.ts'
 import { assertStageable, wantedLength, withNewPlace } from './stage/place.ts'
 import { findStage, indexBytes } from './stage/record.ts'
-import { removeStage } from './stage/remove.ts'
+import { detachStage, MANY_FILES } from './stage/remove.ts'
 import { roomFor } from './stage/room.ts'
 import { sweepDebris } from './stage/sweep.ts'
 import { verifyStage } from './stage/verify.ts'
@@ -81,15 +81,23 @@ async function withoutArchive(
 
 /**
  * Removes a staged copy. Who has it active must leave it first.
+ * @param sweepBehind called with the local folder where there is much to remove: the copy is no stage any more by then, and
+ *   what is left of it goes with the next sweep there. Without it the copy is gone when this resolves.
  * @throws StageError NOT_STAGED, TARGET_UNSAFE
  */
-export async function unstage(given: options.UnstageOptions): Promise<options.UnstageResult> {
+export async function unstage(
+  given: options.UnstageOptions,
+  sweepBehind?: (local: string) => void,
+): Promise<options.UnstageResult> {
   const { cwd, uid, onProgress } = fillIn(given)
   const prefix = resolve(cwd, given.prefix)
   const folder = (await findStage(prefix))?.folder
   if (folder) onProgress({ kind: 'phase', phase: 'remove', prefix, target: folder })
-  const { record } = await removeStage(prefix, { uid })
-  return { original: record.original, prefix: record.prefix }
+  const { stage, remove } = await detachStage(prefix, { uid })
+  const { original, files = 0 } = stage.record
+  if (sweepBehind && files >= MANY_FILES) sweepBehind(dirname(stage.folder))
+  else await remove()
+  return { original, prefix: stage.record.prefix }
 }
 
 /**

@@ -30,6 +30,7 @@ const COMMANDS: Record<Action | 'skip', () => Promise<Command>> = {
   autoStage: async () => (await import('./commands/auto-stage.ts')).autoStageCommand,
   auto: async () => (await import('./commands/auto.ts')).autoCommand,
   leave: async () => (await import('./commands/auto.ts')).leaveCommand,
+  sweep: async () => (await import('./commands/sweep.ts')).sweepCommand,
   pack: async () => (await import('./commands/pack.ts')).packCommand,
   verify: async () => (await import('./commands/verify.ts')).verifyCommand,
   modulefile: async () => (await import('./commands/modulefile.ts')).modulefileCommand,

@@ -27,9 +27,9 @@ export const ACTIONS = [
 ] as const
 /**
  * Called by our own shell code: when it is back in the original, when conda could not activate the copy, when an environment with
- * automatic staging is activated, and when its copy is left.
+ * automatic staging is activated, and when its copy is left. And by ourselves, to remove what is left of a copy.
  */
-const INNER = ['finishUnstage', 'abandon', 'auto', 'leave'] as const
+const INNER = ['finishUnstage', 'abandon', 'auto', 'leave', 'sweep'] as const
 export type Action = (typeof ACTIONS)[number] | (typeof INNER)[number]
 
 type Variables = Readonly<Record<string, string | undefined>>
@@ -67,6 +67,7 @@ const WITHOUT_SETTINGS: ReadonlySet<Action> = new Set([
   'abandon',
   'autoStage',
   'leave',
+  'sweep',
 ])
 
 /**
@@ -146,6 +147,7 @@ function commandLine(): Command {
     .addOption(new Option('--since <ms>').argParser(Number).hideHelp())
     .addOption(new Option('--auto').hideHelp())
     .addOption(new Option('--leave').hideHelp())
+    .addOption(new Option('--sweep').hideHelp())
     .addOption(new Option('--session <pid>').argParser(Number).hideHelp())
     .optionsGroup('Options:')
     .option('--prefix <env>', 'this environment rather than the active one; nothing is activated')

@@ -36,6 +36,7 @@ export async function completeStage(
     created: new Date().toISOString(),
     owner: ownIdentity(),
     readOnly,
+    files: result.files,
     digests: Object.fromEntries(result.digests),
   })
   const { files, bytes: size } = result

@@ -27,6 +27,8 @@ const Record = v.object({
   /** The process that made it. */
   owner: Identity,
   readOnly: v.boolean(),
+  /** How many files it has. */
+  files: v.optional(v.number()),
   /** By path (BytePath): first 16 bytes of the SHA-256, in hex, of files that were relocated at another length. */
   digests: v.record(v.string(), v.string()),
   /** The shell with which the stage goes (automatic unstaging). */

@@ -16,6 +16,9 @@ export async function removeStage(prefix: string, { uid }: { uid: number }): Pro
   return stage
 }
 
+/** A removal of so many files takes longer than the start of a process that does it behind our back. */
+export const MANY_FILES = 5000
+
 /** The first half, which takes no time however large the stage is; `remove` does the rest. */
 export async function detachStage(
   prefix: string,

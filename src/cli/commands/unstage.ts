@@ -11,6 +11,7 @@ import { progressOf } from '../library-options.ts'
 import type { Context } from '../main.ts'
 import { writeData } from '../render/messages.ts'
 import { noShellFunction } from './stage.ts'
+import { sweeper } from './sweep.ts'
 
 /** Has the shell go back to the original and then call --finish-unstage; with --prefix only removes that copy. */
 export async function unstageCommand(context: Context): Promise<Step[] | undefined> {
@@ -47,11 +48,8 @@ export async function unstageCommand(context: Context): Promise<Step[] | undefin
 /** What the shell calls when it has left the copy and is back in the original. */
 export async function finishUnstageCommand(context: Context): Promise<undefined> {
   const { options, session, messages } = context
-  const { original } = await unstage({
-    prefix: options.prefix ?? '',
-    cwd: session.cwd,
-    onProgress: progressOf(context),
-  })
+  const given = { prefix: options.prefix ?? '', cwd: session.cwd, onProgress: progressOf(context) }
+  const { original } = await unstage(given, sweeper(session))
   messages.info(`Activating original conda environment: ${original}`)
   const seconds = (Date.now() - (options.since ?? Date.now())) / 1000
   messages.info(`Total unstage time: ${Math.round(seconds)} seconds`)
