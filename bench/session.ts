@@ -24,9 +24,9 @@ export interface Call {
 /** Ours, installed on the slow file system. */
 export async function ourSession(bench: Bench, conda: CondaAt): Promise<Session> {
   const load = `eval "$('${bench.programs.slow.launcher}' --source bash)"`
-  const result = await session(bench, conda, [load, `conda-stage --path='${LOCAL}'`, 'conda-stage --unstage'])
-  await whenLocalIsEmpty()
-  return result
+  const calls: Calls = [load, `conda-stage --path='${LOCAL}'`, 'conda-stage --unstage']
+  // While the program is still there: it removes what is left behind the call's back.
+  return await session(bench, conda, calls, whenLocalIsEmpty)
 }
 
 /** conda-stage 0.7.1, likewise; its archive is there afterwards. */
@@ -40,10 +40,14 @@ export function withoutPeersArchive({ prefix }: Bench): void {
   for (const suffix of ['.tar.gz', '.export']) rmSync(`${prefix}${suffix}`, { force: true })
 }
 
+/** Code that loads the function, and the calls of it. */
+type Calls = [load: string, stage: string, unstage: string]
+
 async function session(
   bench: Bench,
   conda: CondaAt,
-  [load, stage, unstage]: [string, string, string],
+  [load, stage, unstage]: Calls,
+  atEnd: () => Promise<void> = async () => {},
 ): Promise<Session> {
   emptied(LOCAL)
   return await slowly(bench.slowness, async (mount) => {
@@ -56,7 +60,9 @@ async function session(
     try {
       await activate(bash, bench, conda)
       await bash.call(load)
-      return { stage: await call(stage), unstage: await call(unstage) }
+      const result = { stage: await call(stage), unstage: await call(unstage) }
+      await atEnd()
+      return result
     } finally {
       bash.close()
     }
