@@ -8,7 +8,6 @@ import { currentUmask } from '../platform/umask.ts'
 import { FrameWorkers } from '../workers/pool.ts'
 import type { LeftFile } from '../workers/protocol.ts'
 import type { Piece } from '../workers/work-list.ts'
-import { ENOUGH_WORKERS } from './extract.ts'
 import { type ExtractResult, finishTree, type LargeFile } from './finish-tree.ts'
 import { stagedMode } from './modes.ts'
 import { patchLargeFiles } from './rewrite.ts'
@@ -28,10 +27,13 @@ export interface DirectOptions {
   folders: readonly DirectoryEntry[]
   /** What may be written at most: the disk is not filled up for a stage that does not fit. */
   room: Room
-  /** Worker threads; default: the CPUs that this process may use, 8 at most. */
+  /** Worker threads, 3 at most; default: the CPUs that this process may use. */
   threads?: number | undefined
   signal?: AbortSignal | undefined
 }
+
+/** Frames come from one thread, which reads, and a worker writes several times as fast: more would only take memory. */
+const MOST_WORKERS = 3
 
 /**
  * A stage that is written from the frames of an archive that is being written. What goes wrong here does not show before
@@ -48,11 +50,14 @@ export class DirectStage {
 
   /** Makes the folders. */
   constructor(options: DirectOptions) {
-    const { root, prefix: to, from, threads = Math.min(defaultThreads(), ENOUGH_WORKERS) } = options
+    const { root, prefix: to, from, threads = defaultThreads() } = options
     this.#options = options
     this.#mode = stagedMode(options.readOnly)
     makeDirectories(root, options.folders)
-    this.#workers = new FrameWorkers({ kind: 'write', root, from, to, umask: currentUmask() }, Math.max(1, threads))
+    this.#workers = new FrameWorkers(
+      { kind: 'write', root, from, to, umask: currentUmask() },
+      Math.max(1, Math.min(threads, MOST_WORKERS)),
+    )
   }
 
   readonly takeFrame: TakeFrame = async (content, pieces) => {

@@ -11,7 +11,7 @@ import { utimesSeconds } from './times.ts'
 import { makeDirectories, makeLargeFiles } from './tree.ts'
 
 /** Each worker takes 22 MB; more of them would not keep a large environment within 400 MB. */
-export const ENOUGH_WORKERS = 8
+const ENOUGH_WORKERS = 8
 
 export interface ExtractOptions {
   /** For messages. */
