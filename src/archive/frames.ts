@@ -9,6 +9,9 @@ import { FRAME_ENOUGH, FRAME_SIZE } from './format.ts'
  * collector has not got to), and eight of them take in some 2 GB a second, more than network file systems give.
  */
 const MOST_AT_ONCE = 8
+/** At levels at which four of them take in more than one thread can read. */
+const MOST_AT_ONCE_QUICK = 4
+const QUICK_ZSTD = 5
 
 interface Facts {
   size: number
@@ -43,7 +46,9 @@ export class FrameWriter {
   #written: Promise<void> = Promise.resolve()
 
   constructor(options: Options) {
-    this.#options = { ...options, threads: Math.max(1, Math.min(options.threads, MOST_AT_ONCE)) }
+    const isQuick = options.format === 'tar.zst' && options.level <= QUICK_ZSTD
+    const most = isQuick ? MOST_AT_ONCE_QUICK : MOST_AT_ONCE
+    this.#options = { ...options, threads: Math.max(1, Math.min(options.threads, most)) }
     this.#buffer = this.#allocate()
   }
 

@@ -14,7 +14,7 @@ import {
 import { WarmFolders } from './warm-folders.ts'
 
 /** Bytes that are read ahead of the consumer; files whose reading has begun by then may go beyond. */
-const AHEAD_BYTES = 32 * 1024 * 1024
+const AHEAD_BYTES = 16 * 1024 * 1024
 /** Files that are read ahead, in multiples of those in flight: one slow read must not hold up the others. */
 const AHEAD_FILES = 4
 /** Of a file of which nothing is known beforehand, before any has been read. */

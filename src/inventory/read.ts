@@ -22,6 +22,9 @@ export interface ReadOptions {
   signal?: AbortSignal
 }
 
+/** Some of them wait for the first one in their folder, or for its mtime to settle: the pool of threads is what bounds the requests. */
+const FILES_AT_ONCE = 2 * IN_FLIGHT
+
 /** Hex digits of 16 bytes. */
 const DIGEST_LENGTH = 32
 
@@ -41,7 +44,7 @@ export async function* readItems(
   const { folders, symlinks, files } = archiveOrder(entries)
   for (const entry of folders) yield { entry }
   for (const entry of await readLinks(prefix, symlinks, options)) yield { entry }
-  const ahead = new ReadAhead(prefix, files, options.concurrency ?? IN_FLIGHT)
+  const ahead = new ReadAhead(prefix, files, options.concurrency ?? FILES_AT_ONCE)
   try {
     for (const file of files) {
       throwIfCancelled(options.signal, prefix)
