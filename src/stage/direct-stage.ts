@@ -94,10 +94,7 @@ export class DirectStage {
    * @throws what a worker has failed with, and as `finishTree`
    */
   async finish(index: ArchiveIndex): Promise<ExtractResult> {
-    if (this.#failure) {
-      await this.stop()
-      throw this.#failure.error
-    }
+    if (this.#failure) throw this.#failure.error
     const reports = await this.#workers.end()
     const { root, prefix, readOnly, signal, from } = this.#options
     const large = index.entries.flatMap((entry): LargeFile[] => {
