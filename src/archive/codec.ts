@@ -17,6 +17,8 @@ export type Format = ArchiveFormat
 /** Measured on a Python environment; docs/archive-format.md has the figures. A plain tar is not compressed. */
 export const DEFAULT_LEVEL: Record<Format, number> = { 'tar.zst': 3, 'tar.gz': 6, tar: 0, zip: 6 }
 
+export type Compress = (format: Format, content: Buffer, level: number) => Promise<Buffer>
+
 /** Whether frames of this format carry no checksum of their own, so that the index has to. */
 export const needsChecksum = (format: Format): boolean => format === 'tar' || format === 'zip'
 
@@ -31,7 +33,7 @@ export const sectionFormat = (format: Format): 'tar.zst' | 'tar.gz' => (format =
  * spares 250 round trips and a concatenation for each frame. Of a zip, what comes can be followed by further frames of the
  * same file: they make one deflate stream, which `last` ends.
  */
-export function compress(format: Format, data: Buffer, level: number, last = true): Promise<Buffer> {
+export function compressInPool(format: Format, data: Buffer, level: number, last = true): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const done = (error: Error | null, result: Buffer) => (error === null ? resolve(result) : reject(error))
     const finishFlush = last ? constants.Z_FINISH : constants.Z_FULL_FLUSH
@@ -43,7 +45,8 @@ export function compress(format: Format, data: Buffer, level: number, last = tru
 }
 
 export function compressSync(format: 'tar.zst' | 'tar.gz', data: Buffer, level: number): Buffer {
-  return format === 'tar.gz' ? gzipSync(data, { level }) : zstdCompressSync(data, zstdOptions(data, level))
+  if (format === 'tar.gz') return gzipSync(data, { level, chunkSize: worstCase(data.length) })
+  return zstdCompressSync(data, zstdOptions(data, level))
 }
 
 /**

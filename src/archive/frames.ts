@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib'
 import type { Frame } from '../model/archive-index.ts'
-import { compress, type Format, hasStoredChecksum, needsChecksum } from './codec.ts'
+import { release } from '../platform/release.ts'
+import { type Compress, compressInPool, type Format, hasStoredChecksum, needsChecksum } from './codec.ts'
 import { type ArchiveFile, writeAll } from './file.ts'
 import { FRAME_ENOUGH, FRAME_SIZE } from './format.ts'
 
@@ -12,6 +13,12 @@ const MOST_AT_ONCE = 8
 /** At levels at which four of them take in more than one thread can read. */
 const MOST_AT_ONCE_QUICK = 4
 const QUICK_ZSTD = 5
+
+/** @returns 1 or more of `threads` */
+export function framesAtOnce({ format, level, threads }: { format: Format; level: number; threads: number }): number {
+  const isQuick = format === 'tar.zst' && level <= QUICK_ZSTD
+  return Math.max(1, Math.min(threads, isQuick ? MOST_AT_ONCE_QUICK : MOST_AT_ONCE))
+}
 
 interface Facts {
   size: number
@@ -27,6 +34,8 @@ interface Options {
   threads: number
   /** Where in the file the first frame goes. */
   offset: number
+  /** Compresses a frame, which lies in shared memory then. Left out: in libuv's pool. */
+  compress?: Compress | undefined
   /** Shown each frame when it is full, in shared memory, which is used again when the promise resolves. */
   onFull?: ((content: Buffer) => Promise<void>) | undefined
 }
@@ -46,14 +55,13 @@ export class FrameWriter {
   #written: Promise<void> = Promise.resolve()
 
   constructor(options: Options) {
-    const isQuick = options.format === 'tar.zst' && options.level <= QUICK_ZSTD
-    const most = isQuick ? MOST_AT_ONCE_QUICK : MOST_AT_ONCE
-    this.#options = { ...options, threads: Math.max(1, Math.min(options.threads, most)) }
+    this.#options = { ...options, threads: framesAtOnce(options) }
     this.#buffer = this.#allocate()
   }
 
   #allocate(): Buffer {
-    return this.#options.onFull ? Buffer.from(new SharedArrayBuffer(FRAME_SIZE)) : Buffer.allocUnsafeSlow(FRAME_SIZE)
+    const { onFull, compress } = this.#options
+    return onFull || compress ? Buffer.from(new SharedArrayBuffer(FRAME_SIZE)) : Buffer.allocUnsafeSlow(FRAME_SIZE)
   }
 
   /** Frame and offset at which the next byte goes. */
@@ -106,7 +114,7 @@ export class FrameWriter {
   }
 
   async #close(): Promise<void> {
-    const { format, level, onFull } = this.#options
+    const { format, level, onFull, compress = compressInPool } = this.#options
     const buffer = this.#buffer
     const content = buffer.subarray(0, this.#used)
     const checksum = needsChecksum(format) ? crc32(content) : undefined
@@ -147,6 +155,8 @@ export class FrameWriter {
       ...(checksum !== undefined && { checksum }),
       ...(hasStoredChecksum(format) && { storedChecksum: crc32(data) }),
     })
+    // Of a plain tar these are the frame's own bytes, whose memory is used again.
+    if (format !== 'tar') release(data)
   }
 
   async #writeCopied(before: Promise<void>, stored: Buffer, frames: readonly Frame[]): Promise<void> {

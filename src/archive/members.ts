@@ -1,7 +1,7 @@
 import type { Frame } from '../model/archive-index.ts'
 import type { Entry, FileEntry } from '../model/entry.ts'
 import type { Facts, TakeFrame } from '../model/item.ts'
-import type { Format } from './codec.ts'
+import type { Compress, Format } from './codec.ts'
 import type { ArchiveFile } from './file.ts'
 
 /** Frames as they stand one behind another in an older archive; or the members of one that has to be compressed anew. */
@@ -42,5 +42,6 @@ export interface MemberOptions {
   threads: number
   /** Folder of the archive in which the environment stands; '' for none. */
   root: string
+  compress?: Compress | undefined
   takeFrame?: TakeFrame | undefined
 }

@@ -1,4 +1,4 @@
-import { type BytePath, bytesOf } from '../model/byte-path.ts'
+import { type BytePath, bytesOf, isAscii } from '../model/byte-path.ts'
 import type { Entry } from '../model/entry.ts'
 
 export const BLOCK = 512
@@ -105,7 +105,8 @@ interface Fields {
 }
 
 function block({ name, prefix, mode, size, seconds, type, link }: Fields): Buffer {
-  const header = Buffer.alloc(BLOCK)
+  // From Buffer's pool: memory of its own for each header costs more than writing it.
+  const header = Buffer.allocUnsafe(BLOCK).fill(0)
   header.write(name, 0, 'latin1')
   octal(header, mode, 100, 8)
   octal(header, 0, 108, 8)
@@ -127,11 +128,6 @@ function block({ name, prefix, mode, size, seconds, type, link }: Fields): Buffe
 
 function octal(header: Buffer, value: number, offset: number, width: number): void {
   header.write(value.toString(8).padStart(width - 1, '0'), offset, 'latin1')
-}
-
-function isAscii(text: BytePath): boolean {
-  for (let index = 0; index < text.length; index++) if (text.charCodeAt(index) > 0x7f) return false
-  return true
 }
 
 /** Rounded towards the past, also before 1970. */

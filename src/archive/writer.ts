@@ -3,7 +3,7 @@ import { type ArchivedEntry, type ArchivedFile, type ArchiveIndex, FORMAT_VERSIO
 import { type BytePath, byPath, displayPath, parentOf } from '../model/byte-path.ts'
 import type { DirectoryEntry, FileEntry, HardlinkEntry, SymlinkEntry } from '../model/entry.ts'
 import type { ArchiveItem, Content, TakeFrame } from '../model/item.ts'
-import { DEFAULT_LEVEL, type Format } from './codec.ts'
+import { type Compress, DEFAULT_LEVEL, type Format } from './codec.ts'
 import { encodeContainer } from './container.ts'
 import { createFile, type NewFile, writeAll } from './file.ts'
 import { OPENING } from './format.ts'
@@ -19,8 +19,10 @@ export interface WriteOptions {
   level?: number
   /** Folder of the archive in which the environment stands for those who unpack it; none by default. */
   root?: BytePath
-  /** Frames compressed at once; more than 8 count as 8, and libuv's pool may allow fewer. */
+  /** Frames compressed at once, see `framesAtOnce`; libuv's pool may allow fewer. */
   threads: number
+  /** Compresses frames of a tar elsewhere than in libuv's pool. Their content lies in shared memory then. */
+  compress?: Compress | undefined
   header: Pick<ArchiveIndex, 'name' | 'prefixes' | 'generator' | 'platform' | 'created' | 'whole'>
   /** How the archive begins: frames out of an older one, with the files in them at their new places. Not with `takeFrame`. */
   reused?: { files: readonly ArchivedFile[]; frames: AsyncIterable<TakenOver> }
@@ -67,9 +69,9 @@ export async function writeArchive(options: WriteOptions): Promise<WrittenArchiv
 }
 
 async function write(handle: NewFile, options: WriteOptions): Promise<WrittenArchive> {
-  const { path, format, threads, header, root = '', takeFrame } = options
+  const { path, format, threads, header, root = '', takeFrame, compress } = options
   const level = options.level ?? DEFAULT_LEVEL[format]
-  const common = { handle, path, format, level, threads, root, takeFrame }
+  const common = { handle, path, format, level, threads, root, takeFrame, compress }
   const members = format === 'zip' ? new ZipMembers(common) : await TarMembers.open(common)
   try {
     const entries = await writeMembers(members, options)

@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib'
 import type { Frame } from '../model/archive-index.ts'
 import { type BytePath, bytesOf } from '../model/byte-path.ts'
 import type { Entry, FileEntry } from '../model/entry.ts'
-import { compress } from './codec.ts'
+import { compressInPool } from './codec.ts'
 import { writeAll } from './file.ts'
 import { zipComment } from './format.ts'
 import type { MemberOptions, MemberWriter } from './members.ts'
@@ -51,7 +51,8 @@ export class ZipMembers implements MemberWriter {
   async append(data: Buffer): Promise<void> {
     for (let from = 0; from < data.length; ) {
       const current = this.#current!
-      const taken = data.subarray(from, from + PIECE - current.bytes)
+      // A copy: the memory of contents is used again.
+      const taken = Buffer.from(data.subarray(from, from + PIECE - current.bytes))
       from += taken.length
       current.pieces.push(taken)
       current.bytes += taken.length
@@ -110,7 +111,7 @@ export class ZipMembers implements MemberWriter {
     const { member, pieces, bytes, isBegun } = this.#current!
     const data = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
     this.#current = { member, pieces: [], bytes: 0, isBegun: true }
-    const compressed = compress('zip', data, this.#options.level, last)
+    const compressed = compressInPool('zip', data, this.#options.level, last)
     compressed.catch(() => {})
     this.#begun++
     await this.#enqueue(bytes, async () => {

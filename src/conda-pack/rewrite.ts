@@ -54,6 +54,6 @@ export async function rewriteFile(entry: FileEntry, content: Content, options: R
 async function whole({ chunks }: Content): Promise<Buffer> {
   if (Buffer.isBuffer(chunks)) return chunks
   const parts: Buffer[] = []
-  for await (const chunk of chunks) parts.push(chunk)
+  for await (const chunk of chunks) parts.push(Buffer.from(chunk))
   return Buffer.concat(parts)
 }

@@ -11,6 +11,7 @@ import {
   readFileSync,
   type WholeFile,
 } from './read-file.ts'
+import { Slabs } from './slabs.ts'
 import { WarmFolders } from './warm-folders.ts'
 
 /** Bytes that are read ahead of the consumer; files whose reading has begun by then may go beyond. */
@@ -42,13 +43,15 @@ export class ReadAhead {
   #nextFile = 0
   #running = 0
   #bytes = 0
-  #held = 0
+  /** What the consumer has in hand. */
+  #held: { bytes: number; content: Buffer | undefined } = { bytes: 0, content: undefined }
   /** Files whose size is known by now, and their bytes in memory. */
   #seen = { files: 1, bytes: USUAL_SIZE }
   #closed = false
   readonly #pace = new Pace()
   readonly #openPace = new Pace()
   readonly #folders = new WarmFolders()
+  readonly #slabs = new Slabs()
 
   constructor(prefix: string, files: readonly ListedName[], concurrency: number) {
     this.#prefix = prefix
@@ -56,12 +59,12 @@ export class ReadAhead {
     this.#concurrency = concurrency
   }
 
-  /** The next file in order. Its bytes count as in use until `release()`. */
+  /** The next file in order. Its content is valid, and counts as in use, until `release()`. */
   async next(): Promise<ReadResult> {
     this.#fill()
     const first = this.#begun.shift() as Begun
     const found = await first.result
-    this.#held = first.bytes
+    this.#held = { bytes: first.bytes, content: found && 'content' in found ? found.content : undefined }
     const inode = found?.facts.inode
     const target = inode === undefined ? undefined : this.#files[this.#names.get(inode)!]
     if (found === undefined || target === undefined || target === first.file) return found
@@ -70,8 +73,10 @@ export class ReadAhead {
   }
 
   release(): void {
-    this.#bytes -= this.#held
-    this.#held = 0
+    const { bytes, content } = this.#held
+    this.#bytes -= bytes
+    if (content) this.#slabs.release(content)
+    this.#held = { bytes: 0, content: undefined }
     this.#fill()
   }
 
@@ -100,14 +105,15 @@ export class ReadAhead {
   }
 
   #hasRoom(): boolean {
-    if (this.#begun.length === 0) return true
+    // What answers at once is read when it is wanted, into memory that is still in the CPU's cache.
+    if (this.#begun.length === 0 || this.#pace.isQuick) return this.#begun.length === 0
     const open = this.#running + this.#pieced.filter((file) => file.isOpen).length
     if (open >= this.#concurrency || this.#begun.length >= AHEAD_FILES * this.#concurrency) return false
     return this.#bytes + this.#guess(this.#files[this.#nextFile]!) <= AHEAD_BYTES
   }
 
   async #read(begun: Begun, number: number): Promise<WholeFile | PiecedFile | undefined> {
-    const place = { prefix: this.#prefix, path: begun.file.path }
+    const place = { prefix: this.#prefix, path: begun.file.path, slabs: this.#slabs }
     let isOpen = false
     const wanted = (facts: FileFacts): boolean => {
       isOpen = true

@@ -4,9 +4,10 @@ import { type BytePath, displayPath, fsPath } from '../model/byte-path.ts'
 import type { Pace } from '../platform/pace.ts'
 import { closeFile, openFile, readFrom, statFile } from './fd.ts'
 import { settled, settleTime } from './settle.ts'
+import { SLAB, type Slabs } from './slabs.ts'
 
 /** Size of one piece of a file that is not read whole. */
-export const CHUNK = 1024 * 1024
+export const CHUNK = SLAB
 /** Pieces of one large file that are read at once. */
 export const PIECES_IN_FLIGHT = 4
 
@@ -31,13 +32,15 @@ export interface FileFacts {
 
 export interface WholeFile {
   facts: FileFacts
+  /** To be released to the slabs that it comes from. */
   content: Buffer
 }
 
-/** A file of the environment, by its path. */
+/** A file of the environment, by its path, and where its content goes. */
 export interface Place {
   prefix: string
   path: BytePath
+  slabs: Slabs
 }
 
 /**
@@ -63,7 +66,7 @@ export async function readFile(
       isKept = true
       return new PiecedFile(file, place, facts)
     }
-    const content = await readAt(file, 0, facts.size)
+    const content = await readAt(file, place.slabs.allocate(facts.size), 0)
     if (content.length < facts.size) throw changed(place)
     if (facts.size > ONE_REQUEST) await assertUnchanged(file, place, facts)
     return { facts, content }
@@ -85,7 +88,7 @@ export function readFileSync(place: Place, wanted: (facts: FileFacts) => boolean
     const facts = factsOf(fstatSync(file, { bigint: true }), place)
     if (facts.size > CHUNK || settleTime(facts.mtimeNs, Date.now()) > 0) return undefined
     if (!wanted(facts)) return { facts, content: Buffer.alloc(0) }
-    const content = allocate(facts.size)
+    const content = place.slabs.allocate(facts.size)
     for (let filled = 0; filled < content.length; ) {
       const bytesRead = readSync(file, content, filled, content.length - filled, filled)
       if (bytesRead === 0) throw changed(place)
@@ -116,7 +119,7 @@ export class PiecedFile {
     this.facts = facts
   }
 
-  /** All of it in order, once; closes the file at the end or when left. @throws StageError UNREADABLE, CHANGED. */
+  /** All of it in order, once, each valid until the next is asked for; closes the file at the end or when left. @throws StageError UNREADABLE, CHANGED. */
   async *pieces(): AsyncGenerator<Buffer> {
     const { size } = this.facts
     try {
@@ -127,6 +130,7 @@ export class PiecedFile {
         done += piece.length
         if (done === size) await assertUnchanged(this.#file, this.#place, this.facts)
         yield piece
+        this.#place.slabs.release(piece)
       }
     } catch (error) {
       throw readError(this.#place, error)
@@ -143,7 +147,8 @@ export class PiecedFile {
   readAhead(): void {
     if (this.#closed) throw new Error(`${this.#place.path} was closed before its content was consumed`)
     for (; this.#begun < this.facts.size && this.#ahead.length < PIECES_IN_FLIGHT; this.#begun += CHUNK) {
-      const piece = readAt(this.#file, this.#begun, Math.min(CHUNK, this.facts.size - this.#begun))
+      const memory = this.#place.slabs.allocate(Math.min(CHUNK, this.facts.size - this.#begun))
+      const piece = readAt(this.#file, memory, this.#begun)
       // Whoever comes to this piece gets the failure; until then it is no unhandled one.
       piece.catch(() => {})
       this.#ahead.push(piece)
@@ -179,10 +184,9 @@ function factsOf(stats: BigIntStats, place: Place): FileFacts {
   return stats.nlink > 1n ? { ...facts, inode: `${stats.dev}:${stats.ino}` } : facts
 }
 
-async function readAt(file: number, position: number, length: number): Promise<Buffer> {
-  const buffer = allocate(length)
+async function readAt(file: number, buffer: Buffer, position: number): Promise<Buffer> {
   let filled = 0
-  while (filled < length) {
+  while (filled < buffer.length) {
     const bytesRead = await readFrom(file, buffer, filled, position + filled)
     if (bytesRead === 0) break
     filled += bytesRead
@@ -195,18 +199,6 @@ async function assertUnchanged(file: number, place: Place, before: FileFacts): P
 }
 
 const differs = (a: FileFacts, b: FileFacts): boolean => a.size !== b.size || a.mtimeNs !== b.mtimeNs
-
-/** Small contents are cut from slabs: memory of its own for each of 30,000 files keeps the garbage collector busy. */
-const SLAB = 1024 * 1024
-let slab = Buffer.alloc(0)
-
-function allocate(length: number): Buffer {
-  if (length > SLAB / 8) return Buffer.allocUnsafe(length)
-  if (length > slab.length) slab = Buffer.allocUnsafeSlow(SLAB)
-  const buffer = slab.subarray(0, length)
-  slab = slab.subarray(length)
-  return buffer
-}
 
 function changed({ prefix, path }: Place, cause?: unknown): StageError {
   const shown = `${prefix}/${displayPath(path)}`

@@ -7,14 +7,20 @@ export type BytePath = string
 export const bytesOf = (path: BytePath): Buffer => Buffer.from(path, 'latin1')
 
 /** For people: the bytes read as UTF-8. */
-export const displayPath = (path: BytePath): string => bytesOf(path).toString('utf8')
+export const displayPath = (path: BytePath): string => (isAscii(path) ? path : bytesOf(path).toString('utf8'))
 
 /** The bytes of a UTF-8 string as a BytePath. */
-export const bytePathOf = (text: string): BytePath => Buffer.from(text, 'utf8').toString('latin1')
+export const bytePathOf = (text: string): BytePath =>
+  isAscii(text) ? text : Buffer.from(text, 'utf8').toString('latin1')
+
+/** Nearly all are: what is the same in all encodings need not be converted. */
+export const isAscii = (text: string): boolean => !BEYOND_ASCII.test(text)
+
+const BEYOND_ASCII = /[^\0-\x7f]/
 
 /** What node:fs takes: `root` (an ordinary string) joined with a BytePath below it. */
 export function fsPath(root: string, path: BytePath): Buffer {
-  return path === '' ? Buffer.from(root) : Buffer.concat([Buffer.from(`${root}/`), bytesOf(path)])
+  return path === '' ? Buffer.from(root) : bytesOf(`${bytePathOf(root)}/${path}`)
 }
 
 /** The order of lists and of the index: by the bytes of the path, so that a folder comes before what is in it. */

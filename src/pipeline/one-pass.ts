@@ -11,6 +11,7 @@ import { publishTree } from '../stage/finish-tree.ts'
 import { withNewPlace } from '../stage/place.ts'
 import { leastRoom } from '../stage/room.ts'
 import { sweepDebris } from '../stage/sweep.ts'
+import type { FrameWorkers } from '../workers/pool.ts'
 import { completeStage } from './complete-stage.ts'
 import { localMessages } from './local.ts'
 import type { StageOptions, StageResult } from './options.ts'
@@ -40,7 +41,7 @@ export class OnePass {
   }
 
   /** Begins the stage. Undefined where that can't be done now: then it is made from the archive, and what is wrong shows there. */
-  async begin(listed: readonly Listed[]): Promise<TakeFrame | undefined> {
+  async begin(listed: readonly Listed[], workers: FrameWorkers): Promise<TakeFrame | undefined> {
     const { uid, onProgress } = this.#options
     const needed = leastRoom(listed)
     const local = await findLocalFolder({ ...this.#options, needed }).catch(ofExpected)
@@ -49,17 +50,17 @@ export class OnePass {
     for (const debris of await sweepDebris(local.real, { uid }))
       onProgress({ kind: 'debug', message: `Removed what a killed conda-stage left: ${debris}` })
     const begun = Promise.withResolvers<TakeFrame>()
-    this.#stage = this.#make(local, listed, (stage) => begun.resolve(stage.takeFrame))
+    this.#stage = this.#make(local, { listed, workers }, (stage) => begun.resolve(stage.takeFrame))
     this.#stage.catch(() => begun.resolve(async () => {}))
     return await begun.promise
   }
 
   async #make(
     local: LocalFolder,
-    listed: readonly Listed[],
+    { listed, workers }: { listed: readonly Listed[]; workers: FrameWorkers },
     onBegun: (stage: DirectStage) => void,
   ): Promise<StageResult> {
-    const { uid, signal, threads, writable, onProgress } = this.#options
+    const { uid, signal, writable, onProgress } = this.#options
     const { name, prefix: original, real } = this.#environment
     const length = await lengthWanted(this.#environment, listed)
     return await withNewPlace({ local, name, length, uid }, async (place) => {
@@ -72,7 +73,7 @@ export class OnePass {
           readOnly: writable !== true,
           folders: listed.filter((entry) => entry.type === 'directory'),
           room: local.available,
-          threads,
+          workers,
           signal,
         })
         try {

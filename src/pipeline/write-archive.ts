@@ -1,3 +1,5 @@
+import { DEFAULT_LEVEL } from '../archive/codec.ts'
+import { framesAtOnce } from '../archive/frames.ts'
 import { writeArchive } from '../archive/writer.ts'
 import { filterEntries } from '../conda-pack/filter.ts'
 import { plainToolMembers } from '../conda-pack/members.ts'
@@ -6,6 +8,7 @@ import type { Environment } from '../environment/find.ts'
 import { displayPath } from '../model/byte-path.ts'
 import { defaultThreads } from '../platform/cpus.ts'
 import { PrefixScanner } from '../relocate/scan.ts'
+import { FrameWorkers } from '../workers/pool.ts'
 import { archiveHeader, wholeFacts } from './archive-facts.ts'
 import { contentsOf, lookOver } from './look-over.ts'
 import type { OnePass } from './one-pass.ts'
@@ -41,13 +44,15 @@ export async function writeEnvironment(
   const header = to === undefined ? found : { ...found, prefixes: [to] }
   // Neither what was left out nor another prefix is for a stage, and a zip has no frames of many files.
   const isWhole = format !== 'zip' && filters.length === 0 && to === undefined && arcroot === undefined
-  const takeFrame = isWhole ? await onePass?.begin(entries) : undefined
+  const workers = new FrameWorkers(framesAtOnce({ format, level: level ?? DEFAULT_LEVEL[format], threads }))
+  const takeFrame = isWhole ? await onePass?.begin(entries, workers) : undefined
   const written = await writeArchive({
     path,
     format,
     ...(level !== undefined && { level }),
     ...(arcroot !== undefined && { root: Buffer.from(arcroot).toString('latin1') }),
     threads,
+    compress: (...frame) => workers.compress(...frame),
     header,
     items: to === undefined ? items : rewriteItems(items, { from: found.prefixes, to, makeScanner, onLeft }),
     besides: (all) =>
@@ -58,7 +63,7 @@ export async function writeEnvironment(
       }),
     ...(takeFrame && { takeFrame }),
     ...(signal && { signal }),
-  })
+  }).finally(() => workers.end())
   if (onePass && takeFrame) onePass.packed = written
   if (written.lost !== undefined) throw written.lost
 }

@@ -28,6 +28,7 @@ const searches = new Map<string, ReturnType<typeof prepareSearch>>()
  */
 export class PrefixScanner {
   readonly #prefixes: readonly string[]
+  readonly #size: number
   readonly #file: { path: BytePath; placeholder?: FileEntry['placeholder'] }
   readonly #search: Search
   /** A match that starts nearer than this to the end of the data is decided when more has come. */
@@ -51,6 +52,7 @@ export class PrefixScanner {
   ) {
     this.#prefixes = prefixes
     this.#file = file
+    this.#size = file.size
     const key = prefixes.join('\0')
     const prepared = searches.get(key) ?? prepareSearch(prefixes)
     searches.set(key, prepared)
@@ -63,6 +65,11 @@ export class PrefixScanner {
     const start = this.#seen
     this.#seen += chunk.length
     this.#hasNul ||= chunk.includes(0)
+    if (chunk.length === this.#size && this.#search(chunk, 0, this.#hasNul).length === 0) {
+      // Most files are like that.
+      this.#decided = this.#size
+      return
+    }
     this.#keepHead(chunk)
     this.#keepDynamic(chunk, start)
     // The seam between two chunks is copied together; the bulk of a large chunk is searched where it is.

@@ -2,11 +2,10 @@ import type { ArchiveIndex } from '../model/archive-index.ts'
 import type { BytePath } from '../model/byte-path.ts'
 import type { DirectoryEntry } from '../model/entry.ts'
 import type { FramePiece, TakeFrame } from '../model/item.ts'
-import { defaultThreads } from '../platform/cpus.ts'
 import type { Room } from '../platform/room.ts'
 import { currentUmask } from '../platform/umask.ts'
-import { FrameWorkers } from '../workers/pool.ts'
-import type { LeftFile } from '../workers/protocol.ts'
+import type { FrameWorkers } from '../workers/pool.ts'
+import type { ExtractReport, LeftFile, Target } from '../workers/protocol.ts'
 import type { Piece } from '../workers/work-list.ts'
 import { type ExtractResult, finishTree, type LargeFile } from './finish-tree.ts'
 import { stagedMode } from './modes.ts'
@@ -27,13 +26,9 @@ export interface DirectOptions {
   folders: readonly DirectoryEntry[]
   /** What may be written at most: the disk is not filled up for a stage that does not fit. */
   room: Room
-  /** Worker threads, 3 at most; default: the CPUs that this process may use. */
-  threads?: number | undefined
+  workers: FrameWorkers
   signal?: AbortSignal | undefined
 }
-
-/** Frames come from one thread, which reads, and a worker writes several times as fast: more would only take memory. */
-const MOST_WORKERS = 3
 
 /**
  * A stage that is written from the frames of an archive that is being written. What goes wrong here does not show before
@@ -41,36 +36,43 @@ const MOST_WORKERS = 3
  */
 export class DirectStage {
   readonly #options: DirectOptions
-  readonly #workers: FrameWorkers
+  readonly #target: Target
   readonly #mode: (mode: number) => number
   /** Files that go over several frames: their pieces are written as they are, since nothing is known of their prefixes yet. */
   readonly #large = new Set<BytePath>()
+  readonly #writing = new Set<Promise<unknown>>()
+  readonly #report: ExtractReport = { left: [], digests: [] }
   #written = 0
   #failure: { error: unknown } | undefined
 
   /** Makes the folders. */
   constructor(options: DirectOptions) {
-    const { root, prefix: to, from, threads = defaultThreads() } = options
+    const { root, prefix: to, from } = options
     this.#options = options
     this.#mode = stagedMode(options.readOnly)
     makeDirectories(root, options.folders)
-    this.#workers = new FrameWorkers(
-      { kind: 'write', root, from, to, umask: currentUmask() },
-      Math.max(1, Math.min(threads, MOST_WORKERS)),
-    )
+    this.#target = { root, from, to, umask: currentUmask() }
   }
 
   readonly takeFrame: TakeFrame = async (content, pieces) => {
     if (this.#failure || this.#options.signal?.aborted || pieces.length === 0) return
     try {
       this.#spend(pieces)
-      await this.#workers.write(
+      const { left, digests } = await this.#write(
         content,
         pieces.map((piece) => this.#pieceOf(piece)),
       )
+      this.#report.left.push(...left)
+      this.#report.digests.push(...digests)
     } catch (error) {
       this.#failure ??= { error }
     }
+  }
+
+  #write(content: Buffer, pieces: Piece[]): Promise<ExtractReport> {
+    const writing = this.#options.workers.write(content, pieces, this.#target)
+    this.#writing.add(writing)
+    return writing.finally(() => this.#writing.delete(writing))
   }
 
   #spend(pieces: readonly FramePiece[]): void {
@@ -95,22 +97,21 @@ export class DirectStage {
    */
   async finish(index: ArchiveIndex): Promise<ExtractResult> {
     if (this.#failure) throw this.#failure.error
-    const reports = await this.#workers.end()
     const { root, prefix, readOnly, signal, from } = this.#options
     const large = index.entries.flatMap((entry): LargeFile[] => {
       if (entry.type !== 'file' || !this.#large.has(entry.path)) return []
       const { path, mode, mtimeNs, relocation } = entry
       return [{ path, mode: this.#mode(mode), mtime: utimesSeconds(mtimeNs), ...(relocation && { relocation }) }]
     })
-    const left = reports.flatMap((report) => report.left)
+    const { left, digests } = this.#report
     for (const { path, kind, plan } of patchLargeFiles({ root, large, from, to: prefix }))
       if (plan.left.length > 0) left.push({ path, kind, occurrences: plan.left.length } satisfies LeftFile)
-    const digests = reports.flatMap((report) => report.digests)
     return await finishTree({ root, index, prefix, readOnly, large, left, digests, signal })
   }
 
   /** Resolves when nothing is written any more. */
-  stop(): Promise<void> {
-    return this.#workers.stop()
+  async stop(): Promise<void> {
+    this.#failure ??= { error: new Error('the stage was given up') }
+    await Promise.allSettled(this.#writing)
   }
 }

@@ -1,4 +1,5 @@
 import { decodeFrame, readStored } from '../archive/reader.ts'
+import { release } from '../platform/release.ts'
 import { BYTES, type ExtractJob, type ExtractReport, FILES, NEXT, READY, STOP } from './protocol.ts'
 import { piecesOf, relocationOf, type StoredPiece } from './work-list.ts'
 import { PieceWriter } from './write-pieces.ts'
@@ -59,14 +60,3 @@ function extractFrame(
   Atomics.add(job.control.written, FILES, BigInt(files))
   Atomics.add(job.control.written, BYTES, BigInt(bytes))
 }
-
-/**
- * Frees the memory now: the collector lets 64 MB of dead buffers gather in each worker, and fresh memory costs page
- * faults. Small buffers lie in a pool with others, and there is no harm in them.
- */
-function release({ buffer }: Buffer): void {
-  if (buffer instanceof ArrayBuffer && buffer.byteLength > POOLED) buffer.transfer(0)
-}
-
-/** Above the size of any buffer pool of Node's. */
-const POOLED = 256 * 1024

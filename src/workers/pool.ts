@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads'
+import { compressInPool, type Format } from '../archive/codec.ts'
 import { type ErrorCode, StageError } from '../errors.ts'
-import type { ExtractReport, FrameMessage, Job, PlainError, Report, WriteJob } from './protocol.ts'
+import type { ExtractReport, FrameReply, FrameRequest, Job, PlainError, Report, Target } from './protocol.ts'
 import type { Piece } from './work-list.ts'
 import { workerUrl } from './worker-url.ts'
 
@@ -44,61 +45,94 @@ function reportOf(worker: Worker): Promise<ExtractReport> {
 }
 
 interface FrameWorker {
-  worker: Worker
-  /** Settles when the thread has ended. */
-  report: Promise<ExtractReport>
-  /** Called in turn, as frames are written. */
-  waiting: (() => void)[]
+  thread: Worker
+  /** Of what it was asked for, in order. */
+  waiting: PromiseWithResolvers<FrameReply>[]
 }
 
-/** Worker threads that write frames as they come. */
+/** Worker threads for what is done with frames while they are in memory. They are started when there is work for them. */
 export class FrameWorkers {
-  readonly #workers: FrameWorker[]
+  readonly #threads: number
+  readonly #workers: FrameWorker[] = []
 
-  constructor(job: WriteJob, threads: number) {
-    this.#workers = Array.from({ length: threads }, () => {
-      const worker = startWorker(job)
-      const waiting: FrameWorker['waiting'] = []
-      worker.on('message', ({ kind }: Report) => {
-        if (kind === 'written') waiting.shift()?.()
-      })
-      const report = reportOf(worker)
-      // Whoever waits for a frame, or for the end, gets the failure.
-      report.catch(() => {})
-      return { worker, report, waiting }
-    })
+  /** @param threads at most */
+  constructor(threads: number) {
+    this.#threads = threads
   }
 
   /**
-   * Resolves when all that is in the frame is written, and `content` is free.
-   * @param content in shared memory, from its beginning on
-   * @throws what the worker has failed with
+   * @param content in shared memory, from its beginning on; it must not change before the promise is settled
+   * @throws zlib's errors
    */
-  async write(content: Buffer, pieces: Piece[]): Promise<void> {
-    const idlest = this.#workers.reduce((a, b) => (b.waiting.length < a.waiting.length ? b : a))
-    const written = new Promise<void>((resolve) => idlest.waiting.push(resolve))
-    const message = { kind: 'frame', content: content.buffer as SharedArrayBuffer, length: content.length, pieces }
-    idlest.worker.postMessage(message as FrameMessage)
-    const ended = idlest.report.then(() => {
-      throw new Error('a worker thread has ended before its work')
+  async compress(format: Format, content: Buffer, level: number): Promise<Buffer> {
+    const isLittle = this.#workers.length === 0 && content.length < LITTLE
+    if (isLittle || (format !== 'tar.zst' && format !== 'tar.gz')) return await compressInPool(format, content, level)
+    const reply = await this.#ask(content, { kind: 'compress', format, level })
+    if (reply.kind !== 'compressed') throw unexpected(reply)
+    const { buffer, byteOffset, length } = reply.data
+    return Buffer.from(buffer, byteOffset, length)
+  }
+
+  /**
+   * Resolves when all pieces of files in the frame are written.
+   * @param content as for `compress`
+   * @throws what kept them from being written
+   */
+  async write(content: Buffer, pieces: Piece[], target: Target): Promise<ExtractReport> {
+    const reply = await this.#ask(content, { kind: 'write', pieces, target })
+    if (reply.kind !== 'written') throw unexpected(reply)
+    return reply.report
+  }
+
+  /** Ends the threads wherever they are. Resolves when none does anything any more. */
+  async end(): Promise<void> {
+    await Promise.all(this.#workers.map(({ thread }) => thread.terminate()))
+  }
+
+  #ask(content: Buffer, what: Asked): Promise<FrameReply> {
+    const answered = Promise.withResolvers<FrameReply>()
+    const { thread, waiting } = this.#idlest()
+    waiting.push(answered)
+    thread.postMessage({
+      content: content.buffer as SharedArrayBuffer,
+      length: content.length,
+      ...what,
+    } as FrameRequest)
+    return answered.promise
+  }
+
+  #idlest(): FrameWorker {
+    const idlest = this.#workers.reduce((a, b) => (b.waiting.length < a.waiting.length ? b : a), this.#workers[0]!)
+    const isBusy = idlest === undefined || idlest.waiting.length > 0
+    return isBusy && this.#workers.length < this.#threads ? this.#start() : idlest
+  }
+
+  #start(): FrameWorker {
+    const worker: FrameWorker = { thread: startWorker({ kind: 'frames' }), waiting: [] }
+    const { thread, waiting } = worker
+    let crash: unknown
+    thread.on('message', (reply: FrameReply) => waiting.shift()?.resolve(reply))
+    thread.on('error', (error) => {
+      crash = error
     })
-    await Promise.race([written, ended])
-  }
-
-  /** Waits for the threads to end, when they have written everything. */
-  async end(): Promise<ExtractReport[]> {
-    for (const { worker } of this.#workers) worker.postMessage({ kind: 'end' } satisfies FrameMessage)
-    const outcomes = await Promise.allSettled(this.#workers.map(({ report }) => report))
-    const failure = outcomes.find((outcome) => outcome.status === 'rejected')
-    if (failure !== undefined) throw failure.reason
-    return await Promise.all(this.#workers.map(({ report }) => report))
-  }
-
-  /** Ends the threads wherever they are. Resolves when none writes any more. */
-  async stop(): Promise<void> {
-    await Promise.all(this.#workers.map(({ worker }) => worker.terminate()))
+    thread.on('exit', (code) => {
+      const error = crash ?? new Error(`a worker thread ended with code ${code} before its work`)
+      for (const { reject } of waiting.splice(0)) reject(error)
+    })
+    this.#workers.push(worker)
+    return worker
   }
 }
+
+/** Bytes that are compressed within the time that a thread takes to start. */
+const LITTLE = 2 * 1024 * 1024
+
+type Asked =
+  | { kind: 'compress'; format: 'tar.zst' | 'tar.gz'; level: number }
+  | { kind: 'write'; pieces: Piece[]; target: Target }
+
+const unexpected = (reply: FrameReply): Error =>
+  reply.kind === 'failed' ? fromPlain(reply.error) : new TypeError(`a worker thread answered with ${reply.kind}`)
 
 function fromPlain({ name, message, stack, code, path, hint }: PlainError): Error {
   if (name === 'StageError')

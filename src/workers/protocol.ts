@@ -5,7 +5,7 @@ import type { ContentKind } from '../model/relocation.ts'
 import type { Piece, WorkList } from './work-list.ts'
 
 /** What a worker is started for. */
-export type Job = ExtractJob | WriteJob
+export type Job = ExtractJob | { kind: 'frames' }
 
 /** Where files are written, and what the prefix becomes in them. */
 export interface Target {
@@ -26,15 +26,16 @@ export interface ExtractJob extends Target {
   control: Control
 }
 
-/** Write the frames that come by message. */
-export interface WriteJob extends Target {
-  kind: 'write'
-}
+/** To a worker whose job is frames: it answers each, in order. The content is the first `length` bytes. */
+export type FrameRequest = { content: SharedArrayBuffer; length: number } & (
+  | { kind: 'compress'; format: 'tar.zst' | 'tar.gz'; level: number }
+  | { kind: 'write'; pieces: Piece[]; target: Target }
+)
 
-/** To a worker with a WriteJob, which answers each frame with 'written'. */
-export type FrameMessage =
-  | { kind: 'frame'; content: SharedArrayBuffer; length: number; pieces: Piece[] }
-  | { kind: 'end' }
+export type FrameReply =
+  | { kind: 'compressed'; data: Uint8Array<ArrayBuffer> }
+  | { kind: 'written'; report: ExtractReport }
+  | { kind: 'failed'; error: PlainError }
 
 /** Memory that the main thread and all workers see. */
 export interface Control {
@@ -59,11 +60,8 @@ export const newControl = (): Control => ({
   written: new BigInt64Array(new SharedArrayBuffer(2 * 8)),
 })
 
-/** What a worker says: the last thing but of a frame that is written. */
-export type Report =
-  | { kind: 'done'; result: ExtractReport }
-  | { kind: 'failed'; error: PlainError }
-  | { kind: 'written' }
+/** The last thing that a worker says who extracts. */
+export type Report = { kind: 'done'; result: ExtractReport } | { kind: 'failed'; error: PlainError }
 
 export interface ExtractReport {
   left: LeftFile[]

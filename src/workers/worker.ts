@@ -1,10 +1,10 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { extractFrames } from './extract-frames.ts'
 import { type ExtractReport, type Job, type Report, toPlain } from './protocol.ts'
-import { writeFrames } from './write-frames.ts'
+import { serveFrames } from './serve-frames.ts'
 
 async function run(job: Job): Promise<ExtractReport> {
-  return job.kind === 'extract' ? await extractFrames(job) : await writeFrames(job, parentPort!)
+  return job.kind === 'extract' ? await extractFrames(job) : await serveFrames(parentPort!)
 }
 
 const report = await run(workerData as Job).then(

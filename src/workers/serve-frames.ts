@@ -1,0 +1,33 @@
+import type { MessagePort } from 'node:worker_threads'
+import { compressSync } from '../archive/codec.ts'
+import { ownsMemory } from '../platform/release.ts'
+import { type FrameReply, type FrameRequest, toPlain } from './protocol.ts'
+import type { Piece } from './work-list.ts'
+import { PieceWriter } from './write-pieces.ts'
+
+/** Does what the main thread asks for, one thing after another, until the thread is ended. */
+export function serveFrames(port: MessagePort): Promise<never> {
+  port.on('message', (request: FrameRequest) => {
+    try {
+      const reply = answer(request)
+      port.postMessage(reply, reply.kind === 'compressed' ? [reply.data.buffer] : [])
+    } catch (error) {
+      port.postMessage({ kind: 'failed', error: toPlain(error) } satisfies FrameReply)
+    }
+  })
+  return new Promise(() => {})
+}
+
+function answer(request: FrameRequest): FrameReply {
+  const content = Buffer.from(request.content, 0, request.length)
+  if (request.kind === 'compress') {
+    const data = compressSync(request.format, content, request.level)
+    return { kind: 'compressed', data: ownsMemory(data) ? data : new Uint8Array(data) }
+  }
+  // The archive's writer reads the same memory.
+  const writer = new PieceWriter<Piece>(request.target, given, { mayEdit: false })
+  for (const piece of request.pieces) writer.write(content, piece)
+  return { kind: 'written', report: writer.report }
+}
+
+const given = ({ relocation }: Piece) => relocation && { key: relocation, read: () => relocation }
