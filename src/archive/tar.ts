@@ -1,4 +1,4 @@
-import { type BytePath, bytesOf, isAscii } from '../model/byte-path.ts'
+import { type BytePath, isAscii } from '../model/byte-path.ts'
 import type { Entry } from '../model/entry.ts'
 
 export const BLOCK = 512
@@ -20,7 +20,14 @@ const OCTAL_LIMIT = 8 ** 11
  */
 export function tarHeader(entry: Entry, root = ''): Buffer {
   const { name, link, size, split, seconds, fitsOctal, records } = headerParts(entry, root)
-  const header = block({
+  const extended = records === '' ? 0 : BLOCK + records.length + padding(records.length)
+  // From Buffer's pool: memory of its own for each header costs more than writing it.
+  const header = Buffer.allocUnsafe(extended + BLOCK)
+  if (extended > 0) {
+    const base = name.replace(/\/$/, '').replace(/^.*\//s, '')
+    writePax(header, { type: 'x', name: `PaxHeaders/${base}`.slice(0, 100), seconds, records })
+  }
+  writeBlock(header, extended, {
     name: split?.name ?? name.slice(0, 100),
     prefix: split?.prefix ?? '',
     mode: entry.mode,
@@ -29,15 +36,13 @@ export function tarHeader(entry: Entry, root = ''): Buffer {
     type: TYPE_FLAGS[entry.type],
     link: link.slice(0, 100),
   })
-  if (records.length === 0) return header
-  const base = name.replace(/\/$/, '').replace(/^.*\//s, '')
-  return Buffer.concat([paxMember('x', `PaxHeaders/${base}`.slice(0, 100), seconds, Buffer.concat(records)), header])
+  return header
 }
 
 /** Bytes of `tarHeader`, without making it, which takes four times as long. */
 export function tarHeaderSize(entry: Entry, root = ''): number {
-  const extended = headerParts(entry, root).records.reduce((sum, { length }) => sum + length, 0)
-  return extended === 0 ? BLOCK : BLOCK + extended + padding(extended) + BLOCK
+  const { length } = headerParts(entry, root).records
+  return length === 0 ? BLOCK : BLOCK + length + padding(length) + BLOCK
 }
 
 function headerParts(entry: Entry, root: string) {
@@ -50,17 +55,20 @@ function headerParts(entry: Entry, root: string) {
   const whole = BigInt(seconds) * 1_000_000_000n === entry.mtimeNs
   const fitsOctal = seconds >= 0 && seconds < OCTAL_LIMIT
 
-  const records: Buffer[] = []
-  if (!split || !isAscii(name)) records.push(paxRecord('path', name))
-  if (link.length > 100 || !isAscii(link)) records.push(paxRecord('linkpath', link))
-  if (size >= OCTAL_LIMIT) records.push(paxRecord('size', String(size)))
-  if (!whole || !fitsOctal) records.push(paxRecord('mtime', decimalSeconds(entry.mtimeNs)))
+  let records: BytePath = ''
+  if (!split || !isAscii(name)) records += paxRecord('path', name)
+  if (link.length > 100 || !isAscii(link)) records += paxRecord('linkpath', link)
+  if (size >= OCTAL_LIMIT) records += paxRecord('size', String(size))
+  if (!whole || !fitsOctal) records += paxRecord('mtime', decimalSeconds(entry.mtimeNs))
   return { name, link, size, split, seconds, fitsOctal, records }
 }
 
 /** A pax header for all members that follow; readers that don't know a keyword pass over it. */
 export function globalHeader(keyword: string, value: string): Buffer {
-  return paxMember('g', 'pax_global_header', 0, paxRecord(keyword, value))
+  const records = paxRecord(keyword, value)
+  const header = Buffer.alloc(BLOCK + records.length + padding(records.length))
+  writePax(header, { type: 'g', name: 'pax_global_header', seconds: 0, records })
+  return header
 }
 
 /**
@@ -80,18 +88,22 @@ function splitName(name: BytePath): { name: BytePath; prefix: BytePath } | undef
   return { name: name.slice(slash + 1), prefix: name.slice(0, slash) }
 }
 
-function paxMember(type: 'x' | 'g', name: string, seconds: number, records: Buffer): Buffer {
+function writePax(
+  into: Buffer,
+  { type, name, seconds, records }: { type: 'x' | 'g'; name: string; seconds: number; records: BytePath },
+): void {
   const inRange = seconds >= 0 && seconds < OCTAL_LIMIT ? seconds : 0
-  const header = block({ name, prefix: '', mode: 0o644, size: records.length, seconds: inRange, type, link: '' })
-  return Buffer.concat([header, records, Buffer.alloc(padding(records.length))])
+  writeBlock(into, 0, { name, prefix: '', mode: 0o644, size: records.length, seconds: inRange, type, link: '' })
+  into.write(records, BLOCK, 'latin1')
+  into.fill(0, BLOCK + records.length, BLOCK + records.length + padding(records.length))
 }
 
 /** `LENGTH keyword=value\n`, where LENGTH counts its own digits. */
-function paxRecord(keyword: string, value: BytePath): Buffer {
+function paxRecord(keyword: string, value: BytePath): BytePath {
   const rest = ` ${keyword}=${value}\n`
   let length = rest.length + 1
   while (String(length).length + rest.length !== length) length = String(length).length + rest.length
-  return bytesOf(`${length}${rest}`)
+  return `${length}${rest}`
 }
 
 interface Fields {
@@ -104,30 +116,39 @@ interface Fields {
   link: BytePath
 }
 
-function block({ name, prefix, mode, size, seconds, type, link }: Fields): Buffer {
-  // From Buffer's pool: memory of its own for each header costs more than writing it.
-  const header = Buffer.allocUnsafe(BLOCK).fill(0)
-  header.write(name, 0, 'latin1')
-  octal(header, mode, 100, 8)
-  octal(header, 0, 108, 8)
-  octal(header, 0, 116, 8)
-  octal(header, size, 124, 12)
-  octal(header, seconds, 136, 12)
-  header.fill(' ', 148, 156)
-  header.write(type, 156, 'latin1')
-  header.write(link, 157, 'latin1')
-  header.write('ustar\x0000', 257, 'latin1')
-  octal(header, 0, 329, 8)
-  octal(header, 0, 337, 8)
-  header.write(prefix, 345, 'latin1')
+/** What is the same in all headers. */
+const TEMPLATE = Buffer.alloc(BLOCK)
+for (const [offset, text] of [
+  [108, '0000000'],
+  [116, '0000000'],
+  [148, '        '],
+  [257, 'ustar\x0000'],
+  [329, '0000000'],
+  [337, '0000000'],
+] as const)
+  TEMPLATE.write(text, offset, 'latin1')
+
+/** By few calls out of JavaScript: there are as many headers as files. */
+function writeBlock(into: Buffer, at: number, fields: Fields): void {
+  into.set(TEMPLATE, at)
+  into.write(fields.name, at, 'latin1')
+  octal(into, fields.mode, at + 100, 7)
+  octal(into, fields.size, at + 124, 11)
+  octal(into, fields.seconds, at + 136, 11)
+  into[at + 156] = fields.type.charCodeAt(0)
+  if (fields.link !== '') into.write(fields.link, at + 157, 'latin1')
+  if (fields.prefix !== '') into.write(fields.prefix, at + 345, 'latin1')
   let sum = 0
-  for (let at = 0; at < BLOCK; at++) sum += header[at]!
-  header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1')
-  return header
+  for (let index = at; index < at + BLOCK; index++) sum += into[index]!
+  octal(into, sum, at + 148, 6)
+  into[at + 154] = 0
 }
 
-function octal(header: Buffer, value: number, offset: number, width: number): void {
-  header.write(value.toString(8).padStart(width - 1, '0'), offset, 'latin1')
+function octal(into: Buffer, value: number, at: number, digits: number): void {
+  for (let left = value, index = at + digits - 1; index >= at; index--) {
+    into[index] = 48 + (left % 8)
+    left = Math.floor(left / 8)
+  }
 }
 
 /** Rounded towards the past, also before 1970. */
