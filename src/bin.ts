@@ -2,4 +2,6 @@ import { main } from './cli/main.ts'
 import { captureSession } from './platform/session.ts'
 import { abortOnSignals } from './platform/signals.ts'
 
-process.exitCode = await main(captureSession(), abortOnSignals())
+main(captureSession(), abortOnSignals()).then((code) => {
+  process.exitCode = code
+})

@@ -1,7 +1,7 @@
 /**
- * The worker's entry: `worker.ts` beside this module in a checkout, `worker.js` beside the bundle that this module
+ * The worker's entry: `worker.ts` beside this module in a checkout, `worker.cjs` beside the bundle that this module
  * became a part of.
  */
 export function workerUrl(): URL {
-  return new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.js', import.meta.url)
+  return new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.cjs', import.meta.url)
 }

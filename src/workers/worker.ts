@@ -7,8 +7,9 @@ async function run(job: Job): Promise<ExtractReport> {
   return job.kind === 'extract' ? await extractFrames(job) : await serveFrames(parentPort!)
 }
 
-const report = await run(workerData as Job).then(
-  (result): Report => ({ kind: 'done', result }),
-  (error: unknown): Report => ({ kind: 'failed', error: toPlain(error) }),
-)
-parentPort!.postMessage(report)
+run(workerData as Job)
+  .then(
+    (result): Report => ({ kind: 'done', result }),
+    (error: unknown): Report => ({ kind: 'failed', error: toPlain(error) }),
+  )
+  .then((report) => parentPort!.postMessage(report))

@@ -36,7 +36,7 @@ class Installation implements Disposable {
     mkdirSync(dirname(this.launcher), { recursive: true })
     copyFileSync(LAUNCHER, this.launcher)
     chmodSync(this.launcher, 0o755)
-    this.write(join(this.root, checkout ? 'src/bin.ts' : 'dist/bin.js'), PROGRAM)
+    this.write(join(this.root, checkout ? 'src/bin.ts' : 'dist/bin.cjs'), PROGRAM)
   }
 
   write(path: string, text: string): void {

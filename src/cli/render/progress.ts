@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs'
-import { SingleBar } from 'cli-progress'
+import type { SingleBar } from 'cli-progress'
 import type { OnProgress, ProgressEvent } from '../../model/progress.ts'
 import { type Messages, writeError } from './messages.ts'
 
@@ -104,6 +104,12 @@ function createBar({ stream, live, quiet }: Terminal): Bar {
   let started: number | undefined
   let last: Extract<ProgressEvent, { kind: 'progress' }> | undefined
   let bar: SingleBar | undefined
+  let library: typeof import('cli-progress') | undefined
+  // Only where there is something to see: what is loaded takes its time at each start.
+  if (live && !quiet)
+    import('cli-progress').then((loaded) => {
+      library = loaded
+    })
   const stop = () => {
     bar?.stop()
     bar = undefined
@@ -123,9 +129,9 @@ function createBar({ stream, live, quiet }: Terminal): Bar {
       if (quiet) return
       last = event
       started ??= Date.now()
-      if (!live) return
+      if (library === undefined) return
       if (!bar) {
-        bar = new SingleBar({
+        bar = new library.SingleBar({
           format: '[{bar}] | {percentage}% Completed |  {seconds}s | {files}/{totalFiles} files | {mb}/{totalMb} MB',
           barCompleteChar: '#',
           barIncompleteChar: ' ',
