@@ -9,7 +9,7 @@ export interface Facts {
   relocation?: Relocation
 }
 
-/** A file's bytes: whole where it is small, else in order and in pieces. */
+/** A file's bytes: whole where it is small, else in order and in pieces. Each is valid until the next item or piece is asked for. */
 export interface Content {
   chunks: Buffer | AsyncIterable<Buffer>
   /** Valid once `chunks` was consumed to its end; throws before. */

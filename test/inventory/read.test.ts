@@ -38,9 +38,10 @@ async function listed(t: TestContext, files: Record<string, string>) {
 async function contentOf(item: ArchiveItem): Promise<Buffer> {
   const chunks = item.content?.chunks
   if (chunks === undefined) throw new Error(`${item.entry.path} has no content`)
-  if (Buffer.isBuffer(chunks)) return chunks
+  // Its memory is used again for what comes next.
+  if (Buffer.isBuffer(chunks)) return Buffer.from(chunks)
   const pieces: Buffer[] = []
-  for await (const piece of chunks) pieces.push(piece)
+  for await (const piece of chunks) pieces.push(Buffer.from(piece))
   return Buffer.concat(pieces)
 }
 

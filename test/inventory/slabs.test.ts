@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { SLAB, Slabs } from '../../src/inventory/slabs.ts'
+
+/** Numbers below a limit that are the same for the same seed. */
+function numbers(seed: number): (limit: number) => number {
+  let state = seed
+  return (limit) => {
+    state = (state * 1103515245 + 12345) % 2 ** 31
+    return Math.floor((state / 2 ** 31) * limit)
+  }
+}
+
+test('no memory is given twice as long as its content is in use, in whatever order contents are done with', () => {
+  for (let seed = 1; seed <= 6; seed++) {
+    const random = numbers(seed)
+    const slabs = new Slabs()
+    const inUse: { buffer: Buffer; value: number }[] = []
+    for (let step = 0; step < 400; step++) {
+      if (inUse.length < 40 && random(100) < 52) {
+        const length = random(20) === 0 ? SLAB : random(random(2) === 0 ? 5000 : SLAB)
+        const value = step % 251
+        inUse.push({ buffer: slabs.allocate(length).fill(value), value })
+        assert.equal(inUse.at(-1)!.buffer.length, length)
+      } else if (inUse.length > 0) {
+        const [{ buffer, value }] = inUse.splice(random(inUse.length), 1) as [(typeof inUse)[0]]
+        assert.ok(
+          buffer.every((byte) => byte === value),
+          `seed ${seed}, step ${step}`,
+        )
+        slabs.release(buffer)
+      }
+    }
+  }
+})
+
+test('what is given back is used again: a gigabyte in pieces takes a few megabytes', () => {
+  const slabs = new Slabs()
+  const seen = new Set<ArrayBufferLike>()
+  const inUse: Buffer[] = []
+  for (let step = 0; step < 50_000; step++) {
+    inUse.push(slabs.allocate(20_000))
+    seen.add(inUse.at(-1)!.buffer)
+    if (inUse.length > 100) slabs.release(inUse.shift()!)
+  }
+  assert.ok(seen.size <= 6, `${seen.size} slabs`)
+})
