@@ -46,5 +46,5 @@ function extractionPhase({ programs: { local }, prefix }: Bench): number {
   const code = `import { stage } from ${JSON.stringify(join(local.root, 'dist/index.js'))}
     const onProgress = (event) => { if (event.kind === 'done' && event.phase === 'extract') console.log(event.seconds) }
     await stage({ prefix: ${JSON.stringify(prefix)}, path: ${JSON.stringify(emptied(LOCAL))}, onProgress })`
-  return Number(run(local.node, ['--input-type=module', '-e', code], { env: { UV_THREADPOOL_SIZE: '64' } }).stdout)
+  return Number(run(local.node, ['--input-type=module', '-e', code], { env: { UV_THREADPOOL_SIZE: '128' } }).stdout)
 }

@@ -27,4 +27,4 @@ export function drain<T>(pending: T[], limit: number, step: (item: T) => Promise
 }
 
 /** How many look-ups or reads wait for a network file system at once; more hides little more latency. */
-export const IN_FLIGHT = 64
+export const IN_FLIGHT = 128

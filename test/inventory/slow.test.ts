@@ -87,7 +87,7 @@ test('where the kernel forgets names soon, files opened side by side do not look
       for await (const _ of readItems({ prefix }, entries, { makeScanner: () => ({ push() {}, finish() {} }) }));
       process.disconnect()`
     const child = spawn(process.execPath, ['--input-type=module', '-e', code, prefix], {
-      env: { ...process.env, UV_THREADPOOL_SIZE: '64' },
+      env: { ...process.env, UV_THREADPOOL_SIZE: '128' },
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     })
     await once(child, 'message')

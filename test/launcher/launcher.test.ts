@@ -245,7 +245,7 @@ describe('works whatever the environment holds', () => {
         assert.equal(seen.env[`__CONDA_STAGE_HELD_${name}`], `x${value}`, name)
         if (name !== 'UV_THREADPOOL_SIZE') assert.equal(seen.env[name], undefined, name)
       }
-      assert.equal(seen.env.UV_THREADPOOL_SIZE, '64')
+      assert.equal(seen.env.UV_THREADPOOL_SIZE, '128')
       assert.equal(seen.env.PATH, '/usr/bin:/bin')
     }
   })
@@ -265,8 +265,8 @@ describe('works whatever the environment holds', () => {
     installed.node(join(installed.root, OWN))
     for (const [pool, threads] of [
       ['8', '8'],
-      ['many', '64'],
-      ['', '64'],
+      ['many', '128'],
+      ['', '128'],
     ]) {
       assert.equal(installed.run([], { env: { CONDA_STAGE_POOL: pool! } }).seen?.env.UV_THREADPOOL_SIZE, threads)
     }
