@@ -102,6 +102,27 @@ test('where no archive can be written the copy is made all the same, with a warn
   assert.deepEqual(readdirSync(dirname(place.prefix)), ['myjupyter'])
 })
 
+test('where there is no place for the archive nor room for the copy, the place is named, and nothing is left', async (context) => {
+  const place = await copiedWorld(context)
+  execFileSync('touch', [`${place.root}/cache`])
+  const before = listing(place.prefix)
+  const script = [
+    'mount -t tmpfs -o size=16k tmpfs "$1"; mount --bind "$2" "$2"; mount -o remount,bind,ro "$2"; local=$1; folder=$2; shift 2',
+    'status=0; "$@" || status=$?; find "$local" -mindepth 1 >&2; ls -A "$folder" >&2; exit $status',
+  ].join('; ')
+  const inside = [...MOUNTING, script, 'sh', place.local, dirname(place.prefix)]
+  const { status, stdout, stderr } = await run(place, stage(place), { inside })
+  assert.deepEqual([status, stdout], [1, ''])
+  const [error = '', ...rest] = stderr.slice(stderr.indexOf('ERROR: ')).trimEnd().split('\n')
+  assert.match(error, new RegExp(`^ERROR: The archive ${place.archive} can't be written`))
+  // A hint, then what is there: the environment alone.
+  assert.deepEqual(
+    rest.filter((line) => !line.startsWith(' ')),
+    ['myjupyter'],
+  )
+  assert.deepEqual(listing(place.prefix), before)
+})
+
 test('an archive that fills its disk is given up and leaves nothing, and the copy is whole', async (context) => {
   const place = await copiedWorld(context)
   writeFileSync(`${place.prefix}/share/noise`, randomFillSync(Buffer.alloc(12_000_000)))
