@@ -2,20 +2,20 @@ import type { Row } from '../bench.ts'
 import { inTurns, run } from '../measure.ts'
 import { type Counters, operations, slowly } from '../slowly.ts'
 
-/** The start of the program from the slow file system, where nothing of it is in memory, and that of its Node alone. */
+/** The start of the program from the slow file system, where nothing of it is in memory, and that of its Node alone, up to the first line of a program. */
 export const start: Row = {
   names: ['start'],
   async measure({ slowness, runs, programs: { slow } }) {
     const counts: Record<string, Counters> = {}
-    const cold = (name: string, command: string) =>
+    const cold = (name: string, command: string, args: string[]) =>
       slowly(slowness, async (mount) => {
-        const { seconds } = run(command, ['--version'])
+        const { seconds } = run(command, args)
         counts[name] = await mount.counters()
         return seconds
       })
     const { ours, node } = await inTurns(runs, {
-      ours: () => cold('ours', slow.launcher),
-      node: () => cold('node', slow.node),
+      ours: () => cold('ours', slow.launcher, ['--version']),
+      node: () => cold('node', slow.node, ['-e', '0']),
     })
     const operationsOf = (name: string) => [operations(counts[name]!)]
     return [
