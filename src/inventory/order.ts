@@ -18,7 +18,7 @@ export function archiveOrder(entries: readonly Listed[]) {
   return { folders, symlinks, files: files.sort(byPackage) }
 }
 
-function byPackage(a: ListedName, b: ListedName): number {
+export function byPackage(a: ListedName, b: ListedName): number {
   if (a.package !== b.package) {
     if (a.package === undefined) return 1
     if (b.package === undefined) return -1

@@ -1,6 +1,7 @@
 import { type BytePath, parentOf } from '../model/byte-path.ts'
 import type { ListedName } from '../model/listed.ts'
 import { Pace } from '../platform/pace.ts'
+import type { EarlyReads } from './early-reads.ts'
 import { isTransient } from './list.ts'
 import {
   CHUNK,
@@ -31,6 +32,13 @@ interface Begun {
   bytes: number
 }
 
+interface Options {
+  /** Files that are opened and read at once. */
+  concurrency: number
+  /** What was read already. */
+  early?: EarlyReads | undefined
+}
+
 /** Keeps reads of the coming files going, bounded in number and in bytes. */
 export class ReadAhead {
   readonly #prefix: string
@@ -48,13 +56,17 @@ export class ReadAhead {
   /** Files whose size is known by now, and their bytes in memory. */
   #seen = { files: 1, bytes: USUAL_SIZE }
   #closed = false
-  readonly #pace = new Pace()
+  readonly #pace: Pace
   readonly #openPace = new Pace()
   readonly #folders = new WarmFolders()
-  readonly #slabs = new Slabs()
+  readonly #early: EarlyReads | undefined
+  readonly #slabs: Slabs
 
-  constructor(prefix: string, files: readonly ListedName[], concurrency: number) {
+  constructor(prefix: string, files: readonly ListedName[], { concurrency, early }: Options) {
     this.#prefix = prefix
+    this.#early = early
+    this.#slabs = early?.slabs ?? new Slabs()
+    this.#pace = new Pace(early?.isSlow)
     this.#files = files
     this.#concurrency = concurrency
   }
@@ -126,6 +138,9 @@ export class ReadAhead {
       return true
     }
     try {
+      const taken = this.#early?.take(place.path)
+      const early = taken && (await taken)
+      if (early) return wanted(early.facts) ? early : this.#without(early)
       const quick = this.#readQuickly(begun.file, () => readFileSync(place, wanted))
       const found = quick ?? (await readFile(place, wanted, this.#calls(place.path)))
       if (found instanceof PiecedFile) this.#keep(found)
@@ -134,6 +149,11 @@ export class ReadAhead {
       if (!isOpen && isTransient(begun.file.path) && (error as { code?: string }).code === 'CHANGED') return undefined
       throw error
     }
+  }
+
+  #without({ facts, content }: WholeFile): WholeFile {
+    this.#slabs.release(content)
+    return { facts, content: Buffer.alloc(0) }
   }
 
   #calls(path: BytePath): Parameters<typeof readFile>[2] {

@@ -6,6 +6,7 @@ import type { ArchiveItem, Content, Facts, Scanner } from '../model/item.ts'
 import type { Listed, ListedName } from '../model/listed.ts'
 import { drain, IN_FLIGHT } from '../platform/in-flight.ts'
 import { throwIfCancelled } from './cancel.ts'
+import type { EarlyReads } from './early-reads.ts'
 import { lstatPath } from './fd.ts'
 import { isGone, isTransient, listError } from './list.ts'
 import { archiveOrder } from './order.ts'
@@ -17,6 +18,8 @@ export interface ReadOptions {
   makeScanner(entry: FileEntry): Scanner
   /** Files that are opened and read at once. */
   concurrency?: number
+  /** Some of the files, which were read already. */
+  early?: EarlyReads | undefined
   /** Called with each piece of content that is handed on: its bytes, and the file's path where it ends one; further names have none. */
   onRead?(bytes: number, ended: BytePath | undefined): void
   signal?: AbortSignal
@@ -44,7 +47,10 @@ export async function* readItems(
   const { folders, symlinks, files } = archiveOrder(entries)
   for (const entry of folders) yield { entry }
   for (const entry of await readLinks(prefix, symlinks, options)) yield { entry }
-  const ahead = new ReadAhead(prefix, files, options.concurrency ?? FILES_AT_ONCE)
+  const ahead = new ReadAhead(prefix, files, {
+    concurrency: options.concurrency ?? FILES_AT_ONCE,
+    early: options.early,
+  })
   try {
     for (const file of files) {
       throwIfCancelled(options.signal, prefix)

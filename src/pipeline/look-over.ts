@@ -1,6 +1,7 @@
 import { editableInstalls } from '../environment/editable.ts'
 import type { Environment } from '../environment/find.ts'
 import { readRecords } from '../environment/records.ts'
+import { EarlyReads, earlyFiles } from '../inventory/early-reads.ts'
 import { exclusions } from '../inventory/exclusions.ts'
 import { type Listing, listTree } from '../inventory/list.ts'
 import { readItems } from '../inventory/read.ts'
@@ -12,18 +13,22 @@ import { PrefixScanner } from '../relocate/scan.ts'
 import type { PackOptions } from './options.ts'
 import type { Filled } from './original.ts'
 
-/** Lists what goes into the archive, and warns of what a user would miss in a copy. */
+/**
+ * Lists what goes into the archive, and warns of what a user would miss in a copy. Where the file system is slow, the first files
+ * that the records list are read meanwhile.
+ */
 export async function lookOver(
   environment: Environment,
   archives: readonly string[],
   options: Filled<PackOptions>,
-): Promise<Listed[]> {
+): Promise<{ entries: Listed[]; early: EarlyReads }> {
   const { signal } = options
   const records = await readRecords(environment.prefix)
   const isExcluded = exclusions(environment, archives)
+  const early = new EarlyReads(environment.prefix, earlyFiles(records.paths, isExcluded))
   const found = await listTree(environment, { isExcluded, records: records.paths, ...(signal && { signal }) })
   await tellWhatIsMissed(environment, { ...found, warnings: records.warnings }, options)
-  return found.entries
+  return { entries: found.entries, early }
 }
 
 /** What is there, and the warnings of the records. */
@@ -58,12 +63,14 @@ export function contentsOf(
   environment: Environment,
   entries: readonly Listed[],
   { onProgress, signal }: Filled<PackOptions>,
+  early?: EarlyReads,
 ): AsyncIterable<ArchiveItem> {
   const { prefix, real } = environment
   const prefixes = prefix === real ? [prefix] : [prefix, real]
   const progress = new ReadProgress(entries)
   let told = 0
   return readItems(environment, entries, {
+    early,
     makeScanner: (entry) => new PrefixScanner(prefixes, entry),
     onRead(bytes, ended) {
       progress.add(bytes, ended)

@@ -31,8 +31,9 @@ export async function writeEnvironment(
 ): Promise<void> {
   const { onProgress, signal, format, compressLevel: level, threads = defaultThreads() } = options
   const { arcroot, destPrefix, filters = [] } = options
-  const entries = filterEntries(await lookOver(environment, candidates, options), filters)
-  const items = contentsOf(environment, entries, options)
+  const listed = await lookOver(environment, candidates, options)
+  const entries = filterEntries(listed.entries, filters)
+  const items = contentsOf(environment, entries, options, listed.early)
   const found = { ...archiveHeader(environment), ...wholeFacts(options) }
   const onLeft = (left: string) =>
     onProgress({

@@ -10,7 +10,12 @@ const CREDIT = 0.5
  * work of one in the pool, but it waits alone: right from local disk and page cache, wrong from a network.
  */
 export class Pace {
-  #slowCalls = 0
+  #slowCalls: number
+
+  /** @param isSlow that the file system is slow is known beforehand */
+  constructor(isSlow = false) {
+    this.#slowCalls = isSlow ? SLOW_CALLS : 0
+  }
 
   get isQuick(): boolean {
     return this.#slowCalls < SLOW_CALLS

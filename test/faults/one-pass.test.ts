@@ -64,20 +64,24 @@ for (const [length, what] of [
   })
 }
 
-test('a first stage opens each file of the original once', { skip: slowfsUnavailable() ?? false }, async (context) => {
-  const place = await copiedWorld(context)
-  const files = execFileSync('find', [place.prefix, '-type', 'f'], { encoding: 'utf8' }).trim().split('\n').length
-  const mount = await mountSlow(place.prefix, place.prefix, { latencyMs: 0, validSeconds: 3600 })
-  try {
-    await succeed(place, stage(place))
-    const { open } = await mount.counters()
-    // Records and what tells of editable installs are read beforehand.
-    const records = readdirSync(`${place.prefix}/conda-meta`).length
-    assert.ok(open! <= files + records + 2, `${open} opens for ${files} files`)
-  } finally {
-    await mount.unmount()
-  }
-})
+for (const latencyMs of [0, 3]) {
+  test(`a first stage opens each file of the original once, at ${latencyMs} ms a look-up`, {
+    skip: slowfsUnavailable() ?? false,
+  }, async (context) => {
+    const place = await copiedWorld(context)
+    const files = execFileSync('find', [place.prefix, '-type', 'f'], { encoding: 'utf8' }).trim().split('\n').length
+    const mount = await mountSlow(place.prefix, place.prefix, { latencyMs, validSeconds: 3600 })
+    try {
+      await succeed(place, stage(place))
+      const { open } = await mount.counters()
+      // Records and what tells of editable installs are read beforehand.
+      const records = readdirSync(`${place.prefix}/conda-meta`).length
+      assert.ok(open! <= files + records + 2, `${open} opens for ${files} files`)
+    } finally {
+      await mount.unmount()
+    }
+  })
+}
 
 test('where no archive can be written the copy is made all the same, with a warning that says why', async (context) => {
   const place = await copiedWorld(context)

@@ -1,0 +1,97 @@
+import { type BytePath, parentOf } from '../model/byte-path.ts'
+import type { ListedName } from '../model/listed.ts'
+import { drain, IN_FLIGHT } from '../platform/in-flight.ts'
+import { Pace } from '../platform/pace.ts'
+import { byPackage } from './order.ts'
+import { CHUNK, PiecedFile, type Place, readFile, readFileSync, type WholeFile } from './read-file.ts'
+import { Slabs } from './slabs.ts'
+import { WarmFolders } from './warm-folders.ts'
+
+/** What is read beforehand at most. */
+const MOST_BYTES = 48 * 1024 * 1024
+const MOST_FILES = 4096
+/** Half of the requests are for the listing, which is what everything waits for. */
+const AT_ONCE = IN_FLIGHT / 2
+/** Milliseconds. Where a small file comes sooner, there is no latency to make use of. */
+const QUICK_MS = 1
+
+/**
+ * Reads files that conda's records list, the first in the archive's order, while the folders are being listed: that waits for
+ * one folder after another. Whatever is wrong with one of them shows when its turn comes to be read: nothing is told here, and
+ * what the listing does not have is not asked for.
+ */
+export class EarlyReads {
+  readonly slabs = new Slabs()
+  /** Whether the file system is so slow that there is a point in this. */
+  readonly isSlow: boolean
+  readonly #prefix: string
+  readonly #folders = new WarmFolders()
+  readonly #pace = new Pace()
+  readonly #reads = new Map<BytePath, Promise<WholeFile | undefined>>()
+  #isStopped = false
+
+  /** @param files in the archive's order */
+  constructor(prefix: string, files: readonly ListedName[]) {
+    this.#prefix = prefix
+    const [first, ...others] = files
+    this.isSlow = first !== undefined && this.#isSlow(first.path)
+    // The last come first.
+    if (this.isSlow) drain(others.reverse(), AT_ONCE, async ({ path }) => this.#begin(path))
+  }
+
+  /** What was read of the file, to be asked for once; undefined where it was not. No more is begun from the first time on. */
+  take(path: BytePath): Promise<WholeFile | undefined> | undefined {
+    this.#isStopped = true
+    const read = this.#reads.get(path)
+    this.#reads.delete(path)
+    return read
+  }
+
+  #isSlow(path: BytePath): boolean {
+    const started = performance.now()
+    try {
+      const read = readFileSync(this.#place(path), isWhole)
+      this.#reads.set(path, Promise.resolve(wholeOnly(read)))
+    } catch {
+      return false
+    }
+    return performance.now() - started > QUICK_MS
+  }
+
+  async #begin(path: BytePath): Promise<void> {
+    if (this.#isStopped) return
+    const opening = (open: () => Promise<number>) => this.#folders.into(parentOf(path), open)
+    const read = readFile(this.#place(path), isWhole, { opening, pace: this.#pace }).then(wholeOnly, () => undefined)
+    this.#reads.set(path, read)
+    await read
+  }
+
+  #place = (path: BytePath): Place => ({ prefix: this.#prefix, path, slabs: this.slabs })
+}
+
+const isWhole = ({ size }: { size: number }): boolean => size <= CHUNK
+
+const wholeOnly = (read: WholeFile | PiecedFile | undefined): WholeFile | undefined =>
+  read === undefined || read instanceof PiecedFile || read.content.length < read.facts.size ? undefined : read
+
+/** Of what the records list, as much as is worth to be read early, in the archive's order. */
+export function earlyFiles(
+  records: ReadonlyMap<BytePath, Omit<ListedName, 'type' | 'path'>>,
+  isExcluded: (path: BytePath) => boolean,
+): ListedName[] {
+  const files: ListedName[] = []
+  for (const [path, recorded] of records) files.push({ type: 'file', path, ...recorded })
+  const chosen: ListedName[] = []
+  let bytes = 0
+  for (const file of files.sort(byPackage)) {
+    const { path, recordedSize = CHUNK } = file
+    if (recordedSize > CHUNK || LEADS_ELSEWHERE.test(path) || isExcluded(path)) continue
+    bytes += recordedSize
+    if (bytes > MOST_BYTES || chosen.length === MOST_FILES) break
+    chosen.push(file)
+  }
+  return chosen
+}
+
+/** Records are written by many tools; no path of theirs may lead out of the environment. */
+const LEADS_ELSEWHERE = /^\/|(?:^|\/)\.\.?(?:\/|$)/

@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { link, mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { slowfsUnavailable } from '../../bench/slowfs/build.ts'
+import { mountSlow } from '../../bench/slowfs/mount.ts'
+import { EarlyReads, earlyFiles } from '../../src/inventory/early-reads.ts'
+import { listTree } from '../../src/inventory/list.ts'
+import { readItems } from '../../src/inventory/read.ts'
+import { makePrefix, NONE } from './prefix.ts'
+
+const skip = slowfsUnavailable() ?? false
+const makeScanner = () => ({ push() {}, finish: () => undefined })
+const recorded = (paths: string[]) => new Map(paths.map((path) => [path, { package: 'a-1-0', recordedSize: 7 }]))
+
+test('what is early is what comes first in the archive, small, in the environment and not excluded', () => {
+  const records = new Map([
+    ...['lib/b', 'lib/a', 'bin/out', '../outside', '/etc/passwd', 'lib/../../x'].map(
+      (path) => [path, { package: 'b-1-0', recordedSize: 7 }] as const,
+    ),
+    ['share/first', { package: 'a-1-0', recordedSize: 1 }],
+    ['share/large', { package: 'a-1-0', recordedSize: 2 ** 21 }],
+    ['share/unknown', { package: 'a-1-0' }],
+  ])
+  const isExcluded = (path: string) => path === 'bin/out'
+  const paths = (all: typeof records) => earlyFiles(all, isExcluded).map(({ path }) => path)
+  assert.deepEqual(paths(records), ['share/first', 'share/unknown', 'lib/a', 'lib/b'])
+  const many = Array.from({ length: 300 }, (_, n) => [`lib/${n}`, { package: 'a-1-0', recordedSize: 2 ** 20 }] as const)
+  assert.equal(paths(new Map(many)).length, 48)
+})
+
+test('files that are read early are what they are, whatever the records say of others; each is opened once', {
+  skip,
+}, async (t) => {
+  const names = Array.from({ length: 200 }, (_, n) => `lib/f${n}`)
+  const prefix = await makePrefix(t, Object.fromEntries(names.map((name) => [name, `content of ${name}`])))
+  await writeFile(join(prefix, 'lib/large'), Buffer.alloc(3 * 2 ** 20, 'x'))
+  await link(join(prefix, 'lib/f0'), join(prefix, 'bin/also-f0'))
+  await symlink('f0', join(prefix, 'lib/link'))
+  await symlink('lib', join(prefix, 'lib64'))
+  await mkdir(join(prefix, 'lib/folder'))
+  const records = recorded([...names, 'lib/large', 'lib/link', 'lib64/f1', 'lib/folder', 'lib/gone', 'bin/also-f0'])
+  const mount = await mountSlow(prefix, prefix, { latencyMs: 3, bandwidthMb: 0, validSeconds: 3600 })
+  const found = new Map<string, string>()
+  try {
+    const early = new EarlyReads(prefix, earlyFiles(records, NONE))
+    assert.ok(early.isSlow)
+    const { entries } = await listTree({ prefix }, { isExcluded: NONE })
+    // Between the listing and the reading.
+    await rm(join(prefix, 'lib/f7'))
+    await writeFile(join(prefix, 'new'), 'another')
+    await rename(join(prefix, 'new'), join(prefix, 'lib/f8'))
+    const listed = entries.filter(({ path }) => path !== 'lib/f7')
+    for await (const { entry, content } of readItems({ prefix }, listed, { makeScanner, early })) {
+      if (entry.type === 'hardlink') found.set(entry.path, `link to ${entry.target}`)
+      if (content && Buffer.isBuffer(content.chunks)) found.set(entry.path, String(content.chunks))
+      else if (content) for await (const _ of content.chunks) found.set(entry.path, 'large')
+    }
+    const { open } = await mount.counters()
+    // The large one, which the record calls small, and what was written meanwhile.
+    assert.ok(open! <= listed.filter(({ type }) => type === 'file').length + 3, `${open} opens`)
+  } finally {
+    await mount.unmount()
+  }
+  assert.equal(found.get('bin/also-f0'), 'content of lib/f0')
+  assert.equal(found.get('lib/f0'), 'link to bin/also-f0')
+  assert.equal(found.get('lib/large'), 'large')
+  assert.ok(['content of lib/f8', 'another'].includes(found.get('lib/f8')!))
+  for (const name of names.slice(1).filter((name) => !/\/f[78]$/.test(name)))
+    assert.equal(found.get(name), readFileSync(join(prefix, name), 'utf8'))
+  for (const name of ['lib64/f1', 'lib/gone', 'lib/folder', 'lib/f7']) assert.ok(!found.has(name), name)
+})
