@@ -53,7 +53,7 @@ interface FrameWorker {
 /** Worker threads for what is done with frames while they are in memory. They are started when there is work for them. */
 export class FrameWorkers {
   readonly #threads: number
-  readonly #workers: FrameWorker[] = []
+  #workers: FrameWorker[] = []
 
   /** @param threads at most */
   constructor(threads: number) {
@@ -116,6 +116,7 @@ export class FrameWorkers {
       crash = error
     })
     thread.on('exit', (code) => {
+      this.#workers = this.#workers.filter((other) => other !== worker)
       const error = crash ?? new Error(`a worker thread ended with code ${code} before its work`)
       for (const { reject } of waiting.splice(0)) reject(error)
     })
