@@ -1,9 +1,9 @@
 import { type BytePath, parentOf } from '../model/byte-path.ts'
 import type { ListedName } from '../model/listed.ts'
 import { drain, IN_FLIGHT } from '../platform/in-flight.ts'
-import { Pace } from '../platform/pace.ts'
+import { Pace, SLOW_CALLS } from '../platform/pace.ts'
 import { byPackage } from './order.ts'
-import { CHUNK, PiecedFile, type Place, readFile, readFileSync, type WholeFile } from './read-file.ts'
+import { CHUNK, PiecedFile, type Place, quickMs, readFile, readFileSync, type WholeFile } from './read-file.ts'
 import { Slabs } from './slabs.ts'
 import { WarmFolders } from './warm-folders.ts'
 
@@ -12,8 +12,6 @@ const MOST_BYTES = 48 * 1024 * 1024
 const MOST_FILES = 4096
 /** Half of the requests are for the listing, which is what everything waits for. */
 const AT_ONCE = IN_FLIGHT / 2
-/** Milliseconds. Where a small file comes sooner, there is no latency to make use of. */
-const QUICK_MS = 1
 
 /**
  * Reads files that conda's records list, the first in the archive's order, while the folders are being listed: that waits for
@@ -22,46 +20,47 @@ const QUICK_MS = 1
  */
 export class EarlyReads {
   readonly slabs = new Slabs()
-  /** Whether the file system is so slow that there is a point in this. */
-  readonly isSlow: boolean
+  /** Of the first files, which are read one by one: only where it is slow there is a point in reading more. */
+  readonly pace = new Pace()
   readonly #prefix: string
   readonly #folders = new WarmFolders()
-  readonly #pace = new Pace()
+  readonly #openPace = new Pace()
   readonly #reads = new Map<BytePath, Promise<WholeFile | undefined>>()
   #isStopped = false
 
   /** @param files in the archive's order */
   constructor(prefix: string, files: readonly ListedName[]) {
     this.#prefix = prefix
-    const [first, ...others] = files
-    this.isSlow = first !== undefined && this.#isSlow(first.path)
+    for (const file of files.slice(0, SLOW_CALLS)) this.#reads.set(file.path, Promise.resolve(this.#readNow(file)))
     // The last come first.
-    if (this.isSlow) drain(others.reverse(), AT_ONCE, async ({ path }) => this.#begin(path))
+    if (!this.pace.isQuick) drain(files.slice(SLOW_CALLS).reverse(), AT_ONCE, ({ path }) => this.#begin(path))
   }
 
-  /** What was read of the file, to be asked for once; undefined where it was not. No more is begun from the first time on. */
-  take(path: BytePath): Promise<WholeFile | undefined> | undefined {
+  /** No more is begun. */
+  stop(): void {
     this.#isStopped = true
+  }
+
+  /** What was read of the file, to be asked for once; undefined where it was not. */
+  take(path: BytePath): Promise<WholeFile | undefined> | undefined {
     const read = this.#reads.get(path)
     this.#reads.delete(path)
     return read
   }
 
-  #isSlow(path: BytePath): boolean {
-    const started = performance.now()
+  #readNow({ path, recordedSize = 0 }: ListedName): WholeFile | undefined {
     try {
-      const read = readFileSync(this.#place(path), isWhole)
-      this.#reads.set(path, Promise.resolve(wholeOnly(read)))
+      return wholeOnly(this.pace.measure(() => readFileSync(this.#place(path), isWhole), quickMs(recordedSize)))
     } catch {
-      return false
+      return undefined
     }
-    return performance.now() - started > QUICK_MS
   }
 
   async #begin(path: BytePath): Promise<void> {
     if (this.#isStopped) return
     const opening = (open: () => Promise<number>) => this.#folders.into(parentOf(path), open)
-    const read = readFile(this.#place(path), isWhole, { opening, pace: this.#pace }).then(wholeOnly, () => undefined)
+    const calls = { opening, pace: this.#openPace }
+    const read = readFile(this.#place(path), isWhole, calls).then(wholeOnly, () => undefined)
     this.#reads.set(path, read)
     await read
   }

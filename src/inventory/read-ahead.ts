@@ -8,6 +8,7 @@ import {
   type FileFacts,
   PIECES_IN_FLIGHT,
   PiecedFile,
+  quickMs,
   readFile,
   readFileSync,
   type WholeFile,
@@ -66,7 +67,7 @@ export class ReadAhead {
     this.#prefix = prefix
     this.#early = early
     this.#slabs = early?.slabs ?? new Slabs()
-    this.#pace = new Pace(early?.isSlow)
+    this.#pace = early?.pace ?? new Pace()
     this.#files = files
     this.#concurrency = concurrency
   }
@@ -175,11 +176,11 @@ export class ReadAhead {
     if (this.#bytes <= AHEAD_BYTES) file.readAhead()
   }
 
-  /** At once and without a thread, as long as the file system answers at once. A megabyte from memory takes some 0.2 ms. */
+  /** At once and without a thread, as long as the file system answers at once. */
   #readQuickly(file: ListedName, read: () => WholeFile | undefined): WholeFile | undefined {
     const bytes = this.#guess(file)
     if (!this.#pace.isQuick || bytes > CHUNK) return undefined
-    return this.#pace.measure(read, 0.3 * (1 + bytes / CHUNK))
+    return this.#pace.measure(read, quickMs(bytes))
   }
 
   #guess({ recordedSize }: ListedName): number {

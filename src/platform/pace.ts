@@ -1,7 +1,7 @@
 /** A call that takes longer than this is worth a thread of the pool, with others going on beside it. Milliseconds. */
 const QUICK_MS = 0.3
 /** So many slow calls in a row, and the file system counts as slow. On busy CPUs now and then a call is interrupted. */
-const SLOW_CALLS = 8
+export const SLOW_CALLS = 8
 /** What a quick call makes good of a slow one. */
 const CREDIT = 0.5
 
@@ -10,12 +10,7 @@ const CREDIT = 0.5
  * work of one in the pool, but it waits alone: right from local disk and page cache, wrong from a network.
  */
 export class Pace {
-  #slowCalls: number
-
-  /** @param isSlow that the file system is slow is known beforehand */
-  constructor(isSlow = false) {
-    this.#slowCalls = isSlow ? SLOW_CALLS : 0
-  }
+  #slowCalls = 0
 
   get isQuick(): boolean {
     return this.#slowCalls < SLOW_CALLS

@@ -6,7 +6,7 @@ import type { Piece } from './work-list.ts'
 import { PieceWriter } from './write-pieces.ts'
 
 /** Does what the main thread asks for, one thing after another, until the thread is ended. */
-export function serveFrames(port: MessagePort): Promise<never> {
+export function serveFrames(port: MessagePort): void {
   port.on('message', (request: FrameRequest) => {
     try {
       const reply = answer(request)
@@ -15,7 +15,6 @@ export function serveFrames(port: MessagePort): Promise<never> {
       port.postMessage({ kind: 'failed', error: toPlain(error) } satisfies FrameReply)
     }
   })
-  return new Promise(() => {})
 }
 
 function answer(request: FrameRequest): FrameReply {

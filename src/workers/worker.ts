@@ -1,15 +1,16 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { extractFrames } from './extract-frames.ts'
-import { type ExtractReport, type Job, type Report, toPlain } from './protocol.ts'
+import { type ExtractJob, type Job, type Report, toPlain } from './protocol.ts'
 import { serveFrames } from './serve-frames.ts'
 
-async function run(job: Job): Promise<ExtractReport> {
-  return job.kind === 'extract' ? await extractFrames(job) : await serveFrames(parentPort!)
+async function extract(job: ExtractJob): Promise<Report> {
+  try {
+    return { kind: 'done', result: await extractFrames(job) }
+  } catch (error) {
+    return { kind: 'failed', error: toPlain(error) }
+  }
 }
 
-run(workerData as Job)
-  .then(
-    (result): Report => ({ kind: 'done', result }),
-    (error: unknown): Report => ({ kind: 'failed', error: toPlain(error) }),
-  )
-  .then((report) => parentPort!.postMessage(report))
+const job = workerData as Job
+if (job.kind === 'frames') serveFrames(parentPort!)
+else extract(job).then((report) => parentPort!.postMessage(report))

@@ -45,8 +45,9 @@ test('files that are read early are what they are, whatever the records say of o
   const found = new Map<string, string>()
   try {
     const early = new EarlyReads(prefix, earlyFiles(records, NONE))
-    assert.ok(early.isSlow)
+    assert.ok(!early.pace.isQuick)
     const { entries } = await listTree({ prefix }, { isExcluded: NONE })
+    early.stop()
     // Between the listing and the reading.
     await rm(join(prefix, 'lib/f7'))
     await writeFile(join(prefix, 'new'), 'another')
@@ -70,4 +71,23 @@ test('files that are read early are what they are, whatever the records say of o
   for (const name of names.slice(1).filter((name) => !/\/f[78]$/.test(name)))
     assert.equal(found.get(name), readFileSync(join(prefix, name), 'utf8'))
   for (const name of ['lib64/f1', 'lib/gone', 'lib/folder', 'lib/f7']) assert.ok(!found.has(name), name)
+})
+
+test('when the listing has ended, or was cancelled, no more is read early', { skip }, async (t) => {
+  const names = Array.from({ length: 400 }, (_, n) => `lib/f${n}`)
+  const prefix = await makePrefix(t, Object.fromEntries(names.map((name) => [name, 'content'])))
+  const mount = await mountSlow(prefix, prefix, { latencyMs: 3, bandwidthMb: 0 })
+  try {
+    const early = new EarlyReads(prefix, earlyFiles(recorded(names), NONE))
+    early.stop()
+    const reads = await Promise.all(names.map((name) => early.take(name)))
+    const begun = reads.filter((read) => read !== undefined).length
+    // The first few, one by one, and what was under way.
+    assert.ok(begun >= 8 && begun <= 8 + 64, `${begun} were read`)
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    const { open } = await mount.counters()
+    assert.ok(open! <= 8 + 64, `${open} were opened`)
+  } finally {
+    await mount.unmount()
+  }
 })

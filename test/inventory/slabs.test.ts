@@ -1,19 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { SLAB, Slabs } from '../../src/inventory/slabs.ts'
-
-/** Numbers below a limit that are the same for the same seed. */
-function numbers(seed: number): (limit: number) => number {
-  let state = seed
-  return (limit) => {
-    state = (state * 1103515245 + 12345) % 2 ** 31
-    return Math.floor((state / 2 ** 31) * limit)
-  }
-}
+import { generator } from '../relocate/helpers.ts'
 
 test('no memory is given twice as long as its content is in use, in whatever order contents are done with', () => {
   for (let seed = 1; seed <= 6; seed++) {
-    const random = numbers(seed)
+    const random = generator(seed)
     const slabs = new Slabs()
     const inUse: { buffer: Buffer; value: number }[] = []
     for (let step = 0; step < 400; step++) {

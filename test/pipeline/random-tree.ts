@@ -16,17 +16,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
-
-/** mulberry32: the same numbers for the same seed. */
-export function numbers(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below
-  }
-}
+import { generator } from '../relocate/helpers.ts'
 
 const NOISE = randomBytes(12 * 1024 * 1024)
 
@@ -37,7 +27,7 @@ export class RandomTree {
 
   constructor(prefix: string, seed: number) {
     this.prefix = prefix
-    this.#number = numbers(seed)
+    this.#number = generator(seed)
     for (const folder of ['bin', 'conda-meta', 'lib/python3.12/site-packages/one', 'share/a/b/c', 'share/empty'])
       mkdirSync(join(prefix, folder), { recursive: true })
     writeFileSync(join(prefix, 'conda-meta/history'), '')
