@@ -94,11 +94,24 @@ export class FrameWriter {
     if (this.#used >= least) await this.#close()
   }
 
-  /** Puts in frames of another archive as they are: `stored` holds them one behind another. */
-  async copy(stored: Buffer, frames: readonly Frame[]): Promise<void> {
+  /**
+   * Puts in frames as they are, and gives the number of the first: `stored` holds them one behind another.
+   * `release` is called when they are written, and `taken` has resolved.
+   */
+  async copy(
+    stored: Buffer,
+    frames: readonly Frame[],
+    { taken, release }: { taken?: Promise<void> | undefined; release?(): void } = {},
+  ): Promise<number> {
     await this.cut()
+    const first = this.#count
     this.#count += frames.length
-    await this.#begin(this.#writeCopied(this.#written, stored, frames))
+    const written = this.#writeCopied(this.#written, stored, frames)
+    await this.#begin(
+      written,
+      Promise.all([written, taken]).then(() => release?.()),
+    )
+    return first
   }
 
   /** Writes what is left. Resolves to the offset behind the last frame. */

@@ -1,6 +1,6 @@
 import type { Frame } from '../model/archive-index.ts'
 import type { Entry, FileEntry } from '../model/entry.ts'
-import type { Facts, TakeFrame } from '../model/item.ts'
+import type { Facts, PackedFrame, TakeFrame } from '../model/item.ts'
 import type { Compress, Format } from './codec.ts'
 import type { ArchiveFile } from './file.ts'
 
@@ -21,6 +21,8 @@ export interface MemberWriter {
   endFile(facts: Facts): Promise<void>
   /** Puts in what begins or makes up frames of another archive. Not for a zip, whose headers stand between the frames. */
   takeOver(frames: TakenOver): Promise<void>
+  /** Puts in a frame that is ready, and gives its number. Not for a zip either. */
+  addPacked(frame: PackedFrame): Promise<number>
   /** No more files of the environment come. */
   endFiles(): Promise<void>
   /** What has no content of its own. */

@@ -1,6 +1,6 @@
 import type { Frame } from '../model/archive-index.ts'
 import type { Entry, FileEntry } from '../model/entry.ts'
-import type { Facts } from '../model/item.ts'
+import type { Facts, FramePiece, PackedFrame, TakeFrame } from '../model/item.ts'
 import { writeAll } from './file.ts'
 import { FRAME_ENOUGH, OPENING } from './format.ts'
 import { FramePieces } from './frame-pieces.ts'
@@ -13,10 +13,12 @@ export class TarMembers implements MemberWriter {
   readonly foldersFirst = false
   readonly #frames: FrameWriter
   readonly #root: string
+  readonly #takeFrame: TakeFrame | undefined
   readonly #pieces = new FramePieces()
   #size = 0
 
   private constructor({ takeFrame, ...options }: MemberOptions) {
+    this.#takeFrame = takeFrame
     const onFull = takeFrame && ((content: Buffer) => takeFrame(content, this.#pieces.take()))
     this.#frames = new FrameWriter({ ...options, offset: OPENING[options.format].length, onFull })
     this.#root = options.root
@@ -51,10 +53,19 @@ export class TarMembers implements MemberWriter {
   }
 
   async takeOver(frames: TakenOver): Promise<void> {
-    if ('stored' in frames) return await this.#frames.copy(frames.stored, frames.frames)
+    if ('stored' in frames) return void (await this.#frames.copy(frames.stored, frames.frames))
     await this.#frames.cut()
     await this.#frames.append(frames.content)
     await this.#frames.cut()
+  }
+
+  async addPacked({ stored, storedChecksum, size, files, content, release }: PackedFrame): Promise<number> {
+    const pieces = files.map(({ frameOffset, digest: _, relocation, ...file }): FramePiece => {
+      return { file, contentOffset: 0, frameOffset, length: file.size, ...(relocation && { relocation }) }
+    })
+    const taken = content && this.#takeFrame?.(content, pieces)
+    const frame = { offset: 0, compressedSize: stored.length, size, storedChecksum }
+    return await this.#frames.copy(stored, [frame], { taken, release })
   }
 
   /** What follows differs in every archive, and must not keep the last files from being taken over into the next. */

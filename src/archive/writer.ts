@@ -2,7 +2,7 @@ import { StageError } from '../errors.ts'
 import { type ArchivedEntry, type ArchivedFile, type ArchiveIndex, FORMAT_VERSION } from '../model/archive-index.ts'
 import { type BytePath, byPath, displayPath, parentOf } from '../model/byte-path.ts'
 import type { DirectoryEntry, FileEntry, HardlinkEntry, SymlinkEntry } from '../model/entry.ts'
-import type { ArchiveItem, Content, TakeFrame } from '../model/item.ts'
+import type { ArchiveItem, Content, PackedFrame, TakeFrame } from '../model/item.ts'
 import { type Compress, DEFAULT_LEVEL, type Format } from './codec.ts'
 import { encodeContainer } from './container.ts'
 import { createFile, type NewFile, writeAll } from './file.ts'
@@ -27,7 +27,7 @@ export interface WriteOptions {
   /** How the archive begins: frames out of an older one, with the files in them at their new places. Not with `takeFrame`. */
   reused?: { files: readonly ArchivedFile[]; frames: AsyncIterable<TakenOver> }
   /** Everything else, in any order. Must hold the prefix itself (path ''), and each thing's folder. */
-  items: AsyncIterable<ArchiveItem>
+  items: AsyncIterable<ArchiveItem | PackedFrame>
   /** Files for those who unpack the archive by other programs: members like others, but not in the index. */
   besides?(entries: readonly ArchivedEntry[]): readonly ArchiveItem[]
   /**
@@ -97,8 +97,13 @@ async function writeMembers(members: MemberWriter, options: WriteOptions): Promi
   const entries: ArchivedEntry[] = [...(await takeOver(members, options))]
   const others: Exclude<ArchivedEntry, ArchivedFile>[] = []
   const done: Progress = { bytes: 0, files: 0 }
-  for await (const { entry, content } of options.items) {
+  for await (const item of options.items) {
     throwIfCancelled(options)
+    if ('stored' in item) {
+      entries.push(...(await addPacked(members, item, done, options)))
+      continue
+    }
+    const { entry, content } = item
     if (entry.type === 'file') entries.push(await writeFile(members, { entry, content, beside: false }, done, options))
     else others.push(entry)
     if (entry.type === 'directory' && members.foldersFirst) await members.add(entry)
@@ -131,6 +136,19 @@ function closingOrder(entries: readonly Other[]): Other[] {
   for (const entry of entries) if (entry.type === 'symlink') inside.get(parentOf(entry.path))?.push(entry)
   const deepestFirst = directories.sort(byPath).reverse()
   return [...links, ...deepestFirst.flatMap((folder) => [folder, ...(inside.get(folder.path) ?? [])])]
+}
+
+async function addPacked(
+  members: MemberWriter,
+  packed: PackedFrame,
+  done: Progress,
+  { onWritten }: WriteOptions,
+): Promise<ArchivedFile[]> {
+  const frame = await members.addPacked(packed)
+  for (const { size } of packed.files) done.bytes += size
+  done.files += packed.files.length
+  onWritten?.(done.bytes, done.files)
+  return packed.files.map((file) => ({ ...file, frame }))
 }
 
 interface Progress {

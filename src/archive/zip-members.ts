@@ -75,6 +75,10 @@ export class ZipMembers implements MemberWriter {
     throw new TypeError('a zip takes over no frames')
   }
 
+  async addPacked(): Promise<never> {
+    throw new TypeError('a zip has no frames of several files')
+  }
+
   async endFiles(): Promise<void> {}
 
   async add(entry: Exclude<Entry, FileEntry>): Promise<void> {

@@ -50,7 +50,12 @@ export class EarlyReads {
 
   #readNow({ path, recordedSize = 0 }: ListedName): WholeFile | undefined {
     try {
-      return wholeOnly(this.pace.measure(() => readFileSync(this.#place(path), isWhole), quickMs(recordedSize)))
+      return wholeOnly(
+        this.pace.measure(
+          () => readFileSync(this.#place(path), isWhole),
+          () => quickMs(recordedSize),
+        ),
+      )
     } catch {
       return undefined
     }

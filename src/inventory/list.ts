@@ -134,6 +134,9 @@ const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code
 export const isTransient = (path: BytePath): boolean =>
   /(?:^|\/)(?:__pycache__(?:\/.*)?|\.nfs[0-9a-f]+|\.?tmp[^/]*|[^/]*(?:\.tmp|~))$/.test(path)
 
+/** Whether a failure to open the file means that it is one of those, and is gone. */
+export const mayVanish = (path: BytePath, error: unknown): boolean => codeOf(error) === 'CHANGED' && isTransient(path)
+
 /** The error for people; anything that is not about the file system is passed on. */
 export function listError(prefix: string, path: BytePath, error: unknown): unknown {
   if (error instanceof StageError || codeOf(error) === '') return error

@@ -2,7 +2,7 @@ import { type BytePath, parentOf } from '../model/byte-path.ts'
 import type { ListedName } from '../model/listed.ts'
 import { Pace } from '../platform/pace.ts'
 import type { EarlyReads } from './early-reads.ts'
-import { isTransient } from './list.ts'
+import { mayVanish } from './list.ts'
 import {
   CHUNK,
   type FileFacts,
@@ -33,9 +33,20 @@ interface Begun {
   bytes: number
 }
 
+/** Files in the archive's order. */
+export interface FileOrder {
+  prefix: string
+  files: readonly ListedName[]
+  /** By inode: number in `files` of the first of its names that was come upon. */
+  names: Map<string, number>
+}
+
 interface Options {
   /** Files that are opened and read at once. */
   concurrency: number
+  /** Numbers of the files that are asked for: from the first, up to the second. */
+  from?: number | undefined
+  until?: number | undefined
   /** What was read already. */
   early?: EarlyReads | undefined
 }
@@ -46,10 +57,10 @@ export class ReadAhead {
   readonly #files: readonly ListedName[]
   readonly #concurrency: number
   readonly #begun: Begun[] = []
-  /** By inode: number in `#files` of the first of its names that was come upon. */
-  readonly #names = new Map<string, number>()
+  readonly #names: Map<string, number>
   #pieced: PiecedFile[] = []
-  #nextFile = 0
+  #nextFile: number
+  readonly #until: number
   #running = 0
   #bytes = 0
   /** What the consumer has in hand. */
@@ -63,8 +74,11 @@ export class ReadAhead {
   readonly #early: EarlyReads | undefined
   readonly #slabs: Slabs
 
-  constructor(prefix: string, files: readonly ListedName[], { concurrency, early }: Options) {
+  constructor({ prefix, files, names }: FileOrder, { concurrency, from = 0, until = files.length, early }: Options) {
     this.#prefix = prefix
+    this.#names = names
+    this.#nextFile = from
+    this.#until = until
     this.#early = early
     this.#slabs = early?.slabs ?? new Slabs()
     this.#pace = early?.pace ?? new Pace()
@@ -101,7 +115,7 @@ export class ReadAhead {
   }
 
   #fill(): void {
-    while (!this.#closed && this.#nextFile < this.#files.length && this.#hasRoom()) {
+    while (!this.#closed && this.#nextFile < this.#until && this.#hasRoom()) {
       const number = this.#nextFile++
       const file = this.#files[number]!
       const begun: Begun = { file, bytes: this.#guess(file), result: Promise.resolve(undefined) }
@@ -147,7 +161,7 @@ export class ReadAhead {
       if (found instanceof PiecedFile) this.#keep(found)
       return found
     } catch (error) {
-      if (!isOpen && isTransient(begun.file.path) && (error as { code?: string }).code === 'CHANGED') return undefined
+      if (!isOpen && mayVanish(begun.file.path, error)) return undefined
       throw error
     }
   }
@@ -180,7 +194,7 @@ export class ReadAhead {
   #readQuickly(file: ListedName, read: () => WholeFile | undefined): WholeFile | undefined {
     const bytes = this.#guess(file)
     if (!this.#pace.isQuick || bytes > CHUNK) return undefined
-    return this.#pace.measure(read, quickMs(bytes))
+    return this.#pace.measure(read, () => quickMs(bytes))
   }
 
   #guess({ recordedSize }: ListedName): number {

@@ -36,11 +36,14 @@ export interface WholeFile {
   content: Buffer
 }
 
-/** A file of the environment, by its path, and where its content goes. */
-export interface Place {
+interface Where {
   prefix: string
   path: BytePath
-  slabs: Slabs
+}
+
+/** A file of the environment, by its path, and where its content goes. */
+export interface Place extends Where {
+  slabs: Pick<Slabs, 'allocate' | 'release'>
 }
 
 /**
@@ -82,14 +85,18 @@ export const quickMs = (bytes: number): number => 0.3 * (1 + bytes / CHUNK)
 
 /**
  * The same without a thread for each call: five times less work where the calls take microseconds, as from the page cache.
- * Gives undefined for a large file, and where it would have to wait for the clock.
+ * Gives undefined for a file of more than `most` bytes, and where it would have to wait for the clock.
  */
-export function readFileSync(place: Place, wanted: (facts: FileFacts) => boolean): WholeFile | undefined {
+export function readFileSync(
+  place: Where & { slabs: Pick<Slabs, 'allocate'> },
+  wanted: (facts: FileFacts) => boolean,
+  most = CHUNK,
+): WholeFile | undefined {
   let file: number | undefined
   try {
     file = openSync(fsPath(place.prefix, place.path), FLAGS)
     const facts = factsOf(fstatSync(file, { bigint: true }), place)
-    if (facts.size > CHUNK || settleTime(facts.mtimeNs, Date.now()) > 0) return undefined
+    if (facts.size > most || settleTime(facts.mtimeNs, Date.now()) > 0) return undefined
     if (!wanted(facts)) return { facts, content: Buffer.alloc(0) }
     const content = place.slabs.allocate(facts.size)
     for (let filled = 0; filled < content.length; ) {
@@ -181,7 +188,7 @@ async function lookAt(file: number, place: Place, pace: Pace): Promise<FileFacts
   }
 }
 
-function factsOf(stats: BigIntStats, place: Place): FileFacts {
+function factsOf(stats: BigIntStats, place: Where): FileFacts {
   if (!stats.isFile()) throw changed(place)
   const facts = { size: Number(stats.size), mode: Number(stats.mode & 0o7777n), mtimeNs: stats.mtimeNs }
   return stats.nlink > 1n ? { ...facts, inode: `${stats.dev}:${stats.ino}` } : facts
@@ -203,7 +210,7 @@ async function assertUnchanged(file: number, place: Place, before: FileFacts): P
 
 const differs = (a: FileFacts, b: FileFacts): boolean => a.size !== b.size || a.mtimeNs !== b.mtimeNs
 
-function changed({ prefix, path }: Place, cause?: unknown): StageError {
+function changed({ prefix, path }: Where, cause?: unknown): StageError {
   const shown = `${prefix}/${displayPath(path)}`
   return new StageError('CHANGED', `${shown} changed while the environment was being read`, {
     path: shown,
@@ -212,7 +219,7 @@ function changed({ prefix, path }: Place, cause?: unknown): StageError {
   })
 }
 
-function readError(place: Place, error: unknown): unknown {
+function readError(place: Where, error: unknown): unknown {
   const code = (error as NodeJS.ErrnoException).code
   if (error instanceof StageError || code === undefined) return error
   if (['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO', 'ESTALE'].includes(code)) return changed(place, error)

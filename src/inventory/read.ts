@@ -1,4 +1,4 @@
-import { createHash, hash } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { readlink } from 'node:fs/promises'
 import { type BytePath, fsPath } from '../model/byte-path.ts'
 import type { FileEntry, SymlinkEntry } from '../model/entry.ts'
@@ -7,10 +7,11 @@ import type { Listed, ListedName } from '../model/listed.ts'
 import { drain, IN_FLIGHT } from '../platform/in-flight.ts'
 import { throwIfCancelled } from './cancel.ts'
 import type { EarlyReads } from './early-reads.ts'
+import { factsOf, factsOfWhole, fileEntry } from './facts.ts'
 import { lstatPath } from './fd.ts'
 import { isGone, isTransient, listError } from './list.ts'
 import { archiveOrder } from './order.ts'
-import { ReadAhead, type ReadResult } from './read-ahead.ts'
+import { type FileOrder, ReadAhead, type ReadResult } from './read-ahead.ts'
 import { PiecedFile } from './read-file.ts'
 
 export interface ReadOptions {
@@ -28,9 +29,6 @@ export interface ReadOptions {
 /** Some of them wait for the first one in their folder, or for its mtime to settle: the pool of threads is what bounds the requests. */
 const FILES_AT_ONCE = 2 * IN_FLIGHT
 
-/** Hex digits of 16 bytes. */
-const DIGEST_LENGTH = 32
-
 /**
  * Gives everything in the environment in the order of `archiveOrder`, with the content of files, which is read ahead. A
  * file's size, mode and mtime are those that it has when it is opened, by which it is also known as another name of a file that came
@@ -43,16 +41,31 @@ export async function* readItems(
   entries: readonly Listed[],
   options: ReadOptions,
 ): AsyncGenerator<ArchiveItem> {
-  const { prefix } = environment
-  const { folders, symlinks, files } = archiveOrder(entries)
+  const { files, ...others } = archiveOrder(entries)
+  yield* readOthers(environment, others, options)
+  yield* readFiles({ prefix: environment.prefix, files, names: new Map() }, options)
+}
+
+/** Everything but the files. */
+export async function* readOthers(
+  { prefix }: { prefix: string },
+  { folders, symlinks }: Pick<ReturnType<typeof archiveOrder>, 'folders' | 'symlinks'>,
+  options: ReadOptions,
+): AsyncGenerator<ArchiveItem> {
   for (const entry of folders) yield { entry }
   for (const entry of await readLinks(prefix, symlinks, options)) yield { entry }
-  const ahead = new ReadAhead(prefix, files, {
-    concurrency: options.concurrency ?? FILES_AT_ONCE,
-    early: options.early,
-  })
+}
+
+/** The files from number `from` on, up to number `until`. */
+export async function* readFiles(
+  order: FileOrder,
+  { from, until, ...options }: ReadOptions & { from?: number; until?: number },
+): AsyncGenerator<ArchiveItem> {
+  const { prefix, files } = order
+  const { concurrency = FILES_AT_ONCE, early } = options
+  const ahead = new ReadAhead(order, { concurrency, early, from, until })
   try {
-    for (const file of files) {
+    for (const file of files.slice(from, until)) {
       throwIfCancelled(options.signal, prefix)
       const item = itemOf(file, await ahead.next(), options)
       if (item?.content === undefined) options.onRead?.(0, file.path)
@@ -86,12 +99,11 @@ async function readLinks(
 
 function itemOf(name: ListedName, read: ReadResult, options: ReadOptions): ArchiveItem | undefined {
   if (read === undefined) return undefined
-  const { path } = name
-  const { size, mode, mtimeNs } = read.facts
-  if ('link' in read) return { entry: { type: 'hardlink', path, mode, mtimeNs, target: read.link } }
-  const { package: owner, placeholder } = name
-  const recorded = { ...(owner !== undefined && { package: owner }), ...(placeholder && { placeholder }) }
-  const entry: FileEntry = { type: 'file', path, mode, mtimeNs, size, ...recorded }
+  if ('link' in read) {
+    const { mode, mtimeNs } = read.facts
+    return { entry: { type: 'hardlink', path: name.path, mode, mtimeNs, target: read.link } }
+  }
+  const entry = fileEntry(name, read.facts)
   const content =
     read instanceof PiecedFile
       ? piecedContent(entry, read.pieces(), options)
@@ -100,9 +112,7 @@ function itemOf(name: ListedName, read: ReadResult, options: ReadOptions): Archi
 }
 
 function wholeContent(entry: FileEntry, content: Buffer, { makeScanner, onRead }: ReadOptions): Content {
-  const scanner = makeScanner(entry)
-  scanner.push(content)
-  const facts = factsOf(hash('sha256', content, 'hex'), scanner)
+  const facts = factsOfWhole(content, makeScanner(entry))
   onRead?.(content.length, entry.path)
   return { chunks: content, facts: () => facts }
 }
@@ -130,10 +140,4 @@ function piecedContent(entry: FileEntry, pieces: AsyncIterable<Buffer>, options:
       return facts
     },
   }
-}
-
-function factsOf(digest: string, scanner: Scanner): Facts {
-  const relocation = scanner.finish()
-  const short = { digest: digest.slice(0, DIGEST_LENGTH) }
-  return relocation === undefined ? short : { ...short, relocation }
 }

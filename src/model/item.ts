@@ -22,6 +22,21 @@ export interface ArchiveItem {
   content?: Content
 }
 
+/** A frame of whole files that were read, looked through and compressed elsewhere, see `packInRuns`. */
+export interface PackedFrame {
+  /** As it goes into the archive; empty where there is no content, and the files are not in a frame. */
+  stored: Buffer
+  /** CRC-32 of that. */
+  storedChecksum: number
+  /** Uncompressed bytes. */
+  size: number
+  /** `frameOffset`: of the content in the uncompressed bytes. */
+  files: (FileEntry & Facts & { frameOffset: number })[]
+  /** The uncompressed bytes in shared memory, where they are for a `TakeFrame`, which is over when `release` is called. */
+  content?: Buffer
+  release(): void
+}
+
 /** Looks at a file's bytes as they go by: chunks of any size, in order. */
 export interface Scanner {
   push(chunk: Buffer): void

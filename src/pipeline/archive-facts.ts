@@ -9,14 +9,16 @@ import type { Filled } from './original.ts'
 
 export const sizeOf = async (path: string): Promise<number> => (await stat(path)).size
 
-export function archiveHeader({
-  prefix,
-  real,
-  name,
-}: Environment): Pick<ArchiveIndex, 'name' | 'prefixes' | 'generator' | 'platform' | 'created'> {
+/** The original prefixes, as the index numbers them: logical and, where it differs, real. */
+export const prefixesOf = ({ prefix, real }: Pick<Environment, 'prefix' | 'real'>): string[] =>
+  prefix === real ? [prefix] : [prefix, real]
+
+export function archiveHeader(
+  environment: Environment,
+): Pick<ArchiveIndex, 'name' | 'prefixes' | 'generator' | 'platform' | 'created'> {
   return {
-    name,
-    prefixes: prefix === real ? [prefix] : [prefix, real],
+    name: environment.name,
+    prefixes: prefixesOf(environment),
     generator: `conda-stage ${programVersion()}`,
     platform: 'linux',
     created: new Date().toISOString(),

@@ -4,12 +4,13 @@ import { readRecords } from '../environment/records.ts'
 import { EarlyReads, earlyFiles } from '../inventory/early-reads.ts'
 import { exclusions } from '../inventory/exclusions.ts'
 import { type Listing, listTree } from '../inventory/list.ts'
-import { readItems } from '../inventory/read.ts'
+import { type ReadOptions, readItems } from '../inventory/read.ts'
 import { type BytePath, displayPath } from '../model/byte-path.ts'
 import type { Entry } from '../model/entry.ts'
 import type { ArchiveItem } from '../model/item.ts'
 import type { Listed } from '../model/listed.ts'
 import { PrefixScanner } from '../relocate/scan.ts'
+import { prefixesOf } from './archive-facts.ts'
 import type { PackOptions } from './options.ts'
 import type { Filled } from './original.ts'
 
@@ -64,14 +65,23 @@ function missingMessage(paths: string[]): string {
 export function contentsOf(
   environment: Environment,
   entries: readonly Listed[],
-  { onProgress, signal }: Filled<PackOptions>,
+  options: Filled<PackOptions>,
   early?: EarlyReads,
 ): AsyncIterable<ArchiveItem> {
-  const { prefix, real } = environment
-  const prefixes = prefix === real ? [prefix] : [prefix, real]
+  return readItems(environment, entries, readOptions(environment, entries, options, early))
+}
+
+/** How files are read: looked through for the prefix, with progress. */
+export function readOptions(
+  environment: Environment,
+  entries: readonly Listed[],
+  { onProgress, signal }: Filled<PackOptions>,
+  early?: EarlyReads,
+): ReadOptions {
+  const prefixes = prefixesOf(environment)
   const progress = new ReadProgress(entries)
   let told = 0
-  return readItems(environment, entries, {
+  return {
     early,
     makeScanner: (entry) => new PrefixScanner(prefixes, entry),
     onRead(bytes, ended) {
@@ -84,7 +94,7 @@ export function contentsOf(
       onProgress({ kind: 'progress', phase: 'pack', files, totalFiles, bytes: done, totalBytes })
     },
     ...(signal && { signal }),
-  })
+  }
 }
 
 /**

@@ -12,6 +12,7 @@ import { withNewPlace } from '../stage/place.ts'
 import { leastRoom } from '../stage/room.ts'
 import { sweepDebris } from '../stage/sweep.ts'
 import type { FrameWorkers } from '../workers/pool.ts'
+import { prefixesOf } from './archive-facts.ts'
 import { completeStage } from './complete-stage.ts'
 import { localMessages } from './local.ts'
 import type { StageOptions, StageResult } from './options.ts'
@@ -61,7 +62,7 @@ export class OnePass {
     onBegun: (stage: DirectStage) => void,
   ): Promise<StageResult> {
     const { uid, signal, writable, onProgress } = this.#options
-    const { name, prefix: original, real } = this.#environment
+    const { name, prefix: original } = this.#environment
     const length = await lengthWanted(this.#environment, listed)
     return await withNewPlace({ local, name, length, uid }, async (place) => {
       const { folder, prefix } = place
@@ -69,7 +70,7 @@ export class OnePass {
         const stage = new DirectStage({
           root,
           prefix,
-          from: original === real ? [original] : [original, real],
+          from: prefixesOf(this.#environment),
           readOnly: writable !== true,
           folders: listed.filter((entry) => entry.type === 'directory'),
           room: local.available,

@@ -5,15 +5,18 @@ import { filterEntries } from '../conda-pack/filter.ts'
 import { plainToolMembers } from '../conda-pack/members.ts'
 import { rewriteItems } from '../conda-pack/rewrite.ts'
 import type { Environment } from '../environment/find.ts'
+import { readItems } from '../inventory/read.ts'
 import { displayPath } from '../model/byte-path.ts'
+import type { ArchiveItem } from '../model/item.ts'
 import { defaultThreads } from '../platform/cpus.ts'
 import { PrefixScanner } from '../relocate/scan.ts'
 import { FrameWorkers } from '../workers/pool.ts'
 import { archiveHeader, wholeFacts } from './archive-facts.ts'
-import { contentsOf, lookOver } from './look-over.ts'
+import { lookOver, readOptions } from './look-over.ts'
 import type { OnePass } from './one-pass.ts'
 import type { PackOptions } from './options.ts'
 import type { Filled } from './original.ts'
+import { isWorthRuns, packedItems, runThreads } from './pack-runs.ts'
 
 interface Source {
   environment: Environment
@@ -29,33 +32,34 @@ export async function writeEnvironment(
   { environment, candidates, onePass }: Source,
   options: Filled<PackOptions>,
 ): Promise<void> {
-  const { onProgress, signal, format, compressLevel: level, threads = defaultThreads() } = options
-  const { arcroot, destPrefix, filters = [] } = options
-  const listed = await lookOver(environment, candidates, options)
-  const entries = filterEntries(listed.entries, filters)
-  const items = contentsOf(environment, entries, options, listed.early)
+  const { signal, format, threads = defaultThreads(), arcroot, destPrefix: to, filters = [] } = options
+  const level = options.compressLevel ?? DEFAULT_LEVEL[format]
+  const { entries: all, early } = await lookOver(environment, candidates, options)
+  const entries = filterEntries(all, filters)
   const found = { ...archiveHeader(environment), ...wholeFacts(options) }
-  const onLeft = (left: string) =>
-    onProgress({
-      kind: 'warning',
-      message: `${displayPath(left)} has no room for ${destPrefix}, and keeps the old path`,
-    })
-  const to = destPrefix
-  const makeScanner = (entry: ConstructorParameters<typeof PrefixScanner>[1]) => new PrefixScanner([to!], entry)
   const header = to === undefined ? found : { ...found, prefixes: [to] }
+  const root = arcroot === undefined ? '' : Buffer.from(arcroot).toString('latin1')
   // Neither what was left out nor another prefix is for a stage, and a zip has no frames of many files.
   const isWhole = format !== 'zip' && filters.length === 0 && to === undefined && arcroot === undefined
-  const workers = new FrameWorkers(framesAtOnce({ format, level: level ?? DEFAULT_LEVEL[format], threads }))
+  // What is changed on the way, or goes into another kind of archive, comes to this thread.
+  const isQuick = early.pace.isQuick && isWorthRuns(entries) && to === undefined
+  const runs = isQuick && (format === 'tar.zst' || format === 'tar.gz') ? { format, level, root } : undefined
+  const workers = new FrameWorkers(runs ? runThreads(threads) : framesAtOnce({ format, level, threads }))
   const takeFrame = isWhole ? await onePass?.begin(entries, workers) : undefined
+  const read = readOptions(environment, entries, options, early)
+  const shareContent = takeFrame !== undefined
+  const items = runs
+    ? packedItems(environment, entries, { ...runs, prefixes: found.prefixes, workers, threads, shareContent, read })
+    : rewritten(readItems(environment, entries, read), found.prefixes, options)
   const written = await writeArchive({
     path,
     format,
-    ...(level !== undefined && { level }),
-    ...(arcroot !== undefined && { root: Buffer.from(arcroot).toString('latin1') }),
+    level,
+    root,
     threads,
     compress: (...frame) => workers.compress(...frame),
     header,
-    items: to === undefined ? items : rewriteItems(items, { from: found.prefixes, to, makeScanner, onLeft }),
+    items,
     besides: (all) =>
       plainToolMembers(all, {
         prefixes: header.prefixes,
@@ -67,4 +71,22 @@ export async function writeEnvironment(
   }).finally(() => workers.end())
   if (onePass && takeFrame) onePass.packed = written
   if (written.lost !== undefined) throw written.lost
+}
+
+/** For another prefix, where one is named. */
+function rewritten(
+  items: AsyncIterable<ArchiveItem>,
+  from: readonly string[],
+  { destPrefix: to, onProgress }: Filled<PackOptions>,
+): AsyncIterable<ArchiveItem> {
+  if (to === undefined) return items
+  return rewriteItems(items, {
+    from,
+    to,
+    makeScanner: (entry) => new PrefixScanner([to], entry),
+    onLeft(left) {
+      const message = `${displayPath(left)} has no room for ${to}, and keeps the old path`
+      onProgress({ kind: 'warning', message })
+    },
+  })
 }

@@ -16,11 +16,11 @@ export class Pace {
     return this.#slowCalls < SLOW_CALLS
   }
 
-  /** Makes a synchronous call. `quickMs`: what it may take, where it is more than a look-up. */
-  measure<T>(call: () => T, quickMs = QUICK_MS): T {
+  /** Makes a synchronous call. `quickMs`: what it may take, where it is more than a look-up; asked for afterwards. */
+  measure<T>(call: () => T, quickMs: () => number = () => QUICK_MS): T {
     const started = performance.now()
     const result = call()
-    const isSlow = performance.now() - started > quickMs
+    const isSlow = performance.now() - started > quickMs()
     this.#slowCalls = Math.max(0, this.#slowCalls + (isSlow ? 1 : -CREDIT))
     return result
   }

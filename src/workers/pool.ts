@@ -1,7 +1,17 @@
 import { Worker } from 'node:worker_threads'
 import { compressInPool, type Format } from '../archive/codec.ts'
 import { type ErrorCode, StageError } from '../errors.ts'
-import type { ExtractReport, FrameReply, FrameRequest, Job, PlainError, Report, Target } from './protocol.ts'
+import type {
+  ExtractReport,
+  FrameReply,
+  FrameRequest,
+  Job,
+  PackedFiles,
+  PackRequest,
+  PlainError,
+  Report,
+  Target,
+} from './protocol.ts'
 import type { Piece } from './work-list.ts'
 import { workerUrl } from './worker-url.ts'
 
@@ -67,7 +77,7 @@ export class FrameWorkers {
   async compress(format: Format, content: Buffer, level: number): Promise<Buffer> {
     const isLittle = this.#workers.length === 0 && content.length < LITTLE
     if (isLittle || (format !== 'tar.zst' && format !== 'tar.gz')) return await compressInPool(format, content, level)
-    const reply = await this.#ask(content, { kind: 'compress', format, level })
+    const reply = await this.#ask({ kind: 'compress', ...memoryOf(content), format, level })
     if (reply.kind !== 'compressed') throw unexpected(reply)
     const { buffer, byteOffset, length } = reply.data
     return Buffer.from(buffer, byteOffset, length)
@@ -79,9 +89,19 @@ export class FrameWorkers {
    * @throws what kept them from being written
    */
   async write(content: Buffer, pieces: Piece[], target: Target): Promise<ExtractReport> {
-    const reply = await this.#ask(content, { kind: 'write', pieces, target })
+    const reply = await this.#ask({ kind: 'write', ...memoryOf(content), pieces, target })
     if (reply.kind !== 'written') throw unexpected(reply)
     return reply.report
+  }
+
+  /**
+   * Reads files and makes a frame of them.
+   * @throws StageError UNREADABLE, CHANGED; zlib's errors
+   */
+  async pack(request: Omit<PackRequest, 'kind'>): Promise<PackedFiles> {
+    const reply = await this.#ask({ kind: 'pack', ...request })
+    if (reply.kind !== 'packed') throw unexpected(reply)
+    return reply
   }
 
   /** Ends the threads wherever they are. Resolves when none does anything any more. */
@@ -89,15 +109,11 @@ export class FrameWorkers {
     await Promise.all(this.#workers.map(({ thread }) => thread.terminate()))
   }
 
-  #ask(content: Buffer, what: Asked): Promise<FrameReply> {
+  #ask(request: FrameRequest | PackRequest): Promise<FrameReply> {
     const answered = Promise.withResolvers<FrameReply>()
     const { thread, waiting } = this.#idlest()
     waiting.push(answered)
-    thread.postMessage({
-      content: content.buffer as SharedArrayBuffer,
-      length: content.length,
-      ...what,
-    } as FrameRequest)
+    thread.postMessage(request)
     return answered.promise
   }
 
@@ -128,9 +144,7 @@ export class FrameWorkers {
 /** Bytes that are compressed within the time that a thread takes to start. */
 const LITTLE = 2 * 1024 * 1024
 
-type Asked =
-  | { kind: 'compress'; format: 'tar.zst' | 'tar.gz'; level: number }
-  | { kind: 'write'; pieces: Piece[]; target: Target }
+const memoryOf = ({ buffer, length }: Buffer) => ({ content: buffer as SharedArrayBuffer, length })
 
 const unexpected = (reply: FrameReply): Error =>
   reply.kind === 'failed' ? fromPlain(reply.error) : new TypeError(`a worker thread answered with ${reply.kind}`)

@@ -1,6 +1,9 @@
 import type { StageError } from '../errors.ts'
+import type { FileFacts } from '../inventory/read-file.ts'
 import type { ArchiveFormat, Frame } from '../model/archive-index.ts'
 import type { BytePath } from '../model/byte-path.ts'
+import type { Facts } from '../model/item.ts'
+import type { ListedName } from '../model/listed.ts'
 import type { ContentKind } from '../model/relocation.ts'
 import type { Piece, WorkList } from './work-list.ts'
 
@@ -32,7 +35,49 @@ export type FrameRequest = { content: SharedArrayBuffer; length: number } & (
   | { kind: 'write'; pieces: Piece[]; target: Target }
 )
 
+/** Read files, and make a frame of them. */
+export interface PackRequest {
+  kind: 'pack'
+  prefix: string
+  files: readonly ListedName[]
+  /** Numbers in `files` of those that are further names of files in other frames. */
+  links: readonly number[]
+  /** Original prefixes to look for, as the index has them. */
+  prefixes: readonly string[]
+  /** Folder of the archive in which the environment stands. */
+  root: BytePath
+  format: 'tar.zst' | 'tar.gz'
+  level: number
+  /** Memory for the frame, where others look at it too. */
+  content?: SharedArrayBuffer
+}
+
+/** The files of a request in order, as far as they were dealt with. */
+export interface PackedFiles {
+  kind: 'packed'
+  files: PackedFile[]
+  /**
+   * Why there are not all of them.
+   * - full: they did not fit into one frame
+   * - file: the next one is too large for a frame, or has to be waited for
+   * - slow: the file system does not answer at once
+   */
+  stopped?: 'full' | 'file' | 'slow'
+  /** Uncompressed bytes of the frame; it is empty where no file has content. */
+  size: number
+  stored: Uint8Array<ArrayBuffer>
+  /** CRC-32 of `stored`. */
+  storedChecksum: number
+}
+
+/** `content` is missing in further names; without `facts` the file has vanished and may do so. */
+export interface PackedFile {
+  facts?: FileFacts
+  content?: Facts & { frameOffset: number }
+}
+
 export type FrameReply =
+  | PackedFiles
   | { kind: 'compressed'; data: Uint8Array<ArrayBuffer> }
   | { kind: 'written'; report: ExtractReport }
   | { kind: 'failed'; error: PlainError }

@@ -1,20 +1,27 @@
 import type { MessagePort } from 'node:worker_threads'
 import { compressSync } from '../archive/codec.ts'
 import { ownsMemory } from '../platform/release.ts'
-import { type FrameReply, type FrameRequest, toPlain } from './protocol.ts'
+import { FilePacker } from './pack-files.ts'
+import { type FrameReply, type FrameRequest, type PackRequest, toPlain } from './protocol.ts'
 import type { Piece } from './work-list.ts'
 import { PieceWriter } from './write-pieces.ts'
 
 /** Does what the main thread asks for, one thing after another, until the thread is ended. */
 export function serveFrames(port: MessagePort): void {
-  port.on('message', (request: FrameRequest) => {
+  const packer = new FilePacker()
+  port.on('message', (request: FrameRequest | PackRequest) => {
     try {
-      const reply = answer(request)
-      port.postMessage(reply, reply.kind === 'compressed' ? [reply.data.buffer] : [])
+      const reply = request.kind === 'pack' ? packer.pack(request) : answer(request)
+      port.postMessage(reply, memoryOf(reply))
     } catch (error) {
       port.postMessage({ kind: 'failed', error: toPlain(error) } satisfies FrameReply)
     }
   })
+}
+
+function memoryOf(reply: FrameReply): ArrayBuffer[] {
+  if (reply.kind === 'packed') return [reply.stored.buffer]
+  return reply.kind === 'compressed' ? [reply.data.buffer] : []
 }
 
 function answer(request: FrameRequest): FrameReply {

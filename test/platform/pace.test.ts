@@ -20,8 +20,14 @@ test('quick calls make good of slow ones between them', () => {
   for (let call = 0; call < 20; call++) {
     pace.measure(wait(1))
     // However busy the machine is, a call that may take a minute is quick.
-    pace.measure(() => {}, 60_000)
-    pace.measure(() => {}, 60_000)
+    pace.measure(
+      () => {},
+      () => 60_000,
+    )
+    pace.measure(
+      () => {},
+      () => 60_000,
+    )
   }
   assert.ok(pace.isQuick)
 })
