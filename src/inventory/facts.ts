@@ -5,7 +5,7 @@ import type { ListedName } from '../model/listed.ts'
 import type { FileFacts } from './read-file.ts'
 
 /** Hex digits of 16 bytes. */
-const DIGEST_LENGTH = 32
+export const DIGEST_LENGTH = 32
 
 export function fileEntry(name: ListedName, { size, mode, mtimeNs }: FileFacts): FileEntry {
   const { path, package: owner, placeholder } = name

@@ -1,9 +1,11 @@
+import { type BigIntStats, type Dirent, lstatSync, readdirSync } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
 import { StageError } from '../errors.ts'
 import { type BytePath, byPath, displayPath, fsPath } from '../model/byte-path.ts'
 import type { DirectoryEntry } from '../model/entry.ts'
 import type { Listed, ListedName } from '../model/listed.ts'
 import { drain, IN_FLIGHT } from '../platform/in-flight.ts'
+import { Pace } from '../platform/pace.ts'
 import { throwIfCancelled } from './cancel.ts'
 import type { IsExcluded } from './exclusions.ts'
 import { lstatPath } from './fd.ts'
@@ -13,6 +15,8 @@ export interface ListOptions {
   isExcluded: IsExcluded
   /** From conda-meta; gives files their package and placeholder, and is what `missing` is measured against. */
   records?: ReadonlyMap<BytePath, Omit<ListedName, 'type' | 'path'>>
+  /** What is known already of how fast the file system answers. */
+  pace?: Pace
   signal?: AbortSignal
 }
 
@@ -38,14 +42,15 @@ export interface Listing {
  */
 export async function listTree(environment: { prefix: string }, options: ListOptions): Promise<Listing> {
   const { prefix } = environment
+  const { pace = new Pace() } = options
   const entries: Listed[] = []
   const skipped: Skipped[] = []
   const pending: BytePath[] = ['']
   await drain(pending, IN_FLIGHT, async (path) => {
     throwIfCancelled(options.signal, prefix)
     try {
-      const folder = await lookAtFolder(prefix, path)
-      for (const { name, type } of await namesIn(fsPath(prefix, path))) {
+      const folder = await lookAtFolder(prefix, path, pace)
+      for (const { name, type } of await namesIn(fsPath(prefix, path), pace)) {
         const child = path === '' ? name : `${path}/${name}`
         if (options.isExcluded(child)) continue
         if (type === 'directory') pending.push(child)
@@ -62,12 +67,17 @@ export async function listTree(environment: { prefix: string }, options: ListOpt
   return { entries, skipped: skipped.sort(byPath), missing: missing(entries, options) }
 }
 
-async function lookAtFolder(prefix: string, path: BytePath): Promise<DirectoryEntry> {
-  const name = fsPath(prefix, path)
-  // The prefix itself may be given by a symbolic link.
-  const stats = path === '' ? await stat(name, { bigint: true }) : await lstatPath(name)
+async function lookAtFolder(prefix: string, path: BytePath, pace: Pace): Promise<DirectoryEntry> {
+  const stats = await statsOf(fsPath(prefix, path), path === '', pace)
   await settled(stats.mtimeNs)
   return { type: 'directory', path, mode: Number(stats.mode & 0o7777n), mtimeNs: stats.mtimeNs }
+}
+
+/** Without a thread for the call, as long as the file system answers at once. */
+async function statsOf(name: Buffer, isPrefix: boolean, pace: Pace): Promise<BigIntStats> {
+  // The prefix itself may be given by a symbolic link.
+  if (isPrefix) return await stat(name, { bigint: true })
+  return pace.isQuick ? pace.measure(() => lstatSync(name, { bigint: true })) : await lstatPath(name)
 }
 
 type Named = { name: BytePath; type: ReturnType<typeof typeOf> }
@@ -91,8 +101,10 @@ export function typeOf(facts: Types) {
  * Names and types. Where the file system tells no types (NFS without READDIRPLUS, old XFS), Node asks for each of them;
  * one that vanishes meanwhile fails the whole call, and then the others are asked for one by one.
  */
-async function namesIn(folder: Buffer): Promise<Named[]> {
+async function namesIn(folder: Buffer, pace: Pace): Promise<Named[]> {
   try {
+    const names = pace.isQuick && namesInSync(folder, pace)
+    if (names) return names
     // As buffers: only so can Node join a name of any bytes to the folder's, when it asks for a type.
     const found = await readdir(folder, { withFileTypes: true, encoding: 'buffer' })
     return found.map((one) => ({ name: one.name.toString('latin1'), type: typeOf(one) }))
@@ -111,6 +123,27 @@ async function namesIn(folder: Buffer): Promise<Named[]> {
   })
   return (await Promise.all(asked)).flat()
 }
+
+/** Undefined where the file system tells no types. */
+function namesInSync(folder: Buffer, pace: Pace): Named[] | undefined {
+  let found: Dirent[] = []
+  const list = (): Dirent[] => {
+    found = readdirSync(folder, { withFileTypes: true, encoding: 'latin1' })
+    return found
+  }
+  try {
+    const names = pace.measure(list, () => QUICK_NAMES_MS * (1 + found.length / QUICK_NAMES))
+    return names.map((one) => ({ name: one.name, type: typeOf(one) }))
+  } catch (error) {
+    // Node wants to look at a name for its type, and can't join it to a folder's.
+    if (codeOf(error) === 'ERR_INVALID_ARG_TYPE') return undefined
+    throw error
+  }
+}
+
+/** Listing so many names from memory takes half of so many milliseconds at most. */
+const QUICK_NAMES = 1000
+const QUICK_NAMES_MS = 0.3
 
 export function missing(entries: readonly { path: BytePath }[], { records, isExcluded }: ListOptions): BytePath[] {
   if (records === undefined) return []

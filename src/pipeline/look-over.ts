@@ -27,7 +27,8 @@ export async function lookOver(
   const records = await readRecords(environment.prefix)
   const isExcluded = exclusions(environment, archives)
   const early = new EarlyReads(environment.prefix, earlyFiles(records.paths, isExcluded))
-  const listing = listTree(environment, { isExcluded, records: records.paths, ...(signal && { signal }) })
+  const { pace } = early
+  const listing = listTree(environment, { isExcluded, records: records.paths, pace, ...(signal && { signal }) })
   // Also where it fails or is cancelled: nobody shall wait for reads then.
   const found = await listing.finally(() => early.stop())
   await tellWhatIsMissed(environment, { ...found, warnings: records.warnings }, options)

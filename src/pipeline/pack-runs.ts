@@ -8,7 +8,7 @@ import type { ArchiveItem, PackedFrame } from '../model/item.ts'
 import type { Listed, ListedName } from '../model/listed.ts'
 import { release } from '../platform/release.ts'
 import type { FrameWorkers } from '../workers/pool.ts'
-import type { PackedFile, PackedFiles, PackRequest } from '../workers/protocol.ts'
+import type { PackedFile, PackedFiles, PackOrder } from '../workers/protocol.ts'
 
 /** Bytes that a member takes besides its content: a header, mostly with a pax header for the parts of a second, and padding. */
 const HEADERS = 1792
@@ -24,7 +24,7 @@ const RUNS_EACH = 2
 /** Threads that pack in runs, of so many that may be used. */
 export const runThreads = (threads: number): number => Math.max(1, Math.min(threads, MOST_THREADS))
 
-export interface RunOptions extends Pick<PackRequest, 'prefixes' | 'root' | 'format' | 'level'> {
+export interface RunOptions extends Pick<PackOrder, 'prefixes' | 'root' | 'format' | 'level'> {
   workers: Pick<FrameWorkers, 'pack'>
   /** As for `runThreads`. */
   threads: number

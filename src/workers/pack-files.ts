@@ -9,7 +9,7 @@ import type { ListedName } from '../model/listed.ts'
 import { Pace } from '../platform/pace.ts'
 import { ownsMemory } from '../platform/release.ts'
 import { PrefixScanner } from '../relocate/scan.ts'
-import type { PackedFile, PackedFiles, PackRequest } from './protocol.ts'
+import type { PackedFile, PackedFiles, PackOrder } from './protocol.ts'
 
 /** Packs files one after another: each is read into the frame, hashed and looked through while it is in the CPU's cache. */
 export class FilePacker {
@@ -21,7 +21,7 @@ export class FilePacker {
    * As many of the files as go into one frame, and as can be read at once.
    * @throws StageError UNREADABLE, CHANGED; zlib's errors
    */
-  pack(request: PackRequest): PackedFiles {
+  pack(request: PackOrder): PackedFiles {
     this.#memory ??= new ArrayBuffer(FRAME_SIZE)
     const frame = new Frame(request, Buffer.from(request.content ?? this.#memory))
     while (frame.next !== undefined && frame.stopped === undefined) {
@@ -31,7 +31,6 @@ export class FilePacker {
     const content = frame.content
     const stored = content.length > 0 ? compressSync(request.format, content, request.level) : Buffer.alloc(0)
     return {
-      kind: 'packed',
       files: frame.files,
       ...(frame.stopped && { stopped: frame.stopped }),
       size: content.length,
@@ -45,12 +44,12 @@ export class FilePacker {
 class Frame {
   readonly files: PackedFile[] = []
   stopped: PackedFiles['stopped']
-  readonly #request: PackRequest
+  readonly #request: PackOrder
   readonly #buffer: Buffer
   readonly #inodes = new Set<string>()
   #used = 0
 
-  constructor(request: PackRequest, buffer: Buffer) {
+  constructor(request: PackOrder, buffer: Buffer) {
     this.#request = request
     this.#buffer = buffer
   }

@@ -1,12 +1,14 @@
 import { Worker } from 'node:worker_threads'
 import { compressInPool, type Format } from '../archive/codec.ts'
 import { type ErrorCode, StageError } from '../errors.ts'
+import { decodeFiles, encodeNames } from './packed-files.ts'
 import type {
   ExtractReport,
   FrameReply,
   FrameRequest,
   Job,
   PackedFiles,
+  PackOrder,
   PackRequest,
   PlainError,
   Report,
@@ -98,10 +100,11 @@ export class FrameWorkers {
    * Reads files and makes a frame of them.
    * @throws StageError UNREADABLE, CHANGED; zlib's errors
    */
-  async pack(request: Omit<PackRequest, 'kind'>): Promise<PackedFiles> {
-    const reply = await this.#ask({ kind: 'pack', ...request })
+  async pack({ files, ...order }: PackOrder): Promise<PackedFiles> {
+    const reply = await this.#ask({ kind: 'pack', names: encodeNames(files), ...order })
     if (reply.kind !== 'packed') throw unexpected(reply)
-    return reply
+    const { packed, ...rest } = reply
+    return { files: decodeFiles(packed), ...rest }
   }
 
   /** Ends the threads wherever they are. Resolves when none does anything any more. */

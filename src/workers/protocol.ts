@@ -5,6 +5,7 @@ import type { BytePath } from '../model/byte-path.ts'
 import type { Facts } from '../model/item.ts'
 import type { ListedName } from '../model/listed.ts'
 import type { ContentKind } from '../model/relocation.ts'
+import type { EncodedFiles, EncodedNames } from './packed-files.ts'
 import type { Piece, WorkList } from './work-list.ts'
 
 /** What a worker is started for. */
@@ -35,9 +36,8 @@ export type FrameRequest = { content: SharedArrayBuffer; length: number } & (
   | { kind: 'write'; pieces: Piece[]; target: Target }
 )
 
-/** Read files, and make a frame of them. */
-export interface PackRequest {
-  kind: 'pack'
+/** Files to read, and to make a frame of. */
+export interface PackOrder {
   prefix: string
   files: readonly ListedName[]
   /** Numbers in `files` of those that are further names of files in other frames. */
@@ -52,9 +52,11 @@ export interface PackRequest {
   content?: SharedArrayBuffer
 }
 
-/** The files of a request in order, as far as they were dealt with. */
+/** An order, as it goes to a worker. */
+export type PackRequest = { kind: 'pack'; names: EncodedNames } & Omit<PackOrder, 'files'>
+
+/** The files of an order, as far as they were dealt with. */
 export interface PackedFiles {
-  kind: 'packed'
   files: PackedFile[]
   /**
    * Why there are not all of them.
@@ -77,7 +79,7 @@ export interface PackedFile {
 }
 
 export type FrameReply =
-  | PackedFiles
+  | ({ kind: 'packed'; packed: EncodedFiles } & Omit<PackedFiles, 'files'>)
   | { kind: 'compressed'; data: Uint8Array<ArrayBuffer> }
   | { kind: 'written'; report: ExtractReport }
   | { kind: 'failed'; error: PlainError }

@@ -2,6 +2,7 @@ import type { MessagePort } from 'node:worker_threads'
 import { compressSync } from '../archive/codec.ts'
 import { ownsMemory } from '../platform/release.ts'
 import { FilePacker } from './pack-files.ts'
+import { decodeNames, encodeFiles } from './packed-files.ts'
 import { type FrameReply, type FrameRequest, type PackRequest, toPlain } from './protocol.ts'
 import type { Piece } from './work-list.ts'
 import { PieceWriter } from './write-pieces.ts'
@@ -11,12 +12,17 @@ export function serveFrames(port: MessagePort): void {
   const packer = new FilePacker()
   port.on('message', (request: FrameRequest | PackRequest) => {
     try {
-      const reply = request.kind === 'pack' ? packer.pack(request) : answer(request)
+      const reply = request.kind === 'pack' ? pack(packer, request) : answer(request)
       port.postMessage(reply, memoryOf(reply))
     } catch (error) {
       port.postMessage({ kind: 'failed', error: toPlain(error) } satisfies FrameReply)
     }
   })
+}
+
+function pack(packer: FilePacker, { names, kind: _, ...order }: PackRequest): FrameReply {
+  const { files, ...rest } = packer.pack({ ...order, files: decodeNames(names) })
+  return { kind: 'packed', packed: encodeFiles(files), ...rest }
 }
 
 function memoryOf(reply: FrameReply): ArrayBuffer[] {
