@@ -1,9 +1,10 @@
 import { type BytePath, parentOf } from '../model/byte-path.ts'
-import type { ListedName } from '../model/listed.ts'
+import type { Listed, ListedName } from '../model/listed.ts'
 import { drain, IN_FLIGHT } from '../platform/in-flight.ts'
 import { Pace, SLOW_CALLS } from '../platform/pace.ts'
 import { byPackage } from './order.ts'
 import { CHUNK, PiecedFile, type Place, quickMs, readFile, readFileSync, type WholeFile } from './read-file.ts'
+import { changedFolders } from './settle.ts'
 import { Slabs } from './slabs.ts'
 import { WarmFolders } from './warm-folders.ts'
 
@@ -26,11 +27,13 @@ export class EarlyReads {
   readonly #folders = new WarmFolders()
   readonly #openPace = new Pace()
   readonly #reads = new Map<BytePath, Promise<WholeFile | undefined>>()
+  readonly #begun = Date.now()
   #isStopped = false
 
-  /** @param files in the archive's order */
-  constructor(prefix: string, files: readonly ListedName[]) {
+  /** @param recorded in the archive's order */
+  constructor(prefix: string, recorded: readonly ListedName[]) {
     this.#prefix = prefix
+    const files = worthReading(recorded)
     for (const file of files.slice(0, SLOW_CALLS)) this.#reads.set(file.path, Promise.resolve(this.#readNow(file)))
     // The last come first.
     if (!this.pace.isQuick) drain(files.slice(SLOW_CALLS).reverse(), AT_ONCE, ({ path }) => this.#begin(path))
@@ -39,6 +42,13 @@ export class EarlyReads {
   /** No more is begun. */
   stop(): void {
     this.#isStopped = true
+  }
+
+  /** What was read of folders that may have changed meanwhile is not used: the archive would have a new folder's mtime and an old file. */
+  compare(listed: readonly Listed[]): void {
+    const changed = changedFolders(listed, this.#begun)
+    if (changed.size === 0) return
+    for (const path of this.#reads.keys()) if (changed.has(parentOf(path))) this.#reads.delete(path)
   }
 
   /** What was read of the file, to be asked for once; undefined where it was not. */
@@ -78,18 +88,24 @@ const isWhole = ({ size }: { size: number }): boolean => size <= CHUNK
 const wholeOnly = (read: WholeFile | PiecedFile | undefined): WholeFile | undefined =>
   read === undefined || read instanceof PiecedFile || read.content.length < read.facts.size ? undefined : read
 
-/** Of what the records list, as much as is worth to be read early, in the archive's order. */
-export function earlyFiles(
+/** What the records list, in the archive's order. Some of it may be missing, or no file. */
+export function recordedFiles(
   records: ReadonlyMap<BytePath, Omit<ListedName, 'type' | 'path'>>,
   isExcluded: (path: BytePath) => boolean,
 ): ListedName[] {
   const files: ListedName[] = []
-  for (const [path, recorded] of records) files.push({ type: 'file', path, ...recorded })
+  for (const [path, recorded] of records)
+    if (!LEADS_ELSEWHERE.test(path) && !isExcluded(path)) files.push({ type: 'file', path, ...recorded })
+  return files.sort(byPackage)
+}
+
+/** As much of them as is worth to be read early. */
+export function worthReading(files: readonly ListedName[]): ListedName[] {
   const chosen: ListedName[] = []
   let bytes = 0
-  for (const file of files.sort(byPackage)) {
-    const { path, recordedSize = CHUNK } = file
-    if (recordedSize > CHUNK || LEADS_ELSEWHERE.test(path) || isExcluded(path)) continue
+  for (const file of files) {
+    const { recordedSize = CHUNK } = file
+    if (recordedSize > CHUNK) continue
     bytes += recordedSize
     if (bytes > MOST_BYTES || chosen.length === MOST_FILES) break
     chosen.push(file)

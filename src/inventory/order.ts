@@ -1,3 +1,4 @@
+import { byPath } from '../model/byte-path.ts'
 import type { DirectoryEntry } from '../model/entry.ts'
 import type { Listed, ListedName } from '../model/listed.ts'
 
@@ -24,5 +25,5 @@ export function byPackage(a: ListedName, b: ListedName): number {
     if (b.package === undefined) return -1
     return a.package < b.package ? -1 : 1
   }
-  return a.path < b.path ? -1 : 1
+  return byPath(a, b)
 }

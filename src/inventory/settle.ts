@@ -1,4 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { BytePath } from '../model/byte-path.ts'
+import type { Listed } from '../model/listed.ts'
 
 /** Longer than the clock tick (10 ms at most) with which Linux stamps files. */
 const TICK_MS = 20
@@ -15,6 +17,17 @@ const SKEW_MS = 60_000
 export async function settled(mtimeNs: bigint): Promise<void> {
   const wait = settleTime(mtimeNs, Date.now())
   if (wait > 0) await sleep(wait)
+}
+
+/**
+ * Folders that may have changed since a moment, in milliseconds since 1970, however wrong the file server's clock is: what was
+ * read of them then may be gone.
+ */
+export function changedFolders(entries: readonly Listed[], since: number): Set<BytePath> {
+  const changed = new Set<BytePath>()
+  for (const entry of entries)
+    if (entry.type === 'directory' && Number(entry.mtimeNs / 1_000_000n) > since - SKEW_MS) changed.add(entry.path)
+  return changed
 }
 
 /** Milliseconds to wait at `now` (ms since 1970). A stamp from the near future comes from a server's clock ahead of ours. */

@@ -1,14 +1,14 @@
 import { editableInstalls } from '../environment/editable.ts'
 import type { Environment } from '../environment/find.ts'
 import { readRecords } from '../environment/records.ts'
-import { EarlyReads, earlyFiles } from '../inventory/early-reads.ts'
+import { EarlyReads, recordedFiles } from '../inventory/early-reads.ts'
 import { exclusions } from '../inventory/exclusions.ts'
 import { type Listing, listTree } from '../inventory/list.ts'
 import { type ReadOptions, readItems } from '../inventory/read.ts'
 import { type BytePath, displayPath } from '../model/byte-path.ts'
 import type { Entry } from '../model/entry.ts'
 import type { ArchiveItem } from '../model/item.ts'
-import type { Listed } from '../model/listed.ts'
+import type { Listed, ListedName } from '../model/listed.ts'
 import { PrefixScanner } from '../relocate/scan.ts'
 import { prefixesOf } from './archive-facts.ts'
 import type { PackOptions } from './options.ts'
@@ -17,20 +17,25 @@ import type { Filled } from './original.ts'
 /**
  * Lists what goes into the archive, and warns of what a user would miss in a copy. Where the file system is slow, the first files
  * that the records list are read meanwhile.
+ * @param onQuick told what the records list, where the file system answers at once
  */
 export async function lookOver(
   environment: Environment,
   archives: readonly string[],
   options: Filled<PackOptions>,
+  onQuick?: (recorded: readonly ListedName[]) => void,
 ): Promise<{ entries: Listed[]; early: EarlyReads }> {
   const { signal } = options
   const records = await readRecords(environment.prefix)
   const isExcluded = exclusions(environment, archives)
-  const early = new EarlyReads(environment.prefix, earlyFiles(records.paths, isExcluded))
+  const recorded = recordedFiles(records.paths, isExcluded)
+  const early = new EarlyReads(environment.prefix, recorded)
   const { pace } = early
+  if (pace.isQuick) onQuick?.(recorded)
   const listing = listTree(environment, { isExcluded, records: records.paths, pace, ...(signal && { signal }) })
   // Also where it fails or is cancelled: nobody shall wait for reads then.
   const found = await listing.finally(() => early.stop())
+  early.compare(found.entries)
   await tellWhatIsMissed(environment, { ...found, warnings: records.warnings }, options)
   return { entries: found.entries, early }
 }

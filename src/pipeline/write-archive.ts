@@ -16,7 +16,8 @@ import { lookOver, readOptions } from './look-over.ts'
 import type { OnePass } from './one-pass.ts'
 import type { PackOptions } from './options.ts'
 import type { Filled } from './original.ts'
-import { isWorthRuns, packedItems, runThreads } from './pack-runs.ts'
+import { packedItems } from './pack-runs.ts'
+import { isWorthRuns, Runs, runThreads } from './runs.ts'
 
 interface Source {
   environment: Environment
@@ -26,31 +27,42 @@ interface Source {
   onePass?: OnePass | undefined
 }
 
+type Chosen = Filled<PackOptions> & { threads: number; level: number; workers: FrameWorkers }
+
 /** environment -> inventory -> what the filters leave -> contents, for another prefix where one is named -> archive. */
-export async function writeEnvironment(
-  path: string,
-  { environment, candidates, onePass }: Source,
-  options: Filled<PackOptions>,
-): Promise<void> {
-  const { signal, format, threads = defaultThreads(), arcroot, destPrefix: to, filters = [] } = options
+export async function writeEnvironment(path: string, source: Source, options: Filled<PackOptions>): Promise<void> {
+  const { format, threads = defaultThreads() } = options
   const level = options.compressLevel ?? DEFAULT_LEVEL[format]
-  const { entries: all, early } = await lookOver(environment, candidates, options)
-  const entries = filterEntries(all, filters)
+  const workers = new FrameWorkers(framesAtOnce({ format, level, threads }), runThreads(threads))
+  try {
+    await write(path, source, { ...options, threads, level, workers })
+  } finally {
+    await workers.end()
+  }
+}
+
+async function write(path: string, { environment, candidates, onePass }: Source, options: Chosen): Promise<void> {
+  const { signal, format, threads, level, workers, arcroot, destPrefix: to, filters = [] } = options
   const found = { ...archiveHeader(environment), ...wholeFacts(options) }
   const header = to === undefined ? found : { ...found, prefixes: [to] }
   const root = arcroot === undefined ? '' : Buffer.from(arcroot).toString('latin1')
   // Neither what was left out nor another prefix is for a stage, and a zip has no frames of many files.
   const isWhole = format !== 'zip' && filters.length === 0 && to === undefined && arcroot === undefined
-  // What is changed on the way, or goes into another kind of archive, comes to this thread.
-  const isQuick = early.pace.isQuick && isWorthRuns(entries) && to === undefined
-  const runs = isQuick && (format === 'tar.zst' || format === 'tar.gz') ? { format, level, root } : undefined
-  const workers = new FrameWorkers(runs ? runThreads(threads) : framesAtOnce({ format, level, threads }))
+  // What is changed on the way, or goes into another kind of archive, has to come to this thread.
+  const inRuns = to === undefined && (format === 'tar.zst' || format === 'tar.gz') && { format }
+  const shareContent = isWhole && onePass !== undefined
+  const work = { ...found, prefix: environment.prefix, root, level, workers, threads, shareContent }
+  const runs = inRuns ? new Runs({ ...work, ...inRuns }) : undefined
+  const { entries: all, early } = await lookOver(environment, candidates, options, (recorded) => {
+    if (filters.length === 0 && isWorthRuns(recorded)) runs?.beginEarly(recorded)
+  })
+  const entries = filterEntries(all, filters)
   const takeFrame = isWhole ? await onePass?.begin(entries, workers) : undefined
   const read = readOptions(environment, entries, options, early)
-  const shareContent = takeFrame !== undefined
-  const items = runs
-    ? packedItems(environment, entries, { ...runs, prefixes: found.prefixes, workers, threads, shareContent, read })
-    : rewritten(readItems(environment, entries, read), found.prefixes, options)
+  const items =
+    runs && early.pace.isQuick && isWorthRuns(entries)
+      ? packedItems(environment, entries, { runs, read })
+      : rewritten(readItems(environment, entries, read), found.prefixes, options)
   const written = await writeArchive({
     path,
     format,
@@ -68,7 +80,7 @@ export async function writeEnvironment(
       }),
     ...(takeFrame && { takeFrame }),
     ...(signal && { signal }),
-  }).finally(() => workers.end())
+  })
   if (onePass && takeFrame) onePass.packed = written
   if (written.lost !== undefined) throw written.lost
 }

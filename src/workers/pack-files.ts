@@ -63,7 +63,7 @@ class Frame {
   }
 
   add(name: ListedName, pace: Pace): void {
-    const { prefix, prefixes } = this.#request
+    const { prefix, prefixes, mayBeMissing } = this.#request
     let found: FileFacts | undefined
     let header: Buffer | undefined
     const wanted = (facts: FileFacts): boolean => {
@@ -91,7 +91,8 @@ class Frame {
       const scanner = new PrefixScanner(prefixes, { ...name, size: facts.size })
       this.files.push({ facts, content: { frameOffset, ...factsOfWhole(content, scanner) } })
     } catch (error) {
-      if (found !== undefined || !mayVanish(name.path, error)) throw error
+      const isGone = found === undefined && (mayBeMissing || mayVanish(name.path, error))
+      if (!isGone) throw error
       this.files.push({})
     }
   }

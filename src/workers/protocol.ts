@@ -42,6 +42,8 @@ export interface PackOrder {
   files: readonly ListedName[]
   /** Numbers in `files` of those that are further names of files in other frames. */
   links: readonly number[]
+  /** A file that can't be opened counts as vanished. */
+  mayBeMissing: boolean
   /** Original prefixes to look for, as the index has them. */
   prefixes: readonly string[]
   /** Folder of the archive in which the environment stands. */

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { slowfsUnavailable } from '../../bench/slowfs/build.ts'
 import { mountSlow } from '../../bench/slowfs/mount.ts'
-import { EarlyReads, earlyFiles } from '../../src/inventory/early-reads.ts'
+import { EarlyReads, recordedFiles, worthReading } from '../../src/inventory/early-reads.ts'
 import { listTree } from '../../src/inventory/list.ts'
 import { readItems } from '../../src/inventory/read.ts'
 import { makePrefix, NONE } from './prefix.ts'
@@ -24,7 +24,7 @@ test('what is early is what comes first in the archive, small, in the environmen
     ['share/unknown', { package: 'a-1-0' }],
   ])
   const isExcluded = (path: string) => path === 'bin/out'
-  const paths = (all: typeof records) => earlyFiles(all, isExcluded).map(({ path }) => path)
+  const paths = (all: typeof records) => worthReading(recordedFiles(all, isExcluded)).map(({ path }) => path)
   assert.deepEqual(paths(records), ['share/first', 'share/unknown', 'lib/a', 'lib/b'])
   const many = Array.from({ length: 300 }, (_, n) => [`lib/${n}`, { package: 'a-1-0', recordedSize: 2 ** 20 }] as const)
   assert.equal(paths(new Map(many)).length, 48)
@@ -44,7 +44,7 @@ test('files that are read early are what they are, whatever the records say of o
   const mount = await mountSlow(prefix, prefix, { latencyMs: 3, bandwidthMb: 0, validSeconds: 3600 })
   const found = new Map<string, string>()
   try {
-    const early = new EarlyReads(prefix, earlyFiles(records, NONE))
+    const early = new EarlyReads(prefix, recordedFiles(records, NONE))
     assert.ok(!early.pace.isQuick)
     const { entries } = await listTree({ prefix }, { isExcluded: NONE })
     early.stop()
@@ -78,7 +78,7 @@ test('when the listing has ended, or was cancelled, no more is read early', { sk
   const prefix = await makePrefix(t, Object.fromEntries(names.map((name) => [name, 'content'])))
   const mount = await mountSlow(prefix, prefix, { latencyMs: 3, bandwidthMb: 0 })
   try {
-    const early = new EarlyReads(prefix, earlyFiles(recorded(names), NONE))
+    const early = new EarlyReads(prefix, recordedFiles(recorded(names), NONE))
     early.stop()
     const reads = await Promise.all(names.map((name) => early.take(name)))
     const begun = reads.filter((read) => read !== undefined).length
