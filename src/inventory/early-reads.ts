@@ -3,7 +3,16 @@ import type { Listed, ListedName } from '../model/listed.ts'
 import { drain, IN_FLIGHT } from '../platform/in-flight.ts'
 import { Pace, SLOW_CALLS } from '../platform/pace.ts'
 import { byPackage } from './order.ts'
-import { CHUNK, PiecedFile, type Place, quickMs, readFile, readFileSync, type WholeFile } from './read-file.ts'
+import {
+  CHUNK,
+  isAsRead,
+  PiecedFile,
+  type Place,
+  quickMs,
+  readFile,
+  readFileSync,
+  type WholeFile,
+} from './read-file.ts'
 import { changedFolders } from './settle.ts'
 import { Slabs } from './slabs.ts'
 import { WarmFolders } from './warm-folders.ts'
@@ -28,6 +37,7 @@ export class EarlyReads {
   readonly #openPace = new Pace()
   readonly #reads = new Map<BytePath, Promise<WholeFile | undefined>>()
   readonly #begun = Date.now()
+  #changed: ReadonlySet<BytePath> = new Set()
   #isStopped = false
 
   /** @param recorded in the archive's order */
@@ -44,18 +54,21 @@ export class EarlyReads {
     this.#isStopped = true
   }
 
-  /** What was read of folders that may have changed meanwhile is not used: the archive would have a new folder's mtime and an old file. */
+  /** What was read of folders that may have changed meanwhile is looked at once more: else the archive had a new folder's mtime and an old file. */
   compare(listed: readonly Listed[]): void {
-    const changed = changedFolders(listed, this.#begun)
-    if (changed.size === 0) return
-    for (const path of this.#reads.keys()) if (changed.has(parentOf(path))) this.#reads.delete(path)
+    this.#changed = changedFolders(listed, this.#begun)
   }
 
   /** What was read of the file, to be asked for once; undefined where it was not. */
   take(path: BytePath): Promise<WholeFile | undefined> | undefined {
     const read = this.#reads.get(path)
     this.#reads.delete(path)
-    return read
+    if (!this.#changed.has(parentOf(path))) return read
+    return read?.then(async (found) => {
+      if (found === undefined || (await isAsRead(this.#place(path), found.facts))) return found
+      this.slabs.release(found.content)
+      return undefined
+    })
   }
 
   #readNow({ path, recordedSize = 0 }: ListedName): WholeFile | undefined {

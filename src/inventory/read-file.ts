@@ -2,7 +2,7 @@ import { type BigIntStats, closeSync, constants, fstatSync, openSync, readSync }
 import { StageError } from '../errors.ts'
 import { type BytePath, displayPath, fsPath } from '../model/byte-path.ts'
 import type { Pace } from '../platform/pace.ts'
-import { closeFile, openFile, readFrom, statFile } from './fd.ts'
+import { closeFile, lstatPath, openFile, readFrom, statFile } from './fd.ts'
 import { settled, settleTime } from './settle.ts'
 import { SLAB, type Slabs } from './slabs.ts'
 
@@ -206,6 +206,13 @@ async function readAt(file: number, buffer: Buffer, position: number): Promise<B
 
 async function assertUnchanged(file: number, place: Place, before: FileFacts): Promise<void> {
   if (differs(factsOf(await statFile(file), place), before)) throw changed(place)
+}
+
+/** Whether there is still the file whose facts were taken earlier. */
+export async function isAsRead({ prefix, path }: Where, facts: FileFacts): Promise<boolean> {
+  const stats = await lstatPath(fsPath(prefix, path)).catch(() => undefined)
+  if (!stats?.isFile()) return false
+  return !differs(factsOf(stats, { prefix, path }), facts) && Number(stats.mode & 0o7777n) === facts.mode
 }
 
 const differs = (a: FileFacts, b: FileFacts): boolean => a.size !== b.size || a.mtimeNs !== b.mtimeNs

@@ -2,9 +2,9 @@ import { FRAME_SIZE } from '../archive/format.ts'
 import { fileEntry } from '../inventory/facts.ts'
 import { byPackage } from '../inventory/order.ts'
 import type { FileOrder } from '../inventory/read-ahead.ts'
-import type { FileFacts } from '../inventory/read-file.ts'
+import { type FileFacts, isAsRead } from '../inventory/read-file.ts'
 import { changedFolders } from '../inventory/settle.ts'
-import { parentOf } from '../model/byte-path.ts'
+import { type BytePath, parentOf } from '../model/byte-path.ts'
 import type { ArchiveItem, PackedFrame } from '../model/item.ts'
 import type { Listed, ListedName } from '../model/listed.ts'
 import { release } from '../platform/release.ts'
@@ -24,6 +24,8 @@ const RUNS_EACH = 2
 /** Runs begun for each thread before the listing has ended; and how many of them in all, since all of them are kept. */
 const EARLY_EACH = 8
 const MOST_EARLY = 24
+
+const NOTHING: PackedFiles = { files: [], size: 0, stored: new Uint8Array(0), storedChecksum: 0 }
 
 /** Threads that pack in runs, of so many that may be used. */
 export const runThreads = (threads: number): number => Math.max(1, Math.min(threads, MOST_THREADS))
@@ -61,6 +63,7 @@ export class Runs {
   #begun: Run[] = []
   #next = 0
   readonly #since = Date.now()
+  #changed: ReadonlySet<BytePath> = new Set()
   readonly #free: SharedArrayBuffer[] = []
   readonly #seen = { files: 1, bytes: USUAL_SIZE }
 
@@ -88,10 +91,9 @@ export class Runs {
   goOn(order: FileOrder, listed: readonly Listed[]): void {
     this.#order = order
     const { files } = order
-    const changed = changedFolders(listed, this.#since)
+    this.#changed = changedFolders(listed, this.#since)
     for (const run of this.#begun) {
       const last = run.early!.at(-1)!
-      if (changed.size > 0 && run.early!.some(({ path }) => changed.has(parentOf(path)))) run.early = []
       run.from = this.#next
       while (this.#next < files.length && byPackage(files[this.#next]!, last) <= 0) this.#next++
       run.until = this.#next
@@ -121,32 +123,33 @@ export class Runs {
 
   /** The run's result, in which each inode that the archive has already is a further name. */
   async settle(run: Run): Promise<PackedFiles> {
-    if (run.early) return (await this.#foundEarly(run, run.early)) ?? NOTHING
     const links = new Map<number, PackedFile>()
+    let packed = run.early ? await this.#foundEarly(run, run.early) : await run.packed!
     for (;;) {
-      const packed = await run.packed!
       for (const [at, link] of links) if (at < packed.files.length) packed.files[at] = link
       const twice = this.#claim(run, packed)
       if (twice.length === 0) return packed
       // Other threads had them at the same time.
       for (const at of twice) links.set(at, { facts: packed.files[at]!.facts! })
       release(packed.stored)
-      run.packed = this.#pack(run, this.#order.files, { links: [...links.keys()] })
+      const again = { ...run, until: run.from + packed.files.length }
+      packed = await this.#pack(again, this.#order.files, { links: [...links.keys()] })
     }
   }
 
-  /** What was packed early, if it is what there is. */
-  async #foundEarly({ from, packed: packing }: Run, names: readonly ListedName[]): Promise<PackedFiles | undefined> {
-    const packed = await packing?.catch(() => undefined)
-    if (packed === undefined || names.length === 0) return undefined
-    const there = names.flatMap((name, at) =>
-      packed.files[at]?.facts ? [{ path: name.path, file: packed.files[at]! }] : [],
-    )
-    const files = there.map(({ file }) => file)
-    const isThere = there.every(({ path }, at) => this.#order.files[from + at]?.path === path)
-    if (isThere && this.#claim({ from }, { files }).length === 0) return { ...packed, files }
+  /** What was packed early, if it is what there is; else nothing. */
+  async #foundEarly({ from, packed: packing }: Run, names: readonly ListedName[]): Promise<PackedFiles> {
+    const packed = await packing?.catch(() => NOTHING)
+    if (packed === undefined) return NOTHING
+    const there = [...packed.files.entries()].filter(([, { facts }]) => facts !== undefined)
+    const isAsListed = there.every(([at], number) => this.#order.files[from + number]?.path === names[at]!.path)
+    const inChanged = there.filter(([at]) => this.#changed.has(parentOf(names[at]!.path)))
+    const isSame = ([at, { facts }]: (typeof there)[number]) =>
+      isAsRead({ prefix: this.#order.prefix, path: names[at]!.path }, facts!)
+    if (isAsListed && (await Promise.all(inChanged.map(isSame))).every(Boolean))
+      return { ...packed, files: there.map(([, file]) => file) }
     release(packed.stored)
-    return undefined
+    return NOTHING
   }
 
   /** Takes the inodes of a run's files. Gives those of which the archive would have the content twice. */
@@ -223,7 +226,5 @@ export class Runs {
     return recordedSize ?? this.#seen.bytes / this.#seen.files
   }
 }
-
-const NOTHING: PackedFiles = { files: [], size: 0, stored: new Uint8Array(0), storedChecksum: 0 }
 
 type How = Partial<Pick<PackOrder, 'links' | 'mayBeMissing'>>

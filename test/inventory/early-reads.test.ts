@@ -91,3 +91,26 @@ test('when the listing has ended, or was cancelled, no more is read early', { sk
     await mount.unmount()
   }
 })
+
+test('a file that was replaced between its early reading and the listing of its folder is read anew, the others are not', {
+  skip,
+}, async (t) => {
+  const names = Array.from({ length: 60 }, (_, n) => `lib/f${n}`)
+  const prefix = await makePrefix(t, Object.fromEntries(names.map((name) => [name, 'as it was'])))
+  const mount = await mountSlow(prefix, prefix, { latencyMs: 3, bandwidthMb: 0, validSeconds: 0 })
+  try {
+    const early = new EarlyReads(prefix, recordedFiles(recorded(names), NONE))
+    while ((await mount.counters()).read! < names.length) await new Promise((resolve) => setTimeout(resolve, 10))
+    await writeFile(join(prefix, 'new'), 'another')
+    await rename(join(prefix, 'new'), join(prefix, 'lib/f9'))
+    const { entries } = await listTree({ prefix }, { isExcluded: NONE })
+    early.compare(entries)
+    const found = await Promise.all(names.map((name) => early.take(name)))
+    assert.deepEqual(
+      names.filter((_, at) => found[at] === undefined),
+      ['lib/f9'],
+    )
+  } finally {
+    await mount.unmount()
+  }
+})
