@@ -6,6 +6,7 @@ import type { ArchivedFile, ArchiveIndex, Frame } from '../model/archive-index.t
 import { displayPath } from '../model/byte-path.ts'
 import type { ArchiveItem } from '../model/item.ts'
 import { decompressSync } from './codec.ts'
+import type { EarlyBytes } from './early-bytes.ts'
 import { damaged } from './failure.ts'
 import type { TakenOver } from './members.ts'
 import type { ReusedFrame } from './reuse.ts'
@@ -14,8 +15,6 @@ import type { ReusedFrame } from './reuse.ts'
 const AT_ONCE = 4 * 1024 * 1024
 /** Such reads that are under way at once. */
 const AHEAD = 3
-/** What is read, and kept in memory, before it is known what will be wanted. */
-const EARLY = 64 * 1024 * 1024
 
 /**
  * The contents of an archive, as a source for the one that takes its place. Nothing leaves here unverified: stored
@@ -27,36 +26,24 @@ export class OldArchive {
   readonly #handle: FileHandle
   readonly #path: string
   readonly #index: ArchiveIndex
-  #early: { offset: number; end: number; bytes: Promise<Buffer> }[] = []
+  readonly #early: EarlyBytes | undefined
   /** The frame that was decompressed last: the files in it are asked for one after another. */
   #last: { at: number; content: Buffer } | undefined
 
-  /** @param path for messages */
-  constructor(handle: FileHandle, path: string, index: ArchiveIndex) {
+  /** @param path for messages; `early`: what is read already */
+  constructor(handle: FileHandle, { path, index, early }: { path: string; index: ArchiveIndex; early?: EarlyBytes }) {
     this.#handle = handle
     this.#path = path
     this.#index = index
-  }
-
-  /** Begins to read the first frames, while it is found out what changed. The file may be closed all the same. */
-  readEarly(): void {
-    const { frames } = this.#index
-    const until = (frames[0]?.offset ?? 0) + EARLY
-    const first = frames.filter((frame) => frame.offset + frame.compressedSize <= until)
-    for (const run of runsOf(first.map((frame) => ({ frame })))) {
-      const { offset, end } = placeOf(run)
-      const before = this.#early.at(-AHEAD)?.bytes ?? Promise.resolve()
-      const bytes = before.then(() => this.#fromFile(offset, end - offset))
-      // Whoever comes to it gets the failure; until then it is no unhandled one.
-      bytes.catch(() => {})
-      this.#early.push({ offset, end, bytes })
-    }
+    this.#early = early
   }
 
   /** The frames in this order, those that lie one behind another together. */
   async *frames(plan: readonly ReusedFrame[]): AsyncGenerator<TakenOver> {
+    // Where most of it is wanted, it is read on in one go.
+    if (plan.length < this.#index.frames.length / 2) this.#early?.stop()
     const begun: Promise<TakenOver>[] = []
-    const runs = runsOf(plan, new Set(this.#early.map(({ offset }) => offset)))
+    const runs = runsOf(plan)
     for (let next = 0; next < runs.length || begun.length > 0; ) {
       while (next < runs.length && begun.length < AHEAD) {
         const run = this.#read(runs[next++]!)
@@ -66,7 +53,6 @@ export class OldArchive {
       }
       yield await begun.shift()!
     }
-    this.#early = []
   }
 
   /** The file with its content, which must be consumed before the next is asked for. */
@@ -120,11 +106,7 @@ export class OldArchive {
   }
 
   async #bytes(offset: number, size: number): Promise<Buffer> {
-    const early = this.#early.find((run) => run.offset <= offset && offset + size <= run.end)
-    if (early === undefined) return await this.#fromFile(offset, size)
-    // Frames come in order: what stands before is wanted no more.
-    this.#early = this.#early.slice(this.#early.indexOf(early))
-    return (await early.bytes).subarray(offset - early.offset, offset - early.offset + size)
+    return (await this.#early?.take(offset, size)) ?? (await this.#fromFile(offset, size))
   }
 
   async #fromFile(offset: number, size: number): Promise<Buffer> {
@@ -146,18 +128,15 @@ export class OldArchive {
   }
 }
 
-/**
- * Frames that are copied and lie one behind another, as far as they are read at once; each other by itself.
- * @param cuts offsets at which a run has to begin
- */
-function runsOf(plan: readonly ReusedFrame[], cuts?: ReadonlySet<number>): ReusedFrame[][] {
+/** Frames that are copied and lie one behind another, as far as they are read at once; each other by itself. */
+function runsOf(plan: readonly ReusedFrame[]): ReusedFrame[][] {
   const runs: ReusedFrame[][] = []
   for (const one of plan) {
     const last = runs.at(-1)
     const place = last && placeOf(last)
     const isNext = place && !last[0]!.parts && !one.parts && place.end === one.frame.offset
     const isFull = place && place.end - place.offset + one.frame.compressedSize > AT_ONCE
-    if (isNext && !isFull && !cuts?.has(one.frame.offset)) last.push(one)
+    if (isNext && !isFull) last.push(one)
     else runs.push([one])
   }
   return runs

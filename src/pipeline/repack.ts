@@ -1,3 +1,4 @@
+import { EarlyBytes } from '../archive/early-bytes.ts'
 import { canBeReused, OldArchive } from '../archive/old-archive.ts'
 import { readIndex } from '../archive/reader.ts'
 import { planReuse, type ReusePlan } from '../archive/reuse.ts'
@@ -50,11 +51,11 @@ export async function repack(
   if (stale === undefined) return false
   const handle = await openTrusted(stale.archive, [options.uid, environment.ownerUid]).catch(() => undefined)
   if (handle === undefined) return false
+  const early = new EarlyBytes(handle)
   try {
     const index = await readIndex(stale.archive, handle)
     if (!canServe(index, environment, options)) return false
-    const archive = new OldArchive(handle, stale.archive, index)
-    archive.readEarly()
+    const archive = new OldArchive(handle, { path: stale.archive, index, early })
     const found = await compare({ archive, index }, environment, candidates, options)
     await write(path, found, environment, options)
     return true
@@ -63,6 +64,7 @@ export async function repack(
     options.onProgress({ kind: 'info', message: `${error.message}. So all of the environment is read` })
     return false
   } finally {
+    early.stop()
     await handle.close()
   }
 }

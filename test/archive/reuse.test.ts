@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readFile } from 'node:fs/promises'
+import { mkdir, open, readFile, writeFile } from 'node:fs/promises'
 import { type TestContext, test } from 'node:test'
+import { EarlyBytes } from '../../src/archive/early-bytes.ts'
 import { FRAME_ENOUGH, FRAME_SIZE } from '../../src/archive/format.ts'
 import { OldArchive } from '../../src/archive/old-archive.ts'
 import { readIndex } from '../../src/archive/reader.ts'
@@ -52,8 +53,8 @@ async function repack(
   const plan = planReuse(index, unchanged)
   const handle = await open(old)
   try {
-    const archive = new OldArchive(handle, old, index)
-    if (format === 'tar.zst') archive.readEarly()
+    const early = format === 'tar.zst' ? { early: new EarlyBytes(handle) } : {}
+    const archive = new OldArchive(handle, { path: old, index, ...early })
     const others = plan.others.map((one) => archive.item(one))
     const items = [...others, ...after.filter(({ entry }) => !unchanged.has(entry.path))]
     const reused = { files: plan.carried, frames: archive.frames(plan.frames) }
@@ -236,7 +237,7 @@ test('of a hundred repacks with small changes, the archive has no more frames th
     )
     const plan = planReuse(index, unchanged)
     const handle = await open(old)
-    const archive = new OldArchive(handle, old, index)
+    const archive = new OldArchive(handle, { path: old, index })
     const next = [
       ...plan.others.map((one) => archive.item(one)),
       ...items.filter(({ entry }) => !unchanged.has(entry.path)),
@@ -279,7 +280,7 @@ test('damage in a frame that would be copied, or read, is told instead', async (
     const byte = Buffer.alloc(1)
     await handle.read(byte, 0, 1, offset + 100_000)
     await handle.write(Buffer.from([byte[0]! ^ 1]), 0, 1, offset + 100_000)
-    const archive = new OldArchive(handle, path, index)
+    const archive = new OldArchive(handle, { path, index })
     const plan = index.frames.map((frame) => ({ frame }))
     await assert.rejects(consume(archive.frames(plan)), { code: 'ARCHIVE_DAMAGED' })
     await assert.rejects(consume(archive.frames([{ frame: plan[1]!.frame, parts: [{ from: 0, to: 512 }] }])), {
@@ -289,8 +290,8 @@ test('damage in a frame that would be copied, or read, is told instead', async (
     assert.ok(b?.type === 'file')
     const chunks = archive.item(b).content!.chunks as AsyncIterable<Buffer>
     await assert.rejects(consume(chunks), { code: 'ARCHIVE_DAMAGED' })
-    archive.readEarly()
-    await assert.rejects(consume(archive.frames(plan)), { code: 'ARCHIVE_DAMAGED' })
+    const early = new OldArchive(handle, { path, index, early: new EarlyBytes(handle) })
+    await assert.rejects(consume(early.frames(plan)), { code: 'ARCHIVE_DAMAGED' })
     await handle.truncate(offset)
     await assert.rejects(consume(archive.frames(plan)), { code: 'ARCHIVE_DAMAGED' })
     await handle.close()
@@ -300,9 +301,35 @@ test('damage in a frame that would be copied, or read, is told instead', async (
 test('what is read early, and then not wanted, keeps nobody from closing the file', async (context) => {
   const path = `${await workFolder(context)}/x.tar.zst`
   await pack(path, [directory(''), ...Array.from({ length: 6 }, (_, at) => file(`f${at}`, content(3 * MiB, at)))])
-  const index = await readIndex(path)
   const handle = await open(path)
-  new OldArchive(handle, path, index).readEarly()
+  const early = new EarlyBytes(handle)
+  await handle.close()
+  early.stop()
+})
+
+test('what is read early is what stands there, also over the end of a block, and nothing where it is not all there', async (context) => {
+  const path = `${await workFolder(context)}/file`
+  const bytes = content(7 * MiB + 12_345)
+  await writeFile(path, bytes)
+  const handle = await open(path)
+  const early = new EarlyBytes(handle)
+  for (const [offset, size] of [
+    [0, 10],
+    [5, 0],
+    [100, 2 * MiB],
+    [MiB - 1, 2],
+    [2 * MiB, MiB],
+    [3 * MiB + 7, 4 * MiB],
+    [7 * MiB, 12_345],
+  ] as const)
+    assert.ok((await early.take(offset, size))?.equals(bytes.subarray(offset, offset + size)), `${offset} ${size}`)
+  for (const [offset, size] of [
+    [7 * MiB, 12_346],
+    [7 * MiB + 12_345, 1],
+    [9 * MiB, 10],
+    [0, 10],
+  ] as const)
+    assert.equal(await early.take(offset, size), undefined, `${offset} ${size}`)
   await handle.close()
 })
 
@@ -313,7 +340,7 @@ test('a file whose bytes are not those of its digest is not taken', async (conte
   const a = index.entries[1]!
   assert.ok(a.type === 'file')
   const handle = await open(path)
-  const other = new OldArchive(handle, path, index).item({ ...a, digest: '0'.repeat(32) })
+  const other = new OldArchive(handle, { path, index }).item({ ...a, digest: '0'.repeat(32) })
   await assert.rejects(consume(other.content!.chunks as AsyncIterable<Buffer>), { code: 'ARCHIVE_DAMAGED' })
   await handle.close()
 })
