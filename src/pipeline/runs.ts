@@ -17,13 +17,13 @@ const HEADERS = 1792
 const USUAL_SIZE = 16 * 1024
 /** Bytes from which threads are worth their start. */
 const ENOUGH = 2 * FRAME_SIZE
-/** More than that take in more than one thread can order and write; each costs some 15 MB. */
-const MOST_THREADS = 8
+/** They take in a gigabyte a second; each costs some 25 MB, and what waits for it as much. */
+const MOST_THREADS = 4
 /** Runs under way for each thread: one that it packs, one that waits for it. */
 const RUNS_EACH = 2
-/** Runs begun for each thread before the listing has ended; and how many of them in all, since all of them are kept. */
-const EARLY_EACH = 8
-const MOST_EARLY = 24
+/** Runs begun before the listing has ended: all of them are kept until then, with their content where that is wanted too. */
+const MOST_EARLY = 8
+const MOST_EARLY_SHARED = 3
 
 const NOTHING: PackedFiles = { files: [], size: 0, stored: new Uint8Array(0), storedChecksum: 0 }
 
@@ -77,7 +77,7 @@ export class Runs {
    * @param files in the archive's order
    */
   beginEarly(files: readonly ListedName[]): void {
-    const most = Math.min(MOST_EARLY, EARLY_EACH * runThreads(this.#options.threads))
+    const most = this.#options.shareContent ? MOST_EARLY_SHARED : MOST_EARLY
     for (let next = 0; this.#begun.length < most && next < files.length; next = this.#begun.at(-1)!.until) {
       const run = this.#begin(files, next, { mayBeMissing: true })
       this.#begun.push({ ...run, early: files.slice(run.from, run.until) })

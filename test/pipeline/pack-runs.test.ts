@@ -59,6 +59,9 @@ const makeScanner = (prefix: string) => (entry: ListedName & { size: number }) =
 
 interface Packing {
   threads?: number
+  format?: 'tar.zst' | 'tar.gz'
+  /** Folder in the archive. */
+  root?: string
   /** What conda's records are said to list. */
   recorded?: ListedName[]
   /** Done when the recorded files were packed, before the folders are listed. */
@@ -73,8 +76,8 @@ async function list(prefix: string): Promise<Listed[]> {
 
 /** Packs in runs; `files` are the paths that workers were asked for, each time. */
 async function packInRuns(t: TestContext, prefix: string, packing: Packing = {}) {
-  const { threads = 2, recorded, meanwhile, takeFrame, onItem } = packing
-  const path = join(await workFolder(t), 'runs.tar.zst')
+  const { threads = 2, format = 'tar.zst', root = '', recorded, meanwhile, takeFrame, onItem } = packing
+  const path = join(await workFolder(t), `runs.${format}`)
   const workers = new FrameWorkers(threads)
   const files: string[] = []
   const underWay: Promise<unknown>[] = []
@@ -84,7 +87,7 @@ async function packInRuns(t: TestContext, prefix: string, packing: Packing = {})
     underWay.push(packed)
     return packed
   }
-  const options = { threads, prefix, prefixes: [prefix], root: '', format: 'tar.zst', level: 3 } as const
+  const options = { threads, prefix, prefixes: [prefix], root, format, level: 3 }
   const runs = new Runs({ ...options, workers: { pack }, shareContent: takeFrame !== undefined })
   try {
     if (recorded) runs.beginEarly(recorded)
@@ -102,7 +105,8 @@ async function packInRuns(t: TestContext, prefix: string, packing: Packing = {})
     }
     const { index } = await writeArchive({
       path,
-      format: 'tar.zst',
+      format,
+      root,
       threads,
       header: { ...HEADER, prefixes: [prefix] },
       items: seen(),
@@ -132,7 +136,7 @@ test('threads that pack files of their own find what one thread finds that reads
     new RandomTree(prefix, seed)
     smallFiles(prefix, seed)
     const expected = await packOneByOne(t, prefix)
-    for (const threads of [1, 2, 5]) {
+    for (const threads of [1, 2, 64]) {
       const { path, index } = await packInRuns(t, prefix, { threads })
       assert.deepEqual(facts(index), facts(expected.index))
       assert.deepEqual(contentsOf(path, index), contentsOf(expected.path, expected.index))
@@ -142,6 +146,15 @@ test('threads that pack files of their own find what one thread finds that reads
       await run('diff', ['-r', '--no-dereference', prefix, unpacked])
     }
   }
+})
+
+test('they write other formats too, and below a folder', async (t) => {
+  const prefix = await workFolder(t)
+  smallFiles(prefix, 5)
+  const { path } = await packInRuns(t, prefix, { format: 'tar.gz', root: 'env/name' })
+  const unpacked = await workFolder(t)
+  await run('tar', ['-C', unpacked, '-xzf', path])
+  await run('diff', ['-r', '--no-dereference', prefix, join(unpacked, 'env/name')])
 })
 
 test('a stage that is written on the way gets each byte of each file once', async (t) => {
