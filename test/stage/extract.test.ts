@@ -141,7 +141,7 @@ for (const [what, length] of [
 
 test('one thread and more threads than frames write the same', async (context) => {
   const tree = { 'lib/a': { content: large(9 * MIB) }, 'lib/b': { content: ORIGINAL } }
-  for (const threads of [1, 16]) {
+  for (const threads of [1, 16, 64]) {
     const { prefix, read } = await staged(context, tree, { threads })
     assert.ok(read('lib/a').equals(large(9 * MIB)))
     assert.equal(String(read('lib/b')), prefix)
