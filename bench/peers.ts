@@ -58,7 +58,7 @@ function provideCondaPack(): string {
   return folder
 }
 
-/** The virtual environment of a Python. What it takes from the Python below it (the standard library) stays where it is. */
+/** All of a Python's prefix. Of a virtual environment, what it takes from the Python below it (the standard library) stays where it is. */
 function copyOfConda(python: string, folder: string): string {
   const { stdout } = run(python, ['-c', 'import sys; print(sys.prefix)'])
   emptied(folder)

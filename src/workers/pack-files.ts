@@ -21,15 +21,15 @@ export class FilePacker {
    * As many of the files as go into one frame, and as can be read at once.
    * @throws StageError UNREADABLE, CHANGED; zlib's errors
    */
-  pack(request: PackOrder): PackedFiles {
+  pack(order: PackOrder): PackedFiles {
     this.#memory ??= new ArrayBuffer(FRAME_SIZE)
-    const frame = new Frame(request, Buffer.from(request.content ?? this.#memory))
+    const frame = new FrameOfFiles(order, Buffer.from(order.content ?? this.#memory))
     while (frame.next !== undefined && frame.stopped === undefined) {
       if (!this.#pace.isQuick) frame.stopped = 'slow'
       else frame.add(frame.next, this.#pace)
     }
     const content = frame.content
-    const stored = content.length > 0 ? compressSync(request.format, content, request.level) : Buffer.alloc(0)
+    const stored = content.length > 0 ? compressSync(order.format, content, order.level) : Buffer.alloc(0)
     return {
       files: frame.files,
       ...(frame.stopped && { stopped: frame.stopped }),
@@ -41,21 +41,21 @@ export class FilePacker {
 }
 
 /** A frame being filled with whole members. */
-class Frame {
+class FrameOfFiles {
   readonly files: PackedFile[] = []
   stopped: PackedFiles['stopped']
-  readonly #request: PackOrder
+  readonly #order: PackOrder
   readonly #buffer: Buffer
   readonly #inodes = new Set<string>()
   #used = 0
 
-  constructor(request: PackOrder, buffer: Buffer) {
-    this.#request = request
+  constructor(order: PackOrder, buffer: Buffer) {
+    this.#order = order
     this.#buffer = buffer
   }
 
   get next(): ListedName | undefined {
-    return this.#request.files[this.files.length]
+    return this.#order.files[this.files.length]
   }
 
   get content(): Buffer {
@@ -63,13 +63,13 @@ class Frame {
   }
 
   add(name: ListedName, pace: Pace): void {
-    const { prefix, prefixes, mayBeMissing } = this.#request
+    const { prefix, prefixes, mayBeMissing } = this.#order
     let found: FileFacts | undefined
     let header: Buffer | undefined
     const wanted = (facts: FileFacts): boolean => {
       found = facts
       if (this.#isKnown(facts)) return false
-      header = tarHeader(fileEntry(name, facts), this.#request.root)
+      header = tarHeader(fileEntry(name, facts), this.#order.root)
       const fits = header.length + facts.size + padding(facts.size) <= FRAME_SIZE - this.#used
       if (!fits) this.stopped = this.#used > 0 ? 'full' : 'file'
       return fits
@@ -99,7 +99,7 @@ class Frame {
 
   /** As a file whose content is in the archive already, or in this frame. */
   #isKnown({ inode }: FileFacts): boolean {
-    return this.#request.links.includes(this.files.length) || (inode !== undefined && this.#inodes.has(inode))
+    return this.#order.links.includes(this.files.length) || (inode !== undefined && this.#inodes.has(inode))
   }
 
   #begin(header: Buffer, size: number): Buffer<ArrayBuffer> {

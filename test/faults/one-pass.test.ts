@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { randomFillSync } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, linkSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { test } from 'node:test'
 import { slowfsUnavailable } from '../../bench/slowfs/build.ts'
@@ -30,6 +30,25 @@ function largeFiles({ prefix }: World): void {
   writeFileSync(`${prefix}/share/without`, noise(5_000_000), { mode: 0o2640 })
 }
 
+/** So many that threads pack them in runs, some with the prefix in them, some with further names. */
+function manyFiles({ prefix }: World): void {
+  mkdirSync(`${prefix}/share/many`)
+  for (let n = 0; n < 700; n++) {
+    const path = `${prefix}/share/many/file-${n}`
+    if (n % 50 === 49) linkSync(`${prefix}/share/many/file-${n - 7}`, path)
+    else
+      writeFileSync(
+        path,
+        Buffer.concat([Buffer.from(n % 3 ? '' : `${prefix}/lib\0`), randomFillSync(Buffer.alloc(n * 30))]),
+      )
+  }
+}
+
+const AMOUNTS = [
+  ['few files', () => {}],
+  ['many files', manyFiles],
+] as const
+
 for (const [length, what] of [
   ['', 'as long as'],
   ['/a/much/longer/folder/than/that/of/the/original', 'longer than'],
@@ -37,6 +56,7 @@ for (const [length, what] of [
   test(`the copy of a first stage is that of a second one to the last bit, with a path ${what} the original's`, async (context) => {
     const place = await copiedWorld(context)
     largeFiles(place)
+    manyFiles(place)
     const local = place.local + length
     mkdirSync(local, { recursive: true })
     const token = (staged: string) => staged.split('/').at(-2)!
@@ -127,28 +147,34 @@ test('where there is no place for the archive nor room for the copy, the place i
   assert.deepEqual(listing(place.prefix), before)
 })
 
-test('an archive that fills its disk is given up and leaves nothing, and the copy is whole', async (context) => {
-  const place = await copiedWorld(context)
-  writeFileSync(`${place.prefix}/share/noise`, randomFillSync(Buffer.alloc(12_000_000)))
-  const cache = `${place.root}/cache`
-  mkdirSync(cache)
-  // The environment's folder can't be written, and the cache is small.
-  const script = [
-    'mount -t tmpfs -o size=3m tmpfs "$1"; mount --bind "$2" "$2"; mount -o remount,bind,ro "$2"; cache=$1; shift 2',
-    'status=0; "$@" || status=$?; find "$cache" -type f >&2; exit $status',
-  ].join('; ')
-  const inside = [...MOUNTING, script, 'sh', cache, dirname(place.prefix)]
-  const { status, stdout, stderr } = await run(place, stage(place), { inside })
-  assert.equal(status, 0, stderr)
-  assert.match(
-    stderr,
-    /WARNING: The archive .*\/cache\/conda-stage\/.* can't be written: the file system is full\. The copy/,
-  )
-  assert.doesNotMatch(stderr, /\n\/.*\.tar\.zst/, 'something is left of it')
-  const staged = stdout.trimEnd()
-  assert.equal((await run(place, ['--verify', `--prefix=${staged}`])).status, 0)
-  assert.equal(execFileSync('cmp', [`${staged}/share/noise`, `${place.prefix}/share/noise`], { encoding: 'utf8' }), '')
-})
+for (const [amount, fill] of AMOUNTS) {
+  test(`an archive of ${amount} that fills its disk is given up and leaves nothing, and the copy is whole`, async (context) => {
+    const place = await copiedWorld(context)
+    fill(place)
+    writeFileSync(`${place.prefix}/share/noise`, randomFillSync(Buffer.alloc(12_000_000)))
+    const cache = `${place.root}/cache`
+    mkdirSync(cache)
+    // The environment's folder can't be written, and the cache is small.
+    const script = [
+      'mount -t tmpfs -o size=3m tmpfs "$1"; mount --bind "$2" "$2"; mount -o remount,bind,ro "$2"; cache=$1; shift 2',
+      'status=0; "$@" || status=$?; find "$cache" -type f >&2; exit $status',
+    ].join('; ')
+    const inside = [...MOUNTING, script, 'sh', cache, dirname(place.prefix)]
+    const { status, stdout, stderr } = await run(place, stage(place), { inside })
+    assert.equal(status, 0, stderr)
+    assert.match(
+      stderr,
+      /WARNING: The archive .*\/cache\/conda-stage\/.* can't be written: the file system is full\. The copy/,
+    )
+    assert.doesNotMatch(stderr, /\n\/.*\.tar\.zst/, 'something is left of it')
+    const staged = stdout.trimEnd()
+    assert.equal((await run(place, ['--verify', `--prefix=${staged}`])).status, 0)
+    assert.equal(
+      execFileSync('cmp', [`${staged}/share/noise`, `${place.prefix}/share/noise`], { encoding: 'utf8' }),
+      '',
+    )
+  })
+}
 
 test('where there is no room to repack, the copy is made all the same, and the archive that is out of date stays', async (context) => {
   const place = await copiedWorld(context)
@@ -181,27 +207,34 @@ test('where there is no room to repack, the copy is made all the same, and the a
   assert.equal(execFileSync('cat', [`${staged}/share/new`], { encoding: 'utf8' }), 'new\n')
 })
 
-test('a disk too small for the copy is not filled up, the archive is written, and the error says how much it takes', async (context) => {
-  const place = await copiedWorld(context)
-  // conda's records know nothing of these, so that it shows only in the midst of it.
-  for (let n = 0; n < 30; n++) writeFileSync(`${place.prefix}/share/noise-${n}`, randomFillSync(Buffer.alloc(700_000)))
-  const script =
-    'mount -t tmpfs -o size=14m tmpfs "$1"; disk=$1; shift; "$@"; status=$?; ls -A "$disk" >&2; exit $status'
-  const inside = [...MOUNTING.slice(0, -1), '-c', script, 'sh', place.local]
-  const { status, stderr } = await run(place, stage(place), { inside })
-  assert.equal(status, 1, stderr)
-  const [, needed] = /ERROR: .* has no room: ([\d.]+) MB needed, [\d.]+ MB available/.exec(stderr) ?? []
-  assert.ok(Number(needed) > 21, stderr)
-  assert.ok(stderr.trimEnd().endsWith('CONDA_STAGE_PATH.'), `something is left: ${stderr}`)
-  assert.ok(existsSync(place.archive))
-  assert.doesNotMatch((await succeed(place, stage(place))).stderr, /Packaging/)
-})
+for (const [amount, fill] of AMOUNTS) {
+  test(`a disk too small for the copy of ${amount} is not filled up, the archive is written, and the error says how much it takes`, async (context) => {
+    const place = await copiedWorld(context)
+    fill(place)
+    // conda's records know nothing of these, so that it shows only in the midst of it.
+    for (let n = 0; n < 30; n++)
+      writeFileSync(`${place.prefix}/share/noise-${n}`, randomFillSync(Buffer.alloc(700_000)))
+    const script =
+      'mount -t tmpfs -o size=14m tmpfs "$1"; disk=$1; shift; "$@"; status=$?; ls -A "$disk" >&2; exit $status'
+    const inside = [...MOUNTING.slice(0, -1), '-c', script, 'sh', place.local]
+    const { status, stderr } = await run(place, stage(place), { inside })
+    assert.equal(status, 1, stderr)
+    const [, needed] = /ERROR: .* has no room: ([\d.]+) MB needed, [\d.]+ MB available/.exec(stderr) ?? []
+    assert.ok(Number(needed) > 21, stderr)
+    assert.ok(stderr.trimEnd().endsWith('CONDA_STAGE_PATH.'), `something is left: ${stderr}`)
+    assert.ok(existsSync(place.archive))
+    assert.doesNotMatch((await succeed(place, stage(place))).stderr, /Packaging/)
+  })
+}
 
-test('a file of the original that can not be read fails both, and leaves nothing of either', async (context) => {
-  const place = await copiedWorld(context)
-  for (let n = 0; n < 10; n++) writeFileSync(`${place.prefix}/share/a-${n}`, randomFillSync(Buffer.alloc(2_000_000)))
-  writeFileSync(`${place.prefix}/share/secret`, 'x', { mode: 0o000 })
-  execFileSync('chmod', ['1777', place.local, dirname(place.prefix)])
-  const expected = { code: 'UNREADABLE', path: `${place.prefix}/share/secret`, hint: 'read permission' } as const
-  await fails(place, stage(place), expected, { inside: UNPRIVILEGED })
-})
+for (const [amount, fill] of AMOUNTS) {
+  test(`a file among ${amount} that can not be read fails both, and leaves nothing of either`, async (context) => {
+    const place = await copiedWorld(context)
+    fill(place)
+    for (let n = 0; n < 10; n++) writeFileSync(`${place.prefix}/share/a-${n}`, randomFillSync(Buffer.alloc(2_000_000)))
+    writeFileSync(`${place.prefix}/share/secret`, 'x', { mode: 0o000 })
+    execFileSync('chmod', ['1777', place.local, dirname(place.prefix)])
+    const expected = { code: 'UNREADABLE', path: `${place.prefix}/share/secret`, hint: 'read permission' } as const
+    await fails(place, stage(place), expected, { inside: UNPRIVILEGED })
+  })
+}

@@ -20,10 +20,12 @@ import { copiedWorld, type Ended, listing, run, stageOf, start, succeed, type Wo
 async function largeWorld(context: TestContext): Promise<World> {
   const place = await copiedWorld(context)
   for (let n = 0; n < 12; n++) writeFileSync(`${place.prefix}/share/noise-${n}`, noise())
+  // So many that threads pack them in runs.
+  for (let n = 0; n < 600; n++) writeFileSync(`${place.prefix}/share/small-${n}`, noise(10_000))
   return place
 }
 
-const noise = (): string => randomFillSync(Buffer.alloc(2_000_000)).toString('hex')
+const noise = (size = 2_000_000): string => randomFillSync(Buffer.alloc(size)).toString('hex')
 
 const pack = ({ prefix }: World) => ['--pack', `--prefix=${prefix}`, '--compress-level=12', '--threads=1']
 const stage = ({ prefix, local }: World) => [`--prefix=${prefix}`, `--path=${local}`, '--threads=1']
