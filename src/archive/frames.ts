@@ -6,8 +6,8 @@ import { type ArchiveFile, writeAll } from './file.ts'
 import { FRAME_ENOUGH, FRAME_SIZE } from './format.ts'
 
 /**
- * Frames compressed at once, whatever is asked for: each costs about 17 MB (input, output, compressor, what the garbage
- * collector has not got to), and eight of them take in some 2 GB a second, more than network file systems give.
+ * Frames compressed at once, and threads that do so, whatever is asked for: each costs 17 to 50 MB (input, output, compressor, what
+ * waits for it, what the garbage collector has not got to), and eight of them take in some 2 GB a second, more than network file systems give.
  */
 const MOST_AT_ONCE = 8
 /** At levels at which four of them take in more than one thread can read. */

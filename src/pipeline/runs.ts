@@ -17,8 +17,6 @@ const HEADERS = 1792
 const USUAL_SIZE = 16 * 1024
 /** Bytes from which threads are worth their start. */
 const ENOUGH = 2 * FRAME_SIZE
-/** They take in a gigabyte a second; each costs some 25 MB, and what waits for it as much. */
-const MOST_THREADS = 4
 /** Runs under way for each thread: one that it packs, one that waits for it. */
 const RUNS_EACH = 2
 /** Runs begun before the listing has ended: all of them are kept until then, with their content where that is wanted too. */
@@ -26,9 +24,6 @@ const MOST_EARLY = 8
 const MOST_EARLY_SHARED = 3
 
 const NOTHING: PackedFiles = { files: [], size: 0, stored: new Uint8Array(0), storedChecksum: 0 }
-
-/** Threads that pack in runs, of so many that may be used. */
-export const runThreads = (threads: number): number => Math.max(1, Math.min(threads, MOST_THREADS))
 
 /** Whether there is enough to pack. */
 export function isWorthRuns(entries: readonly Listed[]): boolean {
@@ -39,7 +34,7 @@ export function isWorthRuns(entries: readonly Listed[]): boolean {
 
 export interface RunOptions extends Pick<PackOrder, 'prefix' | 'prefixes' | 'root' | 'format' | 'level'> {
   workers: Pick<FrameWorkers, 'pack'>
-  /** As for `runThreads`. */
+  /** Of the workers. */
   threads: number
   /** The frames' contents are wanted, too. */
   shareContent: boolean
@@ -104,7 +99,7 @@ export class Runs {
   /** The first that is under way; and begins others. */
   take(): Run | undefined {
     const { files } = this.#order
-    const atOnce = RUNS_EACH * runThreads(this.#options.threads)
+    const atOnce = RUNS_EACH * this.#options.threads
     while (this.#begun.filter(({ early }) => !early).length < atOnce && this.#next < files.length) {
       const run = this.#begin(files, this.#next)
       this.#begun.push(run)

@@ -17,7 +17,7 @@ import type { OnePass } from './one-pass.ts'
 import type { PackOptions } from './options.ts'
 import type { Filled } from './original.ts'
 import { packedItems } from './pack-runs.ts'
-import { isWorthRuns, Runs, runThreads } from './runs.ts'
+import { isWorthRuns, Runs } from './runs.ts'
 
 interface Source {
   environment: Environment
@@ -31,9 +31,10 @@ type Chosen = Filled<PackOptions> & { threads: number; level: number; workers: F
 
 /** environment -> inventory -> what the filters leave -> contents, for another prefix where one is named -> archive. */
 export async function writeEnvironment(path: string, source: Source, options: Filled<PackOptions>): Promise<void> {
-  const { format, threads = defaultThreads() } = options
+  const { format } = options
   const level = options.compressLevel ?? DEFAULT_LEVEL[format]
-  const workers = new FrameWorkers(framesAtOnce({ format, level, threads }), runThreads(threads))
+  const threads = framesAtOnce({ format, level, threads: options.threads ?? defaultThreads() })
+  const workers = new FrameWorkers(threads)
   try {
     await write(path, source, { ...options, threads, level, workers })
   } finally {

@@ -65,13 +65,11 @@ interface FrameWorker {
 /** Worker threads for what is done with frames while they are in memory. They are started when there is work for them. */
 export class FrameWorkers {
   readonly #threads: number
-  readonly #packers: number
   #workers: FrameWorker[] = []
 
-  /** @param threads at most; and where they read files, too */
-  constructor(threads: number, packers = threads) {
+  /** @param threads at most */
+  constructor(threads: number) {
     this.#threads = threads
-    this.#packers = packers
   }
 
   /**
@@ -116,16 +114,16 @@ export class FrameWorkers {
 
   #ask(request: FrameRequest | PackRequest): Promise<FrameReply> {
     const answered = Promise.withResolvers<FrameReply>()
-    const { thread, waiting } = this.#idlest(request.kind === 'pack' ? this.#packers : this.#threads)
+    const { thread, waiting } = this.#idlest()
     waiting.push(answered)
     thread.postMessage(request)
     return answered.promise
   }
 
-  #idlest(most: number): FrameWorker {
+  #idlest(): FrameWorker {
     const idlest = this.#workers.reduce((a, b) => (b.waiting.length < a.waiting.length ? b : a), this.#workers[0]!)
     const isBusy = idlest === undefined || idlest.waiting.length > 0
-    return isBusy && this.#workers.length < most ? this.#start() : idlest
+    return isBusy && this.#workers.length < this.#threads ? this.#start() : idlest
   }
 
   #start(): FrameWorker {

@@ -100,7 +100,8 @@ test('a file that was replaced between its early reading and the listing of its 
   const mount = await mountSlow(prefix, prefix, { latencyMs: 3, bandwidthMb: 0, validSeconds: 0 })
   try {
     const early = new EarlyReads(prefix, recordedFiles(recorded(names), NONE))
-    while ((await mount.counters()).read! < names.length) await new Promise((resolve) => setTimeout(resolve, 10))
+    for (let wait = 0; wait < 1000 && (await mount.counters()).read! < names.length; wait++)
+      await new Promise((resolve) => setTimeout(resolve, 10))
     await writeFile(join(prefix, 'new'), 'another')
     await rename(join(prefix, 'new'), join(prefix, 'lib/f9'))
     const { entries } = await listTree({ prefix }, { isExcluded: NONE })
