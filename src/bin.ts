@@ -1,7 +1,7 @@
 import { main } from './cli/main.ts'
-import { captureSession } from './platform/session.ts'
+import { captureSession } from './cli/session.ts'
 import { abortOnSignals } from './platform/signals.ts'
 
-main(captureSession(), abortOnSignals()).then((code) => {
+main(captureSession(process), abortOnSignals()).then((code) => {
   process.exitCode = code
 })

@@ -1,4 +1,4 @@
-import type { Dialect, RenderContext } from './dialects.ts'
+import type { Dialect, RenderContext } from './dialect.ts'
 import { swapEntries, swapPath } from './path.ts'
 import type { PathStep, Step } from './steps.ts'
 

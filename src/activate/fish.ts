@@ -1,4 +1,4 @@
-import type { Dialect, RenderContext } from './dialects.ts'
+import type { Dialect, RenderContext } from './dialect.ts'
 import { swapEntries } from './path.ts'
 import type { AtExitStep, PathStep, Step } from './steps.ts'
 

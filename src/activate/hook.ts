@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { type Dialect, type DialectName, dialects } from './dialects.ts'
+import type { Dialect } from './dialect.ts'
+import { type DialectName, dialects } from './dialects.ts'
 
 const TEMPLATES = new URL('./templates/', import.meta.url)
 

@@ -1,5 +1,5 @@
 import type { AtExit } from './at-exit.ts'
-import type { Dialect, RenderContext } from './dialects.ts'
+import type { Dialect, RenderContext } from './dialect.ts'
 import { quotePosix as quote } from './quote.ts'
 import type { AtExitStep, PathStep, Step } from './steps.ts'
 

@@ -1,4 +1,5 @@
-import { type Dialect, type DialectName, dialects, type RenderContext } from './dialects.ts'
+import type { Dialect, RenderContext } from './dialect.ts'
+import { type DialectName, dialects } from './dialects.ts'
 import type { Step } from './steps.ts'
 
 /**

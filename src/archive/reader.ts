@@ -4,7 +4,8 @@ import { promisify } from 'node:util'
 import * as v from 'valibot'
 import { type ArchiveHead, type ArchiveIndex, FORMAT_VERSION, type Frame } from '../model/archive-index.ts'
 import { decompressSync, type Format, sectionFormat } from './codec.ts'
-import { Columns } from './columns.ts'
+import { damaged, foreign, otherVersion } from './failure.ts'
+import { type Footer, hasOpening, OPENING, OPENING_ROOM, type SectionName, zipFooterEnd } from './format.ts'
 import {
   containerHeader,
   containerSize,
@@ -16,11 +17,10 @@ import {
   sectionStart,
   sha256,
   unwrap,
-} from './container.ts'
-import { decodeEntries, decodeFrames } from './decode-columns.ts'
-import { damaged, foreign, otherVersion } from './failure.ts'
-import { type Footer, hasOpening, OPENING, OPENING_ROOM, type SectionName, zipFooterEnd } from './format.ts'
-import { decodeHead } from './head.ts'
+} from './index/container.ts'
+import { decodeEntries, decodeFrames } from './index/decode.ts'
+import { Columns } from './index/encode.ts'
+import { decodeHead } from './index/head.ts'
 
 const readAsync = promisify(read)
 

@@ -4,12 +4,12 @@ import { type BytePath, byPath, displayPath, parentOf } from '../model/byte-path
 import type { DirectoryEntry, FileEntry, HardlinkEntry, SymlinkEntry } from '../model/entry.ts'
 import type { ArchiveItem, Content, PackedFrame, TakeFrame } from '../model/item.ts'
 import { type Compress, DEFAULT_LEVEL, type Format } from './codec.ts'
-import { encodeContainer } from './container.ts'
-import { createFile, type NewFile, writeAll } from './file.ts'
 import { OPENING } from './format.ts'
-import type { MemberWriter, TakenOver } from './members.ts'
-import { TarMembers } from './tar-members.ts'
-import { ZipMembers } from './zip-members.ts'
+import { encodeContainer } from './index/container.ts'
+import { createFile, type NewFile, writeAll } from './write/file.ts'
+import type { MemberWriter, TakenOver } from './write/member-writer.ts'
+import { TarMembers } from './write/tar-members.ts'
+import { ZipMembers } from './write/zip-members.ts'
 
 export interface WriteOptions {
   /** Must not exist. Removed again where anything fails. */

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { type Dialect, type DialectName, dialects } from '../activate/dialects.ts'
+import type { Dialect } from '../activate/dialect.ts'
+import { type DialectName, dialects } from '../activate/dialects.ts'
 import { AUTO_STAGE, AUTO_UNSTAGE } from '../model/auto-scripts.ts'
 
 /** What automatic staging is to be like; what is left out is decided when the environment is activated. */

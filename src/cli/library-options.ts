@@ -1,7 +1,7 @@
 import type { OnProgress } from '../model/progress.ts'
 import type { PackOptions, StageOptions } from '../pipeline/options.ts'
 import { jobId } from '../platform/job.ts'
-import type { Context } from './main.ts'
+import type { Context } from './command.ts'
 import { progressRenderer } from './render/progress.ts'
 
 /** From the options of the command line to those of the library. */

@@ -1,25 +1,13 @@
+import { deliverCode } from '../activate/call.ts'
 import { render } from '../activate/render.ts'
-import { deliverCode } from '../activate/session.ts'
 import type { Step } from '../activate/steps.ts'
 import { configWarnings } from '../config/mistakes.ts'
 import { flag } from '../config/resolve.ts'
 import { StageError } from '../errors.ts'
-import type { Session } from '../platform/session.ts'
-import { type Action, type Options, readOptions } from './options.ts'
+import type { Command } from './command.ts'
+import { type Action, readOptions } from './options.ts'
 import { createMessages, type Messages, writeData } from './render/messages.ts'
-
-/** What a command gets. */
-export interface Context {
-  options: Options
-  session: Session
-  messages: Messages
-  signal: AbortSignal
-  /** Called when the command has ended, well or not, before anything is said about that. */
-  atEnd(body: () => void): void
-}
-
-/** What the shell that called is to do when we have ended; nothing for most. */
-export type Command = (context: Context) => Promise<Step[] | undefined>
+import type { Session } from './session.ts'
 
 // Each action loads its own modules only: the start of the program is part of every job script's time.
 const COMMANDS: Record<Action | 'skip', () => Promise<Command>> = {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
+import type { Mistake } from './parse.ts'
 import type { Settings } from './settings.ts'
 
 export interface ConfigFile {
@@ -10,14 +11,6 @@ export interface ConfigFile {
   /** Without those that are mistaken. */
   values: Partial<Settings>
   mistakes: Mistake[]
-}
-
-export interface Mistake {
-  /** From 1; undefined where the file as a whole can't be read. */
-  line?: number
-  /** As it stands in the file. */
-  key?: string
-  message: string
 }
 
 type Variables = Readonly<Record<string, string | undefined>>

@@ -1,5 +1,6 @@
 import { StageError } from '../errors.ts'
-import type { ConfigFile, Mistake } from './files.ts'
+import type { ConfigFile } from './files.ts'
+import type { Mistake } from './parse.ts'
 
 /**
  * Warnings of what is mistaken in the configuration. Mistakes in the user's own file stop what depends on it (`strict`): to

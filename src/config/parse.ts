@@ -1,8 +1,15 @@
 import * as v from 'valibot'
 import { type Document, isMap, isNode, isScalar, LineCounter, type Pair, parseDocument } from 'yaml'
-import type { Mistake } from './files.ts'
 import { type Kind, keyOf, SETTING_NAMES, type SettingName, type Settings, settingOf } from './settings.ts'
 import { nearest } from './suggest.ts'
+
+export interface Mistake {
+  /** From 1; undefined where the file as a whole can't be read. */
+  line?: number
+  /** As it stands in the file. */
+  key?: string
+  message: string
+}
 
 /** Understands the text of a configuration file. A key that is mistaken does not keep the others from being taken. */
 export function parseConfig(text: string): { values: Partial<Settings>; mistakes: Mistake[] } {

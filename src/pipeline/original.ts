@@ -1,7 +1,7 @@
 import { type Environment, findEnvironment } from '../environment/find.ts'
 import { StageError } from '../errors.ts'
 import type { ProgressEvent } from '../model/progress.ts'
-import { surroundings } from '../platform/session.ts'
+import { surroundings } from '../platform/surroundings.ts'
 import { findStage } from '../stage/record.ts'
 import type { PackOptions } from './options.ts'
 

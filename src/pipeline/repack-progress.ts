@@ -1,4 +1,4 @@
-import type { TakenOver } from '../archive/members.ts'
+import type { TakenOver } from '../archive/write/member-writer.ts'
 import type { Entry } from '../model/entry.ts'
 import type { ProgressEvent } from '../model/progress.ts'
 import type { PackOptions } from './options.ts'

@@ -1,5 +1,6 @@
 import type { ArchivedFile, ArchiveIndex } from '../model/archive-index.ts'
 import type { OnProgress } from '../model/progress.ts'
+import { utimesSeconds } from '../model/times.ts'
 import { defaultThreads } from '../platform/cpus.ts'
 import { currentUmask } from '../platform/umask.ts'
 import { runWorkers } from '../workers/pool.ts'
@@ -7,7 +8,6 @@ import { BYTES, type Control, type ExtractReport, FILES, newControl, READY, STOP
 import { encodeWorkList, type Piece } from '../workers/work-list.ts'
 import { type ExtractResult, finishTree, publishTree, throwIfCancelled } from './finish-tree.ts'
 import { stagedMode } from './modes.ts'
-import { utimesSeconds } from './times.ts'
 import { makeDirectories, makeLargeFiles } from './tree.ts'
 
 /** Each worker takes 22 MB; more of them would not keep a large environment within 400 MB. */

@@ -3,7 +3,6 @@ import { dirname } from 'node:path'
 import { StageError } from '../errors.ts'
 import type { ArchiveIndex } from '../model/archive-index.ts'
 import type { BytePath } from '../model/byte-path.ts'
-import type { Relocation } from '../model/relocation.ts'
 import { asRoomError } from '../platform/room.ts'
 import { relocateTarget } from '../relocate/symlink.ts'
 import type { LeftFile } from '../workers/protocol.ts'
@@ -11,16 +10,8 @@ import { stagedMode } from './modes.ts'
 import { EXTRACTING } from './names.ts'
 import { removeTree } from './remove-tree.ts'
 import { rewriteLargeFiles } from './rewrite.ts'
+import type { LargeFile } from './tree.ts'
 import { finishDirectories, finishLargeFile, makeHardlinks, makeSymlinks } from './tree.ts'
-
-/** A file that goes over several frames, of which workers have written the pieces. */
-export interface LargeFile {
-  path: BytePath
-  mode: number
-  /** Seconds, as utimes takes them. */
-  mtime: number
-  relocation?: Relocation
-}
 
 export interface ExtractResult {
   files: number

@@ -5,7 +5,7 @@ import { type BytePath, fsPath } from '../model/byte-path.ts'
 import type { ContentKind } from '../model/relocation.ts'
 import { applyToStream } from '../relocate/apply.ts'
 import { planRelocation, type RelocationPlan } from '../relocate/plan.ts'
-import type { LargeFile } from './finish-tree.ts'
+import type { LargeFile } from './tree.ts'
 
 const CHUNK = 1024 * 1024
 

@@ -1,7 +1,17 @@
 import { chmodSync, closeSync, linkSync, lutimesSync, mkdirSync, openSync, symlinkSync, utimesSync } from 'node:fs'
 import type { ArchivedEntry } from '../model/archive-index.ts'
 import { type BytePath, bytesOf, fsPath } from '../model/byte-path.ts'
-import { asTime, utimesSeconds } from './times.ts'
+import type { Relocation } from '../model/relocation.ts'
+import { asTime, utimesSeconds } from '../model/times.ts'
+
+/** A file that goes over several frames, of which workers have written the pieces. */
+export interface LargeFile {
+  path: BytePath
+  mode: number
+  /** Seconds, as utimes takes them. */
+  mtime: number
+  relocation?: Relocation
+}
 
 /**
  * What of a tree is not the content of files. Synchronous, since each call takes microseconds on local disk and a

@@ -9,7 +9,8 @@ import type { ListedName } from '../model/listed.ts'
 import { Pace } from '../platform/pace.ts'
 import { ownsMemory } from '../platform/release.ts'
 import { PrefixScanner } from '../relocate/scan.ts'
-import type { PackedFile, PackedFiles, PackOrder } from './protocol.ts'
+import type { PackedFile, PackedFiles } from './packed-files.ts'
+import type { PackOrder } from './protocol.ts'
 
 /** Packs files one after another: each is read into the frame, hashed and looked through while it is in the CPU's cache. */
 export class FilePacker {

@@ -1,8 +1,31 @@
 import { DIGEST_LENGTH } from '../inventory/facts.ts'
+import type { FileFacts } from '../inventory/read-file.ts'
 import type { Facts } from '../model/item.ts'
 import type { ListedName } from '../model/listed.ts'
 import type { Relocation } from '../model/relocation.ts'
-import type { PackedFile } from './protocol.ts'
+
+/** The files of an order, as far as they were dealt with. */
+export interface PackedFiles {
+  files: PackedFile[]
+  /**
+   * Why there are not all of them.
+   * - full: they did not fit into one frame
+   * - file: the next one is too large for a frame, or has to be waited for
+   * - slow: the file system does not answer at once
+   */
+  stopped?: 'full' | 'file' | 'slow'
+  /** Uncompressed bytes of the frame; it is empty where no file has content. */
+  size: number
+  stored: Uint8Array<ArrayBuffer>
+  /** CRC-32 of `stored`. */
+  storedChecksum: number
+}
+
+/** `content` is missing in further names; without `facts` the file has vanished and may do so. */
+export interface PackedFile {
+  facts?: FileFacts
+  content?: Facts & { frameOffset: number }
+}
 
 // What goes to the threads and back for each file, in few objects: cloning one for each file takes ten times as long.
 

@@ -1,13 +1,12 @@
 import { Worker } from 'node:worker_threads'
 import { compressInPool, type Format } from '../archive/codec.ts'
 import { type ErrorCode, StageError } from '../errors.ts'
-import { decodeFiles, encodeNames } from './packed-files.ts'
+import { decodeFiles, encodeNames, type PackedFiles } from './packed-files.ts'
 import type {
   ExtractReport,
   FrameReply,
   FrameRequest,
   Job,
-  PackedFiles,
   PackOrder,
   PackRequest,
   PlainError,

@@ -1,11 +1,9 @@
 import type { StageError } from '../errors.ts'
-import type { FileFacts } from '../inventory/read-file.ts'
 import type { ArchiveFormat, Frame } from '../model/archive-index.ts'
 import type { BytePath } from '../model/byte-path.ts'
-import type { Facts } from '../model/item.ts'
 import type { ListedName } from '../model/listed.ts'
 import type { ContentKind } from '../model/relocation.ts'
-import type { EncodedFiles, EncodedNames } from './packed-files.ts'
+import type { EncodedFiles, EncodedNames, PackedFiles } from './packed-files.ts'
 import type { Piece, WorkList } from './work-list.ts'
 
 /** What a worker is started for. */
@@ -56,29 +54,6 @@ export interface PackOrder {
 
 /** An order, as it goes to a worker. */
 export type PackRequest = { kind: 'pack'; names: EncodedNames } & Omit<PackOrder, 'files'>
-
-/** The files of an order, as far as they were dealt with. */
-export interface PackedFiles {
-  files: PackedFile[]
-  /**
-   * Why there are not all of them.
-   * - full: they did not fit into one frame
-   * - file: the next one is too large for a frame, or has to be waited for
-   * - slow: the file system does not answer at once
-   */
-  stopped?: 'full' | 'file' | 'slow'
-  /** Uncompressed bytes of the frame; it is empty where no file has content. */
-  size: number
-  stored: Uint8Array<ArrayBuffer>
-  /** CRC-32 of `stored`. */
-  storedChecksum: number
-}
-
-/** `content` is missing in further names; without `facts` the file has vanished and may do so. */
-export interface PackedFile {
-  facts?: FileFacts
-  content?: Facts & { frameOffset: number }
-}
 
 export type FrameReply =
   | ({ kind: 'packed'; packed: EncodedFiles } & Omit<PackedFiles, 'files'>)

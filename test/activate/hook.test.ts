@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { test } from 'node:test'
-import { type Dialect, type DialectName, dialects } from '../../src/activate/dialects.ts'
+import type { Dialect } from '../../src/activate/dialect.ts'
+import { type DialectName, dialects } from '../../src/activate/dialects.ts'
 import { hook } from '../../src/activate/hook.ts'
 import { MARK } from '../../src/activate/render.ts'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Columns, encodeDigests, encodeEntries } from '../../src/archive/columns.ts'
-import { decodeEntries, decodeFrames, Inconsistent } from '../../src/archive/decode-columns.ts'
+import { decodeEntries, decodeFrames, Inconsistent } from '../../src/archive/index/decode.ts'
+import { type Columns, encodeDigests, encodeEntries } from '../../src/archive/index/encode.ts'
 import type { ArchiveIndex } from '../../src/model/archive-index.ts'
 import { HEADER } from './support.ts'
 

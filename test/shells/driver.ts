@@ -4,11 +4,11 @@
  */
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { type Call, deliverCode, readCall } from '../../src/activate/call.ts'
 import { readFacts } from '../../src/activate/facts.ts'
 import { hook } from '../../src/activate/hook.ts'
 import { type Activator, planStage, planUnstage } from '../../src/activate/plan.ts'
 import { render } from '../../src/activate/render.ts'
-import { type Call, deliverCode, readCall } from '../../src/activate/session.ts'
 import type { Step } from '../../src/activate/steps.ts'
 
 const call = readCall(process.env)

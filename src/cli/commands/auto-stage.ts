@@ -1,6 +1,6 @@
 import { disableAutoStaging, enableAutoStaging } from '../../auto-stage/configure.ts'
 import { originalOf } from '../../pipeline/original.ts'
-import type { Context } from '../main.ts'
+import type { Context } from '../command.ts'
 import { writeData } from '../render/messages.ts'
 
 /** Has conda stage an environment whenever it is activated, or no longer. From within a copy, its original is meant. */

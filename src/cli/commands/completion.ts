@@ -1,7 +1,7 @@
 import { completion, isCompletionShell } from '../../completion/completion.ts'
 import { StageError } from '../../errors.ts'
-import { parentProgram } from '../../platform/session.ts'
-import type { Context } from '../main.ts'
+import { parentProgram } from '../../platform/surroundings.ts'
+import type { Context } from '../command.ts'
 import { completableOptions } from '../options.ts'
 import { writeData } from '../render/messages.ts'
 

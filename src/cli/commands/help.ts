@@ -1,4 +1,4 @@
-import type { Context } from '../main.ts'
+import type { Context } from '../command.ts'
 import { helpText } from '../options.ts'
 import { writeData } from '../render/messages.ts'
 

@@ -1,6 +1,6 @@
 import { modulefile } from '../../modulefile/modulefile.ts'
 import { programVersion } from '../../platform/program.ts'
-import type { Context } from '../main.ts'
+import type { Context } from '../command.ts'
 import { writeData } from '../render/messages.ts'
 
 /** Prints a modulefile for this installation. */

@@ -1,6 +1,6 @@
 import { pack } from '../../pipeline.ts'
+import type { Context } from '../command.ts'
 import { packOptions } from '../library-options.ts'
-import type { Context } from '../main.ts'
 import { writeData } from '../render/messages.ts'
 
 export async function packCommand(context: Context): Promise<undefined> {

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import type { Context } from '../main.ts'
+import type { Context } from '../command.ts'
 import { writeData } from '../render/messages.ts'
 
 /** With CONDA_STAGE=false nothing is done. Who asked for a prefix to work in gets the one there is. */

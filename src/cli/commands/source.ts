@@ -1,7 +1,7 @@
 import { type DialectName, isDialect } from '../../activate/dialects.ts'
 import { hook } from '../../activate/hook.ts'
-import { parentProgram } from '../../platform/session.ts'
-import type { Context } from '../main.ts'
+import { parentProgram } from '../../platform/surroundings.ts'
+import type { Context } from '../command.ts'
 import { writeData } from '../render/messages.ts'
 
 /** Prints the shell function; without a value for the shell that called us, where it can be told. */

@@ -1,14 +1,14 @@
+import type { CallingShell } from '../../activate/call.ts'
 import { readFacts } from '../../activate/facts.ts'
 import { planStage } from '../../activate/plan.ts'
-import type { CallingShell } from '../../activate/session.ts'
 import type { Step } from '../../activate/steps.ts'
 import { withoutAutoStaging } from '../../auto-stage/guard.ts'
 import { StageError } from '../../errors.ts'
 import { saveActivation } from '../../pipeline/activation.ts'
 import type { StageResult } from '../../pipeline/options.ts'
 import { stage, unstage } from '../../pipeline.ts'
+import type { Context } from '../command.ts'
 import { stageOptions } from '../library-options.ts'
-import type { Context } from '../main.ts'
 import { writeData } from '../render/messages.ts'
 
 /** Stages the active environment and has the shell activate the copy; with --prefix only prints where the copy is. */

@@ -1,6 +1,6 @@
 import { status } from '../../pipeline/status.ts'
+import type { Context } from '../command.ts'
 import { stageOptions } from '../library-options.ts'
-import type { Context } from '../main.ts'
 import { writeData } from '../render/messages.ts'
 import { configurationOf, configurationText, statusText } from '../render/status.ts'
 

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process'
 import { jobId } from '../../platform/job.ts'
-import type { Session } from '../../platform/session.ts'
 import { sweepDebris } from '../../stage/sweep.ts'
-import type { Context } from '../main.ts'
+import type { Context } from '../command.ts'
+import type { Session } from '../session.ts'
 
 /** Removes what is left of copies in a local folder. */
 export async function sweepCommand({ options, session, messages }: Context): Promise<undefined> {

@@ -1,6 +1,6 @@
 import { StageError } from '../../errors.ts'
 import { verify } from '../../pipeline.ts'
-import type { Context } from '../main.ts'
+import type { Context } from '../command.ts'
 import { findingLine } from '../render/finding.ts'
 import { writeData } from '../render/messages.ts'
 

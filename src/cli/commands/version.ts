@@ -3,9 +3,9 @@ import { dirname } from 'node:path'
 import { FORMAT_VERSION } from '../../model/archive-index.ts'
 import { programVersion } from '../../platform/program.ts'
 import { runtime } from '../../platform/runtime.ts'
-import type { Session } from '../../platform/session.ts'
-import type { Context } from '../main.ts'
+import type { Context } from '../command.ts'
 import { writeData } from '../render/messages.ts'
+import type { Session } from '../session.ts'
 
 export async function versionCommand({ options, session }: Context): Promise<undefined> {
   const versions: Record<string, string> = { 'conda-stage': programVersion() }

@@ -1,8 +1,8 @@
 import type { ConfigFile } from '../../config/files.ts'
 import { keyOf, SETTING_NAMES, settingOf } from '../../config/settings.ts'
 import type { Status } from '../../pipeline/status.ts'
-import type { Session } from '../../platform/session.ts'
 import type { Options } from '../options.ts'
+import type { Session } from '../session.ts'
 
 export function statusText(status: Status, session: Session): string {
   const { prefix, isStaged, original, problem, isBase, isLocal, archive, local } = status

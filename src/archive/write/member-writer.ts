@@ -1,7 +1,7 @@
-import type { Frame } from '../model/archive-index.ts'
-import type { Entry, FileEntry } from '../model/entry.ts'
-import type { Facts, PackedFrame, TakeFrame } from '../model/item.ts'
-import type { Compress, Format } from './codec.ts'
+import type { Frame } from '../../model/archive-index.ts'
+import type { Entry, FileEntry } from '../../model/entry.ts'
+import type { Facts, PackedFrame, TakeFrame } from '../../model/item.ts'
+import type { Compress, Format } from '../codec.ts'
 import type { ArchiveFile } from './file.ts'
 
 /** Frames as they stand one behind another in an older archive; or the members of one that has to be compressed anew. */

@@ -1,11 +1,11 @@
 import { crc32 } from 'node:zlib'
-import type { Frame } from '../model/archive-index.ts'
-import { type BytePath, bytesOf } from '../model/byte-path.ts'
-import type { Entry, FileEntry } from '../model/entry.ts'
-import { compressInPool } from './codec.ts'
+import type { Frame } from '../../model/archive-index.ts'
+import { type BytePath, bytesOf } from '../../model/byte-path.ts'
+import type { Entry, FileEntry } from '../../model/entry.ts'
+import { compressInPool } from '../codec.ts'
+import { zipComment } from '../format.ts'
 import { writeAll } from './file.ts'
-import { zipComment } from './format.ts'
-import type { MemberOptions, MemberWriter } from './members.ts'
+import type { MemberOptions, MemberWriter } from './member-writer.ts'
 import { centralHeader, endOfDirectory, localHeader, type ZipMember } from './zip-headers.ts'
 
 /** Bytes of a file that are compressed at once: a frame. */

@@ -8,8 +8,9 @@ import { type BytePath, parentOf } from '../model/byte-path.ts'
 import type { ArchiveItem, PackedFrame } from '../model/item.ts'
 import type { Listed, ListedName } from '../model/listed.ts'
 import { release } from '../platform/release.ts'
-import type { FrameWorkers } from '../workers/pool.ts'
-import type { PackedFile, PackedFiles, PackOrder } from '../workers/protocol.ts'
+import type { PackedFile, PackedFiles } from './packed-files.ts'
+import type { FrameWorkers } from './pool.ts'
+import type { PackOrder } from './protocol.ts'
 
 /** Bytes that a member takes besides its content: a header, mostly with a pax header for the parts of a second, and padding. */
 const HEADERS = 1792

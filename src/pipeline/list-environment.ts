@@ -4,13 +4,9 @@ import { readRecords } from '../environment/records.ts'
 import { EarlyReads, recordedFiles } from '../inventory/early-reads.ts'
 import { exclusions } from '../inventory/exclusions.ts'
 import { type Listing, listTree } from '../inventory/list.ts'
-import { type ReadOptions, readItems } from '../inventory/read.ts'
-import { type BytePath, displayPath } from '../model/byte-path.ts'
+import { displayPath } from '../model/byte-path.ts'
 import type { Entry } from '../model/entry.ts'
-import type { ArchiveItem } from '../model/item.ts'
 import type { Listed, ListedName } from '../model/listed.ts'
-import { PrefixScanner } from '../relocate/scan.ts'
-import { prefixesOf } from './archive-facts.ts'
 import type { PackOptions } from './options.ts'
 import type { Filled } from './original.ts'
 
@@ -65,76 +61,4 @@ function missingMessage(paths: string[]): string {
   const shown = paths.slice(0, 3).join(', ') + (paths.length > 3 ? ', ...' : '')
   const files = paths.length === 1 ? 'a file that conda installed is' : `${paths.length} files that conda installed are`
   return `${files} gone, and so not in the copy: ${shown} (--ignore-missing-files: no such warning)`
-}
-
-/** The files' bytes, looked through for the prefix as they go by. */
-export function contentsOf(
-  environment: Environment,
-  entries: readonly Listed[],
-  options: Filled<PackOptions>,
-  early?: EarlyReads,
-): AsyncIterable<ArchiveItem> {
-  return readItems(environment, entries, readOptions(environment, entries, options, early))
-}
-
-/** How files are read: looked through for the prefix, with progress. */
-export function readOptions(
-  environment: Environment,
-  entries: readonly Listed[],
-  { onProgress, signal }: Filled<PackOptions>,
-  early?: EarlyReads,
-): ReadOptions {
-  const prefixes = prefixesOf(environment)
-  const progress = new ReadProgress(entries)
-  let told = 0
-  return {
-    early,
-    makeScanner: (entry) => new PrefixScanner(prefixes, entry),
-    onRead(bytes, ended) {
-      progress.add(bytes, ended)
-      const now = performance.now()
-      // Ten times a second is enough for the eye.
-      if (now - told < 100 && progress.files < progress.totalFiles) return
-      told = now
-      const { files, totalFiles, bytes: done, totalBytes } = progress
-      onProgress({ kind: 'progress', phase: 'pack', files, totalFiles, bytes: done, totalBytes })
-    },
-    ...(signal && { signal }),
-  }
-}
-
-/**
- * How much there is to read is known for certain when all is read. Until then files that conda's records list count as these
- * say, and all others as large as those that were read so far.
- */
-class ReadProgress {
-  files = 0
-  bytes = 0
-  totalFiles = 0
-  readonly #recorded = new Map<BytePath, number>()
-  #recordedLeft = 0
-
-  constructor(entries: readonly Listed[]) {
-    for (const entry of entries) {
-      if (entry.type !== 'file') continue
-      this.totalFiles++
-      if (entry.recordedSize === undefined) continue
-      this.#recorded.set(entry.path, entry.recordedSize)
-      this.#recordedLeft += entry.recordedSize
-    }
-  }
-
-  add(bytes: number, ended: BytePath | undefined): void {
-    this.bytes += bytes
-    if (ended === undefined) return
-    this.files++
-    this.#recordedLeft -= this.#recorded.get(ended) ?? 0
-    this.#recorded.delete(ended)
-  }
-
-  get totalBytes(): number {
-    const unknown = this.totalFiles - this.files - this.#recorded.size
-    const usual = this.files === 0 ? 0 : this.bytes / this.files
-    return this.bytes + this.#recordedLeft + Math.round(unknown * usual)
-  }
 }

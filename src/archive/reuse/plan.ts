@@ -1,6 +1,6 @@
-import type { ArchivedFile, ArchiveIndex, Frame } from '../model/archive-index.ts'
-import type { BytePath } from '../model/byte-path.ts'
-import { padding, tarHeaderSize } from './tar.ts'
+import type { ArchivedFile, ArchiveIndex, Frame } from '../../model/archive-index.ts'
+import type { BytePath } from '../../model/byte-path.ts'
+import { padding, tarHeaderSize } from '../tar.ts'
 
 /** Bytes of a frame, uncompressed. */
 interface Range {

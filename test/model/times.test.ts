@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { test } from 'node:test'
-import { asTime, utimesSeconds } from '../../src/stage/times.ts'
+import { asTime, utimesSeconds } from '../../src/model/times.ts'
 
 const SECOND = 1_000_000_000n
 const NOW = 1_795_000_000n * SECOND

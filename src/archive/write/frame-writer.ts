@@ -1,9 +1,9 @@
 import { crc32 } from 'node:zlib'
-import type { Frame } from '../model/archive-index.ts'
-import { release } from '../platform/release.ts'
-import { type Compress, compressInPool, type Format, hasStoredChecksum, needsChecksum } from './codec.ts'
+import type { Frame } from '../../model/archive-index.ts'
+import { release } from '../../platform/release.ts'
+import { type Compress, compressInPool, type Format, hasStoredChecksum, needsChecksum } from '../codec.ts'
+import { FRAME_ENOUGH, FRAME_SIZE } from '../format.ts'
 import { type ArchiveFile, writeAll } from './file.ts'
-import { FRAME_ENOUGH, FRAME_SIZE } from './format.ts'
 
 /**
  * Frames compressed at once, and threads that do so, whatever is asked for: each costs 17 to 50 MB (input, output, compressor, what

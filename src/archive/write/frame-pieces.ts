@@ -1,7 +1,7 @@
-import type { FileEntry } from '../model/entry.ts'
-import type { FramePiece } from '../model/item.ts'
-import type { Relocation } from '../model/relocation.ts'
-import { FRAME_SIZE } from './format.ts'
+import type { FileEntry } from '../../model/entry.ts'
+import type { FramePiece } from '../../model/item.ts'
+import type { Relocation } from '../../model/relocation.ts'
+import { FRAME_SIZE } from '../format.ts'
 
 /** Keeps account of which stretches of which files the frame in hand holds. */
 export class FramePieces {

@@ -1,6 +1,6 @@
-import type { Entry } from '../model/entry.ts'
-import { ZIP_GREETING } from './format.ts'
-import { floorSeconds } from './tar.ts'
+import type { Entry } from '../../model/entry.ts'
+import { ZIP_GREETING } from '../format.ts'
+import { floorSeconds } from '../tar.ts'
 
 /** One member of a zip, as its headers tell of it. */
 export interface ZipMember {

@@ -6,8 +6,8 @@ import {
   type ArchiveIndex,
   isWatchedFolder,
   type WatchedEntry,
-} from '../model/archive-index.ts'
-import { type BytePath, parentOf } from '../model/byte-path.ts'
+} from '../../model/archive-index.ts'
+import { type BytePath, parentOf } from '../../model/byte-path.ts'
 
 const size = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
-import type { ArchiveIndex } from '../model/archive-index.ts'
-import { compressSync, type Format, sectionFormat } from './codec.ts'
-import { encodeDigests, encodeEntries } from './columns.ts'
+import type { ArchiveIndex } from '../../model/archive-index.ts'
+import { compressSync, type Format, sectionFormat } from '../codec.ts'
 import {
   decodeFooter,
   encodeFooter,
@@ -11,7 +10,8 @@ import {
   gzipTrailer,
   SECTIONS,
   type SectionName,
-} from './format.ts'
+} from '../format.ts'
+import { encodeDigests, encodeEntries } from './encode.ts'
 import { encodeHead } from './head.ts'
 
 /**

@@ -1,8 +1,8 @@
-import type { ArchivedEntry, ArchivedFile, Frame } from '../model/archive-index.ts'
-import type { BytePath } from '../model/byte-path.ts'
-import { type Format, hasStoredChecksum, needsChecksum } from './codec.ts'
-import { type Columns, DIGEST_SIZE } from './columns.ts'
-import { FRAME_LIMIT } from './format.ts'
+import type { ArchivedEntry, ArchivedFile, Frame } from '../../model/archive-index.ts'
+import type { BytePath } from '../../model/byte-path.ts'
+import { type Format, hasStoredChecksum, needsChecksum } from '../codec.ts'
+import { FRAME_LIMIT } from '../format.ts'
+import { type Columns, DIGEST_SIZE } from './encode.ts'
 import { joinTime } from './head.ts'
 
 /** What decoding found wrong; the reader makes a StageError of it, naming the archive. */

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { deliverCode, readCall } from '../../src/activate/session.ts'
+import { deliverCode, readCall } from '../../src/activate/call.ts'
 
 test('the environment is that of the session, without what is between the parts of conda-stage', () => {
   const { env } = readCall({

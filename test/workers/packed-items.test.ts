@@ -21,14 +21,14 @@ import { readItems } from '../../src/inventory/read.ts'
 import type { ArchiveIndex } from '../../src/model/archive-index.ts'
 import type { ArchiveItem, FramePiece, PackedFrame } from '../../src/model/item.ts'
 import type { Listed, ListedName } from '../../src/model/listed.ts'
-import { packedItems } from '../../src/pipeline/pack-runs.ts'
-import { Runs } from '../../src/pipeline/runs.ts'
 import { PrefixScanner } from '../../src/relocate/scan.ts'
+import { packedItems } from '../../src/workers/packed-items.ts'
 import { FrameWorkers } from '../../src/workers/pool.ts'
+import { Runs } from '../../src/workers/runs.ts'
 import { contentsOf, HEADER, run, workFolder } from '../archive/support.ts'
 import { NONE } from '../inventory/prefix.ts'
+import { RandomTree } from '../pipeline/random-tree.ts'
 import { generator } from '../relocate/helpers.ts'
-import { RandomTree } from './random-tree.ts'
 
 const MIB = 1024 * 1024
 const NOISE = randomBytes(8 * MIB)

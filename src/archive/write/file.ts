@@ -1,5 +1,5 @@
 import { type FileHandle, open, unlink } from 'node:fs/promises'
-import { asWriteFailure } from './failure.ts'
+import { asWriteFailure } from '../failure.ts'
 
 /** What is done with an archive's file while it is written. */
 export type ArchiveFile = Pick<FileHandle, 'read' | 'write'>

@@ -1,12 +1,12 @@
-import type { Frame } from '../model/archive-index.ts'
-import type { Entry, FileEntry } from '../model/entry.ts'
-import type { Facts, FramePiece, PackedFrame, TakeFrame } from '../model/item.ts'
+import type { Frame } from '../../model/archive-index.ts'
+import type { Entry, FileEntry } from '../../model/entry.ts'
+import type { Facts, FramePiece, PackedFrame, TakeFrame } from '../../model/item.ts'
+import { FRAME_ENOUGH, OPENING } from '../format.ts'
+import { END_OF_TAR, padding, tarHeader } from '../tar.ts'
 import { writeAll } from './file.ts'
-import { FRAME_ENOUGH, OPENING } from './format.ts'
 import { FramePieces } from './frame-pieces.ts'
-import { FrameWriter } from './frames.ts'
-import type { MemberOptions, MemberWriter, TakenOver } from './members.ts'
-import { END_OF_TAR, padding, tarHeader } from './tar.ts'
+import { FrameWriter } from './frame-writer.ts'
+import type { MemberOptions, MemberWriter, TakenOver } from './member-writer.ts'
 
 /** Members of a tar stream, which is compressed in frames that don't care for members. */
 export class TarMembers implements MemberWriter {

@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
 import { crc32 } from 'node:zlib'
-import type { StageError } from '../errors.ts'
-import type { ArchivedFile, ArchiveIndex, Frame } from '../model/archive-index.ts'
-import { displayPath } from '../model/byte-path.ts'
-import type { ArchiveItem } from '../model/item.ts'
-import { decompressSync } from './codec.ts'
+import type { StageError } from '../../errors.ts'
+import type { ArchivedFile, ArchiveIndex, Frame } from '../../model/archive-index.ts'
+import { displayPath } from '../../model/byte-path.ts'
+import type { ArchiveItem } from '../../model/item.ts'
+import { decompressSync } from '../codec.ts'
+import { damaged } from '../failure.ts'
+import type { TakenOver } from '../write/member-writer.ts'
 import type { EarlyBytes } from './early-bytes.ts'
-import { damaged } from './failure.ts'
-import type { TakenOver } from './members.ts'
-import type { ReusedFrame } from './reuse.ts'
+import type { ReusedFrame } from './plan.ts'
 
 /** Stored bytes that are read, and written, at once: what lies on a network file system is read in large pieces. */
 const AT_ONCE = 4 * 1024 * 1024

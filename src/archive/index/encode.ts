@@ -1,8 +1,8 @@
 import * as v from 'valibot'
-import type { ArchivedFile, ArchiveIndex, Frame } from '../model/archive-index.ts'
-import { type BytePath, parentOf } from '../model/byte-path.ts'
-import type { Relocation } from '../model/relocation.ts'
-import { type Format, hasStoredChecksum, needsChecksum } from './codec.ts'
+import type { ArchivedFile, ArchiveIndex, Frame } from '../../model/archive-index.ts'
+import { type BytePath, parentOf } from '../../model/byte-path.ts'
+import type { Relocation } from '../../model/relocation.ts'
+import { type Format, hasStoredChecksum, needsChecksum } from '../codec.ts'
 import { splitTime } from './head.ts'
 
 /**

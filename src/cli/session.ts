@@ -1,7 +1,6 @@
-import { access, readlinkSync } from 'node:fs'
-import { basename } from 'node:path'
-import { type CallingShell, readCall } from '../activate/session.ts'
-import { packageRoot } from './program.ts'
+import { access } from 'node:fs'
+import { type CallingShell, readCall } from '../activate/call.ts'
+import { packageRoot } from '../platform/program.ts'
 
 /** Everything the program takes from its surroundings, read once at the start and passed on as a value. */
 export interface Session {
@@ -19,7 +18,8 @@ export interface Session {
   shell: CallingShell | undefined
 }
 
-export function captureSession(): Session {
+/** @param process of this program, whose environment is rid of what is meant for Node alone */
+export function captureSession(process: NodeJS.Process): Session {
   const { env, shell } = readCall(process.env)
   // libuv reads the size of its pool when that gets its first work, which must be before the variable goes: it is not for
   // programs that we start.
@@ -28,24 +28,11 @@ export function captureSession(): Session {
   return {
     args: process.argv.slice(2),
     env,
-    ...place(),
+    cwd: process.cwd(),
+    uid: process.getuid?.() ?? 0,
     parentPid: process.ppid,
     stderr: process.stderr,
     launcher: `${packageRoot()}/bin/conda-stage`,
     shell,
-  }
-}
-
-/** For the library, where the caller does not name them. */
-export const surroundings = () => ({ env: process.env, ...place() })
-
-const place = () => ({ cwd: process.cwd(), uid: process.getuid?.() ?? 0 })
-
-/** Name of the program that called us, '' where /proc does not tell. */
-export function parentProgram(pid: number): string {
-  try {
-    return basename(readlinkSync(`/proc/${pid}/exe`))
-  } catch {
-    return ''
   }
 }
