@@ -49,7 +49,7 @@ test('code is delivered whole, into a file or a pipe that is read slowly', () =>
   try {
     deliverCode(join(folder, 'code'), 'é\n')
     assert.equal(readFileSync(join(folder, 'code'), 'utf8'), 'é\n')
-    const module = join(dirname(fileURLToPath(import.meta.url)), '../../src/activate/session.ts')
+    const module = join(dirname(fileURLToPath(import.meta.url)), '../../src/activate/call.ts')
     const script = `import { deliverCode } from ${JSON.stringify(module)}; deliverCode(8, 'é'.repeat(500000))`
     const { stdout } = spawnSync(
       'sh',
