@@ -1,6 +1,6 @@
 export { archiveCandidates, archiveFolders, chooseWritable } from './candidates.ts'
 export { type LockOptions, withArchiveLock } from './lock.ts'
 export { noteUse, pruneArchives, type Retention } from './prune.ts'
-export { type PublishOptions, publishArchive } from './publish.ts'
+export { type Outcome, publishArchive, publishOrLose } from './publish.ts'
 export { temporaryName } from './temporary.ts'
 export { assertTrusted, openTrusted } from './trust.ts'

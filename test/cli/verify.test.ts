@@ -31,7 +31,7 @@ test('a copy with a longer path: what has room is relocated and runs, what has n
   assert.ok(staged.length > place.prefix.length)
   assert.match(
     stderr,
-    /WARNING: The path of the copy is longer .* bin\/by-hand.*: these still reach the original\. .*--path=DIR/,
+    /WARNING: These files still point to the original, because the copy's path is longer .*: .*bin\/by-hand.*--path=DIR/,
   )
   assert.equal(output(`${staged}/bin/greet`, '--prefix'), `${staged}\n`)
   assert.equal(output(`${staged}/bin/greet`, '--library-prefix'), `${staged}\n`)
@@ -64,7 +64,10 @@ test('a copy with a shorter path: what can be shortened is relocated and runs, w
   const { stdout, stderr } = await succeed(place, [`--prefix=${prefix}`, `--path=${place.local}`])
   const staged = stdout.trimEnd()
   assert.equal(staged.length, prefix.length)
-  assert.match(stderr, /WARNING: The path of the copy is not as long as that of the original, .* bin\/by-hand/)
+  assert.match(
+    stderr,
+    /WARNING: These files still point to the original, because the copy's path has a different length: .*bin\/by-hand/,
+  )
   for (const option of ['--prefix', '--library-prefix'])
     assert.equal(output(`${staged}/bin/greet`, option), `${staged}\n`)
   assert.equal(output(`${staged}/bin/by-hand`).split('\n')[1], 'Hello from the environment')
