@@ -5,6 +5,7 @@ import type { Step } from './steps.ts'
 /**
  * Stands at the begin and the end of the code that goes to the shell function. What the session's own DEBUG trap or
  * xtrace may print into the same pipe falls outside of the two, and the function cuts it off.
+ * @internal Exported for its tests.
  */
 export const MARK = 'conda_stage_code'
 

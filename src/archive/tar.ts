@@ -1,7 +1,7 @@
 import { type BytePath, isAscii } from '../model/byte-path.ts'
 import type { Entry } from '../model/entry.ts'
 
-export const BLOCK = 512
+const BLOCK = 512
 /** Two blocks of zeros end a tar stream. */
 export const END_OF_TAR: Buffer = Buffer.alloc(2 * BLOCK)
 

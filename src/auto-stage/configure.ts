@@ -37,8 +37,6 @@ export function disableAutoStaging(prefix: string): void {
   }
 }
 
-export const hasAutoStaging = (prefix: string): boolean => scriptsOf(prefix).length > 0
-
 function takeAway(prefix: string): void {
   const scripts = scriptsOf(prefix)
   for (const path of scripts) rmSync(join(prefix, path))

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 /** A process, and when it started, in clock ticks after boot. */
-export interface Watched {
+interface Watched {
   pid: number
   started: string
 }

@@ -8,6 +8,7 @@ import { StageError } from '../errors.ts'
  * at the path, but not one that is owned by somebody else, and can't change what we have open.
  * @param owners user ids: the user's own, and the environment's owner, whose programs the user runs anyway
  * @throws StageError ARCHIVE_UNTRUSTED
+ * @internal Exported for its tests.
  */
 export async function assertTrusted(path: string, handle: FileHandle, owners: readonly number[]): Promise<void> {
   if ((await lstat(path)).isSymbolicLink()) throw symbolicLink(path)

@@ -9,7 +9,7 @@ import { prefixRecord, RECORD_PATH } from './record.ts'
 const SCRIPTS = ['activate', 'activate.fish', 'deactivate', 'conda-unpack'] as const
 
 /** Where conda-unpack goes where the environment has one of its own, which is for another archive. */
-export const OTHER_UNPACK: BytePath = 'bin/conda-stage-unpack'
+const OTHER_UNPACK: BytePath = 'bin/conda-stage-unpack'
 
 /**
  * Members that make an archive work for people who unpack it by `tar`: `source bin/activate`, `conda-unpack`, and what

@@ -8,7 +8,7 @@ import { holdsContent, holdsContentNow, isScriptFolder } from './script-folders.
 
 export type Freshness = { fresh: true } | { fresh: false; reason: string; path: BytePath }
 
-/** What stood at a path when the archive was written. */
+/** What stood at a path when the archive was written. @internal Exported for its tests. */
 export interface Archived extends Seen {
   path: BytePath
 }
@@ -28,7 +28,7 @@ export interface QuickCheckOptions {
   all?(): Promise<Iterable<Archived>>
 }
 
-/** Looked at each time, whether there or not, in the order in which differences are told. */
+/** Looked at each time, whether there or not, in the order in which differences are told. @internal Exported for its tests. */
 export const WATCHED: readonly BytePath[] = [
   'conda-meta/history',
   'conda-meta/state',

@@ -112,7 +112,7 @@ export function recordedFiles(
   return files.sort(byPackage)
 }
 
-/** As much of them as is worth to be read early. */
+/** As much of them as is worth to be read early. @internal Exported for its tests. */
 export function worthReading(files: readonly ListedName[]): ListedName[] {
   const chosen: ListedName[] = []
   let bytes = 0

@@ -12,7 +12,7 @@ import { isUntouched, withKnownNames } from './unchanged.ts'
 import { type Found, linked, statsOf } from './walk.ts'
 
 /** What conda's records say about one path. */
-export type Recorded = Required<Pick<FileEntry, 'package'>> & Pick<FileEntry, 'placeholder'>
+type Recorded = Required<Pick<FileEntry, 'package'>> & Pick<FileEntry, 'placeholder'>
 
 export interface SurveyOptions {
   isExcluded: IsExcluded

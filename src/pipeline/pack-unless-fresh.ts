@@ -13,7 +13,7 @@ import { writeEnvironment } from './write-archive.ts'
 /** An archive; or none, with the reason, if a stage was made of the same contents and so can do without. */
 export type Packed = PackedArchive | { lost: StageError; stage: StageBegun }
 
-export interface PackedArchive {
+interface PackedArchive {
   archive: string
   /** It was there already. */
   fresh: boolean

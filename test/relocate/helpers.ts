@@ -28,7 +28,7 @@ export function* cut(data: Buffer, sizes: readonly number[]): Generator<Buffer> 
   }
 }
 
-export const NOTHING: RelocationPlan = { edits: [], left: [], sameLength: true }
+const NOTHING: RelocationPlan = { edits: [], left: [], sameLength: true }
 
 export function planFor(data: Buffer, from: readonly string[], to: string, options: FileOptions = {}): RelocationPlan {
   const relocation = scan(data, from, options)

@@ -5,7 +5,7 @@ import { FRAME_LIMIT } from '../format.ts'
 import { type Columns, DIGEST_SIZE } from './encode.ts'
 import { joinTime } from './head.ts'
 
-/** What decoding found wrong; the reader makes a StageError of it, naming the archive. */
+/** What decoding found wrong; the reader makes a StageError of it, naming the archive. @internal Exported for its tests. */
 export class Inconsistent extends Error {}
 
 function check(condition: boolean, what: string): asserts condition {
