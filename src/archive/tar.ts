@@ -1,5 +1,6 @@
 import { type BytePath, isAscii } from '../model/byte-path.ts'
 import type { Entry } from '../model/entry.ts'
+import { splitTime } from '../model/times.ts'
 
 const BLOCK = 512
 /** Two blocks of zeros end a tar stream. */
@@ -51,15 +52,14 @@ function headerParts(entry: Entry, root: string) {
   const link = entry.type === 'symlink' ? entry.target : entry.type === 'hardlink' ? `${top}/${entry.target}` : ''
   const size = entry.type === 'file' ? entry.size : 0
   const split = splitName(name)
-  const seconds = floorSeconds(entry.mtimeNs)
-  const whole = BigInt(seconds) * 1_000_000_000n === entry.mtimeNs
+  const [seconds, nanos] = splitTime(entry.mtimeNs)
   const fitsOctal = seconds >= 0 && seconds < OCTAL_LIMIT
 
   let records: BytePath = ''
   if (!split || !isAscii(name)) records += paxRecord('path', name)
   if (link.length > 100 || !isAscii(link)) records += paxRecord('linkpath', link)
   if (size >= OCTAL_LIMIT) records += paxRecord('size', String(size))
-  if (!whole || !fitsOctal) records += paxRecord('mtime', decimalSeconds(entry.mtimeNs))
+  if (nanos !== 0 || !fitsOctal) records += paxRecord('mtime', decimalSeconds(entry.mtimeNs))
   return { name, link, size, split, seconds, fitsOctal, records }
 }
 
@@ -149,12 +149,6 @@ function octal(into: Buffer, value: number, at: number, digits: number): void {
     into[index] = 48 + (left % 8)
     left = Math.floor(left / 8)
   }
-}
-
-/** Rounded towards the past, also before 1970. */
-export function floorSeconds(ns: bigint): number {
-  const seconds = ns / 1_000_000_000n
-  return Number(ns < seconds * 1_000_000_000n ? seconds - 1n : seconds)
 }
 
 function decimalSeconds(ns: bigint): string {

@@ -6,128 +6,178 @@ import type { ArchiveItem, Content, PackedFrame, TakeFrame } from '../model/item
 import { type Compress, DEFAULT_LEVEL, type Format } from './codec.ts'
 import { OPENING } from './format.ts'
 import { encodeContainer } from './index/container.ts'
-import { createFile, type NewFile, writeAll } from './write/file.ts'
-import type { MemberWriter, TakenOver } from './write/member-writer.ts'
+import { ArchiveFile, LosableFile, type Sink } from './write/file.ts'
+import type { MemberWriter, TakenOver, TarWriter } from './write/member-writer.ts'
 import { TarMembers } from './write/tar-members.ts'
 import { ZipMembers } from './write/zip-members.ts'
 
 export interface WriteOptions {
-  /** Must not exist. Removed again where anything fails. */
+  /** Nothing may stand there. After a failure nothing is left there. */
   path: string
   format: Format
-  /** zstd 1 to 19 (default 3), gzip and zip 1 to 9 (default 6); a plain tar has none. */
+  /** zstd 1 to 19 (default 3), gzip and zip 1 to 9 (default 6). A plain tar has none. */
   level?: number
-  /** Folder of the archive in which the environment stands for those who unpack it; none by default. */
+  /** Folder of the archive in which the environment stands, for those who unpack it. By default there is none. */
   root?: BytePath
-  /** Frames compressed at once, see `framesAtOnce`; libuv's pool may allow fewer. */
+  /** Frames compressed at once, see `framesAtOnce`. libuv's pool may allow fewer. */
   threads: number
-  /** Compresses frames of a tar elsewhere than in libuv's pool. Their content lies in shared memory then. */
+  /** Compresses the frames of a tar outside of libuv's pool. Their content then lies in shared memory. */
   compress?: Compress | undefined
   header: Pick<ArchiveIndex, 'name' | 'prefixes' | 'generator' | 'platform' | 'created' | 'whole'>
-  /** How the archive begins: frames out of an older one, with the files in them at their new places. Not with `takeFrame`. */
+  /** The beginning of a tar: frames of an older one, and the files in them at their new places. Not with `takeFrame`. */
   reused?: { files: readonly ArchivedFile[]; frames: AsyncIterable<TakenOver> }
-  /** Everything else, in any order. Must hold the prefix itself (path ''), and each thing's folder. */
+  /** Everything else, in any order. Must hold the prefix itself (path '') and the folder of each entry. Only a tar takes packed frames. */
   items: AsyncIterable<ArchiveItem | PackedFrame>
-  /** Files for those who unpack the archive by other programs: members like others, but not in the index. */
+  /** Files for people who unpack the archive with other programs: members like others, but not in the index. */
   besides?(entries: readonly ArchivedEntry[]): readonly ArchiveItem[]
   /**
-   * Gets the content of each frame on its way into the archive. Where the archive itself can't be written that is no failure
-   * then: see `lost`. Not for a zip.
+   * Gets the content of each frame on its way into a tar. Then it is no failure if the archive itself can't be written:
+   * `lost` in the result says why.
    */
   takeFrame?: TakeFrame | undefined
   signal?: AbortSignal
-  /** Content bytes and files so far. */
-  onWritten?(bytes: number, files: number): void
 }
 
 export interface WrittenArchive {
   index: ArchiveIndex
-  /** What stands before the frames, and behind them, and where. */
+  /** The bytes before the frames. */
   start: Buffer
+  /** The bytes behind the frames, and where they begin. */
   end: { offset: number; data: Buffer }
-  /** Why there is no archive, where its frames were taken all the same. */
-  lost?: unknown
+  /** Why there is no archive, although `takeFrame` got all of its frames. */
+  lost?: StageError
 }
 
 /**
- * Writes an archive in one pass. The tar stream has the files in the order in which they come, then the hard links, then
- * the directories, the deepest first, each followed by the symbolic links in it. So no extractor has to put something
- * into a folder whose mode forbids it or whose mtime is set already, and the order of `items` is free.
- * (GNU tar puts off absolute links and those with '..', and only mends the mtime of a folder that stands right before.)
+ * Writes an archive in one pass.
  * @throws StageError CHANGED, NO_SPACE, ARCHIVE_UNWRITABLE, CANCELLED; what `items` throws comes through.
  */
 export async function writeArchive(options: WriteOptions): Promise<WrittenArchive> {
-  const file = await createFile(options.path, options.takeFrame !== undefined)
-  let complete = false
+  const { format } = options
+  if (format === 'zip') return await writeZip(options)
+  return await writeTar({ ...options, format })
+}
+
+async function writeTar(options: WriteOptions & { format: Exclude<Format, 'zip'> }): Promise<WrittenArchive> {
+  const { path, format, level = DEFAULT_LEVEL[format], threads, root = '', takeFrame, compress } = options
+  const write = async (sink: Sink) => {
+    const tar = await TarMembers.open({ sink, format, level, threads, root, takeFrame, compress })
+    return await complete({ members: tar, sink, add: () => addToTar(tar, options) }, options)
+  }
+  if (takeFrame === undefined) return await fill(await ArchiveFile.create(path), write)
+  const file = await LosableFile.create(path)
+  const written = await fill(file, write)
+  return file.lost === undefined ? written : { ...written, lost: file.lost }
+}
+
+async function writeZip(options: WriteOptions): Promise<WrittenArchive> {
+  const { path, level = DEFAULT_LEVEL.zip, root = '' } = options
+  return await fill(await ArchiveFile.create(path), async (file) => {
+    const zip = new ZipMembers({ file, level, root })
+    return await complete({ members: zip, sink: file, add: () => addToZip(zip, options) }, options)
+  })
+}
+
+async function fill<S extends Sink>(sink: S, write: (sink: S) => Promise<WrittenArchive>): Promise<WrittenArchive> {
+  let isComplete = false
   try {
-    const written = await write(file, options)
-    complete = true
-    return file.lost === undefined ? written : { ...written, lost: file.lost }
+    const written = await write(sink)
+    isComplete = true
+    return written
   } finally {
-    await file.end(complete)
+    await sink.end(isComplete)
   }
 }
 
-async function write(handle: NewFile, options: WriteOptions): Promise<WrittenArchive> {
-  const { path, format, threads, header, root = '', takeFrame, compress } = options
-  const level = options.level ?? DEFAULT_LEVEL[format]
-  const common = { handle, path, format, level, threads, root, takeFrame, compress }
-  const members = format === 'zip' ? new ZipMembers(common) : await TarMembers.open(common)
+/** Writes the members, then the index. */
+async function complete(
+  { members, sink, add }: { members: MemberWriter; sink: Sink; add(): Promise<ArchivedEntry[]> },
+  options: WriteOptions,
+): Promise<WrittenArchive> {
+  const { format, header } = options
   try {
-    const entries = await writeMembers(members, options)
+    const entries = await add()
     const indexOffset = await members.finish()
     const index = { version: FORMAT_VERSION, format, ...header, entries, frames: [...members.frames] }
     throwIfCancelled(options)
     const data = endOf(index, indexOffset, members)
-    await writeAll(handle, path, data, indexOffset)
+    await sink.write(data, indexOffset)
     return { index, start: OPENING[format], end: { offset: indexOffset, data } }
   } finally {
     await members.settle()
   }
 }
 
-/** The index, and what stands behind it, whose size the index tells. */
+/** The index and the bytes behind it. The index tells how many these are. */
 function endOf(index: ArchiveIndex, indexOffset: number, members: MemberWriter): Buffer {
   const behind = members.closing(indexOffset, 0).length
   const container = encodeContainer(index, indexOffset, behind)
   return Buffer.concat([container, members.closing(indexOffset, container.length)])
 }
 
-async function writeMembers(members: MemberWriter, options: WriteOptions): Promise<ArchivedEntry[]> {
-  const entries: ArchivedEntry[] = [...(await takeOver(members, options))]
-  const others: Exclude<ArchivedEntry, ArchivedFile>[] = []
-  const done: Progress = { bytes: 0, files: 0 }
+type Other = DirectoryEntry | SymlinkEntry | HardlinkEntry
+
+/**
+ * A tar has the files in the order in which they come, then the hard links, then the directories, the deepest first, each
+ * followed by the symbolic links in it. So no extractor has to put something into a folder whose mode forbids it or whose mtime
+ * is set already, and the order of `items` is free.
+ * (GNU tar puts off absolute links and those with '..', and only mends the mtime of a folder that stands right before.)
+ */
+async function addToTar(tar: TarWriter, options: WriteOptions): Promise<ArchivedEntry[]> {
+  const files = [...(await takeOver(tar, options))]
+  const others: Other[] = []
   for await (const item of options.items) {
     throwIfCancelled(options)
-    if ('stored' in item) {
-      entries.push(...(await addPacked(members, item, done, options)))
-      continue
-    }
-    const { entry, content } = item
-    if (entry.type === 'file') entries.push(await writeFile(members, { entry, content, beside: false }, done, options))
-    else others.push(entry)
-    if (entry.type === 'directory' && members.foldersFirst) await members.add(entry)
+    if ('stored' in item) files.push(...(await addPacked(tar, item)))
+    else if (item.entry.type === 'file') files.push(await addFile(tar, { ...item, entry: item.entry }, options))
+    else others.push(item.entry)
   }
-  await members.endFiles()
-  const all = [...entries, ...others].sort(byPath)
-  for (const { entry, content } of options.besides?.(all) ?? [])
-    if (entry.type === 'file')
-      await writeFile(members, { entry, content, beside: true }, done, { ...options, onWritten: () => {} })
-  for (const entry of closingOrder(others))
-    if (entry.type !== 'directory' || !members.foldersFirst) await members.add(entry)
-  return all
+  await tar.endFiles()
+  const entries = [...files, ...others].sort(byPath)
+  await addBesides(tar, entries, options)
+  for (const entry of closingOrder(others)) await tar.add(entry)
+  return entries
 }
 
-async function takeOver(members: MemberWriter, options: WriteOptions): Promise<readonly ArchivedFile[]> {
+/** A zip has each folder before what is in it, because unzip sets no mode or mtime on a folder that it finds in place. */
+async function addToZip(zip: MemberWriter, options: WriteOptions): Promise<ArchivedEntry[]> {
+  const files: ArchivedFile[] = []
+  const others: Other[] = []
+  for await (const item of options.items) {
+    throwIfCancelled(options)
+    if ('stored' in item) throw new TypeError('a zip has no frames of several files')
+    if (item.entry.type === 'file') files.push(await addFile(zip, { ...item, entry: item.entry }, options))
+    else others.push(item.entry)
+    if (item.entry.type === 'directory') await zip.add(item.entry)
+  }
+  const entries = [...files, ...others].sort(byPath)
+  await addBesides(zip, entries, options)
+  for (const entry of closingOrder(others)) if (entry.type !== 'directory') await zip.add(entry)
+  return entries
+}
+
+async function takeOver(tar: TarWriter, options: WriteOptions): Promise<readonly ArchivedFile[]> {
   if (options.reused === undefined) return []
   for await (const frames of options.reused.frames) {
     throwIfCancelled(options)
-    await members.takeOver(frames)
+    await tar.takeOver(frames)
   }
   return options.reused.files
 }
 
-type Other = DirectoryEntry | SymlinkEntry | HardlinkEntry
+async function addPacked(tar: TarWriter, packed: PackedFrame): Promise<ArchivedFile[]> {
+  const frame = await tar.addPacked(packed)
+  return packed.files.map((file) => ({ ...file, frame }))
+}
+
+async function addBesides(
+  members: MemberWriter,
+  entries: readonly ArchivedEntry[],
+  options: WriteOptions,
+): Promise<void> {
+  for (const { entry, content } of options.besides?.(entries) ?? [])
+    if (entry.type === 'file') await addFile(members, { entry, content, beside: true }, options)
+}
 
 function closingOrder(entries: readonly Other[]): Other[] {
   const links = entries.filter((entry) => entry.type === 'hardlink')
@@ -138,28 +188,9 @@ function closingOrder(entries: readonly Other[]): Other[] {
   return [...links, ...deepestFirst.flatMap((folder) => [folder, ...(inside.get(folder.path) ?? [])])]
 }
 
-async function addPacked(
+async function addFile(
   members: MemberWriter,
-  packed: PackedFrame,
-  done: Progress,
-  { onWritten }: WriteOptions,
-): Promise<ArchivedFile[]> {
-  const frame = await members.addPacked(packed)
-  for (const { size } of packed.files) done.bytes += size
-  done.files += packed.files.length
-  onWritten?.(done.bytes, done.files)
-  return packed.files.map((file) => ({ ...file, frame }))
-}
-
-interface Progress {
-  bytes: number
-  files: number
-}
-
-async function writeFile(
-  members: MemberWriter,
-  { entry, content, beside }: { entry: FileEntry; content: Content | undefined; beside: boolean },
-  done: Progress,
+  { entry, content, beside = false }: { entry: FileEntry; content?: Content | undefined; beside?: boolean },
   options: WriteOptions,
 ): Promise<ArchivedFile> {
   if (content === undefined) throw new TypeError(`no content for ${displayPath(entry.path)}`)
@@ -171,14 +202,10 @@ async function writeFile(
     // Before it is written: a file that grows without end must not fill the disk.
     if (size > entry.size) throw changed(entry, options, 'it grew')
     await members.append(chunk)
-    done.bytes += chunk.length
-    options.onWritten?.(done.bytes, done.files)
   }
   if (size < entry.size) throw changed(entry, options, `it has ${size} bytes instead of ${entry.size}`)
   const facts = content.facts()
   await members.endFile(facts)
-  done.files++
-  options.onWritten?.(done.bytes, done.files)
   return { ...entry, frame, frameOffset: offset, ...facts }
 }
 

@@ -1,5 +1,5 @@
 import type { ArchivedEntry, ArchivedFile } from '../model/archive-index.ts'
-import { type BytePath, bytePathOf } from '../model/byte-path.ts'
+import { type BytePath, bytePathOf, parentOf } from '../model/byte-path.ts'
 import type { Occurrence, Relocation } from '../model/relocation.ts'
 import { refit } from '../relocate/elf.ts'
 import { unitWidth } from '../relocate/encodings.ts'
@@ -121,7 +121,7 @@ function relativeString(
   const { offset: at, end } = group[0]!
   const string = dynamic?.find(({ offset, text }) => offset <= at && offset + text.length === end)
   if (string === undefined) return undefined
-  const folder = path.slice(0, Math.max(0, path.lastIndexOf('/')))
+  const folder = parentOf(path)
   const text = refit(string, { folder, from: prefixes.map(bytePathOf), to: FITS_NOWHERE, count: group.length })
   return text === undefined ? undefined : [string.offset, text]
 }

@@ -1,9 +1,9 @@
-import { isWatchedFolder } from '../model/archive-index.ts'
-import type { BytePath } from '../model/byte-path.ts'
+import { type BytePath, parentOf } from '../model/byte-path.ts'
 import type { Entry } from '../model/entry.ts'
+import { holdsPackages, WATCHED, watchedIn } from '../model/watched.ts'
 import { drain, IN_FLIGHT } from '../platform/in-flight.ts'
 import { type Difference, difference, explain, isByteCode, type Seen } from './difference.ts'
-import { listFolder, lookAt } from './look.ts'
+import { entryOnDisk, pathsOnDisk } from './on-disk.ts'
 import { holdsContent, holdsContentNow, isScriptFolder } from './script-folders.ts'
 
 export type Freshness = { fresh: true } | { fresh: false; reason: string; path: BytePath }
@@ -28,30 +28,6 @@ export interface QuickCheckOptions {
   all?(): Promise<Iterable<Archived>>
 }
 
-/** Looked at each time, whether there or not, in the order in which differences are told. @internal Exported for its tests. */
-export const WATCHED: readonly BytePath[] = [
-  'conda-meta/history',
-  'conda-meta/state',
-  'conda-meta',
-  '',
-  'bin',
-  'lib',
-  'etc',
-  'share',
-  'etc/conda',
-  'etc/conda/activate.d',
-  'etc/conda/deactivate.d',
-  'etc/conda/env_vars.d',
-  'lib/R/library',
-  'lib/node_modules',
-]
-
-/** Each has a site-packages that is watched too; another Python's folder shows in `lib`. */
-const PYTHON = /^lib\/python[^/]*$/
-
-/** Folders of packages. An update may leave all names in them as they were and renew what is below. */
-const LIBRARY = /\/(?:site-packages|library|node_modules)$/
-
 /**
  * Compares a handful of places with the archive, one lstat each: whatever conda, mamba, pip, `conda env config vars` or R install or
  * remove changes one of them, and so does a file that comes, goes or is replaced at the top of bin, lib, etc, share or
@@ -65,16 +41,13 @@ export async function checkQuick(
   archived: ArchivedState,
   options: QuickCheckOptions,
 ): Promise<Freshness> {
+  const watched = watchedIn(archived.entries)
   const before = new Map<BytePath, Archived>()
-  const watched = [...WATCHED]
-  for (const entry of archived.entries) {
-    if (PYTHON.test(entry.path) && entry.type === 'directory') watched.push(`${entry.path}/site-packages`)
-    if (isWatchedFolder(entry.path) || WATCHED.includes(entry.path)) before.set(entry.path, entry)
-  }
+  for (const entry of archived.entries) if (watched.includes(entry.path)) before.set(entry.path, entry)
   const seen: Difference[] = []
   const touched: BytePath[] = []
   await drain([...watched], IN_FLIGHT, async (path) => {
-    const found = difference(path, before.get(path), await lookAt(environment.prefix, path))
+    const found = difference(path, before.get(path), await entryOnDisk(environment.prefix, path))
     if (found?.kind === 'touched') touched.push(path)
     else if (found !== undefined) seen.push(found)
   })
@@ -114,13 +87,13 @@ async function compareFolders(
   const differences = new Map<BytePath, Difference>()
   const compare = async (folder: BytePath, known: Children): Promise<BytePath[]> => {
     const before = known.get(folder) ?? new Map<BytePath, Archived>()
-    const now = new Set(await listFolder(prefix, folder))
+    const now = new Set(await pathsOnDisk(prefix, folder))
     const isThere = (path: BytePath) => before.has(path) || now.has(path)
     const children = [...new Set([...before.keys(), ...now])]
     const renewed: BytePath[] = []
     const compared = children.filter((child) => !isExcluded(child) && !isByteCode(child, isThere))
     await drain(compared, IN_FLIGHT, async (child) => {
-      const found = difference(child, before.get(child), now.has(child) ? await lookAt(prefix, child) : undefined)
+      const found = difference(child, before.get(child), now.has(child) ? await entryOnDisk(prefix, child) : undefined)
       if (found?.kind === 'touched') renewed.push(child)
       else if (found !== undefined) differences.set(child, found)
     })
@@ -131,7 +104,7 @@ async function compareFolders(
   for (const folder of folders) {
     const renewed = await compare(folder, top)
     // Elsewhere a folder's mtime says only that some program wrote into it.
-    if (LIBRARY.test(folder)) below.push(...renewed)
+    if (holdsPackages(folder)) below.push(...renewed)
   }
   if (differences.size === 0 && below.length > 0) {
     const everything = all === undefined ? top : byFolder(await all())
@@ -146,7 +119,7 @@ function byFolder(entries: Iterable<Archived>): Children {
   const folders = new Map<BytePath, Map<BytePath, Archived>>()
   for (const entry of entries) {
     if (entry.path === '') continue
-    const folder = entry.path.slice(0, Math.max(0, entry.path.lastIndexOf('/')))
+    const folder = parentOf(entry.path)
     const children = folders.get(folder)
     if (children === undefined) folders.set(folder, new Map([[entry.path, entry]]))
     else children.set(entry.path, entry)

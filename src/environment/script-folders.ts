@@ -1,7 +1,7 @@
 import { SCRIPT_FOLDERS } from '../model/auto-scripts.ts'
 import type { BytePath } from '../model/byte-path.ts'
 import type { Difference } from './difference.ts'
-import { listFolder, lookAt } from './look.ts'
+import { entryOnDisk, pathsOnDisk } from './on-disk.ts'
 
 /**
  * Folders of activation scripts come and go with those of automatic staging, which are no part of the environment. So one that
@@ -23,8 +23,8 @@ export async function holdsContentNow(
   isExcluded: (path: BytePath) => boolean,
 ): Promise<boolean> {
   if (!SCRIPT_FOLDERS.includes(folder)) return !isExcluded(folder)
-  if ((await lookAt(prefix, folder))?.type !== 'directory') return true
-  for (const child of await listFolder(prefix, folder)) {
+  if ((await entryOnDisk(prefix, folder))?.type !== 'directory') return true
+  for (const child of await pathsOnDisk(prefix, folder)) {
     if (await holdsContentNow(prefix, child, isExcluded)) return true
   }
   return false

@@ -71,9 +71,3 @@ export interface ArchiveHead extends Omit<ArchiveIndex, 'entries' | 'frames'> {
   /** The watched folders and what stands directly in them, sorted by path. */
   watched: WatchedEntry[]
 }
-
-const WATCHED_FOLDERS =
-  /^(|conda-meta|bin|lib|etc|share|etc\/conda(\/(activate\.d|deactivate\.d|env_vars\.d))?|lib\/python[^/]*\/site-packages|lib\/R\/library|lib\/node_modules)$/
-
-/** Whether the quick check looks at this folder itself and at what stands directly in it. */
-export const isWatchedFolder = (path: BytePath): boolean => WATCHED_FOLDERS.test(path)

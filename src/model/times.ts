@@ -1,25 +1,28 @@
 const BILLION = 1_000_000_000n
 
+/** A time in whole seconds since 1970, rounded towards the past, and the nanoseconds beyond. */
+export function splitTime(ns: bigint): [seconds: number, nanos: number] {
+  const nanos = ((ns % BILLION) + BILLION) % BILLION
+  return [Number((ns - nanos) / BILLION), Number(nanos)]
+}
+
+export const joinTime = (seconds: number, nanos: number): bigint => BigInt(seconds) * BILLION + BigInt(nanos)
+
 /**
- * Seconds since 1970 for utimes(), which takes a double: near 2026 it steps by 240 ns, so that .999999999 would be
- * rounded into the next second, and a `.pyc` whose source has moved by a second is stale. The value returned lies
- * in the same microsecond, whichever way it is cut to nanoseconds; whole seconds are exact.
+ * Seconds since 1970 for utimes(), which takes a double. Near 2026 doubles step by 240 ns: .999999999 would be rounded into the
+ * next second, and a `.pyc` is stale if its source has moved by a second. The value returned lies in the same microsecond,
+ * however it is cut to nanoseconds. Whole seconds are exact.
  */
 export function utimesSeconds(mtimeNs: bigint): number {
-  const seconds = floorSeconds(mtimeNs)
-  const micros = Number(mtimeNs - BigInt(seconds) * BILLION) / 1000
-  if (micros === 0) return seconds
+  const [seconds, nanos] = splitTime(mtimeNs)
+  if (nanos === 0) return seconds
+  const micros = nanos / 1000
   const nearest = seconds + micros / 1e6
   const kept = (nearest - seconds) * 1e6
-  // Within a tenth of the border the next rounding might cross it; the middle of the microsecond never does.
+  // Within a tenth of the border the next rounding might cross it. The middle of the microsecond never does.
   const margin = kept - Math.floor(micros)
   return margin > 0.1 && margin < 0.9 ? nearest : seconds + (Math.floor(micros) + 0.5) / 1e6
 }
 
-/** node:fs takes a negative number for "now", but not a Date before 1970; that one keeps milliseconds. */
+/** node:fs takes a negative number for "now", so a time before 1970 has to be a Date, which keeps milliseconds. */
 export const asTime = (seconds: number): number | Date => (seconds < 0 ? new Date(Math.floor(seconds * 1000)) : seconds)
-
-function floorSeconds(ns: bigint): number {
-  const seconds = ns / BILLION
-  return Number(seconds * BILLION > ns ? seconds - 1n : seconds)
-}

@@ -1,4 +1,4 @@
-import { type BytePath, bytePathOf, bytesOf } from '../model/byte-path.ts'
+import { type BytePath, bytePathOf, bytesOf, parentOf } from '../model/byte-path.ts'
 import type { Occurrence, Relocation } from '../model/relocation.ts'
 import { refit } from './elf.ts'
 import { encodings, unitWidth } from './encodings.ts'
@@ -140,7 +140,7 @@ function dynamicEdit(group: Occurrence[], { relocation, path, from, to }: Job): 
     ({ offset, text }) => offset <= first.offset && offset + text.length === first.end,
   )
   if (!string) return undefined
-  const folder = path.slice(0, Math.max(0, path.lastIndexOf('/')))
+  const folder = parentOf(path)
   const text = refit(string, { folder, from: from.map(bytePathOf), to: bytePathOf(to), count: group.length })
   return text === undefined ? undefined : swapAt(string.offset, bytesOf(string.text), bytesOf(text))
 }

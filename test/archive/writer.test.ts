@@ -5,10 +5,11 @@ import { getuid } from 'node:process'
 import { test } from 'node:test'
 import { FRAME_ENOUGH, FRAME_SIZE } from '../../src/archive/format.ts'
 import { readIndex } from '../../src/archive/reader.ts'
+import { type WriteOptions, writeArchive } from '../../src/archive/writer.ts'
 import { StageError } from '../../src/errors.ts'
 import type { ArchivedFile } from '../../src/model/archive-index.ts'
 import type { ArchiveItem } from '../../src/model/item.ts'
-import { contentsOf, digestOf, directory, each, FORMATS, file, pack, run, workFolder } from './support.ts'
+import { contentsOf, digestOf, directory, each, FORMATS, file, HEADER, pack, run, workFolder } from './support.ts'
 
 const MiB = 1024 * 1024
 
@@ -59,13 +60,26 @@ test('frames are cut between files, and only large files are cut in two', async 
   assert.deepEqual(frames.map(({ size }) => size).slice(0, 3), [2 * MiB + 512, 3.5 * MiB + 1024, FRAME_SIZE])
 })
 
-test('onWritten tells how far it is', async (context) => {
-  const archive = `${await workFolder(context)}/demo.tar.zst`
-  const told: [number, number][] = []
-  const items = [directory(''), file('a', '12345'), pieces('b', [Buffer.from('123'), Buffer.from('45')])]
-  await pack(archive, items, { onWritten: (bytes, files) => told.push([bytes, files]) })
-  assert.deepEqual(told.at(-1), [10, 2])
-  for (const [at, [bytes]] of told.entries()) assert.ok(at === 0 || bytes >= told[at - 1]![0])
+/** Writes an archive to the end with a copy of each frame's content, as a first stage does. */
+async function writeAndTake(path: string, items: ArchiveItem[], more: Partial<WriteOptions> = {}) {
+  const taken: Buffer[] = []
+  const takeFrame = async (content: Buffer) => void taken.push(Buffer.from(content))
+  const options = { path, format: 'tar.zst', threads: 2, header: HEADER, items: each(items), takeFrame } as const
+  return { ...(await writeArchive({ ...options, ...more })), taken: Buffer.concat(taken) }
+}
+
+test('a stage gets all contents even if the archive can not be written, and hears why', async (context) => {
+  const folder = await workFolder(context)
+  const items = [directory(''), file('large', randomBytes(9 * MiB)), file('small', 'text')]
+  const whole = await writeAndTake(`${folder}/demo.tar.zst`, items)
+  assert.equal(whole.lost, undefined)
+  for (const path of [`${folder}/missing/demo.tar.zst`, '/proc/demo.tar.zst']) {
+    const { lost, taken, index } = await writeAndTake(path, items)
+    assert.deepEqual([lost?.code, lost?.path], ['ARCHIVE_UNWRITABLE', path])
+    assert.ok(taken.equals(whole.taken))
+    assert.deepEqual(index, whole.index)
+  }
+  assert.deepEqual(await readdir(folder), ['demo.tar.zst'])
 })
 
 const large = () => file('large', randomBytes(9 * MiB))

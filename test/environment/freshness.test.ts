@@ -3,12 +3,12 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { appendFile, chmod, mkdir, readFile, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { type Archived, checkFull, checkQuick, WATCHED } from '../../src/environment/freshness.ts'
+import { type Archived, checkFull, checkQuick } from '../../src/environment/freshness.ts'
 import { exclusions, type IsExcluded } from '../../src/inventory/exclusions.ts'
 import { inventory } from '../../src/inventory/walk.ts'
-import { isWatchedFolder } from '../../src/model/archive-index.ts'
-import { type BytePath, bytePathOf } from '../../src/model/byte-path.ts'
+import { bytePathOf } from '../../src/model/byte-path.ts'
 import type { Entry } from '../../src/model/entry.ts'
+import { isWatched, WATCHED } from '../../src/model/watched.ts'
 import { makePrefix, NONE, put, temporaryFolder } from '../inventory/prefix.ts'
 
 const SITE = 'lib/python3.11/site-packages'
@@ -26,8 +26,7 @@ async function packed(t: TestContext, files: Record<string, string> = {}): Promi
 
 /** What an archive's head holds: watched folders and what stands directly in them, a hard link as a file. */
 function headOf(entries: readonly Entry[]): Archived[] {
-  const folderOf = (path: BytePath) => path.slice(0, Math.max(0, path.lastIndexOf('/')))
-  const watched = entries.filter(({ path }) => isWatchedFolder(path) || isWatchedFolder(folderOf(path)))
+  const watched = entries.filter(({ path }) => isWatched(path))
   return watched.map(({ path, type, mode, mtimeNs }) => ({
     path,
     type: type === 'hardlink' ? 'file' : type,
@@ -314,8 +313,7 @@ test('a size that differs at the same time stamp is a change', async (t) => {
 })
 
 test('every watched folder is one that archives keep in their head', () => {
-  const files = ['conda-meta/history', 'conda-meta/state']
-  for (const path of WATCHED) assert.ok(files.includes(path) || isWatchedFolder(path), path)
+  for (const path of WATCHED) assert.ok(isWatched(path), path)
 })
 
 test('a fresh archive is recognised with 15 operations on the original, 20 being the limit', async (t) => {

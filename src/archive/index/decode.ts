@@ -1,9 +1,9 @@
 import type { ArchivedEntry, ArchivedFile, Frame } from '../../model/archive-index.ts'
 import type { BytePath } from '../../model/byte-path.ts'
+import { joinTime } from '../../model/times.ts'
 import { type Format, hasStoredChecksum, needsChecksum } from '../codec.ts'
 import { FRAME_LIMIT } from '../format.ts'
 import { type Columns, DIGEST_SIZE } from './encode.ts'
-import { joinTime } from './head.ts'
 
 /** What decoding found wrong; the reader makes a StageError of it, naming the archive. @internal Exported for its tests. */
 export class Inconsistent extends Error {}

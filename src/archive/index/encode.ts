@@ -2,8 +2,8 @@ import * as v from 'valibot'
 import type { ArchivedFile, ArchiveIndex, Frame } from '../../model/archive-index.ts'
 import { type BytePath, parentOf } from '../../model/byte-path.ts'
 import type { Relocation } from '../../model/relocation.ts'
+import { splitTime } from '../../model/times.ts'
 import { type Format, hasStoredChecksum, needsChecksum } from '../codec.ts'
-import { splitTime } from './head.ts'
 
 /**
  * The entries as columns: an array for each property, which parses several times faster than an object for each entry.

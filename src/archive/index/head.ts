@@ -1,13 +1,8 @@
 import * as v from 'valibot'
-import {
-  type ArchivedEntry,
-  type ArchivedFile,
-  type ArchiveHead,
-  type ArchiveIndex,
-  isWatchedFolder,
-  type WatchedEntry,
-} from '../../model/archive-index.ts'
-import { type BytePath, parentOf } from '../../model/byte-path.ts'
+import type { ArchivedEntry, ArchivedFile, ArchiveHead, ArchiveIndex, WatchedEntry } from '../../model/archive-index.ts'
+import type { BytePath } from '../../model/byte-path.ts'
+import { joinTime, splitTime } from '../../model/times.ts'
+import { isWatched } from '../../model/watched.ts'
 
 const size = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 
@@ -61,21 +56,12 @@ export function decodeHead(bytes: Buffer): Omit<ArchiveHead, 'version' | 'format
   return { ...others, ...(whole && { whole }), watched }
 }
 
-/** The mtime in whole seconds, rounded towards the past, and the nanoseconds beyond. */
-export function splitTime(ns: bigint): [seconds: number, nanos: number] {
-  const nanos = ((ns % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n
-  return [Number((ns - nanos) / 1_000_000_000n), Number(nanos)]
-}
-
-export const joinTime = (seconds: number, nanos: number): bigint => BigInt(seconds) * 1_000_000_000n + BigInt(nanos)
-
 function watchedEntries(entries: readonly ArchivedEntry[]): WatchedEntry[] {
   const files = new Map<BytePath, ArchivedFile>()
   for (const entry of entries) if (entry.type === 'file') files.set(entry.path, entry)
   const watched: WatchedEntry[] = []
   for (const entry of entries) {
-    const parent = parentOf(entry.path)
-    if (!isWatchedFolder(parent) && !isWatchedFolder(entry.path)) continue
+    if (!isWatched(entry.path)) continue
     const { path, mode, mtimeNs } = entry
     if (entry.type === 'directory') watched.push({ path, type: 'directory', mode, size: 0, mtimeNs })
     else if (entry.type === 'symlink') watched.push({ path, type: 'symlink', mode, size: entry.target.length, mtimeNs })

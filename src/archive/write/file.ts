@@ -1,62 +1,105 @@
 import { type FileHandle, open, unlink } from 'node:fs/promises'
+import { StageError } from '../../errors.ts'
 import { asWriteFailure } from '../failure.ts'
 
-/** What is done with an archive's file while it is written. */
-export type ArchiveFile = Pick<FileHandle, 'read' | 'write'>
-
-/** A new archive's file. */
-export interface NewFile extends ArchiveFile {
-  /** Why not all of it was written, where that does not count as a failure. */
-  readonly lost: unknown
-  /** Closes it, and removes it unless it is `complete`. */
-  end(complete: boolean): Promise<void>
+/** Where an archive's bytes go. */
+export interface Sink {
+  /**
+   * Writes all of `data` at this position.
+   * @throws StageError NO_SPACE, ARCHIVE_UNWRITABLE
+   */
+  write(data: Buffer, position: number): Promise<void>
+  /** Nothing more is written. What was written stays only if it is complete. */
+  end(isComplete: boolean): Promise<void>
 }
 
-/**
- * @param mayBeLost where it can't be written it is given up, and what else is to be written goes nowhere: whoever takes the
- *   frames' content on the way gets all of it
- * @throws StageError ARCHIVE_UNWRITABLE, NO_SPACE
- */
-export async function createFile(path: string, mayBeLost: boolean): Promise<NewFile> {
-  let lost: unknown
-  const failed = (error: unknown): void => {
-    if (!mayBeLost) throw asWriteFailure(error, path)
-    lost ??= asWriteFailure(error, path)
-  }
-  const handle = await open(path, 'wx+', 0o644).catch(failed)
-  return {
-    get lost() {
-      return lost
-    },
-    read: ((...args: Parameters<FileHandle['read']>) => handle!.read(...args)) as FileHandle['read'],
-    write: (async (data: Buffer, offset: number, length: number, position: number) => {
-      if (handle === undefined || lost !== undefined) return { bytesWritten: length, buffer: data }
-      try {
-        return await handle.write(data, offset, length, position)
-      } catch (error) {
-        failed(error)
-        return { bytesWritten: length, buffer: data }
-      }
-    }) as FileHandle['write'],
-    async end(complete) {
-      if (handle === undefined) return
-      await handle.close().catch(() => {})
-      if (!complete || lost !== undefined) await unlink(path).catch(() => {})
-    },
-  }
-}
+/** Takes the bytes of an archive that was given up. */
+const NOWHERE: Sink = { write: async () => {}, end: async () => {} }
 
-/**
- * FileHandle.write may write less than asked for.
- * @throws StageError NO_SPACE, ARCHIVE_UNWRITABLE
- */
-export async function writeAll(file: ArchiveFile, path: string, data: Buffer, position: number): Promise<void> {
-  try {
-    for (let done = 0; done < data.length; ) {
-      const { bytesWritten } = await file.write(data, done, data.length - done, position + done)
-      done += bytesWritten
+/** The new file of an archive. */
+export class ArchiveFile implements Sink {
+  readonly #handle: FileHandle
+  readonly #path: string
+
+  private constructor(handle: FileHandle, path: string) {
+    this.#handle = handle
+    this.#path = path
+  }
+
+  /** @throws StageError NO_SPACE, ARCHIVE_UNWRITABLE; Node's EEXIST if something is there already. */
+  static async create(path: string): Promise<ArchiveFile> {
+    try {
+      return new ArchiveFile(await open(path, 'wx+', 0o644), path)
+    } catch (error) {
+      throw asWriteFailure(error, path)
     }
-  } catch (error) {
-    throw asWriteFailure(error, path)
+  }
+
+  async write(data: Buffer, position: number): Promise<void> {
+    try {
+      // One call may write less than it was asked to.
+      for (let done = 0; done < data.length; ) {
+        const { bytesWritten } = await this.#handle.write(data, done, data.length - done, position + done)
+        done += bytesWritten
+      }
+    } catch (error) {
+      throw asWriteFailure(error, this.#path)
+    }
+  }
+
+  /** Gives up to `size` bytes that were written at this position, at least one. */
+  async read(size: number, position: number): Promise<Buffer> {
+    const { buffer, bytesRead } = await this.#handle.read(Buffer.allocUnsafe(size), 0, size, position)
+    if (bytesRead === 0) throw new RangeError(`${this.#path} is shorter than what was written to it`)
+    return buffer.subarray(0, bytesRead)
+  }
+
+  async end(isComplete: boolean): Promise<void> {
+    await this.#handle.close().catch(() => {})
+    if (!isComplete) await unlink(this.#path).catch(() => {})
+  }
+}
+
+/**
+ * An archive that its writer can do without, because the frames also go somewhere else. If the file can't be written, it is
+ * removed, and `lost` says why; the remaining bytes go nowhere.
+ */
+export class LosableFile implements Sink {
+  #sink: Sink = NOWHERE
+  #lost: StageError | undefined
+
+  static async create(path: string): Promise<LosableFile> {
+    const file = new LosableFile()
+    try {
+      file.#sink = await ArchiveFile.create(path)
+    } catch (error) {
+      await file.#giveUp(error)
+    }
+    return file
+  }
+
+  get lost(): StageError | undefined {
+    return this.#lost
+  }
+
+  async write(data: Buffer, position: number): Promise<void> {
+    try {
+      await this.#sink.write(data, position)
+    } catch (error) {
+      await this.#giveUp(error)
+    }
+  }
+
+  end(isComplete: boolean): Promise<void> {
+    return this.#sink.end(isComplete)
+  }
+
+  /** Only expected failures; others are bugs. */
+  async #giveUp(error: unknown): Promise<void> {
+    if (!(error instanceof StageError)) throw error
+    this.#lost = error
+    const abandoned = this.#sink
+    this.#sink = NOWHERE
+    await abandoned.end(false)
   }
 }

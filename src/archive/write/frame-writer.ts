@@ -3,14 +3,14 @@ import type { Frame } from '../../model/archive-index.ts'
 import { release } from '../../platform/release.ts'
 import { type Compress, compressInPool, type Format, hasStoredChecksum, needsChecksum } from '../codec.ts'
 import { FRAME_ENOUGH, FRAME_SIZE } from '../format.ts'
-import { type ArchiveFile, writeAll } from './file.ts'
+import type { Sink } from './file.ts'
 
 /**
- * Frames compressed at once, and threads that do so, whatever is asked for: each costs 17 to 50 MB (input, output, compressor, what
- * waits for it, what the garbage collector has not got to), and eight of them take in some 2 GB a second, more than network file systems give.
+ * The most frames that are compressed at once, and the most threads that do it. Each costs 17 to 50 MB: input, output, compressor,
+ * frames that wait for it, and garbage that is not collected yet. Eight take in some 2 GB a second, more than network file systems give.
  */
 const MOST_AT_ONCE = 8
-/** At levels at which four of them take in more than one thread can read. */
+/** At these levels four take in more than one thread can read. */
 const MOST_AT_ONCE_QUICK = 4
 const QUICK_ZSTD = 5
 
@@ -20,33 +20,26 @@ export function framesAtOnce({ format, level, threads }: { format: Format; level
   return Math.max(1, Math.min(threads, isQuick ? MOST_AT_ONCE_QUICK : MOST_AT_ONCE))
 }
 
-interface Facts {
-  size: number
-  checksum: number | undefined
-}
-
-interface Options {
-  handle: ArchiveFile
-  /** For messages. */
-  path: string
+interface FrameOptions {
+  sink: Sink
   format: Format
   level: number
   threads: number
   /** Where in the file the first frame goes. */
   offset: number
-  /** Compresses a frame, which lies in shared memory then. Left out: in libuv's pool. */
+  /** Compresses a frame, which then lies in shared memory. By default libuv's pool does it. */
   compress?: Compress | undefined
-  /** Shown each frame when it is full, in shared memory, which is used again when the promise resolves. */
+  /** Gets each full frame, in shared memory. The memory is used again when the promise resolves. */
   onFull?: ((content: Buffer) => Promise<void>) | undefined
 }
 
 /**
  * Takes tar bytes, cuts them into frames, compresses several at once and writes them in order. At most `threads` + 2
- * frames are in memory: one being filled, `threads` being compressed, one being written.
+ * frames are in memory: one is being filled, `threads` are being compressed, one is being written.
  */
 export class FrameWriter {
   readonly frames: Frame[] = []
-  #options: Options
+  #options: FrameOptions
   #buffer: Buffer
   #used = 0
   #count = 0
@@ -54,7 +47,7 @@ export class FrameWriter {
   #inFlight: Promise<void>[] = []
   #written: Promise<void> = Promise.resolve()
 
-  constructor(options: Options) {
+  constructor(options: FrameOptions) {
     this.#options = { ...options, threads: framesAtOnce(options) }
     this.#buffer = this.#allocate()
   }
@@ -64,12 +57,12 @@ export class FrameWriter {
     return onFull || compress ? Buffer.from(new SharedArrayBuffer(FRAME_SIZE)) : Buffer.allocUnsafeSlow(FRAME_SIZE)
   }
 
-  /** Frame and offset at which the next byte goes. */
+  /** Frame and offset of the next byte. */
   get position(): { frame: number; offset: number } {
     return { frame: this.#count, offset: this.#used }
   }
 
-  /** Starts a member; closes the frame first where that keeps the member in one piece, or its header from being cut. */
+  /** Begins a member. Closes the frame first if that keeps the member in one piece, or its header from being cut. */
   async begin(header: Buffer, size: number): Promise<void> {
     const room = FRAME_SIZE - this.#used
     const cut = header.length + size > room
@@ -78,7 +71,7 @@ export class FrameWriter {
     if (size > 0 && this.#used === FRAME_SIZE) await this.#close()
   }
 
-  /** Goes on with the member; what doesn't fit goes on at the start of the next frame. */
+  /** Continues the member. Bytes that don't fit go to the start of the next frame. */
   async append(data: Buffer): Promise<void> {
     let taken = 0
     while (taken < data.length) {
@@ -89,14 +82,14 @@ export class FrameWriter {
     }
   }
 
-  /** Ends the frame in hand, so that what comes stands in another. `least`: not where it holds fewer bytes. */
+  /** Ends the frame in hand, if it holds at least so many bytes: what comes next goes into another frame. */
   async cut(least = 1): Promise<void> {
     if (this.#used >= least) await this.#close()
   }
 
   /**
-   * Puts in frames as they are, and gives the number of the first: `stored` holds them one behind another.
-   * `release` is called when they are written, and `taken` has resolved.
+   * Puts in frames as they are stored, one behind another, and gives the number of the first.
+   * Calls `release` when they are written and `taken` has resolved.
    */
   async copy(
     stored: Buffer,
@@ -114,14 +107,14 @@ export class FrameWriter {
     return first
   }
 
-  /** Writes what is left. Resolves to the offset behind the last frame. */
+  /** Writes the rest. Gives the offset behind the last frame. */
   async finish(): Promise<number> {
     if (this.#used > 0) await this.#close()
     await this.#written
     return this.#end
   }
 
-  /** Resolves when nothing works on the file any more, after a failure too. */
+  /** Resolves when nothing works on the file any more, even after a failure. */
   async settle(): Promise<void> {
     await Promise.allSettled(this.#inFlight)
   }
@@ -144,23 +137,26 @@ export class FrameWriter {
     this.#buffer = this.#free.pop() ?? this.#allocate()
   }
 
-  /** Waits only where there are more than `threads` at work. `done`: when also nobody needs its content any more. */
+  /** Waits only if more than `threads` frames are on their way. `done` resolves when nobody needs the frame's content any more. */
   async #begin(written: Promise<void>, done: Promise<void> = written): Promise<void> {
     this.#written = written
-    // Failures surface where these are awaited, in order; until then they must not count as unhandled.
+    // Failures surface when these are awaited, in order. Until then they must not count as unhandled.
     written.catch(() => {})
     done.catch(() => {})
     this.#inFlight.push(done)
     if (this.#inFlight.length > this.#options.threads) await this.#inFlight.shift()
   }
 
-  async #write(before: Promise<void>, compressed: Promise<Buffer>, facts: Facts): Promise<void> {
+  async #write(
+    before: Promise<void>,
+    compressed: Promise<Buffer>,
+    { size, checksum }: { size: number; checksum: number | undefined },
+  ): Promise<void> {
     await before
     const data = await compressed
-    const { handle, path, format } = this.#options
+    const { sink, format } = this.#options
     const offset = this.#end
-    await writeAll(handle, path, data, offset)
-    const { size, checksum } = facts
+    await sink.write(data, offset)
     this.frames.push({
       offset,
       compressedSize: data.length,
@@ -168,18 +164,17 @@ export class FrameWriter {
       ...(checksum !== undefined && { checksum }),
       ...(hasStoredChecksum(format) && { storedChecksum: crc32(data) }),
     })
-    // Of a plain tar these are the frame's own bytes, whose memory is used again.
+    // In a plain tar these are the frame's own bytes, and their memory is used again.
     if (format !== 'tar') release(data)
   }
 
   async #writeCopied(before: Promise<void>, stored: Buffer, frames: readonly Frame[]): Promise<void> {
     await before
-    const { handle, path } = this.#options
-    await writeAll(handle, path, stored, this.#end)
+    await this.#options.sink.write(stored, this.#end)
     for (const frame of frames) this.frames.push({ ...frame, offset: this.#end })
   }
 
-  /** Behind the last frame that is written. */
+  /** The offset behind the last frame that is written. */
   get #end(): number {
     const last = this.frames.at(-1)
     return last === undefined ? this.#options.offset : last.offset + last.compressedSize

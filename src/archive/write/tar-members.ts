@@ -1,32 +1,43 @@
 import type { Frame } from '../../model/archive-index.ts'
 import type { Entry, FileEntry } from '../../model/entry.ts'
 import type { Facts, FramePiece, PackedFrame, TakeFrame } from '../../model/item.ts'
+import type { Compress, Format } from '../codec.ts'
 import { FRAME_ENOUGH, OPENING } from '../format.ts'
 import { END_OF_TAR, padding, tarHeader } from '../tar.ts'
-import { writeAll } from './file.ts'
+import type { Sink } from './file.ts'
 import { FramePieces } from './frame-pieces.ts'
 import { FrameWriter } from './frame-writer.ts'
-import type { MemberOptions, MemberWriter, TakenOver } from './member-writer.ts'
+import type { TakenOver, TarWriter } from './member-writer.ts'
 
-/** Members of a tar stream, which is compressed in frames that don't care for members. */
-export class TarMembers implements MemberWriter {
-  readonly foldersFirst = false
+interface TarOptions {
+  sink: Sink
+  format: Exclude<Format, 'zip'>
+  level: number
+  threads: number
+  /** Folder of the archive in which the environment stands; '' for none. */
+  root: string
+  compress?: Compress | undefined
+  takeFrame?: TakeFrame | undefined
+}
+
+/** The members of a tar are one stream. Where it is cut into frames does not depend on where members begin. */
+export class TarMembers implements TarWriter {
   readonly #frames: FrameWriter
   readonly #root: string
   readonly #takeFrame: TakeFrame | undefined
   readonly #pieces = new FramePieces()
   #size = 0
 
-  private constructor({ takeFrame, ...options }: MemberOptions) {
+  private constructor({ takeFrame, ...options }: TarOptions) {
     this.#takeFrame = takeFrame
     const onFull = takeFrame && ((content: Buffer) => takeFrame(content, this.#pieces.take()))
     this.#frames = new FrameWriter({ ...options, offset: OPENING[options.format].length, onFull })
     this.#root = options.root
   }
 
-  static async open(options: MemberOptions): Promise<TarMembers> {
+  static async open(options: TarOptions): Promise<TarMembers> {
     const members = new TarMembers(options)
-    await writeAll(options.handle, options.path, OPENING[options.format], 0)
+    await options.sink.write(OPENING[options.format], 0)
     return members
   }
 
@@ -47,7 +58,7 @@ export class TarMembers implements MemberWriter {
   }
 
   endFile({ relocation }: Facts): Promise<void> {
-    // Before the padding, which may be what fills the frame.
+    // Before the padding, which may fill the frame.
     this.#pieces.end(relocation)
     return this.#frames.append(END_OF_TAR.subarray(0, padding(this.#size)))
   }
@@ -68,7 +79,7 @@ export class TarMembers implements MemberWriter {
     return await this.#frames.copy(stored, [frame], { taken, release })
   }
 
-  /** What follows differs in every archive, and must not keep the last files from being taken over into the next. */
+  /** What follows is different in every archive. In a frame with it, the last files could not be taken over into the next. */
   endFiles(): Promise<void> {
     return this.#frames.cut(FRAME_ENOUGH)
   }

@@ -1,6 +1,6 @@
 import type { Entry } from '../../model/entry.ts'
+import { splitTime } from '../../model/times.ts'
 import { ZIP_GREETING } from '../format.ts'
-import { floorSeconds } from '../tar.ts'
 
 /** One member of a zip, as its headers tell of it. */
 export interface ZipMember {
@@ -122,7 +122,7 @@ function extraField(id: number, ...data: Buffer[]): Buffer {
 
 /** Info-ZIP's extended time stamp: seconds since 1970, as far as 32 bits go. */
 function timeExtra({ mtimeNs }: Entry): Buffer {
-  const seconds = floorSeconds(mtimeNs)
+  const [seconds] = splitTime(mtimeNs)
   if (seconds !== (seconds | 0)) return Buffer.alloc(0)
   const data = Buffer.alloc(5)
   data[0] = 1

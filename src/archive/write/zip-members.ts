@@ -4,29 +4,35 @@ import { type BytePath, bytesOf } from '../../model/byte-path.ts'
 import type { Entry, FileEntry } from '../../model/entry.ts'
 import { compressInPool } from '../codec.ts'
 import { zipComment } from '../format.ts'
-import { writeAll } from './file.ts'
-import type { MemberOptions, MemberWriter } from './member-writer.ts'
+import type { ArchiveFile } from './file.ts'
+import type { MemberWriter } from './member-writer.ts'
 import { centralHeader, endOfDirectory, localHeader, type ZipMember } from './zip-headers.ts'
 
-/** Bytes of a file that are compressed at once: a frame. */
+/** Bytes of a file that are compressed at once, as one frame. */
 const PIECE = 4 * 1024 * 1024
-/** Frames, most of them small, and bytes that are on their way at once. */
+/** The most frames, mostly small ones, and the most bytes that are on their way at once. */
 const MOST_FRAMES = 256
 const MOST_BYTES = 8 * PIECE
 /** Bytes that are written at once. */
 const GATHERED = 1024 * 1024
 
+interface ZipOptions {
+  file: ArchiveFile
+  level: number
+  /** Folder of the archive in which the environment stands; '' for none. */
+  root: string
+}
+
 /**
- * Members of a zip: each file is a deflate stream of its own, and each 4 MiB of a file begin anew in it, so that frames can
- * be read by themselves. Hard links, which a zip does not know, are further copies.
+ * The members of a zip. Each file is a deflate stream of its own that begins anew every 4 MiB, so that each frame can be read
+ * by itself. A zip has no hard links: they become further copies.
  */
 export class ZipMembers implements MemberWriter {
-  readonly foldersFirst = true
   readonly frames: Frame[] = []
-  readonly #options: MemberOptions
+  readonly #options: ZipOptions
   readonly #members: ZipMember[] = []
   readonly #files = new Map<BytePath, ZipMember>()
-  /** Where the next byte goes, and up to where the file is written. */
+  /** Where the next byte goes, and how far the file is written. */
   #position = 0
   #flushed = 0
   #gathered: Buffer[] = []
@@ -35,7 +41,7 @@ export class ZipMembers implements MemberWriter {
   #written: Promise<void> = Promise.resolve()
   #inFlight: { done: Promise<void>; bytes: number }[] = []
 
-  constructor(options: MemberOptions) {
+  constructor(options: ZipOptions) {
     this.#options = options
   }
 
@@ -51,14 +57,14 @@ export class ZipMembers implements MemberWriter {
   async append(data: Buffer): Promise<void> {
     for (let from = 0; from < data.length; ) {
       const current = this.#current!
-      // A copy: the memory of contents is used again.
+      // Copied, because the memory of contents is used again.
       const taken = Buffer.from(data.subarray(from, from + PIECE - current.bytes))
       from += taken.length
       current.pieces.push(taken)
       current.bytes += taken.length
       current.member.size += taken.length
       current.member.crc = crc32(taken, current.member.crc)
-      // The last piece is closed by endFile(), which knows that it is the last.
+      // endFile() closes the last piece, because it knows that it is the last.
       if (current.bytes === PIECE && current.member.size < sizeOf(current.member.entry)) await this.#close(false)
     }
   }
@@ -67,19 +73,9 @@ export class ZipMembers implements MemberWriter {
     const { member, isBegun } = this.#current!
     if (sizeOf(member.entry) === 0) return await this.#enqueue(0, () => this.#begin(member))
     await this.#close(true)
-    // Of a file in several frames only now the checksum and the compressed size are known.
+    // Checksum and compressed size of a file in several frames are known only now.
     if (isBegun) await this.#enqueue(0, () => this.#rewrite(localHeader(member), member.offset))
   }
-
-  async takeOver(): Promise<void> {
-    throw new TypeError('a zip takes over no frames')
-  }
-
-  async addPacked(): Promise<never> {
-    throw new TypeError('a zip has no frames of several files')
-  }
-
-  async endFiles(): Promise<void> {}
 
   async add(entry: Exclude<Entry, FileEntry>): Promise<void> {
     if (entry.path === '' && this.#options.root === '') return
@@ -95,8 +91,9 @@ export class ZipMembers implements MemberWriter {
 
   closing(indexOffset: number, indexSize: number): Buffer {
     const directory = Buffer.concat(this.#members.map(centralHeader))
-    const place = { offset: indexOffset + indexSize, size: directory.length, count: this.#members.length }
-    return Buffer.concat([directory, endOfDirectory({ ...place, comment: zipComment(indexOffset + indexSize) })])
+    const offset = indexOffset + indexSize
+    const [size, count] = [directory.length, this.#members.length]
+    return Buffer.concat([directory, endOfDirectory({ offset, size, count, comment: zipComment(offset) })])
   }
 
   async settle(): Promise<void> {
@@ -110,7 +107,7 @@ export class ZipMembers implements MemberWriter {
     return { name, entry, offset: 0, method, crc: 0, size: 0, compressedSize: 0 }
   }
 
-  /** Compresses what was gathered, while what comes next is gathered. */
+  /** Begins to compress the pieces gathered so far; others can be gathered meanwhile. */
   async #close(last: boolean): Promise<void> {
     const { member, pieces, bytes, isBegun } = this.#current!
     const data = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
@@ -132,7 +129,7 @@ export class ZipMembers implements MemberWriter {
     })
   }
 
-  /** The member's header, with what is known of it by now; it is in the directory from here on. */
+  /** Writes the member's header, with the facts known by now, and puts the member into the directory. */
   async #begin(member: ZipMember): Promise<void> {
     member.offset = this.#position
     this.#members.push(member)
@@ -145,22 +142,20 @@ export class ZipMembers implements MemberWriter {
     await this.#emit(data)
   }
 
-  /** The compressed bytes of a file once more. */
+  /** Writes the compressed bytes of a file once more. */
   async #copy(entry: Entry, of: ZipMember): Promise<void> {
     const { method, crc, size, compressedSize } = of
     await this.#begin(Object.assign(this.#memberOf(entry, method), { crc, size, compressedSize }))
     await this.#flush()
     const from = of.offset + localHeader(of).length
     for (let done = 0; done < compressedSize; ) {
-      const buffer = Buffer.allocUnsafe(Math.min(PIECE, compressedSize - done))
-      const { bytesRead } = await this.#options.handle.read(buffer, 0, buffer.length, from + done)
-      if (bytesRead === 0) throw new RangeError(`${this.#options.path} is shorter than what was written to it`)
-      await this.#emit(buffer.subarray(0, bytesRead))
-      done += bytesRead
+      const bytes = await this.#options.file.read(Math.min(PIECE, compressedSize - done), from + done)
+      await this.#emit(bytes)
+      done += bytes.length
     }
   }
 
-  /** Adds to the end of the file; small pieces are gathered, since there are as many as files. */
+  /** Adds to the end of the file. Small pieces are gathered, because there are as many as files. */
   async #emit(data: Buffer): Promise<void> {
     this.#gathered.push(data)
     this.#position += data.length
@@ -170,19 +165,19 @@ export class ZipMembers implements MemberWriter {
   async #flush(): Promise<void> {
     const data = Buffer.concat(this.#gathered)
     this.#gathered = []
-    await writeAll(this.#options.handle, this.#options.path, data, this.#flushed)
+    await this.#options.file.write(data, this.#flushed)
     this.#flushed = this.#position
   }
 
   async #rewrite(data: Buffer, position: number): Promise<void> {
     await this.#flush()
-    await writeAll(this.#options.handle, this.#options.path, data, position)
+    await this.#options.file.write(data, position)
   }
 
-  /** Does the work when all before it is done; waits where too much is on its way. */
+  /** Does the work when all earlier work is done. Waits if too much is on its way. */
   async #enqueue(bytes: number, work: () => Promise<void>): Promise<void> {
     const done = this.#written.then(work)
-    // Failures surface where this is awaited, in order; until then they must not count as unhandled.
+    // Failures surface when this is awaited, in order. Until then they must not count as unhandled.
     done.catch(() => {})
     this.#written = done
     this.#inFlight.push({ done, bytes })

@@ -4,7 +4,7 @@ import { type BytePath, displayPath, fsPath } from '../model/byte-path.ts'
 import type { Seen } from './difference.ts'
 
 /** One lstat. undefined where there is nothing, or a socket, FIFO or device, which no archive holds. */
-export async function lookAt(prefix: string, path: BytePath): Promise<Seen | undefined> {
+export async function entryOnDisk(prefix: string, path: BytePath): Promise<Seen | undefined> {
   const name = fsPath(prefix, path)
   // The prefix itself may be given by a symbolic link.
   const stats = await orNothing(
@@ -20,7 +20,7 @@ export async function lookAt(prefix: string, path: BytePath): Promise<Seen | und
 }
 
 /** Paths of what is directly in a folder; none where it is gone. */
-export async function listFolder(prefix: string, folder: BytePath): Promise<BytePath[]> {
+export async function pathsOnDisk(prefix: string, folder: BytePath): Promise<BytePath[]> {
   const names = await orNothing(prefix, folder, readdir(fsPath(prefix, folder), 'latin1'))
   return (names ?? []).map((name) => (folder === '' ? name : `${folder}/${name}`))
 }
