@@ -35,7 +35,7 @@ export function watchedIn(entries: Iterable<{ path: BytePath; type: string }>): 
 const folders = new Set(FOLDERS)
 
 /** Whether the quick check looks at this folder itself. If its mtime differs, the check also looks at what stands directly in it. */
-export const isWatchedFolder = (path: BytePath): boolean => folders.has(path) || SITE_PACKAGES.test(path)
+const isWatchedFolder = (path: BytePath): boolean => folders.has(path) || SITE_PACKAGES.test(path)
 
 /** Whether the head of an archive holds this path: watched folders and what stands directly in them. */
 export const isWatched = (path: BytePath): boolean => isWatchedFolder(path) || isWatchedFolder(parentOf(path))
