@@ -1,7 +1,8 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { ArchivedEntry } from '../model/archive-index.ts'
 import type { BytePath } from '../model/byte-path.ts'
+import { digestFrom } from '../model/digest.ts'
 import type { ArchiveItem } from '../model/item.ts'
 import { prefixRecord, RECORD_PATH } from './record.ts'
 
@@ -49,7 +50,7 @@ function member(path: BytePath, mode: number, data: Buffer, mtimeNs: bigint): Ar
   }
 }
 
-const digestOf = (data: Buffer): string => createHash('sha256').update(data).digest('hex').slice(0, 32)
+const digestOf = (data: Buffer): string => digestFrom(hash('sha256', data, 'hex'))
 
 const template = (name: (typeof SCRIPTS)[number]): Buffer =>
   readFileSync(new URL(`./templates/${name}`, import.meta.url))

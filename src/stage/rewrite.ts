@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { closeSync, constants, openSync, writeSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import { type BytePath, fsPath } from '../model/byte-path.ts'
+import { digestFrom } from '../model/digest.ts'
 import type { ContentKind } from '../model/relocation.ts'
 import { applyToStream } from '../relocate/apply.ts'
 import { planRelocation, type RelocationPlan } from '../relocate/plan.ts'
@@ -81,7 +82,7 @@ async function rewrite(
       await target.writeFile(chunk)
     }
     await rename(aside, fsPath(root, path))
-    return hash.digest('hex').slice(0, 32)
+    return digestFrom(hash.digest('hex'))
   } finally {
     await source.close()
     await target.close()

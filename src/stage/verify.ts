@@ -5,6 +5,7 @@ import { readIndex } from '../archive/reader.ts'
 import { StageError } from '../errors.ts'
 import type { ArchivedEntry, ArchivedFile, ArchiveIndex } from '../model/archive-index.ts'
 import { type BytePath, displayPath, fsPath } from '../model/byte-path.ts'
+import { digestFrom } from '../model/digest.ts'
 import type { Relocation } from '../model/relocation.ts'
 import { applyToChunk } from '../relocate/apply.ts'
 import { planRelocation, type RelocationPlan, reversePlan } from '../relocate/plan.ts'
@@ -148,7 +149,7 @@ class Verifier {
       position += chunk.length
     }
     this.#prefixFound(path, scanner.finish())
-    return intact ? hash.digest('hex').slice(0, 32) : undefined
+    return intact ? digestFrom(hash.digest('hex')) : undefined
   }
 
   #prefixFound(path: BytePath, relocation: Relocation | undefined): void {

@@ -1,5 +1,5 @@
-import { DIGEST_LENGTH } from '../inventory/facts.ts'
 import type { FileFacts } from '../inventory/read-file.ts'
+import { DIGEST_LENGTH } from '../model/digest.ts'
 import type { Facts } from '../model/item.ts'
 import type { ListedName } from '../model/listed.ts'
 import type { Relocation } from '../model/relocation.ts'

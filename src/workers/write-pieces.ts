@@ -1,6 +1,7 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { closeSync, constants, fchmodSync, futimesSync, openSync, writeSync } from 'node:fs'
 import { fsPath } from '../model/byte-path.ts'
+import { digestFrom } from '../model/digest.ts'
 import type { Relocation } from '../model/relocation.ts'
 import { asTime } from '../model/times.ts'
 import { applyToChunk, applyToWhole } from '../relocate/apply.ts'
@@ -58,7 +59,7 @@ export class PieceWriter<P extends Place> {
     }
     if (length < fileSize) return data
     const relocated = applyToWhole(data, plan)
-    this.report.digests.push([path, createHash('sha256').update(relocated).digest('hex').slice(0, 32)])
+    this.report.digests.push([path, digestFrom(hash('sha256', relocated, 'hex'))])
     return relocated
   }
 }
