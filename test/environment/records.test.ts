@@ -39,7 +39,7 @@ test("conda's records give each path its package and its placeholder, and old re
   )
 })
 
-test('what conda records of a noarch package by its place in the package is looked for where conda has put it', async (t) => {
+test('the files of a noarch Python package are found where conda has put them', async (t) => {
   const text = `/${'placehold_'.repeat(25)}`
   const files = ['bin/tool', 'bin/entry', 'share/tool', 'lib/python3.13/site-packages/tool/__init__.py']
   const paths = [
