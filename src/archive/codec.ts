@@ -19,19 +19,19 @@ export const DEFAULT_LEVEL: Record<Format, number> = { 'tar.zst': 3, 'tar.gz': 6
 
 export type Compress = (format: Format, content: Buffer, level: number) => Promise<Buffer>
 
-/** Whether frames of this format carry no checksum of their own, so that the index has to. */
+/** Whether the index has to hold a checksum of each frame's content, because the frames of this format carry none. */
 export const needsChecksum = (format: Format): boolean => format === 'tar' || format === 'zip'
 
-/** Whether the index has a checksum of each frame as it is stored: a repack copies frames that it need not decompress then. */
+/** Whether the index holds a checksum of each frame as it is stored. With it, a repack copies frames without decompressing them. */
 export const hasStoredChecksum = (format: Format): boolean => format === 'tar.zst' || format === 'tar.gz'
 
-/** What the index's sections are compressed with. */
+/** How the sections of the index are compressed. */
 export const sectionFormat = (format: Format): 'tar.zst' | 'tar.gz' => (format === 'tar.zst' ? 'tar.zst' : 'tar.gz')
 
 /**
- * Compresses one frame in libuv's pool. One output buffer that holds the worst case, instead of zlib's 16 KB pieces,
- * spares 250 round trips and a concatenation for each frame. Of a zip, what comes can be followed by further frames of the
- * same file: they make one deflate stream, which `last` ends.
+ * Compresses one frame in libuv's pool. One output buffer for the worst case, instead of zlib's 16 KB pieces, saves 250 round
+ * trips and a concatenation per frame.
+ * @param last for a zip only: false if further frames of the same file follow in its deflate stream
  */
 export function compressInPool(format: Format, data: Buffer, level: number, last = true): Promise<Buffer> {
   return new Promise((resolve, reject) => {
@@ -50,11 +50,11 @@ export function compressSync(format: 'tar.zst' | 'tar.gz', data: Buffer, level: 
 }
 
 /**
- * Throws zlib's errors, and a RangeError where the size is not `size`, or the checksum not `checksum`; checksums that
- * stand in the data are verified by zlib.
+ * Throws zlib's errors, and a RangeError if size or checksum are not the given ones. zlib verifies checksums that are part of
+ * the data.
  */
 export function decompressSync(format: Format, data: Buffer, size: number, checksum?: number): Buffer {
-  // Room beyond the end lets zlib see that the stream is over, without a second output buffer.
+  // With room beyond the end, zlib sees the end of the stream without a second output buffer.
   const options = { chunkSize: size + 64, maxOutputLength: Math.max(1, size) }
   const result = decompressWith(format, data, options)
   if (result.length !== size) throw new RangeError(`${result.length} bytes instead of ${size}`)

@@ -23,7 +23,7 @@ export function otherVersion(path: string, version: number, generator: string): 
   })
 }
 
-/** What the file system answered when an archive was to be written, as a StageError where it is one of the expected answers. */
+/** Makes a StageError of an expected answer of the file system to writing an archive. Gives other errors back as they are. */
 export function asWriteFailure(error: unknown, path: string): unknown {
   const code = (error as NodeJS.ErrnoException | undefined)?.code
   if (error instanceof StageError || code === undefined) return error
@@ -48,7 +48,7 @@ const UNWRITABLE: Record<string, string> = {
   EACCES: 'permission denied',
   EPERM: 'not permitted',
   EROFS: 'the file system is read-only',
-  ENOENT: 'its folder is not there',
+  ENOENT: 'its folder does not exist',
   ENOTDIR: 'its folder is not a folder',
   EISDIR: 'it is a folder',
   ENAMETOOLONG: 'its name is too long',

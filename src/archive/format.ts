@@ -4,19 +4,19 @@ import { FORMAT_VERSION } from '../model/archive-index.ts'
 import type { Format } from './codec.ts'
 import { globalHeader } from './tar.ts'
 
-/** Uncompressed tar bytes in a frame, at most. Large enough to compress well, small enough to share among threads. */
+/** The most uncompressed tar bytes in a frame: enough to compress well, and few enough to share frames among threads. */
 export const FRAME_SIZE = 4 * 1024 * 1024
-/** A frame that holds this much is closed rather than cutting a file in two. */
+/** A frame that holds this much is closed, rather than a file cut in two. */
 export const FRAME_ENOUGH = 1024 * 1024
-/** The most that a reader accepts, so that a forged size can't take all memory. */
+/** The largest frame that a reader accepts: a forged size must not take all memory. */
 export const FRAME_LIMIT = 16 * 1024 * 1024
 
 const MARK = 'conda-stage archive'
 const GREETING = globalHeader('comment', `${MARK}, format ${FORMAT_VERSION}; the index stands at the end`)
 
 /**
- * The first bytes of each archive: a frame that tells one of ours even when it was cut off. Always the same bytes. A zip
- * begins with a member, which has it in an extra field.
+ * The first bytes of each archive, always the same. This frame identifies our archives even if their end is missing. A zip has to
+ * begin with a member, whose extra field holds the greeting.
  */
 export const OPENING: Record<Format, Buffer> = {
   'tar.zst': rawZstdFrame(GREETING),
@@ -25,14 +25,14 @@ export const OPENING: Record<Format, Buffer> = {
   zip: Buffer.alloc(0),
 }
 
-/** What stands in the extra field of a zip's first member. */
+/** The greeting in the extra field of a zip's first member. */
 export const ZIP_GREETING = `comment=${MARK}, format ${FORMAT_VERSION}; the index stands before the central directory`
 
-/** The comment of a zip, always of the same length; it tells where the footer ends, since a zip's directory follows. */
+/** The comment of a zip, always of the same length. It says where the footer ends, because a zip's directory follows the footer. */
 export const zipComment = (footerEnd: number): string =>
   `${MARK}; its index ends at byte ${String(footerEnd).padStart(16, '0')}`
 
-/** Where the footer of a file that ends in `bytes` ends, if that is a zip of ours. */
+/** Where the footer ends, if `bytes` are the end of a zip of ours. */
 export function zipFooterEnd(bytes: Buffer): number | undefined {
   const digits = /; its index ends at byte (\d{16})$/.exec(
     bytes.toString('latin1', bytes.length - zipComment(0).length),
@@ -40,13 +40,13 @@ export function zipFooterEnd(bytes: Buffer): number | undefined {
   return digits?.input.startsWith(MARK) ? Number(digits[1]) : undefined
 }
 
-/** As many bytes of a file's beginning as `hasOpening` wants. */
+/** Bytes of a file's beginning that `hasOpening` needs. */
 export const OPENING_ROOM = 1200
 
-/** Whether a file that begins like this is (or was) one of ours, of whatever version. */
+/** Whether a file with this beginning is, or was, one of our archives, of any version. */
 export const hasOpening = (start: Buffer): boolean => start.subarray(0, OPENING_ROOM).includes(`comment=${MARK}`)
 
-/** Written by hand, so that the bytes don't depend on the version of a compressor. */
+/** Made by hand, so that the bytes don't depend on the version of a compressor. */
 function rawZstdFrame(data: Buffer): Buffer {
   const head = Buffer.alloc(10)
   head.writeUInt32LE(0xfd2fb528, 0)
@@ -74,12 +74,12 @@ export function gzipTrailer(data: Buffer): Buffer {
   return trailer
 }
 
-/** Sections of the index, in the order in which they stand; the head comes last, where one read of the end gets it. */
+/** Sections of the index, in their order. The head comes last, so that one read of the file's end gets it. */
 export const SECTIONS = ['entries', 'digests', 'head'] as const
 export type SectionName = (typeof SECTIONS)[number]
 
 interface Section {
-  /** Bytes as they are stored. */
+  /** Size of the stored bytes. */
   storedSize: number
   size: number
   /** SHA-256 of the stored bytes, in hex. */
@@ -93,7 +93,7 @@ export interface Footer {
   indexOffset: number
   fileSize: number
   sections: Record<SectionName, Section>
-  /** Program and version that wrote it: at most 48 bytes. */
+  /** Program and version that wrote the archive: at most 48 bytes. */
   generator: string
 }
 
@@ -120,7 +120,7 @@ export function encodeFooter(footer: Footer): Buffer {
   return bytes
 }
 
-/** 'foreign' where this is no footer at all, 'damaged' where its checksum is wrong. Sizes are not compared with the file here. */
+/** 'foreign' if this is no footer at all, 'damaged' if its checksum is wrong. Does not compare sizes with the file. */
 export function decodeFooter(bytes: Buffer): Footer | 'foreign' | 'damaged' {
   if (bytes.length !== FOOTER_SIZE || bytes.toString('latin1', 0, 8) !== FOOTER_MAGIC) return 'foreign'
   const sum = createHash('sha256').update(bytes.subarray(0, 224)).digest()

@@ -24,21 +24,21 @@ import { decodeHead } from './index/head.ts'
 
 const readAsync = promisify(read)
 
-/** Read at the end of the file at once: footer and head of all but the largest archives. */
+/** Bytes of the file's end that are read at once. They hold footer and head of all but the largest archives. */
 const TAIL_SIZE = 256 * 1024
-/** The most that a section may unpack to, so that a forged size can't take all memory. */
+/** The largest section that is unpacked: a forged size must not take all memory. */
 const SECTION_LIMIT = 1024 ** 3
 
 /**
- * The part that the quick freshness check needs: an open, an fstat and one read in most cases.
- * @param handle the open file, where the caller has one (and has checked its owner); it stays open
+ * Reads the part that the quick check needs: mostly with one open, one fstat and one read.
+ * @param handle the open file, if the caller has one and has checked its owner; it stays open
  * @throws StageError ARCHIVE_FOREIGN, ARCHIVE_VERSION, ARCHIVE_DAMAGED; ENOENT and the like come through as they are
  */
 export function readHead(path: string, handle?: FileHandle): Promise<ArchiveHead> {
   return withTail(path, handle, (tail) => headOf(tail))
 }
 
-/** The whole index, checked so that extracting it can't write outside the target. Errors: as readHead. */
+/** Reads the whole index. It is checked: extracting it can't write outside of the target. Errors: as readHead. */
 export function readIndex(path: string, handle?: FileHandle): Promise<ArchiveIndex> {
   return withTail(path, handle, async (tail) => {
     const { footer } = tail
@@ -62,8 +62,8 @@ export function readIndex(path: string, handle?: FileHandle): Promise<ArchiveInd
 }
 
 /**
- * Whether the file is an archive of ours, of whatever version and however damaged: only such a file may be replaced.
- * False where there is none, and for a symbolic link.
+ * Whether the file is one of our archives, of any version and however damaged. Only such a file may be replaced.
+ * False if there is no file, and for a symbolic link.
  */
 export async function isOurs(path: string): Promise<boolean> {
   const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
@@ -83,12 +83,12 @@ export async function isOurs(path: string): Promise<boolean> {
 }
 
 /**
- * One frame as it is stored, to be read while another one is worked on.
+ * Reads one frame as it is stored; the caller may be working on another one.
  * @param archive `path` is for messages only
  * @throws StageError ARCHIVE_DAMAGED
  */
 export async function readStored(fd: number, archive: { path: string }, frame: Frame): Promise<Buffer> {
-  // Memory of its own: whoever is done with it can free it.
+  // Memory of its own, so that it can be freed when the frame is done.
   const data = Buffer.allocUnsafeSlow(frame.compressedSize)
   for (let done = 0; done < data.length; ) {
     const { bytesRead } = await readAsync(fd, data, done, data.length - done, frame.offset + done)
@@ -98,7 +98,7 @@ export async function readStored(fd: number, archive: { path: string }, frame: F
   return data
 }
 
-/** The bytes of a frame that is stored like this, with its checksum verified. */
+/** Decompresses a stored frame, and verifies its checksum. */
 export function decodeFrame(data: Buffer, archive: { format: Format; path: string }, frame: Frame): Buffer {
   try {
     return decompressSync(archive.format, data, frame.size, frame.checksum)
@@ -111,7 +111,7 @@ interface Tail {
   handle: FileHandle
   path: string
   footer: Footer
-  /** The bytes before and of the footer; `bytesFrom` is where they begin. */
+  /** The bytes up to the end of the footer; `bytesFrom` is where they begin. */
   bytes: Buffer
   bytesFrom: number
 }
@@ -127,7 +127,7 @@ async function withTail<T>(path: string, given: FileHandle | undefined, read: (t
 
 async function readTail(handle: FileHandle, path: string): Promise<Tail> {
   const stat = await handle.stat()
-  if (!stat.isFile()) throw foreign(path, 'is no file')
+  if (!stat.isFile()) throw foreign(path, 'is not a file')
   const { bytes, bytesFrom } = await readEnd(handle, stat.size, path)
   const footer = footerAt(bytes)
   if (footer === 'damaged') throw damaged(path, 'its last bytes are not what was written')
@@ -142,7 +142,7 @@ async function readTail(handle: FileHandle, path: string): Promise<Tail> {
   return { handle, path, footer, bytes, bytesFrom }
 }
 
-/** The bytes that the footer ends: those of the file, or of a zip those before its directory. */
+/** The bytes up to the end of the footer: the file's last ones, or in a zip those before its directory. */
 async function readEnd(handle: FileHandle, size: number, path: string): Promise<Pick<Tail, 'bytes' | 'bytesFrom'>> {
   const read = async (end: number) => {
     const bytesFrom = Math.max(0, end - TAIL_SIZE)
@@ -175,7 +175,7 @@ async function readSection(tail: Tail, name: SectionName): Promise<Buffer> {
   return decoded(path, () => decompressSync(sectionFormat(footer.format), stored, section.size))
 }
 
-/** Out of the bytes that were read at the end already, where they hold it. */
+/** Takes the range from the bytes that were read at the end already, if they hold it. */
 async function readRange(tail: Tail, { offset, size }: { offset: number; size: number }): Promise<Buffer> {
   const at = offset - tail.bytesFrom
   return at >= 0 ? tail.bytes.subarray(at, at + size) : await readAt(tail.handle, offset, size, tail.path)
@@ -191,7 +191,7 @@ async function readAt(handle: FileHandle, offset: number, size: number, path: st
   return data
 }
 
-/** What can't be decoded although its checksum is right was forged, or written by a program with a bug. */
+/** An index that can't be decoded although its checksum is right was forged, or written by a program with a bug. */
 function decoded<T>(path: string, decode: () => T): T {
   try {
     return decode()

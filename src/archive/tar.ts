@@ -14,15 +14,15 @@ const TYPE_FLAGS = { file: '0', hardlink: '1', symlink: '2', directory: '5' } as
 const OCTAL_LIMIT = 8 ** 11
 
 /**
- * The header of one member: a ustar block, preceded by a pax extended header where ustar can't say it all (long names
- * and links, bytes beyond ASCII, parts of a second, 8 GiB and more). Owner is 0/0 without names, as conda-pack has it:
- * an ordinary user's tar ignores it, root's doesn't hand files to whoever has the packer's number.
+ * The header of one member: a ustar block, preceded by a pax extended header if ustar can't say it all (long names
+ * and links, bytes beyond ASCII, parts of a second, 8 GiB and more). The owner is 0/0 without names, as conda-pack has it:
+ * an ordinary user's tar ignores it, and root's gives no files to another user who has the packer's number.
  * @param root folder of the archive in which the environment stands
  */
 export function tarHeader(entry: Entry, root = ''): Buffer {
   const { name, link, size, split, seconds, fitsOctal, records } = headerParts(entry, root)
   const extended = records === '' ? 0 : BLOCK + records.length + padding(records.length)
-  // From Buffer's pool: memory of its own for each header costs more than writing it.
+  // From Buffer's pool: separate memory for each header costs more than writing the header.
   const header = Buffer.allocUnsafe(extended + BLOCK)
   if (extended > 0) {
     const base = name.replace(/\/$/, '').replace(/^.*\//s, '')
@@ -40,7 +40,7 @@ export function tarHeader(entry: Entry, root = ''): Buffer {
   return header
 }
 
-/** Bytes of `tarHeader`, without making it, which takes four times as long. */
+/** The size of `tarHeader` in bytes. Making the header would take four times as long. */
 export function tarHeaderSize(entry: Entry, root = ''): number {
   const { length } = headerParts(entry, root).records
   return length === 0 ? BLOCK : BLOCK + length + padding(length) + BLOCK
@@ -63,7 +63,7 @@ function headerParts(entry: Entry, root: string) {
   return { name, link, size, split, seconds, fitsOctal, records }
 }
 
-/** A pax header for all members that follow; readers that don't know a keyword pass over it. */
+/** A pax header for all members that follow. Readers ignore keywords that they don't know. */
 export function globalHeader(keyword: string, value: string): Buffer {
   const records = paxRecord(keyword, value)
   const header = Buffer.alloc(BLOCK + records.length + padding(records.length))
@@ -72,15 +72,15 @@ export function globalHeader(keyword: string, value: string): Buffer {
 }
 
 /**
- * Members stand below './', as `tar -C PREFIX -c .` has them: so the prefix's own mode and mtime can be among them, and
- * an extractor knows that it is the folder of all others. Directories end in a slash.
+ * Members stand below './', as `tar -C PREFIX -c .` writes them: the prefix itself is a member with mode and mtime, and
+ * an extractor knows it as the folder of all others. Directories end in a slash.
  */
 function memberName(entry: Entry, top: BytePath): BytePath {
   if (entry.path === '') return `${top}/`
   return entry.type === 'directory' ? `${top}/${entry.path}/` : `${top}/${entry.path}`
 }
 
-/** ustar's two fields: up to 100 bytes of name behind up to 155 of folders. Undefined where that is not enough. */
+/** Splits a name into ustar's two fields: up to 100 bytes of name behind up to 155 of folders. Undefined if it doesn't fit. */
 function splitName(name: BytePath): { name: BytePath; prefix: BytePath } | undefined {
   if (name.length <= 100) return { name, prefix: '' }
   const slash = name.indexOf('/', name.length - 101)
@@ -116,7 +116,7 @@ interface Fields {
   link: BytePath
 }
 
-/** What is the same in all headers. */
+/** The bytes that are the same in all headers. */
 const TEMPLATE = Buffer.alloc(BLOCK)
 for (const [offset, text] of [
   [108, '0000000'],
@@ -128,7 +128,7 @@ for (const [offset, text] of [
 ] as const)
   TEMPLATE.write(text, offset, 'latin1')
 
-/** By few calls out of JavaScript: there are as many headers as files. */
+/** Makes few calls out of JavaScript, because there are as many headers as files. */
 function writeBlock(into: Buffer, at: number, fields: Fields): void {
   into.set(TEMPLATE, at)
   into.write(fields.name, at, 'latin1')

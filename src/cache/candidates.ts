@@ -10,9 +10,9 @@ import { assertReplaceable } from './replaceable.ts'
 import { temporaryName } from './temporary.ts'
 
 interface CandidateOptions {
-  /** From --output: the only candidate then. */
+  /** From --output. It is then the only candidate. */
   output?: string
-  /** From configuration: tried before all others. `{user}` and `~/` are replaced. */
+  /** From the configuration. It is tried before all others. `{user}` and `~/` are replaced. */
   archiveFolder?: string
   format?: ArchiveFormat
   env: Readonly<Record<string, string | undefined>>
@@ -20,27 +20,27 @@ interface CandidateOptions {
 }
 
 /**
- * Files that may be the environment's archive, best first: in the folder of the configuration, beside the environment,
- * then in the user's cache folder. Nothing is looked up.
+ * Files that may be the environment's archive, best first: in the configured folder, beside the environment, in the user's
+ * cache folder. Does not access the file system.
  */
 export function archiveCandidates(
   { prefix, real, name }: { prefix: string; real: string; name: string },
   { output, format = 'tar.zst', ...options }: CandidateOptions,
 ): string[] {
   if (output !== undefined) return [resolve(options.cwd, output)]
-  // Tells environments of the same name apart.
+  // Environments of the same name need different archives.
   const hash = createHash('sha256').update(real).digest('hex').slice(0, 12)
   const collected = archiveFolders(options).map((folder) => join(folder, `${name}-${hash}.${format}`))
   return [...collected.slice(0, -1), join(dirname(prefix), `${name}.${format}`), ...collected.slice(-1)]
 }
 
-/** Folders for the archives of many environments: that of the configuration, if any, then the user's cache folder. */
+/** Folders for the archives of many environments: the configured one, if any, then the user's cache folder. */
 export function archiveFolders({ archiveFolder, env }: Pick<CandidateOptions, 'archiveFolder' | 'env'>): string[] {
   const configured = archiveFolder === undefined ? undefined : expandFolder(archiveFolder, env)
   return [...(configured && 'path' in configured ? [configured.path] : []), cacheFolder(env)]
 }
 
-/** As the XDG base directory specification has it: a relative path counts as none. */
+/** Follows the XDG base directory specification: a relative path is ignored. */
 function cacheFolder(env: CandidateOptions['env']): string {
   const given = env.XDG_CACHE_HOME
   const base = given?.startsWith('/') ? given : join(env.HOME || homedir(), '.cache')
@@ -48,10 +48,10 @@ function cacheFolder(env: CandidateOptions['env']): string {
 }
 
 /**
- * The first candidate that can be written: its folder takes a new file (tried, since modes say nothing on a read-only
- * mount or to root), and what is there is one of ours, or nothing. Folders for archives (`ours`) are made; others have to be
- * there. `passedOver` says why those before it are not.
- * @throws StageError with what is wrong with the first, where there is none: ARCHIVE_UNWRITABLE, ARCHIVE_FOREIGN, NO_SPACE.
+ * The first candidate that can be written: nothing stands there, or one of our archives, and its folder takes a new file. That is
+ * tried, because modes say nothing on a read-only mount or about root. Folders for archives (`ours`) are made; others have to
+ * exist. `passedOver` says why earlier candidates can't be written.
+ * @throws StageError ARCHIVE_UNWRITABLE, ARCHIVE_FOREIGN, NO_SPACE if there is none; it says what is wrong with the first.
  */
 export async function chooseWritable(
   candidates: readonly string[],

@@ -5,23 +5,23 @@ import { StageError } from '../errors.ts'
 
 export interface LockOptions {
   signal?: AbortSignal
-  /** Called once, where another packer holds the lock and we begin to wait. */
+  /** Called once, when another packer holds the lock and we begin to wait. */
   onWait?(lock: string): void
-  /** How long to wait for a packer that is alive, before LOCKED. Default: half an hour. */
+  /** How long to wait for a living packer before LOCKED is thrown. Default: half an hour. */
   patienceMs?: number
-  /** A lock that was not renewed for so long belongs to a dead packer. Default: 20 s; less than 2 s counts as 2 s. */
+  /** A lock that was not renewed for this long belongs to a dead packer. Default: 20 s; less than 2 s counts as 2 s. */
   staleMs?: number
 }
 
 const PATIENCE_MS = 30 * 60 * 1000
-/** Above what the clocks of a cluster's nodes differ by. */
+/** More than the clocks of a cluster's nodes differ. */
 const STALE_MS = 20_000
 const POLL_MS = 500
 
 /**
  * Runs `body` while no other process, on any node, holds the archive's lock. The lock is a folder `.NAME.lock` beside the
- * archive: mkdir is atomic on network file systems too. Its mtime is renewed while `body` runs, so that one whose packer
- * was killed is found out and taken over.
+ * archive, because mkdir is atomic on network file systems too. Its mtime is renewed while `body` runs. So the lock of a packer
+ * that was killed can be recognised and taken over.
  * @throws StageError LOCKED, CANCELLED, ARCHIVE_UNWRITABLE, NO_SPACE; what `body` throws comes through.
  */
 export async function withArchiveLock<T>(path: string, options: LockOptions, body: () => Promise<T>): Promise<T> {
@@ -29,7 +29,7 @@ export async function withArchiveLock<T>(path: string, options: LockOptions, bod
   try {
     return await body()
   } finally {
-    // Fails where the lock was taken from us: then it isn't ours to remove.
+    // Fails if the lock was taken from us. Then we must not remove it.
     await release().catch(() => {})
   }
 }
@@ -49,15 +49,15 @@ async function acquire(path: string, options: LockOptions): Promise<() => Promis
   }
 }
 
-/** undefined where somebody else has it. */
+/** Undefined if somebody else has it. */
 async function tryLock(
   path: string,
   lockfilePath: string,
   { staleMs = STALE_MS }: LockOptions,
 ): Promise<(() => Promise<void>) | undefined> {
-  // Only packing needs it: loading it would cost every other start.
+  // Loaded here, because only packing needs it, and every other start would pay for it.
   const { default: lockfile } = await import('proper-lockfile')
-  // A lock that is lost meanwhile does no harm: each packer writes a file of its own, and renaming is atomic.
+  // Losing the lock meanwhile does no harm: each packer writes its own file, and renaming is atomic.
   const onCompromised = () => {}
   try {
     return await lockfile.lock(path, {

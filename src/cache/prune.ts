@@ -4,21 +4,21 @@ import { join } from 'node:path'
 import { isOurs } from '../archive/reader.ts'
 
 export interface Retention {
-  /** Days after which an archive that nobody used is removed; Infinity: never. */
+  /** Days after which an unused archive is removed; Infinity: never. */
   days: number
-  /** How many are kept, those last used first; Infinity: all. */
+  /** How many are kept: those used last; Infinity: all. */
   archives: number
 }
 
 const DAY_MS = 86_400_000
 
-/** Well above the time between two notes of use: what somebody may be staging right now is never removed. */
+/** Well above the time between two notes of use. An archive that somebody may be staging right now is never removed. */
 const IN_USE_MS = DAY_MS
 const NOTE_MS = DAY_MS / 2
 
 /**
- * Notes in its access time that an archive was used: where disks are mounted with noatime, nothing else does. Only the
- * user's own can be, and need be: others are never removed. A failure is no reason not to stage.
+ * Sets an archive's access time when it is used, because a disk mounted with noatime does not. This works for the user's own
+ * archives only, and only those are ever removed. If it fails, staging continues.
  */
 export async function noteUse(handle: FileHandle, uid: number): Promise<void> {
   const stat = await handle.stat()
@@ -27,9 +27,9 @@ export async function noteUse(handle: FileHandle, uid: number): Promise<void> {
 }
 
 /**
- * Removes what the user has not used for long from folders that hold the archives of many environments. Taken are files of
- * the user's own that have the name and the contents of an archive there; all else is left alone.
- * @returns the archives that are gone
+ * Removes archives that the user has not used for long from folders that hold the archives of many environments. It removes only
+ * files of the user that have the name and the contents of an archive.
+ * @returns the removed archives
  */
 export async function pruneArchives(
   folders: readonly string[],
@@ -49,10 +49,10 @@ export async function pruneArchives(
   return gone
 }
 
-/** As archiveCandidates() names those that don't lie beside their environment. */
+/** The names that archiveCandidates() gives archives that don't lie beside their environment. */
 const NAME = /-[0-9a-f]{12}\.(tar\.zst|tar\.gz|tar|zip)$/
 
-/** With the time of last use, in milliseconds since 1970. */
+/** `used` is the time of last use, in milliseconds since 1970. */
 async function ownArchives(folder: string, uid: number): Promise<{ path: string; used: number }[]> {
   const names = await readdir(folder).catch(() => [])
   const found: { path: string; used: number }[] = []
@@ -64,7 +64,7 @@ async function ownArchives(folder: string, uid: number): Promise<{ path: string;
   return found
 }
 
-/** False where it is none of ours, or can't be removed. */
+/** False if it is not one of our archives, or can't be removed. */
 async function remove(path: string): Promise<boolean> {
   try {
     if (!(await isOurs(path))) return false

@@ -7,14 +7,14 @@ import { assertReplaceable } from './replaceable.ts'
 import { removeLeftovers, temporaryName } from './temporary.ts'
 
 export interface PublishOptions<T> extends LockOptions {
-  /** The archive. An archive of ours there is replaced; anything else is left alone. */
+  /** The archive. One of our archives there is replaced; anything else is left alone. */
   path: string
   /**
-   * Called under the lock, before anything is written. If it returns a value, that is the result and nothing is written:
-   * a caller that waited for another packer takes what that one has packed.
+   * Called under the lock, before anything is written. What it returns is the result, and nothing is written: if we waited for
+   * another packer, we take what that one packed. Undefined means that `write` is called.
    */
   already?(): Promise<T | undefined>
-  /** Makes the file, which does not exist yet, with its final mode. */
+  /** Makes the file, with its final mode. It does not exist yet. */
   write(temporary: string): Promise<T>
 }
 
@@ -25,9 +25,8 @@ export interface Outcome<T> {
 }
 
 /**
- * Puts a new archive in place, and nobody ever sees half of one: it is written under another name in the same folder,
- * under a lock, brought to disk and then renamed. Until then the old archive is there and can be read; a process that
- * has it open keeps it.
+ * Puts a new archive in place so that nobody ever sees half of one. Under a lock, it is written to another name in the same
+ * folder, synced to disk and renamed. The old archive can be read until then, and by those who have it open even longer.
  * @throws StageError ARCHIVE_FOREIGN, ARCHIVE_UNWRITABLE, NO_SPACE, LOCKED, CANCELLED; what `write` throws comes through.
  */
 export async function publishArchive<T>(options: PublishOptions<T>): Promise<T> {
@@ -77,14 +76,14 @@ async function publish(temporary: string, options: LockOptions & { path: string 
 
 async function putInPlace(temporary: string, path: string): Promise<void> {
   await sync(temporary)
-  // Again, since packing took its time.
+  // Checked again, because packing took its time.
   await assertReplaceable(path)
   await rename(temporary, path)
-  // Not every file system can do it to a folder, and without it only the new name may be lost in a crash.
+  // Not every file system can sync a folder. Without it, a crash may lose the new name and nothing else.
   await sync(dirname(path)).catch(() => {})
 }
 
-/** Also where a full disk or quota shows on file systems that put writing off. */
+/** File systems that put writing off report a full disk or quota only here. */
 async function sync(path: string): Promise<void> {
   const handle = await open(path, 'r')
   try {
@@ -102,7 +101,7 @@ async function expected<T>(path: string, work: Promise<T>): Promise<T> {
   }
 }
 
-/** The temporary name means nothing to people: it is the archive that could not be written. */
+/** Names the archive in place of the temporary file, whose name means nothing to people. */
 function ofArchive(error: unknown, temporary: string, path: string): unknown {
   if (!(error instanceof StageError) || error.path !== temporary) return error
   const { code, message, hint, cause } = error

@@ -2,7 +2,7 @@ import { lstat } from 'node:fs/promises'
 import { foreign } from '../archive/failure.ts'
 import { isOurs } from '../archive/reader.ts'
 
-/** @throws StageError ARCHIVE_FOREIGN where something stands at `path` that is not an archive of ours. */
+/** @throws StageError ARCHIVE_FOREIGN if something stands at `path` that is not one of our archives. */
 export async function assertReplaceable(path: string): Promise<void> {
   const stat = await lstat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined

@@ -3,7 +3,7 @@ import { access, lstat, readdir, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { ownIdentity } from '../platform/process-identity.ts'
 
-/** A packer writes some frames a second; one that has written nothing for so long is dead or as good as dead. */
+/** A packer writes some frames a second. One that has written nothing for this long is dead, or as good as dead. */
 const DEAD_AFTER_MS = 10 * 60 * 1000
 
 /** A new name in the folder of `path`: `.tmp.NAME.HOST-PID-RANDOM`. */
@@ -13,8 +13,8 @@ export function temporaryName(path: string): string {
 }
 
 /**
- * Removes what packers of this archive left that were killed. To be called under the lock. Even so a packer is given
- * the benefit of the doubt: it may have lost its lock while its machine was suspended, and still be writing.
+ * Removes the files of killed packers of this archive. Call it under the lock. Another packer may still be writing without the
+ * lock: it may have lost it while its machine was suspended. So files that may be in use stay.
  */
 export async function removeLeftovers(path: string): Promise<void> {
   const folder = dirname(path)
@@ -37,10 +37,10 @@ async function isDead(path: string, host: string, pid: string): Promise<boolean>
   )
 }
 
-/** Cut, since the whole name has to fit into 255 bytes. What another archive of so long a name has left may go as well. */
+/** Cut, because the whole name has to fit into 255 bytes. So archives with very long names may share leftovers. */
 const start = (path: string): string => `.tmp.${cut(basename(path), 150)}.`
 
-/** As many whole characters as fit into so many bytes. */
+/** As many whole characters as fit into this many bytes. */
 function cut(name: string, bytes: number): string {
   if (Buffer.byteLength(name) <= bytes) return name
   return Buffer.from(name)
@@ -49,5 +49,5 @@ function cut(name: string, bytes: number): string {
     .replace(/\uFFFD+$/, '')
 }
 
-/** Kept short, since the whole name has to fit into 255 bytes. */
+/** Kept short, because the whole name has to fit into 255 bytes. */
 const hostPart = (host: string): string => host.replace(/[^\w.]/g, '_').slice(0, 40)

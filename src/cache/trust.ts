@@ -3,10 +3,10 @@ import { type FileHandle, lstat, open } from 'node:fs/promises'
 import { StageError } from '../errors.ts'
 
 /**
- * Whoever can write an archive can run code as whoever stages it. So it must be a file of one of `owners` or of root that
- * nobody else may write. The file that is open is what counts: somebody who may write the folder can put another file
- * at the path, but not one that is owned by somebody else, and can't change what we have open.
- * @param owners user ids: the user's own, and the environment's owner, whose programs the user runs anyway
+ * Whoever can write an archive can run code as the user who stages it. So it must be a file that belongs to one of `owners` or to
+ * root, and that nobody else can write. The open file is checked: someone who can write the folder can put another file at the
+ * path, but can neither give it another owner nor change the file that is open.
+ * @param owners user ids: the user, and the environment's owner, whose programs the user runs anyway
  * @throws StageError ARCHIVE_UNTRUSTED
  * @internal Exported for its tests.
  */
@@ -19,15 +19,15 @@ export async function assertTrusted(path: string, handle: FileHandle, owners: re
     const what = `it belongs to user ${stat.uid}, who owns neither this session nor the environment`
     throw untrusted(path, what, 'Ask that user to remove it, or name another archive with --output=FILE')
   }
-  // An access list that lets others write shows in the group's bits too.
+  // The group's bits also show an access list that lets others write.
   if ((stat.mode & 0o022) !== 0) {
-    throw untrusted(path, 'others may write it', `If you trust what it holds: chmod go-w '${path}'`)
+    throw untrusted(path, 'other users can write it', `If you trust what it holds: chmod go-w '${path}'`)
   }
 }
 
-/** Opens the archive for reading, and checks it. The caller closes it. ENOENT and the like come through as they are. */
+/** Opens the archive for reading, and checks it. The caller closes it. Errors such as ENOENT come through as they are. */
 export async function openTrusted(path: string, owners: readonly number[]): Promise<FileHandle> {
-  // Without O_NONBLOCK a FIFO at this path would hold us up for ever.
+  // Without O_NONBLOCK, opening a FIFO at this path would wait for ever.
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
   const handle = await open(path, flags).catch((error: NodeJS.ErrnoException) => {
     throw error.code === 'ELOOP' ? symbolicLink(path) : error

@@ -1,7 +1,7 @@
 import { type BytePath, displayPath } from '../model/byte-path.ts'
 import type { Entry } from '../model/entry.ts'
 
-/** What one look-up tells; an Entry is one too. Sizes and targets count where both sides know them. */
+/** What one look-up says; an Entry is one too. Sizes and targets are compared if both sides know them. */
 export interface Seen {
   type: Entry['type']
   mode: number
@@ -12,11 +12,11 @@ export interface Seen {
 
 export interface Difference {
   path: BytePath
-  /** touched: a folder with another mtime; something in it came or went, which may not matter. */
+  /** touched: a folder has another mtime. Something in it came or went, which may not matter. */
   kind: 'added' | 'removed' | 'changed' | 'mode' | 'touched'
 }
 
-/** How a path differs from what the archive holds; undefined where it does not. */
+/** How a path differs from what the archive holds. Undefined if it does not. */
 export function difference(path: BytePath, was: Seen | undefined, now: Seen | undefined): Difference | undefined {
   const kind = kindOf(was, now)
   return kind === undefined ? undefined : { path, kind }
@@ -33,15 +33,15 @@ function kindOf(was: Seen | undefined, now: Seen | undefined): Difference['kind'
 
 const touched = (was: Seen, now: Seen): 'touched' | undefined => (was.mtimeNs === now.mtimeNs ? undefined : 'touched')
 
-/** One look-up can't tell that a file has a second name in the environment. */
+/** One look-up does not show that a file has a second name in the environment. */
 const plainType = ({ type }: Seen): Seen['type'] => (type === 'hardlink' ? 'file' : type)
 
 const differs = <T>(was: T | undefined, now: T | undefined): boolean =>
   was !== undefined && now !== undefined && was !== now
 
 /**
- * Byte code that Python writes when a program runs: all in `__pycache__`, and (Python 2) a `.pyc` or `.pyo` beside its
- * source. A `.pyc` without source is a module like any other.
+ * Whether this is byte code that Python writes when a program runs: anything in `__pycache__`, or (Python 2) a `.pyc` or `.pyo`
+ * beside its source. A `.pyc` without a source is a module like any other.
  */
 export function isByteCode(path: BytePath, isThere: (path: BytePath) => boolean): boolean {
   return /(?:^|\/)__pycache__(?:\/|$)/.test(path) || (/\.py[co]$/.test(path) && isThere(path.slice(0, -1)))

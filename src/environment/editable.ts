@@ -4,14 +4,14 @@ import { fileURLToPath } from 'node:url'
 import { type BytePath, displayPath, fsPath } from '../model/byte-path.ts'
 import type { Entry } from '../model/entry.ts'
 
-/** A Python project that is used from where its sources lie, outside the environment: it is not in the copy. */
+/** A Python project whose sources lie outside the environment and are used from there. It is not in the copy. */
 export interface EditableInstall {
   project: string
   /** Absolute path of the sources. */
   target: string
 }
 
-/** Where each kind of file names the sources; the first kind that tells about a project or a folder is believed. */
+/** The files that name the sources of a project, and how. Of several kinds about the same project or folder, the first counts. */
 const SOURCES: { file: RegExp; read(content: string, path: string, folder: string): EditableInstall[] }[] = [
   { file: /\.dist-info\/direct_url\.json$/, read: fromDirectUrl },
   { file: /\.egg-link$/, read: fromEggLink },
@@ -19,7 +19,7 @@ const SOURCES: { file: RegExp; read(content: string, path: string, folder: strin
   { file: /\.pth$/, read: fromPth },
 ]
 
-/** Editable installs, and other lines of `.pth` files, that lead out of the environment. Sorted by project. */
+/** Editable installs and other lines of `.pth` files that lead out of the environment. Sorted by project. */
 export async function editableInstalls(
   environment: { prefix: string; real: string },
   entries: readonly Pick<Entry, 'path' | 'type'>[],
@@ -39,7 +39,7 @@ export async function editableInstalls(
   return found.sort((a, b) => (a.project < b.project ? -1 : 1))
 }
 
-/** PEP 610: pip writes it for `pip install -e`. */
+/** PEP 610. pip writes it for `pip install -e`. */
 function fromDirectUrl(content: string, path: string): EditableInstall[] {
   try {
     const { url, dir_info } = JSON.parse(content)
@@ -63,7 +63,7 @@ function fromFinder(content: string): EditableInstall[] {
   return [...pairs].map(([, , project = '', , target = '']) => ({ project, target: target.replace(/\\(.)/g, '$1') }))
 }
 
-/** Each line is a folder for sys.path, relative to site-packages; lines of code and comments lead nowhere. */
+/** Each line is a folder for sys.path, relative to site-packages, except lines of code and comments. */
 function fromPth(content: string, path: string, folder: string): EditableInstall[] {
   const project = basename(path, '.pth')
     .replace(/^__editable__\./, '')
@@ -80,7 +80,7 @@ async function contentOf(prefix: string, path: BytePath): Promise<string> {
   try {
     return await readFile(fsPath(prefix, path), 'utf8')
   } catch {
-    // Whatever is wrong with the file is told when it is packed; here it leads nowhere.
+    // Packing reports what is wrong with the file. Here it leads nowhere.
     return ''
   }
 }

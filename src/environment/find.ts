@@ -2,22 +2,22 @@ import { readdir, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, resolve } from 'node:path'
 import { StageError } from '../errors.ts'
 
-/** A conda environment: whatever tool made it, a folder with a `conda-meta` folder in it. */
+/** A conda environment: a folder that holds a `conda-meta` folder, whatever tool made it. */
 export interface Environment {
-  /** As it was given (logical): absolute, symbolic links not resolved, no slash at the end. */
+  /** The logical path, as it was given: absolute, symbolic links not resolved, no slash at the end. */
   prefix: string
-  /** With symbolic links resolved. */
+  /** The path with symbolic links resolved. */
   real: string
   /** Last part of `prefix`. */
   name: string
-  /** True for the environment that conda itself lives in, which holds the package cache and other environments. */
+  /** Whether conda itself lives in it. Such an environment holds the package cache and other environments. */
   isBase: boolean
-  /** User id of the owner of the folder (behind links). */
+  /** User id of the owner of the folder, not of a link to it. */
   ownerUid: number
 }
 
 export interface FindOptions {
-  /** From --prefix. Without it the active environment, CONDA_PREFIX, is meant. */
+  /** From --prefix. The default is the active environment, CONDA_PREFIX. */
   prefix?: string
   env: Readonly<Record<string, string | undefined>>
   cwd: string
@@ -44,8 +44,8 @@ export async function findEnvironment({ prefix: given, env, cwd }: FindOptions):
 }
 
 /**
- * Base is what the session's conda says it is; without a session, an environment that has conda installed and the
- * folders of a base. Either alone is no sign: conda may be installed anywhere, and a `pkgs` may be anything.
+ * Base is the environment that the session's conda names. Without a session, it is one that has conda installed and also has the
+ * folders of a base. Either alone is no sign: conda may be installed anywhere, and `pkgs` may be any folder.
  */
 async function isBase(prefix: string, real: string, env: FindOptions['env']): Promise<boolean> {
   const roots = [env.CONDA_ROOT, env._CONDA_ROOT, env.MAMBA_ROOT_PREFIX, rootOf(env.CONDA_EXE)]
@@ -67,14 +67,14 @@ function rootOf(condaExe: string | undefined): string | undefined {
 
 const isFolder = async (path: string): Promise<boolean> => (await lookUp(path))?.isDirectory() ?? false
 
-/** undefined where there is nothing. */
+/** Undefined if there is nothing. */
 async function lookUp(path: string) {
   try {
     return await stat(path)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
-    throw new StageError('UNREADABLE', `${path} can't be looked at (${code})`, {
+    throw new StageError('UNREADABLE', `${path} can't be read (${code})`, {
       path,
       hint: "Ask the environment's owner for permission to read it.",
       cause: error,
@@ -83,7 +83,7 @@ async function lookUp(path: string) {
 }
 
 function noSuchFolder(prefix: string): StageError {
-  // Node reads bytes that are not UTF-8 as U+FFFD, so that such a path names something else from then on.
+  // Node turns bytes that are not UTF-8 into U+FFFD, so the path it has names something else.
   if (prefix.includes('\uFFFD')) {
     return new StageError('NOT_AN_ENVIRONMENT', `the environment's path is not valid UTF-8: ${prefix}`, {
       path: prefix,
@@ -96,5 +96,5 @@ function noSuchFolder(prefix: string): StageError {
 const notAnEnvironment = (prefix: string, what: string): StageError =>
   new StageError('NOT_AN_ENVIRONMENT', `${prefix} ${what}`, {
     path: prefix,
-    hint: 'An environment is a folder that has conda-meta in it. Give its path, not its name (conda env list shows both).',
+    hint: 'An environment is a folder that holds a conda-meta folder. Give its path, not its name (conda env list shows both).',
   })

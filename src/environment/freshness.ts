@@ -8,7 +8,7 @@ import { holdsContent, holdsContentNow, isScriptFolder } from './script-folders.
 
 export type Freshness = { fresh: true } | { fresh: false; reason: string; path: BytePath }
 
-/** What stood at a path when the archive was written. @internal Exported for its tests. */
+/** The state of a path when the archive was written. @internal Exported for its tests. */
 export interface Archived extends Seen {
   path: BytePath
 }
@@ -19,11 +19,11 @@ export interface ArchivedState<E = Archived> {
 }
 
 export interface QuickCheckOptions {
-  /** What is no part of the environment: the same as when it was packed. */
+  /** Which paths are no part of the environment. The answers are those of packing. */
   isExcluded(path: BytePath): boolean
   /**
-   * Gives all entries of the index, where the quick check was given the head's watched ones only. Called at most once,
-   * when a folder in site-packages or the like has another mtime than in the archive.
+   * Gives all entries of the index, if the check got only the watched entries of the head. Called at most once, when a folder in
+   * site-packages or the like has another mtime than in the archive.
    */
   all?(): Promise<Iterable<Archived>>
 }
@@ -77,7 +77,7 @@ async function thatCount(
 
 type Children = ReadonlyMap<BytePath, ReadonlyMap<BytePath, Archived>>
 
-/** What differs directly in the folders; in folders of packages also what is new below. */
+/** The differences directly in the folders, and in folders of packages also those below. */
 async function compareFolders(
   prefix: string,
   folders: readonly BytePath[],
@@ -103,7 +103,7 @@ async function compareFolders(
   const below: BytePath[] = []
   for (const folder of folders) {
     const renewed = await compare(folder, top)
-    // Elsewhere a folder's mtime says only that some program wrote into it.
+    // The mtime of a folder elsewhere says only that some program wrote into it.
     if (holdsPackages(folder)) below.push(...renewed)
   }
   if (differences.size === 0 && below.length > 0) {
@@ -128,8 +128,8 @@ function byFolder(entries: Iterable<Archived>): Children {
 }
 
 /**
- * Compares the whole tree as `entries` (the inventory's walk) has it with the archive: types, sizes, mtimes, modes and targets of all
- * but byte code. Folders' mtimes don't count, since whatever came or went in them is seen itself.
+ * Compares the archive with all entries that the inventory found: types, sizes, mtimes, modes and targets of all but byte code.
+ * The mtimes of folders don't count, because everything that came or went in them is compared itself.
  */
 export function checkFull(archived: ArchivedState<Entry>, entries: Iterable<Entry>): Freshness {
   const before = new Map<BytePath, Entry>()
@@ -150,7 +150,7 @@ export function checkFull(archived: ArchivedState<Entry>, entries: Iterable<Entr
   return verdict(differences.filter(counts), WATCHED)
 }
 
-/** Of the names of one file an archive has the content under any, the inventory under the first by path. */
+/** If a file has several names, an archive may have its content under any of them; the inventory has it under the first by path. */
 function withFirstNames(entries: Iterable<Entry>): Entry[] {
   const all = [...entries]
   const first = new Map<BytePath, BytePath>()
@@ -170,7 +170,7 @@ function withFirstNames(entries: Iterable<Entry>): Entry[] {
 
 const changed = (path: BytePath): Difference => ({ path, kind: 'changed' })
 
-/** Names the first difference, places of `order` before all others, and how many more there are. */
+/** Names the first difference, and counts the others. Paths in `order` come before all others. */
 function verdict(differences: Difference[], order: readonly BytePath[]): Freshness {
   if (differences.length === 0) return { fresh: true }
   const rank = ({ path }: Difference): number => {

@@ -3,10 +3,10 @@ import { StageError } from '../errors.ts'
 import { type BytePath, displayPath, fsPath } from '../model/byte-path.ts'
 import type { Seen } from './difference.ts'
 
-/** One lstat. undefined where there is nothing, or a socket, FIFO or device, which no archive holds. */
+/** One lstat. Undefined if there is nothing, or a socket, FIFO or device, which no archive holds. */
 export async function entryOnDisk(prefix: string, path: BytePath): Promise<Seen | undefined> {
   const name = fsPath(prefix, path)
-  // The prefix itself may be given by a symbolic link.
+  // The prefix itself may be a symbolic link.
   const stats = await orNothing(
     prefix,
     path,
@@ -19,7 +19,7 @@ export async function entryOnDisk(prefix: string, path: BytePath): Promise<Seen 
   return stats.isFile() ? { type: 'file', ...common, size: Number(stats.size) } : undefined
 }
 
-/** Paths of what is directly in a folder; none where it is gone. */
+/** The paths directly in a folder; none if it is gone. */
 export async function pathsOnDisk(prefix: string, folder: BytePath): Promise<BytePath[]> {
   const names = await orNothing(prefix, folder, readdir(fsPath(prefix, folder), 'latin1'))
   return (names ?? []).map((name) => (folder === '' ? name : `${folder}/${name}`))
@@ -32,7 +32,7 @@ async function orNothing<T>(prefix: string, path: BytePath, result: Promise<T>):
     const { code = '' } = error as NodeJS.ErrnoException
     if (['ENOENT', 'ENOTDIR', 'ESTALE'].includes(code)) return undefined
     const shown = path === '' ? prefix : `${prefix}/${displayPath(path)}`
-    throw new StageError('UNREADABLE', `${shown} can't be looked at (${code})`, {
+    throw new StageError('UNREADABLE', `${shown} can't be read (${code})`, {
       path: shown,
       hint: "Ask the environment's owner for permission to read it.",
       cause: error,

@@ -10,19 +10,19 @@ interface CondaPackage {
   build: string
 }
 
-/** `name-version-build` of the package that a path belongs to, how the prefix got into the file, and its size before that. */
+/** The package that a path belongs to (`name-version-build`), how the prefix got into the file, and the file's size before that. */
 type Recorded = Required<Pick<ListedName, 'package'>> & Pick<ListedName, 'placeholder' | 'recordedSize'>
 
 export interface CondaRecords {
-  /** What the records say about each path that they list. */
+  /** The facts about each path that the records list. */
   paths: Map<BytePath, Recorded>
   /** Sorted by name. */
   packages: CondaPackage[]
-  /** Records that could not be used, for people: their files are packed as files of no package. */
+  /** Messages about records that could not be used. Their files are packed as files of no package. */
   warnings: string[]
 }
 
-/** The parts of a record that we use; all may be missing or of another type, since many tools write them. */
+/** The parts of a record that we use. Any may be missing or have another type, because many tools write records. */
 interface RecordFile {
   name?: unknown
   version?: unknown
@@ -40,8 +40,8 @@ interface RecordPath {
 }
 
 /**
- * Reads `conda-meta/*.json`. A broken record is a warning: it costs order in the archive, nothing else.
- * @param only names, without the ending, of those to read; all by default
+ * Reads `conda-meta/*.json`. A broken record causes a warning. It costs order in the archive and nothing else.
+ * @param only names of the records to read, without the ending; all by default
  */
 export async function readRecords(prefix: string, only?: readonly string[]): Promise<CondaRecords> {
   const folder = join(prefix, 'conda-meta')
@@ -59,7 +59,7 @@ export async function readRecords(prefix: string, only?: readonly string[]): Pro
     }
   })
   const records: CondaRecords = { paths: new Map(), packages: [], warnings: warnings.sort() }
-  // Reads end in any order; where two packages list one path, the last by name shall win each time.
+  // Reads end in any order. If two packages list one path, the last by name has to win each time.
   const intern = interner()
   for (const name of names) {
     const record = texts.get(name)
@@ -91,8 +91,9 @@ function addRecord(records: CondaRecords, id: string, record: RecordFile, intern
 }
 
 /**
- * conda's record of a noarch Python package has paths as they are in the package in `paths_data`, and as they are in the
- * environment in `files` (conda's get_python_noarch_target_path); rattler's has the latter in both.
+ * Gives the path in the environment for a path in the record of a noarch Python package. conda's record has paths of the
+ * package in `paths_data`, and paths of the environment in `files` (conda's get_python_noarch_target_path). rattler's has the
+ * latter in both.
  */
 function placeOfNoarch(files: unknown): (path: string) => string {
   const all: unknown[] = Array.isArray(files) ? files : []
@@ -103,7 +104,7 @@ function placeOfNoarch(files: unknown): (path: string) => string {
 
 const IN_PYTHON = /^lib\/python[^/]*\/site-packages\//
 
-/** One string for all equal ones: each of 100,000 paths brings its own copy of a placeholder of 255 characters. */
+/** Gives one string for all equal ones, because each of 100,000 paths brings its own copy of a placeholder of 255 characters. */
 function interner(): (text: string) => string {
   const known = new Map<string, string>()
   return (text) => {

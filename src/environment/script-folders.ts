@@ -4,19 +4,19 @@ import type { Difference } from './difference.ts'
 import { entryOnDisk, pathsOnDisk } from './on-disk.ts'
 
 /**
- * Folders of activation scripts come and go with those of automatic staging, which are no part of the environment. So one that
- * is new or gone counts only if it holds, or held, something else.
+ * Automatic staging may make and remove the folders of activation scripts. Its own scripts are no part of the environment. So a
+ * folder that is new or gone counts only if it holds, or held, something else.
  */
 export const isScriptFolder = ({ path, kind }: Difference): boolean =>
   (kind === 'added' || kind === 'removed') && SCRIPT_FOLDERS.includes(path)
 
-/** Whether any of the paths, which are those of the environment, is below the folder. */
+/** Whether any of these paths of the environment is below the folder, apart from other script folders. */
 export function holdsContent(folder: BytePath, paths: Iterable<BytePath>): boolean {
   for (const path of paths) if (path.startsWith(`${folder}/`) && !SCRIPT_FOLDERS.includes(path)) return true
   return false
 }
 
-/** The same for what is there now. A file is content by itself. */
+/** The same question about the disk. A file is content by itself. */
 export async function holdsContentNow(
   prefix: string,
   folder: BytePath,

@@ -5,14 +5,14 @@ import type { Relocation } from './relocation.ts'
 /** Raised when an older program could no longer read what we write. */
 export const FORMAT_VERSION = 1
 
-/** How an archive is put together; also the end of its name. */
+/** How an archive is put together. It is also the end of the archive's name. */
 export type ArchiveFormat = 'tar.zst' | 'tar.gz' | 'tar' | 'zip'
 
-/** Where a file's bytes are, what they are, and where the prefix stands in them. */
+/** A file, the place of its bytes in the archive, their digest, and the places of the prefix in them. */
 export interface ArchivedFile extends FileEntry {
-  /** Index into `frames` of the frame in which the content begins; a large file goes on in the frames after it. */
+  /** Index into `frames`: the frame in which the content begins. A large file continues in the next frames. */
   frame: number
-  /** Offset of the content's first byte in that frame's uncompressed bytes (what goes on starts at 0). */
+  /** Offset of the content's first byte in that frame's uncompressed bytes. In the next frames it continues at 0. */
   frameOffset: number
   /** First 16 bytes of the content's SHA-256, in hex. */
   digest: string
@@ -21,15 +21,15 @@ export interface ArchivedFile extends FileEntry {
 
 export type ArchivedEntry = DirectoryEntry | ArchivedFile | SymlinkEntry | HardlinkEntry
 
-/** One piece of the archive that can be read by itself: a zstd frame, a gzip member, a stretch of a tar, (part of) a zip's file. */
+/** A piece of the archive that can be read by itself: a zstd frame, a gzip member, a part of a tar, all or part of a file in a zip. */
 export interface Frame {
   /** Byte offset in the archive file. */
   offset: number
   compressedSize: number
   size: number
-  /** CRC-32 of the uncompressed bytes, in formats that have none at each frame: tar and zip. */
+  /** CRC-32 of the uncompressed bytes, in formats whose frames carry none: tar and zip. */
   checksum?: number
-  /** CRC-32 of the frame as it stands in the file, in formats whose frames a repack may copy as they are: tar.zst and tar.gz. */
+  /** CRC-32 of the stored bytes, in formats whose compressed frames a repack may copy: tar.zst and tar.gz. */
   storedChecksum?: number
 }
 
@@ -41,13 +41,13 @@ export interface ArchiveIndex {
   platform: string
   /** Base name of the environment. */
   name: string
-  /** Original prefix as it was given (logical) and, where it differs, with symbolic links resolved (real). */
+  /** The original prefix as it was given (logical) and, if that differs, with symbolic links resolved (real). */
   prefixes: string[]
   /** ISO 8601. */
   created: string
   /**
-   * There where it holds all of the environment as it stands there, not filtered or rewritten: then its contents can go
-   * into the next archive. With the level at which its frames were compressed.
+   * Present if the archive holds all of the environment, neither filtered nor rewritten. Then its contents can go into the next
+   * archive. `level` is the level at which its frames were compressed.
    */
   whole?: { level: number }
   /** Sorted by path; the first is the prefix itself (path ''). */
@@ -55,17 +55,17 @@ export interface ArchiveIndex {
   frames: Frame[]
 }
 
-/** What lstat tells of one watched thing; of a hard link, what it tells of the file. */
+/** What lstat says of a watched path; of a hard link, what it says of the file. */
 export interface WatchedEntry {
   path: BytePath
   type: 'directory' | 'file' | 'symlink'
   mode: number
-  /** Bytes; a symlink's is the length of its target, a directory's is 0 here, since it says nothing. */
+  /** Bytes. The size of a symlink is the length of its target. The size of a directory is 0 here, because it says nothing. */
   size: number
   mtimeNs: bigint
 }
 
-/** The part of the index that the quick freshness check needs; read without the entries, in one go. */
+/** The part of the index that the quick check needs. One read gets it, without the entries. */
 export interface ArchiveHead extends Omit<ArchiveIndex, 'entries' | 'frames'> {
   totals: { entries: number; files: number; bytes: number; frames: number }
   /** The watched folders and what stands directly in them, sorted by path. */

@@ -32,7 +32,7 @@ const code = (expected: string) => (error: unknown) => {
 }
 
 for (const format of FORMATS) {
-  test(`no flipped bit anywhere in a ${format} goes unnoticed, or it changes nothing`, async (context) => {
+  test(`a flipped bit anywhere in a ${format} is noticed, or changes nothing in what is read`, async (context) => {
     const path = `${await workFolder(context)}/demo.${format}`
     await pack(path, small())
     const good = await everything(path)
@@ -51,15 +51,15 @@ for (const format of FORMATS) {
         assert.ok(await isOurs(path), `byte ${at}`)
       }
     }
-    // What may flip freely: gzip's notes on time and system of the one frame, and a few bits that zstd ignores.
+    // Bits that nothing depends on: gzip's time and system in the header of the one frame, and a few that zstd ignores.
     if (format !== 'zip') assert.ok(missed.length <= 8, `not found: ${missed}`)
-    // A zip's headers and directory are for others; we don't go by them.
+    // A zip's headers and directory are for other programs. We don't use them.
     const { frames } = good.index as ArchiveIndex
     const inFrames = missed.filter((at) => frames.some((f) => at >= f.offset && at < f.offset + f.compressedSize))
     assert.ok(inFrames.length <= 8, `not found: ${inFrames}`)
   })
 
-  test(`a ${format} that was cut off anywhere behind its first kilobyte is called damaged, not foreign`, async (context) => {
+  test(`a ${format} cut off anywhere behind its first kilobyte is called damaged, not foreign`, async (context) => {
     const path = `${await workFolder(context)}/demo.${format}`
     await pack(path, [...small(), file('big', 'x'.repeat(3_000_000))])
     const { length } = await readFile(path)
@@ -71,14 +71,14 @@ for (const format of FORMATS) {
     }
   })
 
-  test(`a ${format} with something behind its end is called damaged`, async (context) => {
+  test(`a ${format} with extra bytes behind its end is called damaged`, async (context) => {
     const path = `${await workFolder(context)}/demo.${format}`
     await pack(path, small())
     await writeFile(path, Buffer.concat([await readFile(path), Buffer.from('more')]))
     await assert.rejects(readIndex(path), code('ARCHIVE_DAMAGED'))
   })
 
-  test(`a ${format} of another version says who wrote it`, async (context) => {
+  test(`the error about a ${format} of another format version says which program wrote it`, async (context) => {
     const path = `${await workFolder(context)}/demo.${format}`
     const { encodeFooter, decodeFooter, FOOTER_SIZE } = await import('../../src/archive/format.ts')
     await pack(path, small())
@@ -96,7 +96,7 @@ for (const format of FORMATS) {
   })
 }
 
-test('files that are not ours are called foreign, whatever they are', async (context) => {
+test('a file that conda-stage did not write is called foreign, whatever it is', async (context) => {
   const folder = await workFolder(context)
   await writeFile(`${folder}/data`, 'something of mine')
   await run('tar', ['--zstd', '-cf', `${folder}/other.tar.zst`, '-C', folder, 'data'])

@@ -1,4 +1,4 @@
-/** Run by tests in a process of its own: packs random bytes, 20 MB or argv[3], to argv[2], and prints the error. */
+/** Tests run this in a process of its own. It packs random bytes, 20 MB or argv[3], to argv[2], and prints the error. */
 import { randomBytes } from 'node:crypto'
 import { directory, file, pack } from './support.ts'
 

@@ -1,4 +1,4 @@
-/** Run by tests in a process of its own: packs 1.5 GB with 16 threads to argv[2], and prints its peak memory in KB. */
+/** Tests run this in a process of its own. It packs 1.5 GB with 16 threads to argv[2], and prints its peak memory in KB. */
 import { randomBytes } from 'node:crypto'
 import { writeArchive } from '../../src/archive/writer.ts'
 import type { ArchiveItem } from '../../src/model/item.ts'
@@ -7,7 +7,7 @@ import { directory, file, HEADER } from './support.ts'
 const noise = randomBytes(65_536)
 
 async function* zeros(size: number): AsyncGenerator<Buffer> {
-  // A new buffer each time, as a reader of files has it, with enough noise that there is something to write.
+  // A new buffer each time, as from a reader of files, with enough noise that there is something to write.
   for (let left = size; left > 0; left -= 1_000_000) {
     const chunk = Buffer.alloc(Math.min(left, 1_000_000))
     noise.copy(chunk)

@@ -29,7 +29,7 @@ import {
 
 const MiB = 1024 * 1024
 const noise = randomBytes(20 * MiB)
-/** Of so many bytes; `seed` makes another. */
+/** So many random bytes, the same at each call. Another seed gives others. */
 const content = (size: number, seed = 0) => noise.subarray(seed, seed + size)
 
 interface Repacked {
@@ -38,7 +38,7 @@ interface Repacked {
   plan: ReusePlan
 }
 
-/** Packs `before`, then `after` with what the first archive still holds of it, as the pipeline does. */
+/** Packs `before`, then `after` with the contents that the first archive still holds, as the pipeline does. */
 async function repack(
   folder: string,
   format: string,
@@ -65,7 +65,7 @@ async function repack(
   return { old: { path: old, index }, new: { path, index: await readIndex(path) }, plan }
 }
 
-/** Numbers of the old archive's frames that stand in the new one byte for byte, and where: `old>new`. */
+/** The frames of the old archive that the new one has byte for byte, by number: `old>new`. */
 async function copiedFrames({ old, new: now }: Repacked): Promise<string[]> {
   const [before, after] = await Promise.all([readFile(old.path), readFile(now.path)])
   const bytes = (file: Buffer, { frames }: ArchiveIndex) =>
@@ -77,7 +77,7 @@ async function copiedFrames({ old, new: now }: Repacked): Promise<string[]> {
   })
 }
 
-/** Index, frames and plain tar agree that the archive holds `items` and nothing else. */
+/** Checks by index, frames and plain tar that the archive holds `items` and nothing else. */
 async function holds(context: TestContext, { new: { path, index } }: Repacked, items: readonly ArchiveItem[]) {
   assert.deepEqual(
     index.entries.map((entry) => entry.path),
@@ -92,7 +92,7 @@ async function holds(context: TestContext, { new: { path, index } }: Repacked, i
   assert.deepEqual(await listing(target), expectedListing(items))
 }
 
-/** Frames: 0 has a and b, 1 and 2 and 3 have the large file's, with c behind its end, 4 has d. */
+/** Frame 0 has a and b; 1, 2 and 3 have the large file, with c behind its end; 4 has d. */
 const usual = () => [
   directory(''),
   file('a', content(MiB)),
@@ -114,47 +114,47 @@ interface Case {
   before?: ArchiveItem[]
   after: ArchiveItem[]
   copied: string[]
-  /** Frames that were put together from parts of old ones. */
+  /** Frames put together from parts of old ones. */
   parts?: number
 }
 
 const later = { mtimeNs: 1_800_000_000_123_456_789n }
 
 const CASES: Record<string, Case> = {
-  'nothing but a folder was touched: every frame of files is copied': {
+  'if nothing but a folder was touched, every frame of files is copied': {
     after: replaced(usual(), directory('', later)),
     copied: ['0>0', '1>1', '2>2', '3>3', '4>4'],
   },
-  'one small file has other content: its frame alone is made anew': {
+  'if one small file has other content, only its frame is made anew': {
     after: replaced(usual(), file('b', content(2 * MiB, 9), later)),
     copied: ['1>0', '2>1', '3>2', '4>3'],
   },
-  'a file has another mode: its frame is made anew': {
+  'if a file has another mode, its frame is made anew': {
     after: replaced(usual(), file('a', content(MiB), { mode: 0o755 })),
     copied: ['1>0', '2>1', '3>2', '4>3'],
   },
-  'a file has another mtime: its frame is made anew': {
+  'if a file has another mtime, its frame is made anew': {
     after: replaced(usual(), file('a', content(MiB), later)),
     copied: ['1>0', '2>1', '3>2', '4>3'],
   },
-  'a file was removed: its frame is made anew': {
+  'if a file was removed, its frame is made anew': {
     after: without(usual(), 'd'),
     copied: ['0>0', '1>1', '2>2', '3>3'],
   },
-  'a file was renamed: its frame is made anew': {
+  'if a file was renamed, its frame is made anew': {
     after: [...without(usual(), 'a'), file('e', content(MiB))],
     copied: ['1>0', '2>1', '3>2', '4>3'],
   },
-  'the large file changed: the frames of which it has a part are made anew': {
+  'if a large file changed, every frame that holds a part of it is made anew': {
     after: replaced(usual(), file('large', content(10 * MiB, 7), later)),
     copied: ['0>0', '4>1'],
   },
-  'what stands behind the end of a large file changed: the large file is copied but for its end': {
+  'if the file behind the end of a large file changed, the large file is copied except for its end': {
     after: replaced(usual(), file('c', content(MiB, 8), later)),
     copied: ['0>0', '1>1', '2>2', '4>4'],
     parts: 1,
   },
-  'what stands before the beginning of a large file changed: the large file is copied but for its beginning': {
+  'if the file before the beginning of a large file changed, the large file is copied except for its beginning': {
     before: [directory(''), file('a', content(MiB / 2)), file('large', content(10 * MiB, 1)), file('d', content(MiB))],
     after: [
       directory(''),
@@ -165,33 +165,33 @@ const CASES: Record<string, Case> = {
     copied: ['1>1', '2>2'],
     parts: 1,
   },
-  'a file became a symbolic link, and another a folder': {
+  'if a file became a symbolic link, and another a folder, their frames are made anew': {
     after: [
       ...replaced(usual(), symlink('a', 'large'), directory('d')),
       file('d/x', 'a file in what was a file', later),
     ],
     copied: ['1>0', '2>1', '3>2'],
   },
-  'a hard link came to a file that is unchanged': {
+  'if an unchanged file got a hard link, every frame is copied': {
     after: [...usual(), hardlink('z', 'large')],
     copied: ['0>0', '1>1', '2>2', '3>3', '4>4'],
   },
-  'the file of two names is gone, and the other name has its content': {
+  'if a file of two names lost the first, its content comes under the other': {
     before: [...usual(), hardlink('z', 'd')],
     after: [...without(usual(), 'd'), file('z', content(2 * MiB, 3))],
     copied: ['0>0', '1>1', '2>2', '3>3'],
   },
-  'a file is new': {
+  'if a file is new, every frame is copied': {
     after: [...usual(), file('new', content(3 * MiB, 5))],
     copied: ['0>0', '1>1', '2>2', '3>3', '4>4'],
   },
-  'everything changed': {
+  'if everything changed, no frame is copied': {
     after: usual().map((item) =>
       item.entry.type === 'file' ? file(item.entry.path, content(item.entry.size, 77), later) : item,
     ),
     copied: [],
   },
-  'the last frame is little: it is not copied, so that little ones do not pile up': {
+  'a small last frame is not copied, so that small frames do not pile up': {
     before: [directory(''), file('a', content(4 * MiB - 512)), file('b', content(FRAME_ENOUGH / 2))],
     after: [directory(''), file('a', content(4 * MiB - 512)), file('b', content(FRAME_ENOUGH / 2)), file('new', 'x')],
     copied: ['0>0'],
@@ -199,12 +199,12 @@ const CASES: Record<string, Case> = {
 }
 
 for (const format of TAR_FORMATS) {
-  // One way of compressing is enough for most.
+  // For most cases, one format is enough.
   const cases = Object.entries(CASES).filter(([, { parts }]) => format === 'tar.zst' || parts)
   for (const [what, { before = usual(), after, copied, parts = 0 }] of cases) {
-    test(`${format}: ${what}`, async (context) => {
+    test(`in a repacked ${format}, ${what}`, async (context) => {
       const repacked = await repack(await workFolder(context), format, [before, after])
-      // The last frames hold links and folders, and may be the same by chance.
+      // The last frames hold links and folders. They may be the same by chance.
       const ofFiles = (await copiedFrames(repacked)).filter((one) => repacked.plan.frames[Number(one.split('>')[1])])
       assert.deepEqual(ofFiles, copied)
       assert.equal(repacked.plan.frames.filter((frame) => frame.parts).length, parts)
@@ -213,7 +213,7 @@ for (const format of TAR_FORMATS) {
   }
 }
 
-test('what is copied has its places in the new index, digests and relocations included', async (context) => {
+test('a file in a copied frame has its place, digest and relocation in the new index', async (context) => {
   const relocation = { kind: 'text' as const, occurrences: [{ offset: 3, prefix: 0, encoding: 'utf8' as const }] }
   const before = [directory(''), file('b', content(FRAME_SIZE - 512)), file('c', content(3 * MiB, 4), { relocation })]
   const after = [...before, file('a', 'new')]
@@ -222,7 +222,7 @@ test('what is copied has its places in the new index, digests and relocations in
   for (const path of ['b', 'c']) assert.deepEqual(facts(now.index, path), facts(old.index, path))
 })
 
-test('of a hundred repacks with small changes, the archive has no more frames than packed from nothing', async (context) => {
+test('after a hundred repacks with small changes, the archive has as few frames as one packed from nothing', async (context) => {
   const folder = await workFolder(context)
   let items = [directory(''), ...Array.from({ length: 40 }, (_, at) => file(`f${at}`, content(MiB / 4, at)))]
   let old = `${folder}/0.tar.zst`
@@ -268,7 +268,7 @@ test('a frame with a member that the index does not know is not copied', async (
   assert.deepEqual(planReuse(hidden, unchanged).frames, [])
 })
 
-test('damage in a frame that would be copied, or read, is told instead', async (context) => {
+test('a damaged frame of the old archive is reported, neither copied nor read', async (context) => {
   const folder = await workFolder(context)
   const items = [directory(''), file('a', content(3 * MiB)), file('b', content(3 * MiB, 1))]
   for (const format of TAR_FORMATS) {
@@ -298,7 +298,7 @@ test('damage in a frame that would be copied, or read, is told instead', async (
   }
 })
 
-test('what is read early, and then not wanted, keeps nobody from closing the file', async (context) => {
+test('an old archive can be closed while it is still being read ahead', async (context) => {
   const path = `${await workFolder(context)}/x.tar.zst`
   await pack(path, [directory(''), ...Array.from({ length: 6 }, (_, at) => file(`f${at}`, content(3 * MiB, at)))])
   const handle = await open(path)
@@ -307,7 +307,7 @@ test('what is read early, and then not wanted, keeps nobody from closing the fil
   early.stop()
 })
 
-test('what is read early is what stands there, also over the end of a block, and nothing where it is not all there', async (context) => {
+test('reading ahead gives exactly the bytes asked for, over ends of blocks too, or none if the file does not have them all', async (context) => {
   const path = `${await workFolder(context)}/file`
   const bytes = content(7 * MiB + 12_345)
   await writeFile(path, bytes)
@@ -333,7 +333,7 @@ test('what is read early is what stands there, also over the end of a block, and
   await handle.close()
 })
 
-test('a file whose bytes are not those of its digest is not taken', async (context) => {
+test('a file of the old archive whose bytes do not match its digest is not reused', async (context) => {
   const path = `${await workFolder(context)}/x.tar.zst`
   await pack(path, [directory(''), file('a', 'text')])
   const index = await readIndex(path)
@@ -345,7 +345,7 @@ test('a file whose bytes are not those of its digest is not taken', async (conte
   await handle.close()
 })
 
-test('the size of a header is told without making it', () => {
+test('the computed size of a tar header is the size of the header', () => {
   const items = [...hardTree(), file('huge', '', { size: 2 ** 40 }), file('ä'.repeat(90), '')]
   for (const { entry } of items)
     for (const root of ['', 'folder'])

@@ -19,7 +19,7 @@ import {
   workFolder,
 } from './support.ts'
 
-/** Runs tar as an ordinary user, whom read-only folders stop. */
+/** Runs tar as an ordinary user, whom read-only folders stop; root ignores them. */
 const ORDINARY = getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {}
 
 for (const format of TAR_FORMATS) {
@@ -38,7 +38,7 @@ for (const format of TAR_FORMATS) {
       assert.match(stderr, /^(tar: \.\/lib\/old: implausibly old time stamp .*\n)?$/)
       assert.deepEqual(await listing(target), expectedListing(items))
     }
-    // Without an option tar finds out by itself what it has before it.
+    // Without an option, tar recognises the format by itself.
     const { stdout } = await run('tar', ['-tf', archive])
     assert.equal(stdout.trimEnd().split('\n').length, items.length)
   })
@@ -55,21 +55,21 @@ for (const format of TAR_FORMATS) {
         : 'sys.argv[1]'
     const script = `import subprocess, sys, tarfile\ntarfile.open(${source}).extractall(sys.argv[2])`
     await run('python3', ['-W', 'ignore', '-c', script, archive, `${folder}/x`])
-    // Python's time stamps are floating-point numbers, good for the microsecond.
+    // Python's time stamps are floating-point numbers, exact to the microsecond.
     const coarse = (lines: string[]) => lines.map((line) => line.replace(/(\d{6})\d{3} (file|directory)/, '$1 $2'))
     assert.deepEqual(coarse(await listing(`${folder}/x`)), coarse(expectedListing(items)))
   })
 
-  test(`the ${format} passes its own tool's integrity test`, async (context) => {
+  test(`a ${format} passes the integrity test of the standard tool`, async (context) => {
     const folder = await workFolder(context)
-    // bsdtar complains of names that are no UTF-8.
+    // bsdtar complains about names that are not UTF-8.
     const items = hardTree().filter(({ entry }) => !/[\x80-\xff]/.test(entry.path))
     await pack(`${folder}/demo.${format}`, items)
     const [tool, ...args] = { 'tar.zst': ['zstd', '-t'], 'tar.gz': ['gzip', '-t'], tar: ['bsdtar', '-tf'] }[format]
     await run(tool!, [...args, `${folder}/demo.${format}`])
   })
 
-  test(`what was packed into a ${format} is what the index and the frames give back`, async (context) => {
+  test(`index and frames of a ${format} give back everything that was packed`, async (context) => {
     const folder = await workFolder(context)
     const items = [
       ...hardTree(),
@@ -100,7 +100,7 @@ for (const format of TAR_FORMATS) {
     }
   })
 
-  test(`an environment with nothing in it makes a valid ${format}`, async (context) => {
+  test(`an empty environment makes a valid ${format}`, async (context) => {
     const folder = await workFolder(context)
     const archive = `${folder}/demo.${format}`
     const written = await pack(archive, [directory('')])
@@ -118,7 +118,7 @@ test('the same input makes the same archive, byte for byte', async (context) => 
   assert.ok((await readFile(`${folder}/1.tar.zst`)).equals(await readFile(`${folder}/2.tar.zst`)))
 })
 
-test('the head has the watched folders, and what stands directly in them, as lstat tells it', async (context) => {
+test('the head of an archive has the watched folders and what stands directly in them, as lstat reports it', async (context) => {
   const folder = await workFolder(context)
   const items = [
     directory(''),
@@ -163,7 +163,7 @@ test('the head has the watched folders, and what stands directly in them, as lst
   assert.deepEqual(fact('lib/link'), { path: 'lib/link', type: 'symlink', mode: 0o777, size: 6, mtimeNs: -1n })
 })
 
-test('names beyond ASCII are told as UTF-8 by standard, for tars that don’t take bytes as they come', async (context) => {
+test('names beyond ASCII are stored as UTF-8, for tars that do not take plain bytes', async (context) => {
   const folder = await workFolder(context)
   const name = bytePathOf('Übergröße')
   await pack(`${folder}/demo.tar.gz`, [directory(''), file(name, ''), file('plain', ''), symlink('link', name)])
@@ -178,7 +178,7 @@ test('names beyond ASCII are told as UTF-8 by standard, for tars that don’t ta
 
 test('unzip and bsdtar restore a zip, with modes, symbolic links and whole seconds', async (context) => {
   const folder = await workFolder(context)
-  // A zip holds no hard links; unzip gives no setuid and sticky bits, no time before 1970, and changes bytes in names.
+  // A zip holds no hard links. unzip restores no setuid and sticky bits and no time before 1970, and changes bytes in names.
   const isBeyond = /^bin\/setuid$|^lib\/old$|\n|[\xe9\xff]/
   const items = hardTree().filter(({ entry }) => entry.type !== 'hardlink' && !isBeyond.test(entry.path))
   await pack(`${folder}/demo.zip`, items)
@@ -196,7 +196,7 @@ test('unzip and bsdtar restore a zip, with modes, symbolic links and whole secon
   }
 })
 
-test('a zip of more members than 16 bits count is whole for unzip, Python and for us', async (context) => {
+test('unzip, Python and conda-stage read a zip of more members than 16 bits can count', async (context) => {
   const folder = await workFolder(context)
   const files = Array.from({ length: 66_000 }, (_, at) => file(`file${at}`, at === 65_999 ? 'last' : ''))
   await pack(`${folder}/demo.zip`, [directory(''), file('first', '1'), ...files])

@@ -16,7 +16,7 @@ export const run = promisify(execFile)
 export const TAR_FORMATS = ['tar.zst', 'tar.gz', 'tar'] as const
 export const FORMATS = [...TAR_FORMATS, 'zip'] as const
 
-/** A folder that an ordinary user too may work in, gone after the test. */
+/** A folder in which an ordinary user can work too. It is removed after the test. */
 export async function workFolder(context: TestContext): Promise<string> {
   const base = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
   const folder = await mkdtemp(`${base}/archive-test-`)
@@ -76,7 +76,7 @@ export async function pack(
   return (await writeArchive({ path, format, threads: 2, header: HEADER, items: each(items), ...more })).index
 }
 
-/** Every file's content, put together from the frames as an extractor does it. */
+/** The content of every file, put together from the frames as an extractor does it. */
 export function contentsOf(path: string, index: ArchiveIndex): Map<string, Buffer> {
   const archive = readFileSync(path)
   const frames = index.frames.map((frame) => {
@@ -98,7 +98,7 @@ function contentOf({ frame, frameOffset, size }: ArchivedFile, frames: readonly 
   return Buffer.concat(parts)
 }
 
-/** What stands below a folder, as one line for each thing: what a user compares when asking for "the same tree". */
+/** Everything below a folder, one line each: what a user compares when asking for "the same tree". */
 export async function listing(root: string, path = ''): Promise<string[]> {
   const full = fsPath(root, path)
   const stat = await lstat(full, { bigint: true })
@@ -111,7 +111,7 @@ export async function listing(root: string, path = ''): Promise<string[]> {
   return [`${common} directory`, ...below.flat()]
 }
 
-/** The same lines for what was packed. */
+/** The same lines for packed items. */
 export function expectedListing(items: readonly ArchiveItem[]): string[] {
   const entries = new Map(items.map(({ entry }) => [entry.path, entry]))
   const links = items.flatMap(({ entry }) => (entry.type === 'hardlink' ? [entry.target] : []))
@@ -134,7 +134,7 @@ export function expectedListing(items: readonly ArchiveItem[]): string[] {
   return line('')
 }
 
-/** An environment with all that makes archives hard. */
+/** An environment with everything that makes archives hard. */
 export function hardTree(): ArchiveItem[] {
   const long = `share/${'long-folder-name/'.repeat(16)}${'n'.repeat(60)}`
   const folders = long

@@ -20,7 +20,7 @@ function pieces(path: string, chunks: Buffer[], size = Buffer.concat(chunks).len
 }
 
 for (const format of FORMATS) {
-  test(`files of every size around a ${format}'s frames come back whole`, async (context) => {
+  test(`files of every size around the size of a frame come back whole from a ${format}`, async (context) => {
     const archive = `${await workFolder(context)}/demo.${format}`
     const noise = randomBytes(FRAME_SIZE)
     const content = (size: number) => Buffer.alloc(size, noise.subarray(0, 4096 + (size % 4096)))
@@ -43,12 +43,12 @@ for (const format of FORMATS) {
   })
 }
 
-test('frames are cut between files, and only large files are cut in two', async (context) => {
+test('frames end between files, and only large files are cut in two', async (context) => {
   const archive = `${await workFolder(context)}/demo.tar.zst`
   const files = [2 * MiB, 3 * MiB, MiB / 2, 5 * MiB, 1].map((size, at) => file(`file${at}`, Buffer.alloc(size)))
   const { entries, frames } = await pack(archive, [directory(''), ...files])
   const begins = entries.flatMap((entry) => (entry.type === 'file' ? [[entry.frame, entry.frameOffset]] : []))
-  // file1 doesn't fit behind file0; file2 does behind file1; file3 begins anew and goes on in the next frame.
+  // file1 doesn't fit behind file0, file2 fits behind file1, file3 begins a new frame and continues in the next.
   const third = 512 + 3 * MiB + 512
   assert.deepEqual(begins, [
     [0, 512],
@@ -68,7 +68,7 @@ async function writeAndTake(path: string, items: ArchiveItem[], more: Partial<Wr
   return { ...(await writeArchive({ ...options, ...more })), taken: Buffer.concat(taken) }
 }
 
-test('a stage gets all contents even if the archive can not be written, and hears why', async (context) => {
+test('a first stage gets all contents, and the reason, if the archive can not be written', async (context) => {
   const folder = await workFolder(context)
   const items = [directory(''), file('large', randomBytes(9 * MiB)), file('small', 'text')]
   const whole = await writeAndTake(`${folder}/demo.tar.zst`, items)
@@ -109,7 +109,7 @@ const FAILURES: Record<string, { code?: string; message: RegExp; items: () => Ar
 }
 
 for (const [what, { code, message, items }] of Object.entries(FAILURES)) {
-  test(`${what} ends packing, and nothing is left`, async (context) => {
+  test(`${what} ends packing with an error, and nothing is left behind`, async (context) => {
     const folder = await workFolder(context)
     await assert.rejects(pack(`${folder}/demo.tar.zst`, [directory(''), ...items()]), (error: Error) => {
       assert.match(error.message, message)
@@ -120,7 +120,7 @@ for (const [what, { code, message, items }] of Object.entries(FAILURES)) {
   })
 }
 
-test('packing that is cancelled stops in the middle of a file, and nothing is left', async (context) => {
+test('cancelled packing stops in the middle of a file, and nothing is left behind', async (context) => {
   const folder = await workFolder(context)
   const controller = new AbortController()
   async function* endless() {
@@ -135,17 +135,17 @@ test('packing that is cancelled stops in the middle of a file, and nothing is le
   assert.deepEqual(await readdir(folder), [])
 })
 
-test('a file that stands at the path already is neither written to nor removed', async (context) => {
+test('packing neither overwrites nor removes a file that stands at its path already', async (context) => {
   const path = `${await workFolder(context)}/demo.tar.zst`
   await writeFile(path, 'mine')
   await assert.rejects(pack(path, [directory('')]), { code: 'EEXIST' })
   assert.equal(await readFile(path, 'utf8'), 'mine')
 })
 
-test('a full disk is told as such, and nothing is left', async (context) => {
+test('packing onto a full disk says that the disk is full, and nothing is left behind', async (context) => {
   const folder = await workFolder(context)
   await mkdir(`${folder}/small`)
-  // In a mount namespace of its own, for which an ordinary user needs a user namespace too.
+  // In a mount namespace. An ordinary user needs a user namespace for it too.
   const namespaces = getuid?.() === 0 ? '-m' : '-Urm'
   const script = `mount -t tmpfs -o size=5m tmpfs ${folder}/small && "$1" "$2" ${folder}/small/demo.tar.zst; ls -A ${folder}/small`
   const child = new URL('fill-disk.ts', import.meta.url).pathname
@@ -153,7 +153,7 @@ test('a full disk is told as such, and nothing is left', async (context) => {
   assert.match(stdout, /^NO_SPACE .*small\/demo\.tar\.zst can't be written: the file system is full\n$/)
 })
 
-test('a folder that is not there, or takes no file, is told as such', async (context) => {
+test('packing into a folder that does not exist, or takes no file, says so', async (context) => {
   const folder = await workFolder(context)
   await assert.rejects(pack(`${folder}/missing/demo.tar.zst`, [directory('')]), { code: 'ARCHIVE_UNWRITABLE' })
   await assert.rejects(pack('/proc/demo.tar.zst', [directory('')]), { code: 'ARCHIVE_UNWRITABLE' })
@@ -172,7 +172,7 @@ test('a file of 8 GiB and more has a header that GNU tar and Python read', async
   assert.equal(stdout.trim(), String(size))
 })
 
-test('an archive is readable by all and writable by its owner alone, less what the umask takes', async (context) => {
+test('everybody can read an archive and only its owner can write it, unless the umask forbids more', async (context) => {
   const folder = await workFolder(context)
   for (const [umask, mode] of [
     ['000', '644'],
@@ -187,7 +187,7 @@ test('an archive is readable by all and writable by its owner alone, less what t
   }
 })
 
-test('1.5 GB in one file and in many pass through less than 400 MB of memory', async (context) => {
+test('packing 1.5 GB, in one file and in many, needs less than 400 MB of memory', async (context) => {
   const folder = await workFolder(context)
   const child = new URL('large-pack.ts', import.meta.url).pathname
   const { stdout } = await run(process.execPath, [child, `${folder}/demo.tar.zst`], {

@@ -15,7 +15,7 @@ test('an archive is looked for beside the environment, then in the cache folder'
   assert.equal(archiveCandidates(environment, { ...surroundings, format: 'tar.gz' })[0], '/home/me/envs/demo.tar.gz')
 })
 
-test('environments of the same name have archives of their own in the cache folder', () => {
+test('environments of the same name have different archives in the cache folder', () => {
   const other = { ...environment, real: '/data/other/envs/demo' }
   assert.notEqual(archiveCandidates(environment, surroundings)[1], archiveCandidates(other, surroundings)[1])
   const linked = { ...environment, prefix: '/link/demo' }
@@ -34,16 +34,16 @@ test('--output replaces all other places', () => {
   assert.deepEqual(archiveCandidates(environment, { ...surroundings, output: 'my.tar.zst' }), ['/work/my.tar.zst'])
 })
 
-test('the archive goes beside the environment where that folder can be written', async (context) => {
+test('the archive goes beside the environment if that folder can be written', async (context) => {
   const folder = await workFolder(context)
   const candidates = [`${folder}/demo.tar.zst`, `${folder}/cache/conda-stage/demo.tar.zst`]
   assert.deepEqual(await chooseWritable(candidates, []), { path: candidates[0], passedOver: [] })
   assert.deepEqual(await readdir(folder), [])
 })
 
-test('where that folder takes no file, the archive goes to the cache folder, which is made for its owner alone', async (context) => {
+test('if the folder beside the environment takes no file, the archive goes to the cache folder, which only its owner can enter', async (context) => {
   const folder = await workFolder(context)
-  // No one, root neither, can make a file in /proc.
+  // Nobody, not even root, can make a file in /proc.
   const candidates = ['/proc/demo.tar.zst', `${folder}/cache/conda-stage/demo.tar.zst`]
   const { path, passedOver } = await chooseWritable(candidates, [`${folder}/cache/conda-stage`])
   assert.equal(path, candidates[1])
@@ -52,7 +52,7 @@ test('where that folder takes no file, the archive goes to the cache folder, whi
   assert.equal((await stat(`${folder}/cache/conda-stage`)).mode & 0o777, 0o700)
 })
 
-test('a file of somebody else at the first place is passed over, and one of ours is taken', async (context) => {
+test('a foreign file at the first place is passed over, and an archive of ours is replaced', async (context) => {
   const folder = await workFolder(context)
   const candidates = [`${folder}/demo.tar.zst`, `${folder}/cache/demo.tar.zst`]
   await writeFile(candidates[0]!, 'mine')
@@ -64,7 +64,7 @@ test('a file of somebody else at the first place is passed over, and one of ours
   assert.equal((await chooseWritable([`${folder}/again/demo.tar.zst`], [])).path, `${folder}/again/demo.tar.zst`)
 })
 
-test('where no place will do, the error tells of the first', async (context) => {
+test('if no place can be written, the error is about the first', async (context) => {
   const folder = await workFolder(context)
   await writeFile(`${folder}/demo.tar.zst`, 'mine')
   await assert.rejects(chooseWritable([`${folder}/demo.tar.zst`, '/proc/demo.tar.zst'], []), {

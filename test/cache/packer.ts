@@ -1,6 +1,6 @@
 /**
- * Run by tests in a process of its own: publishes an archive at argv[2] whose only file holds argv[3], taking argv[4] ms for
- * it. Prints `waiting`, `writing` and `done` as it goes.
+ * Tests run this in a process of its own. It publishes an archive at argv[2] whose only file holds argv[3], and takes argv[4] ms
+ * for that. It prints `waiting`, `writing` and `done` as it goes.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { publishArchive } from '../../src/cache/index.ts'

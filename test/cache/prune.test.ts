@@ -6,7 +6,7 @@ import { workFolder } from '../archive/support.ts'
 
 const DAYS_AGO = (n: number) => new Date(Date.now() - n * 86_400_000)
 
-test('a use is noted in the access time, which a disk mounted with noatime would not, and the time of writing stays', async (context) => {
+test('using an archive sets its access time, even on a disk mounted with noatime, and keeps its mtime', async (context) => {
   const path = `${await workFolder(context)}/archive`
   await writeFile(path, '')
   const note = async (uid: number) => {
@@ -23,5 +23,5 @@ test('a use is noted in the access time, which a disk mounted with noatime would
   assert.deepEqual(await note(me), { used: true, mtime: written })
   const today = DAYS_AGO(0.2)
   await utimes(path, today, written)
-  assert.equal((await note(me)).used, false, 'a write for each use would be too much')
+  assert.equal((await note(me)).used, false, 'not at each use')
 })

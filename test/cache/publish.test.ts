@@ -17,7 +17,7 @@ const textIn = async (path: string) =>
     .get('text')
     ?.toString()
 
-/** A packer in a process of its own, and what it says. */
+/** A packer in a process of its own, and the words that it prints. */
 function packer(context: TestContext, path: string, text: string, ms: number) {
   const script = new URL('packer.ts', import.meta.url).pathname
   const child = spawn(process.execPath, [script, path, text, String(ms)], { stdio: ['ignore', 'pipe', 'inherit'] })
@@ -36,14 +36,14 @@ function packer(context: TestContext, path: string, text: string, ms: number) {
 
 const exit = async (child: ChildProcess) => (child.exitCode === null ? (await once(child, 'exit'))[0] : child.exitCode)
 
-test('an archive is put in place, and nothing else is left in its folder', async (context) => {
+test('publishing an archive leaves nothing else in its folder', async (context) => {
   const folder = await workFolder(context)
   await publish(`${folder}/demo.tar.zst`, 'new')
   assert.equal(await textIn(`${folder}/demo.tar.zst`), 'new')
   assert.deepEqual(await readdir(folder), ['demo.tar.zst'])
 })
 
-test('whoever has the old archive open goes on reading it while a new one is put in place', async (context) => {
+test('a reader of the old archive can finish while a new one is put in place', async (context) => {
   const path = `${await workFolder(context)}/demo.tar.zst`
   await publish(path, 'old')
   const before = await readFile(path)
@@ -54,13 +54,13 @@ test('whoever has the old archive open goes on reading it while a new one is put
   assert.equal(await textIn(path), 'new')
 })
 
-test('a file that is not one of ours is never overwritten or removed', async (context) => {
+test('publishing never overwrites or removes a file that is not one of our archives', async (context) => {
   const folder = await workFolder(context)
   const path = `${folder}/demo.tar.zst`
   await writeFile(path, 'mine')
   await assert.rejects(publish(path, 'new'), { code: 'ARCHIVE_FOREIGN', path })
   assert.equal(await readFile(path, 'utf8'), 'mine')
-  // Nor one that comes while we pack.
+  // Nor a file that comes while we pack.
   const late = `${folder}/late.tar.zst`
   const write = async (temporary: string) => {
     await pack(temporary, [directory('')])
@@ -76,7 +76,7 @@ test('a file that is not one of ours is never overwritten or removed', async (co
   assert.deepEqual((await readdir(folder)).sort(), left)
 })
 
-test('when packing fails the old archive stays, and nothing else', async (context) => {
+test('if packing fails, the old archive stays, and nothing else', async (context) => {
   const folder = await workFolder(context)
   const path = `${folder}/demo.tar.zst`
   await publish(path, 'old')
@@ -92,7 +92,7 @@ test('when packing fails the old archive stays, and nothing else', async (contex
   assert.deepEqual(await readdir(folder), ['demo.tar.zst'])
 })
 
-test('of two packers at once the second waits, says so, and both archives are whole', async (context) => {
+test('of two packers at the same time the second waits and says so, and both archives are whole', async (context) => {
   const folder = await workFolder(context)
   const path = `${folder}/demo.tar.zst`
   const first = packer(context, path, 'first', 1500)
@@ -107,14 +107,14 @@ test('of two packers at once the second waits, says so, and both archives are wh
   assert.deepEqual(await readdir(folder), ['demo.tar.zst'])
 })
 
-test('who waited for another packer can take what that one packed', async (context) => {
+test('a packer that waited for another can take the archive that the other packed', async (context) => {
   const path = `${await workFolder(context)}/demo.tar.zst`
   await publish(path, 'old')
   const result = await publishArchive({ path, already: () => textIn(path), write: () => assert.fail('written again') })
   assert.equal(result, 'old')
 })
 
-test('after a packer was killed the old archive is whole, and the next packer takes over and tidies up', async (context) => {
+test('after a packer was killed, the old archive is whole, and the next packer cleans up and packs', async (context) => {
   const folder = await workFolder(context)
   const path = `${folder}/demo.tar.zst`
   await publish(path, 'old')
@@ -132,7 +132,7 @@ test('after a packer was killed the old archive is whole, and the next packer ta
   assert.deepEqual(await readdir(folder), ['demo.tar.zst'])
 })
 
-test('only what dead packers of this archive left is removed', async (context) => {
+test('publishing removes files that dead packers of this archive left, and no others', async (context) => {
   const folder = await workFolder(context)
   const host = hostname()
     .replace(/[^\w.]/g, '_')
@@ -153,7 +153,7 @@ test('only what dead packers of this archive left is removed', async (context) =
   assert.deepEqual((await readdir(folder)).sort(), [...kept, 'demo.tar.zst'].sort())
 })
 
-test('a lock that is held for too long is told with its path, and stays', async (context) => {
+test('a packer that waited too long for a lock names it, and does not remove it', async (context) => {
   const folder = await workFolder(context)
   const path = `${folder}/demo.tar.zst`
   await withArchiveLock(path, {}, async () => {
@@ -173,7 +173,7 @@ test('a lock that is held for too long is told with its path, and stays', async 
   assert.deepEqual(await readdir(folder), [])
 })
 
-test('waiting for a lock can be cancelled', async (context) => {
+test('waiting for another packer can be cancelled', async (context) => {
   const path = `${await workFolder(context)}/demo.tar.zst`
   await withArchiveLock(path, {}, async () => {
     const controller = new AbortController()
@@ -185,24 +185,24 @@ test('waiting for a lock can be cancelled', async (context) => {
   })
 })
 
-test('a lock is kept alive for as long as the work takes', async (context) => {
+test('a packer keeps its lock for as long as it works', async (context) => {
   const path = `${await workFolder(context)}/demo.tar.zst`
   const { said } = packer(context, path, 'slow', 4000)
   await said('writing')
   await publish(path, 'second')
   await said('done')
-  // Had the second taken the lock, the slow one would have come last.
+  // If the second had taken the lock, the slow one would have come last.
   assert.equal(await textIn(path), 'second')
 })
 
-test('a packer whose lock was taken away ends well', async (context) => {
+test('a packer that loses its lock still finishes', async (context) => {
   const folder = await workFolder(context)
   const path = `${folder}/demo.tar.zst`
   await withArchiveLock(path, {}, () => rename(`${folder}/.demo.tar.zst.lock`, `${folder}/taken`))
   assert.deepEqual(await readdir(folder), ['taken'])
 })
 
-test('a folder that is not there or takes no file is told as such', async (context) => {
+test('publishing into a folder that does not exist, or takes no file, says so', async (context) => {
   const folder = await workFolder(context)
   for (const path of [`${folder}/missing/demo.tar.zst`, '/proc/demo.tar.zst']) {
     await assert.rejects(publish(path, 'new'), { code: 'ARCHIVE_UNWRITABLE', path })

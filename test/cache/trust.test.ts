@@ -16,7 +16,7 @@ const untrusted = (what: RegExp) => (error: unknown) => {
   return true
 }
 
-test('an archive of one of the trusted owners that nobody else may write is opened', async (context) => {
+test('an archive is used if a trusted user owns it and nobody else can write it', async (context) => {
   const path = `${await workFolder(context)}/demo.tar.zst`
   await writeFile(path, 'x', { mode: 0o644 })
   const handle = await openTrusted(path, [uid])
@@ -25,18 +25,18 @@ test('an archive of one of the trusted owners that nobody else may write is open
 })
 
 for (const mode of [0o664, 0o646, 0o666, 0o620]) {
-  test(`an archive of mode ${mode.toString(8)} is not used, and the message says how to mend it`, async (context) => {
+  test(`an archive of mode ${mode.toString(8)} is not used, and the message says how to change that`, async (context) => {
     const path = `${await workFolder(context)}/demo.tar.zst`
     await writeFile(path, 'x')
     await chmod(path, mode)
     await assert.rejects(openTrusted(path, [uid]), (error: StageError) => {
       assert.match(error.hint!, /chmod go-w '.*demo\.tar\.zst'/)
-      return untrusted(/others may write it/)(error)
+      return untrusted(/other users can write it/)(error)
     })
   })
 }
 
-test('an archive of another user is not used, but that of root and of the environment’s owner', async (context) => {
+test('archives of root and of the environment’s owner are used, those of other users are not', async (context) => {
   const path = `${await workFolder(context)}/demo.tar.zst`
   await writeFile(path, 'x', { mode: 0o644 })
   const stranger = uid === 0 ? 65_534 : uid
@@ -46,7 +46,7 @@ test('an archive of another user is not used, but that of root and of the enviro
   await (await openTrusted('/etc/passwd', [stranger + 1])).close()
 })
 
-test('a symbolic link, a folder and a FIFO are not used for an archive', async (context) => {
+test('a symbolic link, a folder or a FIFO is not used as an archive', async (context) => {
   const folder = await workFolder(context)
   await writeFile(`${folder}/file`, 'x', { mode: 0o644 })
   await symlink('file', `${folder}/link`)

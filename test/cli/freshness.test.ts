@@ -23,7 +23,7 @@ async function packed(context: TestContext): Promise<World> {
   return place
 }
 
-/** What pack() tells, through the library as the command line calls it. */
+/** Calls pack() as the command line does, and collects its messages. */
 async function packAgain(place: World, check: 'quick' | 'full', output?: string) {
   const messages: string[] = []
   const result = await pack({
@@ -36,7 +36,7 @@ async function packAgain(place: World, check: 'quick' | 'full', output?: string)
   return { ...result, messages }
 }
 
-/** The change is told with its reason, packed, and after that the archive is fresh. */
+/** The change is reported with its reason and packed. After that the archive is fresh. */
 async function isSeen(place: World, change: () => void, reason: string, check: 'quick' | 'full' = 'quick') {
   change()
   const { messages, fresh, reason: told } = await packAgain(place, check)
@@ -90,7 +90,7 @@ test('after conda env config vars set the archive is out of date, and the messag
   await isSeen(place, set('other'), reason)
 })
 
-test('a change by hand at the top of bin, lib, etc, share or site-packages is seen and named', async (context) => {
+test('a file that comes, goes or is replaced at the top of bin, lib, etc, share or site-packages is noticed and named', async (context) => {
   const place = await packed(context)
   for (const path of [
     'bin/mine',
@@ -122,7 +122,7 @@ test('the next stage after a change says that the archive is out of date and why
   assert.equal(readFileSync(`${stdout.trimEnd()}/bin/mine`, 'utf8'), 'new\n')
 })
 
-test('--check=full sees an edit anywhere, which the quick check does not', async (context) => {
+test('--check=full notices an edit anywhere, which the quick check does not', async (context) => {
   const place = await packed(context)
   const deep = 'lib/cmake/greet/GreetConfig.cmake'
   await isNotSeen(place, () => appendFileSync(`${place.prefix}/${deep}`, '# edited\n'))
@@ -130,7 +130,7 @@ test('--check=full sees an edit anywhere, which the quick check does not', async
   await isSeen(place, () => chmodSync(`${place.prefix}/${deep}`, 0o600), `${deep} has other permissions`, 'full')
 })
 
-test('running programs from the original makes no false alarm, in either check', async (context) => {
+test('running programs from the original makes no archive out of date, by either check', async (context) => {
   const place = await packed(context)
   const run = () => {
     for (const folder of ['lib/python3.12', 'lib/python3.12/site-packages', 'bin', 'share']) {
@@ -143,7 +143,7 @@ test('running programs from the original makes no false alarm, in either check',
   await stageOf(place)
 })
 
-test('a file that came and went, and reading, make no false alarm', async (context) => {
+test('a file that came and went makes no archive out of date, nor does reading', async (context) => {
   const place = await packed(context)
   const comeAndGo = () => {
     writeFileSync(`${place.prefix}/bin/.swp`, '')
@@ -155,7 +155,7 @@ test('a file that came and went, and reading, make no false alarm', async (conte
   await isNotSeen(place, () => {}, 'full')
 })
 
-test('an archive inside the environment, and the lock of a package manager, are no part of it', async (context) => {
+test('an archive inside the environment and the lock of a package manager do not count as changes', async (context) => {
   const place = await packed(context)
   const inside = `${place.prefix}/share/${basename(place.archive)}`
   await packAgain(place, 'quick', inside)

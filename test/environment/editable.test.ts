@@ -7,7 +7,7 @@ import { makePrefix, NONE, put } from '../inventory/prefix.ts'
 
 const SITE = 'lib/python3.11/site-packages'
 
-/** `files` are in site-packages; PREFIX in their content stands for the environment. */
+/** `files` go into site-packages. PREFIX in their content stands for the environment. */
 async function installs(t: TestContext, files: Record<string, string>) {
   const prefix = await makePrefix(t)
   await symlink(prefix, `${prefix}-alias`)
@@ -20,7 +20,7 @@ async function installs(t: TestContext, files: Record<string, string>) {
 
 const directUrl = (url: string, editable = true) => JSON.stringify({ url, dir_info: { editable } })
 
-test('pip install -e is known by direct_url.json, and told once whatever else says it', async (t) => {
+test('pip install -e is recognised by direct_url.json, and reported once even if other files say the same', async (t) => {
   const found = await installs(t, {
     'my_tool-1.0.dist-info/direct_url.json': directUrl('file:///home/me/my%20tool'),
     '__editable__.my_tool-1.0.pth': '/home/me/my tool/src\n',
@@ -29,7 +29,7 @@ test('pip install -e is known by direct_url.json, and told once whatever else sa
   assert.deepEqual(found, [{ project: 'my_tool', target: '/home/me/my tool' }])
 })
 
-test('egg-links, finder modules and lines of .pth files lead out of the environment too', async (t) => {
+test('egg-links, finder modules and lines of .pth files that lead out of the environment are reported', async (t) => {
   const found = await installs(t, {
     'old-tool.egg-link': '/home/me/old\n.',
     'easy-install.pth': '/home/me/old\n/home/me/another\n',
@@ -51,7 +51,7 @@ test('egg-links, finder modules and lines of .pth files lead out of the environm
   )
 })
 
-test('what stays inside the environment, runs code or was not installed editable is no editable install', async (t) => {
+test('sources inside the environment, lines of code and ordinary installs are not reported as editable', async (t) => {
   const found = await installs(t, {
     'inside-1.0.dist-info/direct_url.json': directUrl('file://PREFIX/src/inside'),
     'inside.pth': 'PREFIX/src/inside\nsub/folder\nPREFIX-alias/share/doc\n',
@@ -64,7 +64,7 @@ test('what stays inside the environment, runs code or was not installed editable
   assert.deepEqual(found, [])
 })
 
-test('a folder whose name begins with the prefix lies outside', async (t) => {
+test('a folder whose path only begins like the prefix lies outside of the environment', async (t) => {
   const found = await installs(t, { 'other.pth': 'PREFIX2/src\n' })
   assert.equal(found.length, 1)
   assert.equal(found[0]?.project, 'other')

@@ -20,7 +20,7 @@ test('the active environment is found by CONDA_PREFIX, another by --prefix, rela
   assert.deepEqual(named, active)
 })
 
-test('the path is kept as it was given, links not resolved, and the resolved one told beside it', async (t) => {
+test('an environment keeps the path that it was named by, links not resolved, and also has the resolved one', async (t) => {
   const prefix = await makePrefix(t)
   await symlink(dirname(prefix), `${dirname(prefix)}/home`)
   const logical = join(dirname(prefix), 'home/env')
@@ -30,14 +30,14 @@ test('the path is kept as it was given, links not resolved, and the resolved one
   assert.deepEqual([alias.prefix, alias.real, alias.name], [`${prefix}-alias`, prefix, 'env-alias'])
 })
 
-test('a pixi environment and an unpacked archive, which keep no history, are environments', async (t) => {
+test('an environment without a history, as pixi makes it, is found', async (t) => {
   const folder = await temporaryFolder(t)
   const prefix = join(folder, '.pixi/envs/default')
   await mkdir(join(prefix, 'conda-meta'), { recursive: true })
   assert.equal((await find(prefix)).name, 'default')
 })
 
-test('the owner is the owner of the folder, not of a link to it', {
+test('the owner of an environment is the owner of the folder, not of a link to it', {
   skip: process.getuid?.() !== 0 && 'only root can make files of others',
 }, async (t) => {
   const prefix = await makePrefix(t)
@@ -46,14 +46,14 @@ test('the owner is the owner of the folder, not of a link to it', {
   assert.equal((await find(`${prefix}-alias`)).ownerUid, 12345)
 })
 
-test('without an active environment or --prefix the way to name one is told', async () => {
+test('without an active environment or --prefix, the error says how to name one', async () => {
   for (const env of [{}, { CONDA_PREFIX: '' }]) {
     await assert.rejects(findEnvironment({ env, cwd: '/' }), { code: 'NO_ENVIRONMENT', hint: /--prefix/ })
   }
   await assert.rejects(find(''), { code: 'USAGE', message: '--prefix is empty' })
 })
 
-test('what is no environment is told with its path and what an environment has', async (t) => {
+test('the error about a folder that is no environment names it, and says what an environment is', async (t) => {
   const folder = await temporaryFolder(t)
   await put(folder, 'file', '')
   const hint = /conda-meta/
@@ -63,13 +63,13 @@ test('what is no environment is told with its path and what an environment has',
   await assert.rejects(find(join(folder, 'gone')), { ...notOne, message: `${folder}/gone does not exist` })
 })
 
-test('a path that is not UTF-8 is told as such', async () => {
+test('the error about a path that is not UTF-8 says so', async () => {
   const path = '/nowhere/caf\uFFFD'
   const hint = /symbolic link/
   await assert.rejects(find(path), { code: 'NOT_AN_ENVIRONMENT', message: /not valid UTF-8/, path, hint })
 })
 
-test("base is what the session's conda or mamba says it is", async (t) => {
+test("the base environment is the one that the session's conda or mamba names", async (t) => {
   const prefix = await makePrefix(t)
   await symlink(prefix, `${prefix}-alias`)
   for (const env of [
@@ -92,7 +92,7 @@ async function isBase(t: TestContext, ...files: string[]): Promise<boolean> {
   return (await find(prefix)).isBase
 }
 
-test('without a session base is known by conda in it and by its folders; either alone is no sign', async (t) => {
+test('without a session, an environment is base if it has conda and the folders of a base, not with one of them', async (t) => {
   const conda = 'conda-meta/conda-26.9.0-py312_0.json'
   assert.ok(await isBase(t, conda, 'pkgs/urls.txt'))
   assert.ok(await isBase(t, conda, 'envs/.conda_envs_dir_test'))

@@ -24,7 +24,7 @@ async function packed(t: TestContext, files: Record<string, string> = {}): Promi
   return { prefix, entries: await inventory({ prefix }, { isExcluded: NONE }) }
 }
 
-/** What an archive's head holds: watched folders and what stands directly in them, a hard link as a file. */
+/** The watched entries of an archive's head, where a hard link is a file. */
 function headOf(entries: readonly Entry[]): Archived[] {
   const watched = entries.filter(({ path }) => isWatched(path))
   return watched.map(({ path, type, mode, mtimeNs }) => ({
@@ -43,7 +43,7 @@ const full = async ({ prefix, entries }: Packed, isExcluded: IsExcluded = NONE) 
 
 const reasonOf = (freshness: Awaited<ReturnType<typeof quick>>) => (freshness.fresh ? 'fresh' : freshness.reason)
 
-/** What is done to the environment, and what the quick and the full check say of it. */
+/** A change of the environment, and what the quick and the full check say about it. */
 interface Case {
   what: string
   files?: Record<string, string>
@@ -165,7 +165,7 @@ const CASES: Case[] = [
     change: (prefix) => put(prefix, 'bin/caf\u00e9', ''),
     quick: 'bin/caf\u00e9 was added',
   },
-  // What only the full check sees.
+  // Changes that only the full check notices.
   {
     what: 'a file deep below is edited',
     change: (prefix) => writeFile(join(prefix, 'share/doc/readme'), 'edited\n'),
@@ -184,7 +184,7 @@ const CASES: Case[] = [
     quick: 'fresh',
     full: 'share/doc/readme has other permissions',
   },
-  // What programs leave behind is no change.
+  // Files that programs leave behind are no change.
   {
     what: 'Python writes byte code of all kinds',
     files: { [`${SITE}/old.py`]: '', [`${SITE}/package/__pycache__/__init__.cpython-311.pyc`]: 'old' },
@@ -232,7 +232,7 @@ for (const { what, files, change, quick: quickly, full: fully } of CASES) {
   })
 }
 
-test('the path that differs is told by its bytes', async (t) => {
+test('a difference names its path by bytes, whatever the encoding of the name', async (t) => {
   const state = await packed(t)
   await put(state.prefix, 'bin/caf\u00e9', '')
   const freshness = await quick(state)
@@ -240,7 +240,7 @@ test('the path that differs is told by its bytes', async (t) => {
   assert.equal(freshness.path, bytePathOf('bin/caf\u00e9'))
 })
 
-test('a real Python that runs from the environment makes no archive stale', async (t) => {
+test('running a real Python from the environment makes no archive out of date', async (t) => {
   const state = await packed(t, { [`${SITE}/package/sub/deep.py`]: '', [`${SITE}/package/sub/__init__.py`]: '' })
   const env = { PATH: '/usr/bin:/bin', PYTHONPATH: join(state.prefix, SITE) }
   execFileSync('python3', ['-c', 'import single, package.sub.deep'], { env })
@@ -250,7 +250,7 @@ test('a real Python that runs from the environment makes no archive stale', asyn
   assert.equal(reasonOf(await full(state)), 'fresh')
 })
 
-test('package caches of base, locks and our own archive inside the prefix make no archive stale', async (t) => {
+test('package caches of base, locks and an archive inside the prefix make no archive out of date', async (t) => {
   const state = await packed(t)
   const { prefix } = state
   await put(prefix, 'pkgs/urls.txt', '')
@@ -261,7 +261,7 @@ test('package caches of base, locks and our own archive inside the prefix make n
   assert.equal(reasonOf(await full(state, isExcluded)), 'fresh')
 })
 
-test('only the full check sees that two names are one file no more', async (t) => {
+test('the full check notices that two names are no longer one file', async (t) => {
   const prefix = await makePrefix(t, { 'bin/a': 'x' })
   execFileSync('ln', [join(prefix, 'bin/a'), join(prefix, 'bin/b')])
   const entries = await inventory({ prefix }, { isExcluded: NONE })
@@ -271,7 +271,7 @@ test('only the full check sees that two names are one file no more', async (t) =
   assert.equal(reasonOf(await full({ prefix, entries })), 'bin/b has changed')
 })
 
-test('under whichever of its names an archive has a file, the full check finds nothing changed', async (t) => {
+test('the full check finds nothing changed, whichever name of a file the archive has its content under', async (t) => {
   const prefix = await makePrefix(t, { 'bin/a': 'x' })
   for (const name of ['b', 'c']) execFileSync('ln', [join(prefix, 'bin/a'), join(prefix, `bin/${name}`)])
   const entries = (await inventory({ prefix }, { isExcluded: NONE })).map((entry): Entry => {
@@ -285,7 +285,7 @@ test('under whichever of its names an archive has a file, the full check finds n
   assert.match(reasonOf(await full({ prefix, entries })), /^bin\/b was removed/)
 })
 
-test('a link that leads elsewhere at the same time stamp is seen by the full check', async (t) => {
+test('the full check notices a link that leads elsewhere, even with the same mtime', async (t) => {
   const prefix = await makePrefix(t)
   const point = async (target: string) => {
     await rm(join(prefix, 'share/link'), { force: true })
@@ -298,7 +298,7 @@ test('a link that leads elsewhere at the same time stamp is seen by the full che
   assert.equal(reasonOf(await full({ prefix, entries })), 'share/link has changed')
 })
 
-test('a size that differs at the same time stamp is a change', async (t) => {
+test('the quick check notices another size of a file, even with the same mtime', async (t) => {
   const state = await packed(t)
   const history = join(state.prefix, 'conda-meta/history')
   const was = state.entries.find((entry) => entry.path === 'conda-meta/history')!
@@ -312,7 +312,7 @@ test('a size that differs at the same time stamp is a change', async (t) => {
   assert.equal(reasonOf(freshness), 'conda-meta/history has changed (packages were installed or removed)')
 })
 
-test('every watched folder is one that archives keep in their head', () => {
+test('the head of an archive has everything that the quick check looks at', () => {
   for (const path of WATCHED) assert.ok(isWatched(path), path)
 })
 

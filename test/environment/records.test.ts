@@ -5,7 +5,7 @@ import { readRecords } from '../../src/environment/records.ts'
 import { bytePathOf } from '../../src/model/byte-path.ts'
 import { makePrefix, put } from '../inventory/prefix.ts'
 
-test("each path gets its package and how the prefix got into it, from paths_data or an old record's list", async (t) => {
+test("conda's records give each path its package and its placeholder, and old records the package", async (t) => {
   const text = `/${'placehold_'.repeat(25)}`
   const paths = [
     { _path: 'bin/greet', path_type: 'hardlink', prefix_placeholder: text, file_mode: 'binary' },
@@ -39,7 +39,7 @@ test("each path gets its package and how the prefix got into it, from paths_data
   )
 })
 
-test('what conda records of a noarch package by its place in the package is looked for where conda has put it', async (t) => {
+test('the files of a noarch Python package are found where conda has put them', async (t) => {
   const text = `/${'placehold_'.repeat(25)}`
   const files = ['bin/tool', 'bin/entry', 'share/tool', 'lib/python3.13/site-packages/tool/__init__.py']
   const paths = [
@@ -51,7 +51,7 @@ test('what conda records of a noarch package by its place in the package is look
   const record = { name: 'tool', noarch: 'python', files, paths_data: { paths } }
   const prefix = await makePrefix(t, {
     'conda-meta/tool-1-0.json': JSON.stringify(record),
-    // Nothing is moved in other packages.
+    // Paths in other packages stay as they are.
     'conda-meta/zoo-1-0.json': JSON.stringify({ paths_data: { paths: [{ _path: 'site-packages/zoo.py' }] } }),
   })
   const { paths: found } = await readRecords(prefix)
@@ -67,7 +67,7 @@ test('what conda records of a noarch package by its place in the package is look
   )
 })
 
-test('broken records are warnings that name them, and the others count', async (t) => {
+test('a broken record causes a warning that names it, and the others count', async (t) => {
   const broken = { 'a-1-0': '{"name":', 'b-1-0': '[1]', 'c-1-0': 'null', 'd-1-0': '{"files":[1,null],"name":7}' }
   const prefix = await makePrefix(t)
   for (const [id, content] of Object.entries(broken)) await put(prefix, `conda-meta/${id}.json`, content)
@@ -85,7 +85,7 @@ test('broken records are warnings that name them, and the others count', async (
   )
 })
 
-test('more records than files may be open are read, and the last by name wins a path that two list', async (t) => {
+test('any number of records is read, and the last by name wins a path that two list', async (t) => {
   const prefix = await makePrefix(t)
   for (let n = 0; n < 300; n++) {
     await put(prefix, `conda-meta/p${String(n).padStart(3, '0')}-1-0.json`, '{"name":"p","files":["bin/shared"]}')
@@ -95,7 +95,7 @@ test('more records than files may be open are read, and the last by name wins a 
   assert.deepEqual([...paths], [['bin/shared', { package: 'p299-1-0' }]])
 })
 
-test('an environment without records has none', async (t) => {
+test('an environment without records gives no packages and no warnings', async (t) => {
   const prefix = await makePrefix(t)
   assert.deepEqual(await readRecords(join(prefix)), { paths: new Map(), packages: [], warnings: [] })
 })

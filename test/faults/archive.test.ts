@@ -136,7 +136,7 @@ test('an archive that others may write is not staged: they could run code as us'
     await fails(place, stage(place), {
       code: 'ARCHIVE_UNTRUSTED',
       path: place.archive,
-      says: 'others may write it',
+      says: 'other users can write it',
       hint,
     })
   }

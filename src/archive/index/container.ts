@@ -15,28 +15,28 @@ import { encodeDigests, encodeEntries } from './encode.ts'
 import { encodeHead } from './head.ts'
 
 /**
- * The container holds the index's sections and the footer in a form that other programs pass over: one skippable frame
- * in zstd; in gzip, which has no such thing, a chain of empty members with the bytes in their extra fields; plain bytes
- * behind the end of a tar, or in front of a zip's central directory.
+ * The container holds the sections of the index and the footer in a form that other programs skip: one skippable frame
+ * in zstd; a chain of empty members in gzip, with the bytes in their extra fields; plain bytes behind the end of a tar, and in
+ * front of a zip's central directory.
  */
 
-/** One of the sixteen magics of skippable frames; not those that pzstd and zstd's seekable format use. */
+/** One of the sixteen magics of skippable frames. pzstd and zstd's seekable format use others. */
 const SKIPPABLE_MAGIC = 0x184d2a53
 const SKIPPABLE_HEADER = 8
 
-/** Bytes of the index in one gzip member; an extra field ends at 64 KiB. */
+/** Bytes of the index in one gzip member. An extra field holds at most 64 KiB. */
 const MEMBER_DATA = 61_440
 const MEMBER_HEADER = 16
 const EMPTY_DEFLATE = Buffer.from([3, 0])
 const MEMBER_TRAILER = EMPTY_DEFLATE.length + 8
 const MEMBER_OVERHEAD = MEMBER_HEADER + MEMBER_TRAILER
 
-/** Bytes at the end of the file in which the footer is found, in either format. */
+/** Bytes at the end of the file that hold the footer in every format. */
 export const FOOTER_ROOM = FOOTER_SIZE + MEMBER_OVERHEAD
 
 /**
- * The end of the archive, to be written at `indexOffset`, where the frames end.
- * @param behind bytes that will follow it: a zip's central directory
+ * The bytes to write at `indexOffset`, where the frames end.
+ * @param behind size of the zip directory that will follow
  */
 export function encodeContainer(index: ArchiveIndex, indexOffset: number, behind = 0): Buffer {
   const plain: Record<SectionName, Buffer> = {
@@ -64,22 +64,22 @@ export function encodeContainer(index: ArchiveIndex, indexOffset: number, behind
   return Buffer.concat([startOf(index.format, payload.length), payload, footer])
 }
 
-/** What stands before the payload. Behind the end of a tar, and between a zip's members and its directory, nothing has to. */
+/** The bytes before the payload. Only zstd needs some. */
 const startOf = (format: Format, payload: number): Buffer =>
   format === 'tar.zst' ? skippableHeader(payload + FOOTER_SIZE) : Buffer.alloc(0)
 
-/** Digests are random bytes: compressing them would only cost time. */
+/** Digests are not compressed: they are random bytes, and compressing them would only cost time. */
 export const isStored = (name: SectionName): boolean => name === 'digests'
 
 export const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')
 
-/** Size of the container in the file, for so many bytes of sections. */
+/** Size of the container in the file, for `payload` bytes of sections. */
 export function containerSize(format: Format, payload: number): number {
   if (format !== 'tar.gz') return startOf(format, payload).length + payload + FOOTER_SIZE
   return payload + Math.ceil(payload / MEMBER_DATA) * MEMBER_OVERHEAD + FOOTER_SIZE + MEMBER_OVERHEAD
 }
 
-/** Bytes of the sections that stand in front of this one. */
+/** Bytes of the sections before this one. */
 export function sectionStart(footer: Footer, name: SectionName): number {
   let start = 0
   for (const before of SECTIONS.slice(0, SECTIONS.indexOf(name))) start += footer.sections[before].storedSize
@@ -89,7 +89,7 @@ export function sectionStart(footer: Footer, name: SectionName): number {
 /** Bytes of all sections. */
 export const payloadSize = (footer: Footer): number => sectionStart(footer, 'head') + footer.sections.head.storedSize
 
-/** Which bytes of the file have to be read for `size` bytes of the payload from `start` on. */
+/** The bytes of the file that hold `size` bytes of the payload from `start` on. */
 export function rangeInFile(footer: Footer, start: number, size: number): { offset: number; size: number } {
   if (footer.format !== 'tar.gz') {
     return { offset: footer.indexOffset + startOf(footer.format, 0).length + start, size }
@@ -101,7 +101,7 @@ export function rangeInFile(footer: Footer, start: number, size: number): { offs
   return { offset: footer.indexOffset + from, size: to - from }
 }
 
-/** Takes `size` bytes from `start` on out of what stands in that range. Undefined where gzip's part of it is damaged. */
+/** Takes `size` bytes of the payload from `start` on out of that range. Undefined if a gzip member in it is damaged. */
 export function unwrap(format: Format, bytes: Buffer, start: number, size: number): Buffer | undefined {
   if (format !== 'tar.gz') return bytes
   const data: Buffer[] = []
@@ -115,7 +115,7 @@ export function unwrap(format: Format, bytes: Buffer, start: number, size: numbe
   return Buffer.concat(data).subarray(skipped, skipped + size)
 }
 
-/** The footer at the end of `bytes`, which are the last FOOTER_ROOM or more of a file. Errors as in decodeFooter. */
+/** The footer at the end of `bytes`, which are the last FOOTER_ROOM or more bytes of a file. Errors as in decodeFooter. */
 export function footerAt(bytes: Buffer): Footer | 'foreign' | 'damaged' {
   const plain = decodeFooter(bytes.subarray(-FOOTER_SIZE))
   if (plain !== 'foreign') return plain
@@ -125,7 +125,7 @@ export function footerAt(bytes: Buffer): Footer | 'foreign' | 'damaged' {
   return footer === 'foreign' || gzipMember(content).equals(member) ? footer : 'damaged'
 }
 
-/** What has to stand in front of the sections; gzip's members are compared when they are unwrapped. */
+/** The header that has to stand before the sections. gzip's members are compared when they are unwrapped. */
 export function containerHeader(footer: Footer): { header: Buffer; offset: number } {
   return { header: startOf(footer.format, payloadSize(footer)), offset: footer.indexOffset }
 }

@@ -6,20 +6,20 @@ import { type Format, hasStoredChecksum, needsChecksum } from '../codec.ts'
 import { FRAME_LIMIT } from '../format.ts'
 import type { Columns } from './encode.ts'
 
-/** What decoding found wrong; the reader makes a StageError of it, naming the archive. @internal Exported for its tests. */
+/** What decoding found wrong. The reader makes a StageError of it that names the archive. @internal Exported for its tests. */
 export class Inconsistent extends Error {}
 
 function check(condition: boolean, what: string): asserts condition {
   if (!condition) throw new Inconsistent(what)
 }
 
-/** The frames, which have to fill the archive from `start` to `end`; a zip's lie between them, with its headers in the gaps. */
+/** The frames. They have to fill the archive from `start` to `end`; in a zip, its headers fill the gaps between them. */
 export function decodeFrames(format: Format, columns: Columns, start: number, end: number): Frame[] {
   const { frameSizes, compressedSizes, frameOffsets, frameChecksums, storedChecksums } = columns
   check(frameSizes.length === compressedSizes.length, 'the frames have no sizes')
   check(frameOffsets === undefined ? format !== 'zip' : format === 'zip', 'the frames are nowhere')
   check((frameChecksums === undefined) === !needsChecksum(format), 'the frames have no checksums')
-  check(storedChecksums === undefined || hasStoredChecksum(format), 'the frames have checksums too many')
+  check(storedChecksums === undefined || hasStoredChecksum(format), 'the frames have too many checksums')
   for (const column of [frameOffsets, frameChecksums, storedChecksums])
     check(column === undefined || column.length === frameSizes.length, 'a column is short')
   let offset = start
@@ -49,8 +49,8 @@ export function decodeFrames(format: Format, columns: Columns, start: number, en
 }
 
 /**
- * The entries, checked so that none can be written outside the folder that they are extracted into: each lies in an
- * entry before it that is a directory, under a name of one part, and no two have the same path.
+ * The entries, checked: none can be written outside of the folder that they are extracted into. Each has a name of one part, in
+ * a directory that is an earlier entry, and no two have the same path.
  */
 export function decodeEntries(columns: Columns, digests: Buffer, frames: readonly Frame[]): ArchivedEntry[] {
   const count = columns.types.length
@@ -73,7 +73,7 @@ export function decodeEntries(columns: Columns, digests: Buffer, frames: readonl
         return { type: 'symlink', ...common, target: linkTarget(columns.targets[targets++]) }
       case 'h': {
         const target = columns.links[links++] ?? -1
-        check(columns.types[target] === 'f', 'a hard link to what is no file')
+        check(columns.types[target] === 'f', 'a hard link to something that is not a file')
         return { type: 'hardlink', ...common, target: paths[target]! }
       }
       default:
@@ -87,14 +87,14 @@ export function decodeEntries(columns: Columns, digests: Buffer, frames: readonl
 
 function decodePaths({ types, names, parents }: Columns): BytePath[] {
   check(types[0] === 'd', 'it does not begin with the prefix')
-  check(isBytes(names), 'a name that is none')
+  check(isBytes(names), 'a name that is not made of bytes')
   const parts = types.length === 1 ? [] : names.split('/')
   check(parts.length === types.length - 1 && parents.length === parts.length, 'a column is short')
   const paths: BytePath[] = ['']
   for (const [at, name] of parts.entries()) {
     const parent = parents[at]!
     check(name !== '' && name !== '.' && name !== '..', 'a name that leads elsewhere')
-    check(parent >= 0 && parent <= at && types[parent] === 'd', 'an entry that is in no folder')
+    check(parent >= 0 && parent <= at && types[parent] === 'd', 'an entry in no folder')
     const path = parent === 0 ? name : `${paths[parent]!}/${name}`
     check(path > paths[at]!, 'entries that are not in order')
     paths.push(path)
@@ -112,15 +112,16 @@ function fileDecoder(columns: Columns, digests: Buffer, frames: readonly Frame[]
   for (const frame of frames) starts.push(starts.at(-1)! + frame.size)
   const placeholders = new Map(columns.placeholders.map(([nth, text, mode]) => [nth, { text, mode }]))
   const relocations = new Map(columns.relocations)
-  for (const nth of [...placeholders.keys(), ...relocations.keys()]) check(nth in sizes, 'facts on a file that is none')
+  for (const nth of [...placeholders.keys(), ...relocations.keys()])
+    check(nth in sizes, 'facts about a file that does not exist')
 
   return (common: Pick<ArchivedFile, 'path' | 'mode' | 'mtimeNs'>, nth: number): ArchivedFile => {
     const [size, frame, frameOffset] = [sizes[nth], columns.frames[nth]!, columns.offsets[nth]!]
-    check(size !== undefined && size >= 0 && frame in frames, 'a file in a frame that is none')
+    check(size !== undefined && size >= 0 && frame in frames, 'a file in a frame that does not exist')
     check(frameOffset >= 0 && frameOffset <= frames[frame]!.size, 'a file outside its frame')
-    check(starts[frame]! + frameOffset + size <= starts.at(-1)!, 'a file that goes on behind the last frame')
+    check(starts[frame]! + frameOffset + size <= starts.at(-1)!, 'a file that ends behind the last frame')
     const number = packageOf[nth]!
-    check(number === -1 || number in packages, 'a package that is none')
+    check(number === -1 || number in packages, 'a package that does not exist')
     const placeholder = placeholders.get(nth)
     const relocation = relocations.get(nth)
     if (relocation) checkOccurrences(relocation.occurrences, size)
@@ -138,21 +139,21 @@ function fileDecoder(columns: Columns, digests: Buffer, frames: readonly Frame[]
   }
 }
 
-/** Only where they are; what else a Relocation holds is its reader's matter. */
+/** Checks only their offsets. Whoever uses a Relocation checks the rest. */
 function checkOccurrences(occurrences: unknown[], size: number): void {
   for (const occurrence of occurrences) {
     const offset = (occurrence as { offset?: unknown } | null)?.offset
-    check(typeof offset === 'number' && Number.isSafeInteger(offset), 'an occurrence that is nowhere')
+    check(typeof offset === 'number' && Number.isSafeInteger(offset), 'an occurrence without an offset')
     check(offset >= 0 && offset < size, 'an occurrence outside its file')
   }
 }
 
 function linkTarget(target: string | undefined): BytePath {
-  check(target !== undefined && target !== '' && isBytes(target), 'a symbolic link without target')
+  check(target !== undefined && target !== '' && isBytes(target), 'a symbolic link without a target')
   return target
 }
 
-/** A BytePath as the kernel takes it: bytes, none of them 0. */
+/** Whether it is a BytePath that the kernel takes: bytes, none of them 0. */
 function isBytes(text: string): boolean {
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at)

@@ -7,13 +7,13 @@ import { splitTime } from '../../model/times.ts'
 import { type Format, hasStoredChecksum, needsChecksum } from '../codec.ts'
 
 /**
- * The entries as columns: an array for each property, which parses several times faster than an object for each entry.
- * `names` and `parents` leave out the prefix itself. Columns that say so have a value for each entry of one type only.
+ * The entries as columns. An array for each property parses several times faster than an object for each entry.
+ * `names` and `parents` leave out the prefix itself. Columns that say so have values for entries of one type only.
  */
 const integers = v.custom<number[]>((value) => Array.isArray(value) && value.every(Number.isSafeInteger))
 const strings = v.array(v.string())
 
-/** By hand too, since there may be a hundred thousand, and valibot would copy each. */
+/** Checked by hand, because there may be a hundred thousand, and valibot would copy each. */
 function isRelocation(value: unknown): boolean {
   if (!Array.isArray(value) || value.length !== 2 || !Number.isSafeInteger(value[0])) return false
   const { kind, occurrences } = (value[1] ?? {}) as Partial<Relocation>
@@ -23,9 +23,9 @@ function isRelocation(value: unknown): boolean {
 export const Columns = v.object({
   /** One letter each: d, f, l (symlink), h (hard link). */
   types: v.string(),
-  /** Last parts of the paths, joined by '/', which none can hold. */
+  /** Last parts of the paths, joined by '/', which no name contains. */
   names: v.string(),
-  /** Index of the folder that each is in. */
+  /** Index of the folder that holds the entry. */
   parents: integers,
   modes: integers,
   seconds: integers,
@@ -41,18 +41,18 @@ export const Columns = v.object({
   /** Index into `packages`, or -1. */
   packageOf: integers,
   packages: strings,
-  /** How many-th file, then what conda's record says of its placeholder. */
+  /** Number of the file, then its placeholder by conda's record. */
   placeholders: v.array(v.strictTuple([v.number(), v.string(), v.picklist(['text', 'binary'])])),
-  /** How many-th file, then its Relocation as it is. */
+  /** Number of the file, then its Relocation as it is. */
   relocations: v.custom<[number, Relocation][]>((value) => Array.isArray(value) && value.every(isRelocation)),
-  /** Uncompressed and compressed sizes of the frames, which stand one after another. */
+  /** Uncompressed and compressed sizes of the frames, in their order. */
   frameSizes: integers,
   compressedSizes: integers,
-  /** Of formats in which something stands between the frames (zip): where each begins. */
+  /** Where each frame begins. Only in a zip, which has headers between the frames. */
   frameOffsets: v.optional(integers),
-  /** Of formats without checksums of their own (tar, zip). */
+  /** Only in formats whose frames carry no checksum (tar, zip). */
   frameChecksums: v.optional(integers),
-  /** Of formats whose frames are compressed and may be copied (tar.zst, tar.gz). */
+  /** Only in formats whose frames are compressed and may be copied (tar.zst, tar.gz). */
   storedChecksums: v.optional(integers),
 })
 export type Columns = v.InferOutput<typeof Columns>

@@ -46,7 +46,7 @@ export function encodeHead(index: ArchiveIndex): Buffer {
   return Buffer.from(JSON.stringify(head))
 }
 
-/** Throws where it is not what encodeHead writes. */
+/** Throws if these are not bytes that encodeHead writes. */
 export function decodeHead(bytes: Buffer): Omit<ArchiveHead, 'version' | 'format'> {
   const head = v.parse(Head, JSON.parse(bytes.toString('utf8')))
   const watched = head.watched.map(([path, type, mode, size, seconds, nanos]) => {

@@ -1,18 +1,18 @@
 import type { FileHandle } from 'node:fs/promises'
 
-/** What is read, and kept in memory, before it is known what will be wanted. */
+/** The most bytes that are read and kept in memory before anybody asks for them. */
 const MOST_BYTES = 96 * 1024 * 1024
-/** Small, and not too many at once: the index, which all the rest waits for, has to be read beside them. */
+/** Small blocks, and not too many at once, because the index has to be read beside them, and everything waits for it. */
 const BLOCK = 1024 * 1024
 const AT_ONCE = 16
 
 /**
- * A file from its beginning on, read while it is found out what of it is wanted, since that is bound by latency and reading by bandwidth;
- * then so much ahead of what is asked for.
+ * Reads a file from its beginning on before it is known which bytes are wanted: finding that out is bound by latency, and
+ * reading by bandwidth. Later it keeps reading ahead of what is asked for.
  */
 export class EarlyBytes {
   readonly #handle: Pick<FileHandle, 'read'>
-  /** In order; a block that is not whole ends at the end of the file, or could not be read. */
+  /** In order. A short block ends at the end of the file, or could not be read. */
   readonly #blocks: (Promise<Buffer> | undefined)[] = []
   #running = 0
   #forgotten = 0
@@ -23,12 +23,12 @@ export class EarlyBytes {
     this.#fill()
   }
 
-  /** No more is begun. What is under way ends by itself, also where the file is closed. */
+  /** Begins no further reads. Those under way end by themselves, even if the file is closed. */
   stop(): void {
     this.#isStopped = true
   }
 
-  /** These bytes, unless they can't be had here. They are asked for in order: what stands before them is forgotten. */
+  /** These bytes, or undefined if they are not here. Callers ask in order: bytes before these are forgotten. */
   async take(offset: number, size: number): Promise<Buffer | undefined> {
     const first = Math.floor(offset / BLOCK)
     const last = Math.ceil((offset + size) / BLOCK)
@@ -55,7 +55,7 @@ export class EarlyBytes {
     this.#blocks.push(block)
     block.then(({ length }) => {
       this.#running--
-      // Behind the end, or behind a failure, there is nothing.
+      // Nothing follows the end of the file, or a failure.
       this.#isStopped ||= length < BLOCK
       this.#fill()
     })
@@ -71,7 +71,7 @@ export class EarlyBytes {
       }
       return bytes
     } catch {
-      // Whoever asks for it tries once more, and tells what is wrong.
+      // The caller reads the block itself then, and reports what is wrong.
       return Buffer.alloc(0)
     }
   }

@@ -11,26 +11,25 @@ import type { TakenOver } from '../write/member-writer.ts'
 import type { EarlyBytes } from './early-bytes.ts'
 import type { ReusedFrame } from './plan.ts'
 
-/** Stored bytes that are read, and written, at once: what lies on a network file system is read in large pieces. */
+/** Stored bytes that are read, and written, at once. Network file systems are read in large pieces. */
 const AT_ONCE = 4 * 1024 * 1024
-/** Such reads that are under way at once. */
+/** Such reads under way at once. */
 const AHEAD = 3
 
 /**
- * The contents of an archive, as a source for the one that takes its place. Nothing leaves here unverified: stored
- * frames are compared with their checksums, files with their digests. Checksums of the stored bytes cost 0.3 s per gigabyte,
- * decompressing instead 5 s.
- * All methods throw StageError ARCHIVE_DAMAGED, also where the file can't be read.
+ * The contents of an archive, as a source for the archive that replaces it. Everything is verified: stored frames by their
+ * checksums, files by their digests. A checksum of the stored bytes costs 0.3 s per gigabyte; decompressing them would cost 5 s.
+ * All methods throw StageError ARCHIVE_DAMAGED, even if the file can't be read.
  */
 export class OldArchive {
   readonly #handle: FileHandle
   readonly #path: string
   readonly #index: ArchiveIndex
   readonly #early: EarlyBytes | undefined
-  /** The frame that was decompressed last: the files in it are asked for one after another. */
+  /** The frame that was decompressed last. Its files are asked for one after another. */
   #last: { at: number; content: Buffer } | undefined
 
-  /** @param path for messages; `early`: what is read already */
+  /** @param path for messages; `early` holds bytes that are read already */
   constructor(handle: FileHandle, { path, index, early }: { path: string; index: ArchiveIndex; early?: EarlyBytes }) {
     this.#handle = handle
     this.#path = path
@@ -38,16 +37,16 @@ export class OldArchive {
     this.#early = early
   }
 
-  /** The frames in this order, those that lie one behind another together. */
+  /** The frames in this order. Neighbours in the file come together. */
   async *frames(plan: readonly ReusedFrame[]): AsyncGenerator<TakenOver> {
-    // Where most of it is wanted, it is read on in one go.
+    // If most of the archive is wanted, reading ahead continues.
     if (plan.length < this.#index.frames.length / 2) this.#early?.stop()
     const begun: Promise<TakenOver>[] = []
     const runs = runsOf(plan)
     for (let next = 0; next < runs.length || begun.length > 0; ) {
       while (next < runs.length && begun.length < AHEAD) {
         const run = this.#read(runs[next++]!)
-        // Whoever comes to it gets the failure; until then it is no unhandled one.
+        // The failure surfaces when this is awaited. Until then it must not count as unhandled.
         run.catch(() => {})
         begun.push(run)
       }
@@ -55,7 +54,7 @@ export class OldArchive {
     }
   }
 
-  /** The file with its content, which must be consumed before the next is asked for. */
+  /** The file with its content. Consume it before you ask for the next. */
   item(file: ArchivedFile): ArchiveItem {
     const { digest, relocation } = file
     const facts = relocation === undefined ? { digest } : { digest, relocation }
@@ -88,7 +87,8 @@ export class OldArchive {
       size -= piece.length
       yield piece
     }
-    if (!digest.digest('hex').startsWith(file.digest)) throw this.#damaged(`${displayPath(file.path)} in it is another`)
+    if (!digest.digest('hex').startsWith(file.digest))
+      throw this.#damaged(`the content of ${displayPath(file.path)} is not what was archived`)
   }
 
   async #decompressed(frame: Frame): Promise<Buffer> {
@@ -128,7 +128,7 @@ export class OldArchive {
   }
 }
 
-/** Frames that are copied and lie one behind another, as far as they are read at once; each other by itself. */
+/** Groups frames that are copied and are neighbours in the file, up to the size of one read. All others stay single. */
 function runsOf(plan: readonly ReusedFrame[]): ReusedFrame[][] {
   const runs: ReusedFrame[][] = []
   for (const one of plan) {
@@ -142,12 +142,12 @@ function runsOf(plan: readonly ReusedFrame[]): ReusedFrame[][] {
   return runs
 }
 
-/** Where a run stands in the file. */
+/** Where the run lies in the file. */
 function placeOf(run: readonly ReusedFrame[]): { offset: number; end: number } {
   const last = run.at(-1)!.frame
   return { offset: run[0]!.frame.offset, end: last.offset + last.compressedSize }
 }
 
-/** Whether its frames can be taken over, compressed as they are, and verified by what its index says. */
+/** Whether its frames can be taken over compressed, and verified by its index. */
 export const canBeReused = ({ format, frames }: ArchiveIndex): boolean =>
   format !== 'zip' && frames.every(({ checksum, storedChecksum }) => (checksum ?? storedChecksum) !== undefined)

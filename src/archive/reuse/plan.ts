@@ -8,35 +8,35 @@ interface Range {
   to: number
 }
 
-/** What becomes of one frame of the old archive: it is copied as it is, or parts of it are compressed anew. */
+/** A frame of the old archive that is copied as it is, or of which parts are compressed anew. */
 export interface ReusedFrame {
   frame: Frame
   parts?: Range[]
 }
 
 export interface ReusePlan {
-  /** How the new archive begins. */
+  /** The beginning of the new archive. */
   frames: ReusedFrame[]
-  /** The files in these, at the places that they get in the new archive. */
+  /** The files in these frames, at their places in the new archive. */
   carried: ArchivedFile[]
-  /** The other unchanged files, at their places in the old archive, in the order in which they stand there. */
+  /** The other unchanged files, at their places and in their order in the old archive. */
   others: ArchivedFile[]
 }
 
-/** A file as it stands in the tar stream, header and padding included. */
+/** The bytes of a file in the tar stream, with header and padding. */
 interface Extent extends Range {
   file: ArchivedFile
-  /** As the new archive's index shall have it, but for its place. undefined where its content is another now. */
+  /** The entry for the new index, but at its old place. Undefined if the file has changed. */
   unchanged: ArchivedFile | undefined
 }
 
 /**
- * Decides which frames of a tar (compressed or not) are copied. A frame is, if it is made up exactly of files that are
- * unchanged; so one with members that the index doesn't know is not. Neither is a last one below 1 MiB, which holds
- * what follows the files too: so little frames, of which each repack leaves one, don't pile up.
+ * Decides which frames of a tar, compressed or not, are copied: those that hold unchanged files and nothing else. A frame with
+ * members that the index doesn't know is not copied. A last frame below 1 MiB isn't either, because it also holds what
+ * follows the files. So small frames don't pile up, although each repack leaves one.
  *
- * A file that is cut, of whose frames only some are copied, gets its parts in the others compressed anew, in the same
- * place: so that one changed file beside a library of a gigabyte costs a frame and not a gigabyte.
+ * Of a file that is cut, maybe only some frames are copied. Its parts in the other frames are compressed anew, at the same
+ * place. So one changed file beside a library of a gigabyte costs a frame and not a gigabyte.
  * @param unchanged by path: the entry of the new index, with frame and offset in the old archive
  */
 export function planReuse(old: ArchiveIndex, unchanged: ReadonlyMap<BytePath, ArchivedFile>): ReusePlan {
@@ -86,7 +86,7 @@ function extentsOf(
   return extents.sort((a, b) => a.from - b.from)
 }
 
-/** First and last frame that hold bytes of it. */
+/** The first and the last frame that hold bytes of the file. */
 function framesOf({ file, from, to }: Extent, starts: readonly number[]): [first: number, last: number] {
   let [first, last] = [file.frame, file.frame]
   while (first > 0 && starts[first]! > from) first--
@@ -94,7 +94,7 @@ function framesOf({ file, from, to }: Extent, starts: readonly number[]): [first
   return [first, last]
 }
 
-/** Whether each frame may be copied. */
+/** Says of each frame whether it is copied. */
 function copiedFrames({ frames }: ArchiveIndex, starts: readonly number[], extents: readonly Extent[]): boolean[] {
   const known = frames.map(() => 0)
   const isRuledOut = frames.map(() => false)
@@ -110,7 +110,7 @@ function copiedFrames({ frames }: ArchiveIndex, starts: readonly number[], exten
   return frames.map(({ size }, at) => !isRuledOut[at] && known[at] === size)
 }
 
-/** By frame: the parts of cut files in frames that are not copied. */
+/** The parts of cut files in frames that are not copied, by frame. */
 function partsOf(cut: readonly Extent[], copied: readonly boolean[], starts: readonly number[]): Map<number, Range[]> {
   const parts = new Map<number, Range[]>()
   for (const extent of cut) {
@@ -125,7 +125,7 @@ function partsOf(cut: readonly Extent[], copied: readonly boolean[], starts: rea
   return parts
 }
 
-/** Where an offset of a frame comes to stand, when only `parts` of it are left. */
+/** The new place of an offset in a frame of which only `parts` are left. */
 function offsetIn(parts: readonly Range[] | undefined, offset: number): number {
   if (parts === undefined) return offset
   let before = 0

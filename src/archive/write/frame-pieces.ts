@@ -3,13 +3,13 @@ import type { FramePiece } from '../../model/item.ts'
 import type { Relocation } from '../../model/relocation.ts'
 import { FRAME_SIZE } from '../format.ts'
 
-/** Keeps account of which stretches of which files the frame in hand holds. */
+/** Keeps track of the pieces of files in the frame in hand. */
 export class FramePieces {
   #pieces: FramePiece[] = []
-  /** The file that is being written, and how much of it stands in frames that are full. */
+  /** The file that is being written. `done` bytes of it are in full frames. */
   #current: { file: FileEntry; frameOffset: number; done: number } | undefined
 
-  /** @param frameOffset where its content begins in the frame in hand */
+  /** @param frameOffset where the file's content begins in the frame in hand */
   begin(file: FileEntry, frameOffset: number): void {
     this.#current = { file, frameOffset, done: 0 }
   }
@@ -22,7 +22,7 @@ export class FramePieces {
     this.#current = undefined
   }
 
-  /** What is in the frame that is full now; a file that goes on has the rest of it. */
+  /** The pieces in the frame, which is full. A file that is still being written fills the rest of it. */
   take(): FramePiece[] {
     const current = this.#current
     if (current) {

@@ -2,21 +2,21 @@ import type { Entry } from '../../model/entry.ts'
 import { splitTime } from '../../model/times.ts'
 import { ZIP_GREETING } from '../format.ts'
 
-/** One member of a zip, as its headers tell of it. */
+/** One member of a zip, with the facts in its headers. */
 export interface ZipMember {
-  /** With a slash at its end for a folder. */
+  /** A folder's name ends in a slash. */
   name: Buffer
   entry: Entry
-  /** Where its local header stands. */
+  /** Where its local header begins. */
   offset: number
-  /** 8: deflate, 0: as it is. */
+  /** 8: deflate, 0: stored as it is. */
   method: 8 | 0
   crc: number
   size: number
   compressedSize: number
 }
 
-/** From here on a size or offset stands in the zip64 field; below what 32 bits hold, since compression may add bytes. */
+/** Sizes and offsets from here on go into the zip64 field. It is less than 32 bits hold, because compression may add bytes. */
 const ZIP64_FROM = 0xf000_0000
 const MAX32 = 0xffff_ffff
 const UNIX = 3 << 8
@@ -56,8 +56,8 @@ export function centralHeader(member: ZipMember): Buffer {
   return withNameAndExtra(header, 28, member, extra)
 }
 
-/** What ends a zip whose central directory of `size` bytes and `count` entries stands at `offset`. */
-export function endOfDirectory({ offset, size, count, comment }: EndOptions): Buffer {
+/** The end of a zip, behind its central directory of `size` bytes and `count` entries at `offset`. */
+export function endOfDirectory({ offset, size, count, comment }: Directory): Buffer {
   const end = Buffer.alloc(22)
   const needs64 = count >= 0xffff || offset >= ZIP64_FROM || size >= ZIP64_FROM
   end.writeUInt32LE(0x06054b50, 0)
@@ -69,7 +69,7 @@ export function endOfDirectory({ offset, size, count, comment }: EndOptions): Bu
   return Buffer.concat([...(needs64 ? [end64({ offset, size, count })] : []), end, Buffer.from(comment, 'latin1')])
 }
 
-interface EndOptions {
+interface Directory {
   offset: number
   size: number
   count: number
@@ -77,7 +77,7 @@ interface EndOptions {
 }
 
 /** The zip64 record and its locator. */
-function end64({ offset, size, count }: Omit<EndOptions, 'comment'>): Buffer {
+function end64({ offset, size, count }: Omit<Directory, 'comment'>): Buffer {
   const record = Buffer.alloc(56)
   record.writeUInt32LE(0x06064b50, 0)
   record.writeBigUInt64LE(44n, 4)
@@ -93,7 +93,7 @@ function end64({ offset, size, count }: Omit<EndOptions, 'comment'>): Buffer {
   return Buffer.concat([record, locator])
 }
 
-/** Fields that both headers have, in the same order: version, flags, method, time, checksum. */
+/** Writes the fields that both headers have, in the same order: version, flags, method, time, checksum. */
 function common(header: Buffer, at: number, { name, entry, method, crc }: ZipMember, is64: boolean): void {
   header.writeUInt16LE(is64 ? 45 : 20, at)
   header.writeUInt16LE(isUtf8(name) ? 0x0800 : 0, at + 2)
@@ -109,7 +109,7 @@ function withNameAndExtra(header: Buffer, at: number, { name }: ZipMember, extra
   return Buffer.concat([header, name, fields])
 }
 
-/** `CS`, which nobody else has registered. */
+/** `CS`. Nobody else has registered it. */
 const GREETING_ID = 0x5343
 
 function extraField(id: number, ...data: Buffer[]): Buffer {
@@ -120,7 +120,7 @@ function extraField(id: number, ...data: Buffer[]): Buffer {
   return Buffer.concat([header, content])
 }
 
-/** Info-ZIP's extended time stamp: seconds since 1970, as far as 32 bits go. */
+/** Info-ZIP's extended time stamp: seconds since 1970, if 32 bits hold them. */
 function timeExtra({ mtimeNs }: Entry): Buffer {
   const [seconds] = splitTime(mtimeNs)
   if (seconds !== (seconds | 0)) return Buffer.alloc(0)
@@ -130,7 +130,7 @@ function timeExtra({ mtimeNs }: Entry): Buffer {
   return extraField(0x5455, data)
 }
 
-/** For programs that know no other stamp; UTC, where they take it for local time. */
+/** The time stamp for programs that know no other. It is UTC, although they take it for local time. */
 function dosTime(mtimeNs: bigint): number {
   const date = new Date(Number(mtimeNs / 1_000_000n))
   const year = date.getUTCFullYear()
