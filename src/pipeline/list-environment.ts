@@ -13,27 +13,27 @@ import type { Filled } from './original.ts'
 /**
  * Lists what goes into the archive, and warns of what a user would miss in a copy. Where the file system is slow, the first files
  * that the records list are read meanwhile.
- * @param onQuick told what the records list, where the file system answers at once
+ * @param onQuick called with what the records list, if the file system answers at once; what it gives comes back as `begun`
  */
-export async function lookOver(
+export async function lookOver<T>(
   environment: Environment,
   archives: readonly string[],
   options: Filled<PackOptions>,
-  onQuick?: (recorded: readonly ListedName[]) => void,
-): Promise<{ entries: Listed[]; early: EarlyReads }> {
+  onQuick: (recorded: readonly ListedName[]) => T,
+): Promise<{ entries: Listed[]; early: EarlyReads; begun: T | undefined }> {
   const { signal } = options
   const records = await readRecords(environment.prefix)
   const isExcluded = exclusions(environment, archives)
   const recorded = recordedFiles(records.paths, isExcluded)
   const early = new EarlyReads(environment.prefix, recorded)
   const { pace } = early
-  if (pace.isQuick) onQuick?.(recorded)
+  const begun = pace.isQuick ? onQuick(recorded) : undefined
   const listing = listTree(environment, { isExcluded, records: records.paths, pace, ...(signal && { signal }) })
   // Also where it fails or is cancelled: nobody shall wait for reads then.
   const found = await listing.finally(() => early.stop())
   early.compare(found.entries)
   await tellWhatIsMissed(environment, { ...found, warnings: records.warnings }, options)
-  return { entries: found.entries, early }
+  return { entries: found.entries, early, begun }
 }
 
 /** What is there, and the warnings of the records. */

@@ -10,9 +10,10 @@ import { displayPath } from '../model/byte-path.ts'
 import type { ArchiveItem } from '../model/item.ts'
 import { defaultThreads } from '../platform/cpus.ts'
 import { PrefixScanner } from '../relocate/scan.ts'
+import { EarlyRuns } from '../workers/early-runs.ts'
 import { packedItems } from '../workers/packed-items.ts'
 import { FrameWorkers } from '../workers/pool.ts'
-import { isWorthRuns, Runs } from '../workers/runs.ts'
+import { isWorthRuns, RunPacker } from '../workers/run-packer.ts'
 import { archiveHeader, wholeFacts } from './archive-header.ts'
 import { lookOver } from './list-environment.ts'
 import type { OnePass } from './one-pass.ts'
@@ -54,16 +55,20 @@ async function write(path: string, { environment, candidates, onePass }: Source,
   const inRuns = to === undefined && (format === 'tar.zst' || format === 'tar.gz') && { format }
   const shareContent = isWhole && onePass !== undefined
   const work = { ...found, prefix: environment.prefix, root, level, workers, threads, shareContent }
-  const runs = inRuns ? new Runs({ ...work, ...inRuns }) : undefined
-  const { entries: all, early } = await lookOver(environment, candidates, options, (recorded) => {
-    if (filters.length === 0 && isWorthRuns(recorded)) runs?.beginEarly(recorded)
-  })
+  const packer = inRuns ? new RunPacker({ ...work, ...inRuns }) : undefined
+  const {
+    entries: all,
+    early,
+    begun,
+  } = await lookOver(environment, candidates, options, (recorded) =>
+    packer && filters.length === 0 && isWorthRuns(recorded) ? new EarlyRuns(packer, recorded) : undefined,
+  )
   const entries = filterEntries(all, filters)
   const takeFrame = isWhole ? await onePass?.begin(entries, workers) : undefined
   const read = readOptions(environment, entries, options, early)
   const items =
-    runs && early.pace.isQuick && isWorthRuns(entries)
-      ? packedItems(environment, entries, { runs, read })
+    packer && early.pace.isQuick && isWorthRuns(entries)
+      ? packedItems(environment, entries, { packer, early: begun, read })
       : rewritten(readItems(environment, entries, read), found.prefixes, options)
   const written = await writeArchive({
     path,

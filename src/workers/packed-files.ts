@@ -1,4 +1,4 @@
-import type { FileFacts } from '../inventory/read-file.ts'
+import type { FileFacts } from '../inventory/open-file.ts'
 import { DIGEST_LENGTH } from '../model/digest.ts'
 import type { Facts } from '../model/item.ts'
 import type { ListedName } from '../model/listed.ts'
