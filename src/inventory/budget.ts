@@ -20,7 +20,7 @@ export class Budget {
     return this.#taken + this.guess(file) <= AHEAD_BYTES
   }
 
-  /** Bytes that the file takes at most, as far as that can be told before it is opened. */
+  /** The most bytes that the file will take, by what is known before it is opened. */
   guess({ recordedSize }: ListedName): number {
     return recordedSize === undefined ? this.#usual.bytes : inMemory(recordedSize)
   }

@@ -28,7 +28,6 @@ export interface Packing {
 
 /** Cuts files into runs, each of which will fill a frame, and has threads pack them. */
 export class RunPacker {
-  readonly prefix: string
   readonly threads: number
   readonly shareContent: boolean
   readonly #options: RunPackerOptions
@@ -36,16 +35,18 @@ export class RunPacker {
   readonly #usual = new UsualSize()
 
   constructor(options: RunPackerOptions) {
-    this.prefix = options.prefix
     this.threads = options.threads
     this.shareContent = options.shareContent
     this.#options = options
   }
 
-  /** The number behind the last file of a run that begins with file `from`: `from` itself if that is too large for a frame. */
-  endOfRun(files: readonly ListedName[], from: number): number {
+  /**
+   * The number behind the last file of a run that begins with file `from` and ends before file `end`: `from` itself if that is
+   * too large for a frame.
+   */
+  endOfRun(files: readonly ListedName[], from: number, end = files.length): number {
     let until = from
-    for (let room = FRAME_SIZE; until < files.length; until++) {
+    for (let room = FRAME_SIZE; until < end; until++) {
       room -= HEADERS + (files[until]!.recordedSize ?? this.#usual.bytes)
       if (room < 0) break
     }

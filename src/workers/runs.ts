@@ -81,9 +81,10 @@ export class Runs {
     this.#queue.unshift(...runs)
   }
 
+  /** A run that begins with file `from` and ends before file `end`. */
   #begin(from: number, end: number): Run {
-    const files = this.#order.files.slice(0, end)
-    const until = this.#packer.endOfRun(files, from)
+    const { files } = this.#order
+    const until = this.#packer.endOfRun(files, from, end)
     if (until === from) return { kind: 'large', from, until: from + 1 }
     return { kind: 'listed', from, until, packing: this.#packer.begin(files.slice(from, until)) }
   }

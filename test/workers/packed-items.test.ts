@@ -34,7 +34,7 @@ import { generator } from '../relocate/helpers.ts'
 const MIB = 1024 * 1024
 const NOISE = randomBytes(8 * MIB)
 
-/** Enough for a few runs of small files, of which some (one of so many) are further names of others. */
+/** Small files, enough for a few runs. One in `links` is a further name of another. */
 function smallFiles(prefix: string, seed: number, links = 8): void {
   const number = generator(seed)
   mkdirSync(join(prefix, 'lib/many'), { recursive: true })
@@ -49,7 +49,7 @@ function smallFiles(prefix: string, seed: number, links = 8): void {
   }
 }
 
-/** As if made long ago: what changed just now is not believed. */
+/** Sets all mtimes to long ago: a recent change would make reading wait. */
 function age(folder: string): void {
   for (const found of readdirSync(folder, { withFileTypes: true, recursive: true }))
     if (!found.isSymbolicLink()) utimesSync(join(found.parentPath, found.name), 1e9, 1e9)
@@ -121,7 +121,7 @@ async function packOneByOne(t: TestContext, prefix: string): Promise<{ path: str
   return { path, index }
 }
 
-/** What is known of each thing, wherever it lies in the archive. */
+/** The entries without their positions in the archive. */
 const facts = ({ entries }: ArchiveIndex) =>
   entries.map((entry) => (entry.type === 'file' ? { ...entry, frame: 0, frameOffset: 0 } : entry))
 
@@ -160,7 +160,7 @@ test('a stage that is written while its archive is packed gets each byte of each
   const { path, index } = await packInRuns(t, prefix, {
     async takeFrame(content, pieces) {
       assert.ok(content.buffer instanceof SharedArrayBuffer)
-      // It is valid until this has resolved, whatever is packed meanwhile.
+      // The content is valid until this resolves, whatever is packed meanwhile.
       await new Promise((resolve) => setTimeout(resolve, 20))
       for (const { file, frameOffset, length } of pieces) {
         const piece = Buffer.from(content.subarray(frameOffset, frameOffset + length))
@@ -239,7 +239,7 @@ test('as soon as a file system turns out to be slow, files are read with many re
   try {
     const { path, index, packed } = await packInRuns(t, prefix)
     assert.ok(packed.length < 40, `${packed.length} files were packed in runs`)
-    // As many as libuv's pool allows, which only the program makes larger.
+    // As many as libuv's pool allows; only the launcher makes it larger.
     assert.ok((await mount.counters()).maxInFlight! >= 4)
     assert.deepEqual(facts(index), facts(expected.index))
     assert.deepEqual(contentsOf(path, index), contentsOf(expected.path, expected.index))
