@@ -3,7 +3,7 @@ import { digestFrom } from '../model/digest.ts'
 import type { FileEntry } from '../model/entry.ts'
 import type { Facts, Scanner } from '../model/item.ts'
 import type { ListedName } from '../model/listed.ts'
-import type { FileFacts } from './read-file.ts'
+import type { FileFacts } from './open-file.ts'
 
 export function fileEntry(name: ListedName, { size, mode, mtimeNs }: FileFacts): FileEntry {
   const { path, package: owner, placeholder } = name
@@ -11,13 +11,16 @@ export function fileEntry(name: ListedName, { size, mode, mtimeNs }: FileFacts):
   return { type: 'file', path, mode, mtimeNs, size, ...recorded }
 }
 
-/** @param scanner to which nothing was shown yet */
+/** @param scanner that has seen nothing yet */
 export function factsOfWhole(content: Buffer, scanner: Scanner): Facts {
   scanner.push(content)
   return factsOf(hash('sha256', content, 'hex'), scanner)
 }
 
-/** @param sha256 of all the content, in hex */
+/**
+ * @param sha256 of all the content, in hex
+ * @param scanner that has seen all of it
+ */
 export function factsOf(sha256: string, scanner: Scanner): Facts {
   const relocation = scanner.finish()
   return { digest: digestFrom(sha256), ...(relocation && { relocation }) }

@@ -12,9 +12,10 @@ import type { ArchiveItem, PackedFrame } from '../model/item.ts'
 import type { Listed } from '../model/listed.ts'
 import { defaultThreads } from '../platform/cpus.ts'
 import { PrefixScanner } from '../relocate/scan.ts'
-import { packedItems } from '../workers/packed-items.ts'
+import { EarlyRuns } from '../workers/early-runs.ts'
+import { type PackedItemsOptions, packedItems } from '../workers/packed-items.ts'
 import { FrameWorkers } from '../workers/pool.ts'
-import { isWorthRuns, Runs } from '../workers/runs.ts'
+import { isWorthRuns, RunPacker } from '../workers/run-packer.ts'
 import { archiveHeader, wholeFacts } from './archive-header.ts'
 import { listEnvironment, type Recorded, readRecorded } from './list-environment.ts'
 import type { PackOptions } from './options.ts'
@@ -94,7 +95,7 @@ async function write(
   const { shape, threads, workers, filters = [], destPrefix, signal } = options
   const { servesStage, header } = shape
   const recorded = await readRecorded(environment, candidates)
-  const runs = beginRuns(environment, recorded, { ...options, shareContent: servesStage && begin !== undefined })
+  const threaded = beginRuns(environment, recorded, { ...options, shareContent: servesStage && begin !== undefined })
   const listed = filterEntries(await listEnvironment(environment, recorded, options), filters)
   const stage = servesStage ? await begin?.({ listed, workers }) : undefined
   if (path === undefined && stage === undefined) return {}
@@ -105,7 +106,7 @@ async function write(
       path: path ?? temporaryName(candidates[0]!),
       threads,
       compress: (...frame) => workers.compress(...frame),
-      items: itemsOf(environment, listed, { recorded, runs }, options),
+      items: itemsOf(environment, listed, { recorded, threaded }, options),
       besides: (all) =>
         plainToolMembers(all, {
           prefixes: header.prefixes,
@@ -123,29 +124,32 @@ async function write(
   }
 }
 
+/** How threads pack files by themselves, and what they began with. */
+type Threaded = Pick<PackedItemsOptions, 'packer' | 'early'>
+
 /** Lets threads begin with what conda's records list if files answer at once, and there is enough for them to do. */
 function beginRuns(
   { prefix }: Environment,
   { files, early }: Recorded,
   { shape, workers, threads, filters = [], shareContent }: Chosen & { shareContent: boolean },
-): Runs | undefined {
+): Threaded | undefined {
   const { runFormat: format, prefixes, root, level } = shape
   if (format === undefined || !early.pace.isQuick) return undefined
-  const runs = new Runs({ prefix, prefixes, root, format, level, workers, threads, shareContent })
-  if (filters.length === 0 && isWorthRuns(files)) runs.beginEarly(files)
-  return runs
+  const packer = new RunPacker({ prefix, prefixes, root, format, level, workers, threads, shareContent })
+  return filters.length === 0 && isWorthRuns(files) ? { packer, early: new EarlyRuns(packer, files) } : { packer }
 }
 
 /** By threads, in runs, if files still answer at once; else read here, and rewritten for another prefix if one is named. */
 function itemsOf(
   environment: Environment,
   listed: readonly Listed[],
-  { recorded, runs }: { recorded: Recorded; runs: Runs | undefined },
+  { recorded, threaded }: { recorded: Recorded; threaded: Threaded | undefined },
   options: Chosen,
 ): AsyncIterable<ArchiveItem | PackedFrame> {
   const { early } = recorded
   const read = readOptions(environment, listed, options, early)
-  if (runs && early.pace.isQuick && isWorthRuns(listed)) return packedItems(environment, listed, { runs, read })
+  if (threaded && early.pace.isQuick && isWorthRuns(listed))
+    return packedItems(environment, listed, { ...threaded, read })
   const items = readItems(environment, listed, read)
   return options.destPrefix === undefined ? items : rewritten(items, options.destPrefix, options)
 }
