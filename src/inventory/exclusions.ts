@@ -12,7 +12,7 @@ export type IsExcluded = (path: BytePath) => boolean
  */
 const LOCK = /^(?:conda-meta\/conda-meta\.lock|\.guard|\.conda_lock(?:-\d+)?)$/
 
-/** Where conda-pack/record.ts has it. */
+/** Where conda-pack/prefix-record.ts has it. */
 const UNPACK_RECORD = 'conda-meta/conda-stage-prefixes'
 
 /**

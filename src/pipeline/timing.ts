@@ -1,6 +1,6 @@
 import type { OnProgress, Phase, ProgressEvent } from '../model/progress.ts'
 
-/** Tells that a phase begins, does it, and tells how many seconds it took. */
+/** Reports that a phase begins, does it, and reports how many seconds it took. */
 export async function timed<T>(
   onProgress: OnProgress,
   phase: Extract<ProgressEvent, { kind: 'phase' }>,
@@ -10,5 +10,19 @@ export async function timed<T>(
   onProgress(phase)
   const result = await body()
   onProgress({ kind: 'done', phase: phase.phase satisfies Phase, seconds: (performance.now() - started) / 1000 })
+  return result
+}
+
+/** The same for work that is no phase: the message comes first, and `Total WHAT time: N seconds` at the end. */
+export async function timedInfo<T>(
+  onProgress: OnProgress,
+  { message, what }: { message: string; what: string },
+  body: () => Promise<T>,
+): Promise<T> {
+  const started = performance.now()
+  onProgress({ kind: 'info', message })
+  const result = await body()
+  const seconds = Math.round((performance.now() - started) / 1000)
+  onProgress({ kind: 'info', message: `Total ${what} time: ${seconds} seconds` })
   return result
 }

@@ -1,9 +1,9 @@
 import { DEFAULT_LEVEL } from '../archive/codec.ts'
 import { framesAtOnce } from '../archive/write/frame-writer.ts'
 import { writeArchive } from '../archive/writer.ts'
+import { changePrefix } from '../conda-pack/change-prefix.ts'
 import { filterEntries } from '../conda-pack/filter.ts'
-import { plainToolMembers } from '../conda-pack/members.ts'
-import { rewriteItems } from '../conda-pack/rewrite.ts'
+import { plainToolMembers } from '../conda-pack/plain-tool-members.ts'
 import type { Environment } from '../environment/find.ts'
 import { readItems } from '../inventory/read.ts'
 import { displayPath } from '../model/byte-path.ts'
@@ -94,12 +94,12 @@ function rewritten(
   { destPrefix: to, onProgress }: Filled<PackOptions>,
 ): AsyncIterable<ArchiveItem> {
   if (to === undefined) return items
-  return rewriteItems(items, {
+  return changePrefix(items, {
     from,
     to,
     makeScanner: (entry) => new PrefixScanner([to], entry),
-    onLeft(left) {
-      const message = `${displayPath(left)} has no room for ${to}, and keeps the old path`
+    onNoRoom(file) {
+      const message = `${displayPath(file)} has no room for ${to} and keeps the old path`
       onProgress({ kind: 'warning', message })
     },
   })
