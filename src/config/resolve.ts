@@ -62,6 +62,6 @@ export function flag(name: string, variables: Variables): boolean | undefined {
   if (['true', '1', 'yes', 'on'].includes(value)) return true
   if (['false', '0', 'no', 'off'].includes(value)) return false
   throw new StageError('USAGE', `The variable ${name} is '${variables[name]}'; it takes true or false`, {
-    hint: "'conda-stage --help' lists what there is",
+    hint: "'conda-stage --help' lists all options and variables",
   })
 }

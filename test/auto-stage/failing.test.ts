@@ -50,7 +50,7 @@ test('with a damaged archive the original is active, with a warning that names i
   auto.configure('enable')
   assert.equal(auto.call(['--pack', `--prefix=${auto.prefix}`]).status, 0)
   truncateSync(`${auto.prefix}.tar.zst`, 1000)
-  failsToStage(auto, /\nWARNING: '[^\n]*' is not staged: [^\n]*my\.tar\.zst[^\n]*\n {9}\w/)
+  failsToStage(auto, /\nWARNING: '[^\n]*' was not staged: [^\n]*my\.tar\.zst[^\n]*\n {9}\w/)
 })
 
 test('with an archive that this user may not read the original is active, with a warning that names it', () => {
@@ -58,7 +58,7 @@ test('with an archive that this user may not read the original is active, with a
   auto.configure('enable')
   assert.equal(auto.call(['--pack', `--prefix=${auto.prefix}`]).status, 0)
   chmodSync(`${auto.prefix}.tar.zst`, 0)
-  failsToStage(auto, /\nWARNING: '[^\n]*' is not staged: [^\n]*my\.tar\.zst[^\n]*\n {9}\w/, {
+  failsToStage(auto, /\nWARNING: '[^\n]*' was not staged: [^\n]*my\.tar\.zst[^\n]*\n {9}\w/, {
     ...BASH,
     argv: [...UNPRIVILEGED, ...BASH.argv],
   })
@@ -69,7 +69,7 @@ test('without room on the local disk the original is active, with a warning', ()
   auto.configure('enable')
   const [program = '', ...args] = MOUNTING
   const mount = 'mount -t tmpfs -o size=16k tmpfs "$1"; shift; exec bash --norc "$@"'
-  failsToStage(auto, /WARNING: '.*' is not staged: .*(?:room|space).*\n {9}\w/, {
+  failsToStage(auto, /WARNING: '.*' was not staged: .*(?:room|space).*\n {9}\w/, {
     ...BASH,
     argv: [program, ...args, mount, 'sh', auto.local],
   })
@@ -78,7 +78,7 @@ test('without room on the local disk the original is active, with a warning', ()
 test('with a local folder that can not be had, or a mistaken variable, the original is active', () => {
   using auto = new AutoWorld()
   auto.configure('enable', ['--path=/proc/nowhere'])
-  failsToStage(auto, /WARNING: '.*' is not staged: .*\/proc\/nowhere/)
+  failsToStage(auto, /WARNING: '.*' was not staged: .*\/proc\/nowhere/)
 })
 
 test('with a prologue that fails the environment is staged all the same, if the program is found', () => {
