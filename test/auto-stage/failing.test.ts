@@ -50,7 +50,7 @@ test('if automatic staging finds a damaged archive, the original is active, with
   auto.configure('enable')
   assert.equal(auto.call(['--pack', `--prefix=${auto.prefix}`]).status, 0)
   truncateSync(`${auto.prefix}.tar.zst`, 1000)
-  failsToStage(auto, /\nWARNING: '[^\n]*' is not staged: [^\n]*my\.tar\.zst[^\n]*\n {9}\w/)
+  failsToStage(auto, /\nWARNING: '[^\n]*' was not staged: [^\n]*my\.tar\.zst[^\n]*\n {9}\w/)
 })
 
 test('if automatic staging may not read the archive, the original is active, with a warning that names the archive', () => {
@@ -58,7 +58,7 @@ test('if automatic staging may not read the archive, the original is active, wit
   auto.configure('enable')
   assert.equal(auto.call(['--pack', `--prefix=${auto.prefix}`]).status, 0)
   chmodSync(`${auto.prefix}.tar.zst`, 0)
-  failsToStage(auto, /\nWARNING: '[^\n]*' is not staged: [^\n]*my\.tar\.zst[^\n]*\n {9}\w/, {
+  failsToStage(auto, /\nWARNING: '[^\n]*' was not staged: [^\n]*my\.tar\.zst[^\n]*\n {9}\w/, {
     ...BASH,
     argv: [...UNPRIVILEGED, ...BASH.argv],
   })
@@ -69,7 +69,7 @@ test('if the local disk has no room for automatic staging, the original is activ
   auto.configure('enable')
   const [program = '', ...args] = MOUNTING
   const mount = 'mount -t tmpfs -o size=16k tmpfs "$1"; shift; exec bash --norc "$@"'
-  failsToStage(auto, /WARNING: '.*' is not staged: .*(?:room|space).*\n {9}\w/, {
+  failsToStage(auto, /WARNING: '.*' was not staged: .*(?:room|space).*\n {9}\w/, {
     ...BASH,
     argv: [program, ...args, mount, 'sh', auto.local],
   })
@@ -78,7 +78,7 @@ test('if the local disk has no room for automatic staging, the original is activ
 test('if automatic staging can not use its local folder, the original is active, with a warning that names the folder', () => {
   using auto = new AutoWorld()
   auto.configure('enable', ['--path=/proc/nowhere'])
-  failsToStage(auto, /WARNING: '.*' is not staged: .*\/proc\/nowhere/)
+  failsToStage(auto, /WARNING: '.*' was not staged: .*\/proc\/nowhere/)
 })
 
 test('if the prologue fails but the program is found, the environment is still staged', () => {

@@ -85,7 +85,7 @@ for (const { shell, end, off, atExit } of CASES) {
     truncateSync(`${auto.prefix}.tar.zst`, 1000)
     const { status, stdout, stderr } = auto.run(shell, 'stand-in', 'conda activate my; place; echo $CONDA_PREFIX')
     assert.deepEqual([status, stdout], [0, `${auto.prefix}\n${auto.prefix}\n`], stderr)
-    assert.match(stderr, /\nWARNING: '[^\n]*' is not staged: [^\n]*my\.tar\.zst/)
+    assert.match(stderr, /\nWARNING: '[^\n]*' was not staged: [^\n]*my\.tar\.zst/)
     assert.doesNotMatch(stderr, /ERROR|\n {4}at /)
     assert.deepEqual(auto.stages(), [])
   })

@@ -40,7 +40,7 @@ test('a copy from which a program still runs is removed when the program has end
     wait $! && echo well`,
   )
   assert.equal(stdout, '1\nwell\n', stderr)
-  assert.match(stderr, /INFO: Programs still run from .*\/my: it is removed when they have ended\n/)
+  assert.match(stderr, /INFO: Programs are still running from .*\/my: it will be removed when they end\n/)
   await auto.gone()
 })
 

@@ -97,5 +97,5 @@ test('--completion prints the code for the named or the calling shell, and fails
   assert.equal(run('zsh', '-fc', '$1 --completion; :', 'zsh', launcher).stdout, completion('zsh', completableOptions()))
   const { status, stdout, stderr } = run(launcher, '--completion')
   assert.deepEqual([status, stdout], [2, ''])
-  assert.match(stderr, /^ERROR: --completion: there is none for node\n.*--completion=bash/)
+  assert.match(stderr, /^ERROR: --completion does not support node\n.*--completion=bash/)
 })

@@ -150,7 +150,10 @@ for (const shell of SHELLS) {
         conda-stage --quiet --unstage`,
       )
       assert.equal(run.stdout, 'status 1\nstatus 1\nstatus 1\n', run.stderr)
-      assert.match(run.stderr, /is not a staged one[\s\S]*is a staged copy of[\s\S]*lies beneath the active one/)
+      assert.match(
+        run.stderr,
+        /is not a staged copy[\s\S]*is a staged copy of[\s\S]*another environment was activated after it/,
+      )
       assert.deepEqual(stages(), [])
     })
   })

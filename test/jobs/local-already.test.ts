@@ -11,7 +11,7 @@ import { configure } from '../config/place.ts'
 
 const JOB: RunOptions = { env: { SLURM_JOB_ID: '7' } }
 const SAYS =
-  /^INFO: (\S+) is on local disk already \(file system \w+\): a copy would gain nothing\. It is used as it is \(--no-skip-local stages it all the same\)\n$/
+  /^INFO: (\S+) is on local disk already \(file system \w+\): a copy would gain nothing\. Using it as it is \(--no-skip-local stages it anyway\)\n$/
 
 const stages = async (place: World, args: string[] = [], options: RunOptions = {}): Promise<boolean> => {
   const all = [`--prefix=${place.prefix}`, `--path=${place.local}`, ...args]
