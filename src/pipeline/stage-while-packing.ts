@@ -101,7 +101,7 @@ async function make(making: Making, options: Filled<StageOptions>): Promise<Stag
   const { local, environment, contents, packed } = making
   const { uid, signal } = options
   const { name } = environment
-  const length = await lengthWanted(environment, contents.listed)
+  const length = await likelyLength(environment, contents.listed)
   return await withNewPlace({ local, name, length, uid }, async (place) => {
     const result = await publishTree({ prefix: place.prefix, signal }, (root) => fill(root, place, making, options))
     const { index, path: archive, ...bytes } = await packed
@@ -155,7 +155,7 @@ const SAMPLES = 8
  * Bytes of the original prefix, logical or real, that occurs more often, judged by a few texts into which conda has put a
  * prefix.
  */
-async function lengthWanted({ prefix, real }: Environment, listed: readonly Listed[]): Promise<number> {
+async function likelyLength({ prefix, real }: Environment, listed: readonly Listed[]): Promise<number> {
   const prefixes = [prefix, real]
   if (prefix === real) return Buffer.byteLength(prefix)
   const texts = listed.filter((entry) => entry.type === 'file' && entry.placeholder?.mode === 'text').slice(0, SAMPLES)
