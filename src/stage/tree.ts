@@ -1,6 +1,7 @@
 import { chmodSync, closeSync, linkSync, lutimesSync, mkdirSync, openSync, symlinkSync, utimesSync } from 'node:fs'
 import type { ArchivedEntry } from '../model/archive-index.ts'
 import { type BytePath, bytesOf, fsPath } from '../model/byte-path.ts'
+import type { SymlinkEntry } from '../model/entry.ts'
 import type { Relocation } from '../model/relocation.ts'
 import { accessTime, asTime, utimesSeconds } from '../model/times.ts'
 
@@ -29,12 +30,12 @@ export function makeLargeFiles(root: string, paths: readonly BytePath[]): void {
 export function makeSymlinks(
   root: string,
   entries: readonly ArchivedEntry[],
-  relocate: (target: BytePath) => BytePath,
+  relocate: (link: SymlinkEntry) => BytePath,
 ): void {
   for (const entry of entries) {
     if (entry.type !== 'symlink') continue
     const path = fsPath(root, entry.path)
-    symlinkSync(bytesOf(relocate(entry.target)), path)
+    symlinkSync(bytesOf(relocate(entry)), path)
     lutimesSync(path, accessTime(), asTime(utimesSeconds(entry.mtimeNs)))
   }
 }
