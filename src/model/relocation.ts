@@ -38,6 +38,14 @@ export interface DynamicString {
   shared?: number
 }
 
+/** A relative path in a text that leads out of the environment: it means another place when the file lies elsewhere. */
+export interface Outward {
+  /** Byte offset in the file. */
+  offset: number
+  /** Bytes. */
+  length: number
+}
+
 /** All places in one file, in order of offset, without overlaps. */
 export interface Relocation {
   kind: ContentKind
@@ -47,6 +55,8 @@ export interface Relocation {
    * that start the interpreter: a `#!` line, or the two lines of a `#!/bin/sh` and `'''exec'` polyglot.
    */
   head?: number
+  /** `.pth` and `.egg-link` files only, in order of offset. None overlaps an occurrence, since those are absolute. */
+  outward?: Outward[]
   /** ELF only: what the dynamic loader reads. */
   dynamic?: DynamicString[]
 }

@@ -1,12 +1,13 @@
 import type { BytePath } from '../model/byte-path.ts'
 import type { FileEntry } from '../model/entry.ts'
-import type { ContentKind, Occurrence, Relocation } from '../model/relocation.ts'
+import type { ContentKind, Occurrence, Outward, Relocation } from '../model/relocation.ts'
 import { endsComponent, REACH, startsPath } from './boundary.ts'
 import { CStrings, STRING_REACH } from './c-strings.ts'
 import { type DynamicSection, dynamicReferences, findDynamicSection } from './elf.ts'
 import { encodings, unitWidth } from './encodings.ts'
 import { kindOf } from './kind.ts'
 import { countedString, MARSHAL_REACH } from './marshal.ts'
+import { outwardPaths } from './outward.ts'
 import { type Match, prepareSearch, type Search, standsAt } from './search.ts'
 import { headLength } from './shebang.ts'
 
@@ -44,6 +45,7 @@ export class PrefixScanner {
   /** Offset up to which every match is decided. */
   #decided = 0
   #foundUntil = 0
+  #outward: Outward[] | undefined
 
   /** @param prefixes absolute, without a trailing slash: logical and, where it differs, real */
   constructor(
@@ -65,6 +67,7 @@ export class PrefixScanner {
     const start = this.#seen
     this.#seen += chunk.length
     this.#hasNul ||= chunk.includes(0)
+    if (chunk.length === this.#size) this.#outward = outwardPaths(this.#file.path, chunk, this.#prefixes)
     if (chunk.length === this.#size && this.#search(chunk, 0, this.#hasNul).length === 0) {
       // Most files are like that.
       this.#decided = this.#size
@@ -85,10 +88,11 @@ export class PrefixScanner {
   finish(): Relocation | undefined {
     this.#scan(this.#tail, this.#seen - this.#tail.length, 0)
     const occurrences = this.#occurrences
-    if (occurrences.length === 0) return undefined
+    const outward = this.#outward && { outward: this.#outward }
+    if (occurrences.length === 0) return outward && { kind: 'text', occurrences, ...outward }
     const wide = occurrences.every(({ encoding }) => unitWidth[encoding] > 1)
     const kind = kindOf(this.#head, this.#file.path, { hasNul: this.#hasNul, wide })
-    return { kind, occurrences, ...this.#details(kind) }
+    return { kind, occurrences, ...this.#details(kind), ...outward }
   }
 
   /** What the kinds need beside the places: see the fields of Relocation. */
