@@ -14,6 +14,8 @@ export interface Environment {
   isBase: boolean
   /** User id of the owner of the folder (behind links). */
   ownerUid: number
+  /** Further spellings of the prefix that its files use. Only known while it is packed. */
+  spellings?: readonly string[]
 }
 
 export interface FindOptions {

@@ -9,9 +9,13 @@ import type { Filled } from './original.ts'
 
 export const sizeOf = async (path: string): Promise<number> => (await stat(path)).size
 
-/** The original prefixes, as the index numbers them: logical and, where it differs, real. */
-export const prefixesOf = ({ prefix, real }: Pick<Environment, 'prefix' | 'real'>): string[] =>
-  prefix === real ? [prefix] : [prefix, real]
+/** The original prefixes in the index's order: the logical one, the real one if it differs or more follow, further spellings. */
+export const prefixesOf = ({
+  prefix,
+  real,
+  spellings = [],
+}: Pick<Environment, 'prefix' | 'real' | 'spellings'>): string[] =>
+  prefix === real && spellings.length === 0 ? [prefix] : [prefix, real, ...spellings]
 
 export function archiveHeader(
   environment: Environment,

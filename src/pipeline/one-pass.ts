@@ -12,7 +12,6 @@ import { withNewPlace } from '../stage/place.ts'
 import { leastRoom } from '../stage/room.ts'
 import { sweepDebris } from '../stage/sweep.ts'
 import type { FrameWorkers } from '../workers/pool.ts'
-import { prefixesOf } from './archive-header.ts'
 import { completeStage } from './complete-stage.ts'
 import { localMessages } from './local-messages.ts'
 import type { StageOptions, StageResult } from './options.ts'
@@ -42,7 +41,10 @@ export class OnePass {
   }
 
   /** Begins the stage. Undefined where that can't be done now: then it is made from the archive, and what is wrong shows there. */
-  async begin(listed: readonly Listed[], workers: FrameWorkers): Promise<TakeFrame | undefined> {
+  async begin(
+    listed: readonly Listed[],
+    { workers, prefixes }: { workers: FrameWorkers; prefixes: readonly string[] },
+  ): Promise<TakeFrame | undefined> {
     const { uid, onProgress } = this.#options
     const needed = leastRoom(listed)
     const local = await findLocalFolder({ ...this.#options, needed }).catch(ofExpected)
@@ -51,26 +53,26 @@ export class OnePass {
     for (const debris of await sweepDebris(local.real, { uid }))
       onProgress({ kind: 'debug', message: `Removed what a killed conda-stage left: ${debris}` })
     const begun = Promise.withResolvers<TakeFrame>()
-    this.#stage = this.#make(local, { listed, workers }, (stage) => begun.resolve(stage.takeFrame))
+    this.#stage = this.#make(local, { listed, workers, prefixes }, (stage) => begun.resolve(stage.takeFrame))
     this.#stage.catch(() => begun.resolve(async () => {}))
     return await begun.promise
   }
 
   async #make(
     local: LocalFolder,
-    { listed, workers }: { listed: readonly Listed[]; workers: FrameWorkers },
+    { listed, workers, prefixes }: { listed: readonly Listed[]; workers: FrameWorkers; prefixes: readonly string[] },
     onBegun: (stage: DirectStage) => void,
   ): Promise<StageResult> {
     const { uid, signal, writable, onProgress } = this.#options
     const { name, prefix: original } = this.#environment
-    const length = await lengthWanted(this.#environment, listed)
+    const length = await lengthWanted(prefixes, listed)
     return await withNewPlace({ local, name, length, uid }, async (place) => {
       const { folder, prefix } = place
       const { packed, result } = await publishTree({ prefix, signal }, async (root) => {
         const stage = new DirectStage({
           root,
           prefix,
-          from: prefixesOf(this.#environment),
+          from: prefixes,
           readOnly: writable !== true,
           folders: listed.filter((entry) => entry.type === 'directory'),
           room: local.available,
@@ -127,21 +129,19 @@ function ofExpected(error: unknown): undefined {
 const isOutOfRoom = (error: unknown): boolean =>
   error instanceof StageError && (error.code === 'NO_SPACE' || error.code === 'NO_INODES')
 
-/** Texts that are looked into where the environment has two prefixes. */
+/** Texts that are looked into if the environment has several prefixes. */
 const SAMPLES = 8
 
 /**
- * Bytes of that original prefix, of the logical and the real one, that stands in more places, as far as a few texts tell into
- * which conda has put it.
+ * Bytes of the original prefix that stands in the most places, as far as a few texts show into which conda has put it.
  */
-async function lengthWanted({ prefix, real }: Environment, listed: readonly Listed[]): Promise<number> {
-  const prefixes = [prefix, real]
-  if (prefix === real) return Buffer.byteLength(prefix)
+async function lengthWanted(prefixes: readonly string[], listed: readonly Listed[]): Promise<number> {
+  if (prefixes.length === 1) return Buffer.byteLength(prefixes[0]!)
   const texts = listed.filter((entry) => entry.type === 'file' && entry.placeholder?.mode === 'text').slice(0, SAMPLES)
-  const counts = [0, 0]
+  const counts = prefixes.map(() => 0)
   for (const { path } of texts) {
-    const text = await readFile(fsPath(prefix, path), 'utf8').catch(() => '')
+    const text = await readFile(fsPath(prefixes[0]!, path), 'utf8').catch(() => '')
     for (const [at, each] of prefixes.entries()) counts[at]! += text.split(each).length - 1
   }
-  return Buffer.byteLength(prefixes[counts[1]! > counts[0]! ? 1 : 0]!)
+  return Buffer.byteLength(prefixes[counts.indexOf(Math.max(...counts))]!)
 }

@@ -5,6 +5,7 @@ import { filterEntries } from '../conda-pack/filter.ts'
 import { plainToolMembers } from '../conda-pack/members.ts'
 import { rewriteItems } from '../conda-pack/rewrite.ts'
 import type { Environment } from '../environment/find.ts'
+import { withSpellings } from '../environment/spellings.ts'
 import { readItems } from '../inventory/read.ts'
 import { displayPath } from '../model/byte-path.ts'
 import type { ArchiveItem } from '../model/item.ts'
@@ -44,7 +45,8 @@ export async function writeEnvironment(path: string, source: Source, options: Fi
   }
 }
 
-async function write(path: string, { environment, candidates, onePass }: Source, options: Chosen): Promise<void> {
+async function write(path: string, { candidates, onePass, ...source }: Source, options: Chosen): Promise<void> {
+  const environment = await withSpellings(source.environment)
   const { signal, format, threads, level, workers, arcroot, destPrefix: to, filters = [] } = options
   const found = { ...archiveHeader(environment), ...wholeFacts(options) }
   const header = to === undefined ? found : { ...found, prefixes: [to] }
@@ -64,7 +66,7 @@ async function write(path: string, { environment, candidates, onePass }: Source,
     packer && filters.length === 0 && isWorthRuns(recorded) ? new EarlyRuns(packer, recorded) : undefined,
   )
   const entries = filterEntries(all, filters)
-  const takeFrame = isWhole ? await onePass?.begin(entries, workers) : undefined
+  const takeFrame = isWhole ? await onePass?.begin(entries, { workers, prefixes: found.prefixes }) : undefined
   const read = readOptions(environment, entries, options, early)
   const items =
     packer && early.pace.isQuick && isWorthRuns(entries)
