@@ -76,7 +76,10 @@ async function headOf(path: string, bytes: number): Promise<string> {
   }
 }
 
-/** Paths in a text that may be the prefix: those that end in its name, and where conda would have put it beside its cache or program. */
+/**
+ * Paths in a text that may be the prefix: by its name, by a folder that environments have, as conda's argument, or because conda
+ * puts environments there, beside its own program and package cache.
+ */
 function candidatesIn(text: string, { prefix, real }: Environment): string[] {
   const names = new Set([basename(prefix), basename(real)])
   const found: string[] = []
@@ -89,7 +92,10 @@ function candidatesIn(text: string, { prefix, real }: Environment): string[] {
         if (end === path.length || path[end] === '/') found.push(path.slice(0, end))
       }
     }
+    const folder = /^(\/.+?)\/(?:bin|lib|etc|share|include|conda-meta)(?:\/|$)/.exec(path)?.[1]
+    if (folder !== undefined) found.push(folder)
   }
+  for (const [, path] of text.matchAll(NAMED)) found.push(path!)
   const isNew = (path: string) => path !== prefix && path !== real && !isBelow(path, prefix) && !isBelow(path, real)
   return found.map((path) => path.replace(/^\/+/, '/')).filter(isNew)
 }
@@ -99,6 +105,8 @@ const isBelow = (path: string, folder: string): boolean => path.startsWith(`${fo
 
 /** An absolute path. It may follow `file://`, but the address of another server is no path. */
 const ABSOLUTE = /(?:(?<![\w/.~$})-])(?!(?<=:)\/\/)|(?<=file:\/\/))\/[^\s"'`:;,<>()[\]{}|&$!*?#=\\\0]+/g
+/** The prefix in a command of conda's. */
+const NAMED = /(?:^|\s)(?:-p|--prefix)[ =](\/\S+)/g
 /** With blanks in it, it needs quotes. */
 const QUOTED = /(?<=["'])\/[^"'\n\0]+(?=["'])/g
 

@@ -1,4 +1,5 @@
-import type { BytePath } from '../model/byte-path.ts'
+import { basename } from 'node:path'
+import { type BytePath, bytePathOf } from '../model/byte-path.ts'
 import type { FileEntry } from '../model/entry.ts'
 import type { ContentKind, Occurrence, Outward, Relocation } from '../model/relocation.ts'
 import { endsComponent, REACH, startsPath } from './boundary.ts'
@@ -6,6 +7,7 @@ import { CStrings, STRING_REACH } from './c-strings.ts'
 import { type DynamicSection, dynamicReferences, findDynamicSection } from './elf.ts'
 import { encodings, unitWidth } from './encodings.ts'
 import { kindOf } from './kind.ts'
+import { leadsOut } from './leads-out.ts'
 import { countedString, MARSHAL_REACH } from './marshal.ts'
 import { outwardPaths } from './outward.ts'
 import { type Match, prepareSearch, type Search, standsAt } from './search.ts'
@@ -20,6 +22,8 @@ const BEFORE = Math.max(4 * REACH, MARSHAL_REACH + 8, STRING_REACH)
 /** What it may look at behind it. */
 const BEHIND = Math.max(4 * REACH, MARSHAL_REACH + 8)
 
+const SLASH = 0x2f
+
 /** Prepared searches by prefixes: every file of an environment is searched for the same ones. */
 const searches = new Map<string, ReturnType<typeof prepareSearch>>()
 
@@ -29,6 +33,8 @@ const searches = new Map<string, ReturnType<typeof prepareSearch>>()
  */
 export class PrefixScanner {
   readonly #prefixes: readonly string[]
+  /** What a copy is called. */
+  readonly #name: string
   readonly #size: number
   readonly #file: { path: BytePath; placeholder?: FileEntry['placeholder'] }
   readonly #search: Search
@@ -53,6 +59,7 @@ export class PrefixScanner {
     file: { path: BytePath; size: number; placeholder?: FileEntry['placeholder'] },
   ) {
     this.#prefixes = prefixes
+    this.#name = basename(prefixes[0]!)
     this.#file = file
     this.#size = file.size
     const key = prefixes.join('\0')
@@ -145,6 +152,8 @@ export class PrefixScanner {
       return encoding.endsWith('be') ? window.readUIntBE(at, width) : window.readUIntLE(at, width)
     }
     if (width > 1 && this.#isOtherOrder(window, { needle, start }, base)) return false
+    if (unit(end) === SLASH && leadsOut((n) => unit(end + n * width), width > 1 ? this.#name : bytePathOf(this.#name)))
+      return false
     const starts = startsPath((n) => unit(start - (n + 1) * width))
     const ends = endsComponent((n) => unit(end + n * width))
     if ((starts && ends) || width > 1 || !this.#isPyc()) return starts && ends
