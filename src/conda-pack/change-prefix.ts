@@ -40,7 +40,8 @@ export async function changePrefixInFile(
 ): Promise<ArchiveItem> {
   const data = await gathered(content)
   const { relocation, digest } = content.facts()
-  const plan = relocation && planRelocation(relocation, entry, from, to)
+  // Elsewhere nobody knows where a relative path out of the environment should lead: it stays, as such links do.
+  const plan = relocation && planRelocation({ ...relocation, outward: [] }, entry, from, to)
   if (plan !== undefined && plan.left.length > 0) onNoRoom?.(entry.path)
   const changed = plan === undefined ? data : applyToWhole(data, plan)
   const scanner = makeScanner(entry)

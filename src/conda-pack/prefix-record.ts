@@ -75,7 +75,7 @@ function recordedFile(
   prefixes: readonly string[],
   links: ReadonlyMap<BytePath, BytePath[]>,
 ): RecordedFile[] {
-  if (relocation === undefined || relocation.kind === 'container') return []
+  if (!relocation?.occurrences.length || relocation.kind === 'container') return []
   const { kind } = relocation
   const others = links.get(path)
   const common = { path, kind, ...(others && { links: others }) }

@@ -1,17 +1,17 @@
-import { readFile, realpath } from 'node:fs/promises'
+import { readFile, readlink, realpath } from 'node:fs/promises'
 import { basename, dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type BytePath, displayPath, fsPath } from '../model/byte-path.ts'
 import type { Entry } from '../model/entry.ts'
 
-/** A Python project whose sources lie outside the environment and are used from there. It is not in the copy. */
+/** A Python project that is used from a folder outside the environment. The copy uses it from there too. */
 export interface EditableInstall {
   project: string
   /** Absolute path of the sources. */
   target: string
 }
 
-/** The files that name the sources of a project, and how. Of several kinds about the same project or folder, the first counts. */
+/** How each kind of file names the sources. If several name the same project or folder, the first kind counts. */
 const SOURCES: { file: RegExp; read(content: string, path: string, folder: string): EditableInstall[] }[] = [
   { file: /\.dist-info\/direct_url\.json$/, read: fromDirectUrl },
   { file: /\.egg-link$/, read: fromEggLink },
@@ -19,10 +19,14 @@ const SOURCES: { file: RegExp; read(content: string, path: string, folder: strin
   { file: /\.pth$/, read: fromPth },
 ]
 
-/** Editable installs and other lines of `.pth` files that lead out of the environment. Sorted by project. */
+/**
+ * Editable installs, and whatever else in site-packages leads out of the environment: lines of `.pth` files, symbolic links to
+ * sources. Sorted by project.
+ * @param entries links of a package count as files of that: conda can link packages from its cache
+ */
 export async function editableInstalls(
   environment: { prefix: string; real: string },
-  entries: readonly Pick<Entry, 'path' | 'type'>[],
+  entries: readonly (Pick<Entry, 'path' | 'type'> & { package?: string | undefined })[],
 ): Promise<EditableInstall[]> {
   const found: EditableInstall[] = []
   const candidates = entries.filter((entry) => /(?:^|\/)site-packages\/[^/]+(?:\/direct_url\.json)?$/.test(entry.path))
@@ -36,10 +40,15 @@ export async function editableInstalls(
       }
     }
   }
+  for (const link of candidates) {
+    if (link.type !== 'symlink' || link.package !== undefined || !LINKED.test(link.path)) continue
+    const install = await fromLink(environment.real, link.path)
+    if (install && !isKnown(install, found) && !(await isInside(install.target, environment))) found.push(install)
+  }
   return found.sort((a, b) => (a.project < b.project ? -1 : 1))
 }
 
-/** PEP 610. pip writes it for `pip install -e`. */
+/** PEP 610: `pip install -e` writes this file. */
 function fromDirectUrl(content: string, path: string): EditableInstall[] {
   try {
     const { url, dir_info } = JSON.parse(content)
@@ -50,20 +59,20 @@ function fromDirectUrl(content: string, path: string): EditableInstall[] {
   }
 }
 
-/** setup.py develop. */
+/** `setup.py develop` writes this file. */
 function fromEggLink(content: string, path: string, folder: string): EditableInstall[] {
   const target = content.split('\n')[0]?.trim()
   return target ? [{ project: basename(path, '.egg-link'), target: resolve(folder, target) }] : []
 }
 
-/** setuptools: a module with `MAPPING = {'package': '/sources/package', ...}`. */
+/** setuptools writes a module with `MAPPING = {'package': '/sources/package', ...}`. */
 function fromFinder(content: string): EditableInstall[] {
   const mapping = /^MAPPING\b[^=\n]*=\s*\{(.*)\}/m.exec(content)?.[1] ?? ''
   const pairs = mapping.matchAll(/(['"])([^'"]+)\1\s*:\s*(['"])((?:\\.|(?!\3).)*)\3/g)
   return [...pairs].map(([, , project = '', , target = '']) => ({ project, target: target.replace(/\\(.)/g, '$1') }))
 }
 
-/** Each line is a folder for sys.path, relative to site-packages, except lines of code and comments. */
+/** Each line is a folder for sys.path, absolute or relative to site-packages. Code and comments name none. */
 function fromPth(content: string, path: string, folder: string): EditableInstall[] {
   const project = basename(path, '.pth')
     .replace(/^__editable__\./, '')
@@ -76,11 +85,25 @@ function fromPth(content: string, path: string, folder: string): EditableInstall
     .map((line) => ({ project, target: resolve(folder, line) }))
 }
 
+/** Sources that somebody has linked into site-packages. The kernel counts `..` from the real prefix. */
+async function fromLink(real: string, path: BytePath): Promise<EditableInstall | undefined> {
+  const shown = displayPath(path)
+  try {
+    const target = resolve(real, dirname(shown), await readlink(fsPath(real, path)))
+    return /\/pkgs\//.test(target) ? undefined : { project: basename(shown).replace(/\.py$|\.so$/, ''), target }
+  } catch {
+    return undefined
+  }
+}
+
+/** What Python imports: packages and modules, not what describes them. */
+const LINKED = /site-packages\/(?:[^./]+|[^/]+\.(?:py|so))$/
+
 async function contentOf(prefix: string, path: BytePath): Promise<string> {
   try {
     return await readFile(fsPath(prefix, path), 'utf8')
   } catch {
-    // Packing reports what is wrong with the file. Here it leads nowhere.
+    // Packing reports what is wrong with the file. Here it names nothing.
     return ''
   }
 }
@@ -93,7 +116,7 @@ const normal = (project: string): string => project.toLowerCase().replace(/[-_.]
 
 async function isInside(target: string, { prefix, real }: { prefix: string; real: string }): Promise<boolean> {
   if (isBelow(target, prefix) || isBelow(target, real)) return true
-  // A third spelling of the prefix.
+  // By another spelling of the prefix.
   return realpath(target).then(
     (path) => isBelow(path, real),
     () => false,

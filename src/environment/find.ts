@@ -14,6 +14,8 @@ export interface Environment {
   isBase: boolean
   /** User id of the owner of the folder, not of a link to it. */
   ownerUid: number
+  /** Further spellings of the prefix that its files use. Only known while it is packed. */
+  spellings?: readonly string[]
 }
 
 export interface FindOptions {

@@ -39,6 +39,14 @@ export interface DynamicString {
   shared?: number
 }
 
+/** A relative path in a text that leads out of the environment: it means another place when the file lies elsewhere. */
+export interface Outward {
+  /** Byte offset in the file. */
+  offset: number
+  /** Bytes. */
+  length: number
+}
+
 /** All places in one file that hold the prefix, in order of offset and without overlaps. */
 export interface Relocation {
   kind: ContentKind
@@ -48,6 +56,8 @@ export interface Relocation {
    * final line end. The head is a `#!` line, or the two lines of a `#!/bin/sh` and `'''exec'` polyglot.
    */
   head?: number
+  /** `.pth` and `.egg-link` files only, in order of offset. None overlaps an occurrence, since those are absolute. */
+  outward?: Outward[]
   /** Of an ELF file: what the dynamic loader reads. */
   dynamic?: DynamicString[]
 }

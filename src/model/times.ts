@@ -24,5 +24,11 @@ export function utimesSeconds(mtimeNs: bigint): number {
   return margin > 0.1 && margin < 0.9 ? nearest : seconds + (Math.floor(micros) + 0.5) / 1e6
 }
 
-/** node:fs takes a negative number for "now", so a time before 1970 has to be a Date, which keeps milliseconds. */
+/**
+ * Access time of what is staged, in seconds since 1970: now. Cleaners of scratch disks delete what was not read for long, and
+ * the original's times are those of years ago.
+ */
+export const accessTime = (): number => Date.now() / 1000
+
+/** node:fs takes a negative number for "now", but not a Date before 1970; that one keeps milliseconds. */
 export const asTime = (seconds: number): number | Date => (seconds < 0 ? new Date(Math.floor(seconds * 1000)) : seconds)

@@ -5,9 +5,13 @@ import { programVersion } from '../platform/program.ts'
 import type { PackOptions } from './options.ts'
 import type { Filled } from './original.ts'
 
-/** The original prefixes in the index's order: the logical one and, if it differs, the real one. */
-export const prefixesOf = ({ prefix, real }: Pick<Environment, 'prefix' | 'real'>): string[] =>
-  prefix === real ? [prefix] : [prefix, real]
+/** The original prefixes in the index's order: the logical one, the real one if it differs or more follow, further spellings. */
+export const prefixesOf = ({
+  prefix,
+  real,
+  spellings = [],
+}: Pick<Environment, 'prefix' | 'real' | 'spellings'>): string[] =>
+  prefix === real && spellings.length === 0 ? [prefix] : [prefix, real, ...spellings]
 
 export function archiveHeader(
   environment: Environment,

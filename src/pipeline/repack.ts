@@ -46,16 +46,18 @@ interface Found {
  */
 export async function repack(
   path: string,
-  environment: Environment,
+  source: Environment,
   { stale, candidates }: Choice,
   options: Filled<PackOptions>,
 ): Promise<{ lost?: StageError } | undefined> {
   if (stale === undefined) return undefined
-  const handle = await openTrusted(stale.archive, [options.uid, environment.ownerUid]).catch(() => undefined)
+  const handle = await openTrusted(stale.archive, [options.uid, source.ownerUid]).catch(() => undefined)
   if (handle === undefined) return undefined
   const early = new EarlyBytes(handle)
   try {
     const index = await readIndex(stale.archive, handle)
+    // Found when everything was read: a repack reads too little to find others.
+    const environment = { ...source, spellings: index.prefixes.slice(2) }
     if (!canServe(index, environment, options)) return undefined
     const archive = new OldArchive(handle, { path: stale.archive, index, early })
     const found = await compare({ archive, index }, environment, candidates, options)

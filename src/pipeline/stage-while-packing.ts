@@ -11,7 +11,6 @@ import { type ExtractResult, publishTree } from '../stage/finish-tree.ts'
 import { type Place, withNewPlace } from '../stage/place.ts'
 import { leastRoom } from '../stage/room.ts'
 import type { FrameWorkers } from '../workers/pool.ts'
-import { prefixesOf } from './archive-header.ts'
 import { completeStage } from './complete-stage.ts'
 import { prepareLocal } from './local.ts'
 import type { StageOptions, StageResult } from './options.ts'
@@ -46,6 +45,8 @@ interface Contents {
   listed: readonly Listed[]
   /** They write the files. */
   workers: FrameWorkers
+  /** Original prefixes, as the relocations number them. */
+  prefixes: readonly string[]
 }
 
 /** Undefined if no stage can be begun now: then it is made from the archive, and that reports what is wrong. */
@@ -101,7 +102,7 @@ async function make(making: Making, options: Filled<StageOptions>): Promise<Stag
   const { local, environment, contents, packed } = making
   const { uid, signal } = options
   const { name } = environment
-  const length = await likelyLength(environment, contents.listed)
+  const length = await likelyLength(contents)
   return await withNewPlace({ local, name, length, uid }, async (place) => {
     const result = await publishTree({ prefix: place.prefix, signal }, (root) => fill(root, place, making, options))
     const { index, path: archive, ...bytes } = await packed
@@ -118,7 +119,7 @@ async function fill(
   const stage = new DirectStage({
     root,
     prefix,
-    from: prefixesOf(environment),
+    from: contents.prefixes,
     readOnly: writable !== true,
     folders: contents.listed.filter((entry) => entry.type === 'directory'),
     room: local.available,
@@ -148,21 +149,17 @@ function undefinedIfExpected(error: unknown): undefined {
 const isOutOfRoom = (error: unknown): boolean =>
   error instanceof StageError && (error.code === 'NO_SPACE' || error.code === 'NO_INODES')
 
-/** Texts that are searched if the environment has two prefixes. */
+/** Texts that are searched if the environment has several prefixes. */
 const SAMPLES = 8
 
-/**
- * Bytes of the original prefix, logical or real, that occurs more often, judged by a few texts into which conda has put a
- * prefix.
- */
-async function likelyLength({ prefix, real }: Environment, listed: readonly Listed[]): Promise<number> {
-  const prefixes = [prefix, real]
-  if (prefix === real) return Buffer.byteLength(prefix)
+/** Bytes of the original prefix that occurs most often, judged by a few texts into which conda has put a prefix. */
+async function likelyLength({ prefixes, listed }: Contents): Promise<number> {
+  if (prefixes.length === 1) return Buffer.byteLength(prefixes[0]!)
   const texts = listed.filter((entry) => entry.type === 'file' && entry.placeholder?.mode === 'text').slice(0, SAMPLES)
-  const counts = [0, 0]
+  const counts = prefixes.map(() => 0)
   for (const { path } of texts) {
-    const text = await readFile(fsPath(prefix, path), 'utf8').catch(() => '')
+    const text = await readFile(fsPath(prefixes[0]!, path), 'utf8').catch(() => '')
     for (const [at, each] of prefixes.entries()) counts[at]! += text.split(each).length - 1
   }
-  return Buffer.byteLength(prefixes[counts[1]! > counts[0]! ? 1 : 0]!)
+  return Buffer.byteLength(prefixes[counts.indexOf(Math.max(...counts))]!)
 }

@@ -6,6 +6,7 @@ import { changePrefix } from '../conda-pack/change-prefix.ts'
 import { filterEntries } from '../conda-pack/filter.ts'
 import { plainToolMembers } from '../conda-pack/plain-tool-members.ts'
 import type { Environment } from '../environment/find.ts'
+import { withSpellings } from '../environment/spellings.ts'
 import { readItems } from '../inventory/read.ts'
 import { type BytePath, bytePathOf, displayPath } from '../model/byte-path.ts'
 import type { ArchiveItem, PackedFrame } from '../model/item.ts'
@@ -49,11 +50,12 @@ export async function writeEnvironment(
   source: Source,
   options: Filled<PackOptions>,
 ): Promise<Written> {
-  const shape = shapeOf(source.environment, options)
+  const environment = await withSpellings(source.environment)
+  const shape = shapeOf(environment, options)
   const threads = framesAtOnce({ ...shape, threads: options.threads ?? defaultThreads() })
   const workers = new FrameWorkers(threads)
   try {
-    return await write(path, source, { ...options, shape, threads, workers })
+    return await write(path, { ...source, environment }, { ...options, shape, threads, workers })
   } finally {
     await workers.end()
   }
@@ -97,7 +99,7 @@ async function write(
   const recorded = await readRecorded(environment, candidates)
   const threaded = beginRuns(environment, recorded, { ...options, shareContent: servesStage && begin !== undefined })
   const listed = filterEntries(await listEnvironment(environment, recorded, options), filters)
-  const stage = servesStage ? await begin?.({ listed, workers }) : undefined
+  const stage = servesStage ? await begin?.({ listed, workers, prefixes: shape.prefixes }) : undefined
   if (path === undefined && stage === undefined) return {}
   try {
     const { lost, ...written } = await writeArchive({

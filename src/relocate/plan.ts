@@ -2,6 +2,7 @@ import { type BytePath, bytePathOf, bytesOf, parentOf } from '../model/byte-path
 import type { Occurrence, Relocation } from '../model/relocation.ts'
 import { refit } from './elf.ts'
 import { encodings, unitWidth } from './encodings.ts'
+import { pathInCopy } from './outward.ts'
 import { isPlain, mendHead } from './shebang.ts'
 
 /** A piece of the original file, and what takes its place. */
@@ -55,6 +56,7 @@ export function planRelocation(
     if (planned) edits.push(...planned)
     else left.push(...group)
   }
+  for (const { offset, length } of relocation.outward ?? []) edits.push({ offset, length, apply: outwardEdit(job) })
   edits.sort((a, b) => a.offset - b.offset)
   left.sort((a, b) => a.offset - b.offset)
   return { edits, left, sameLength: edits.every(({ swap }) => swap) }
@@ -98,6 +100,11 @@ function replacement(occurrence: Occurrence, job: Job): Edit {
   const { before, after } = job.spell(occurrence)
   if (before.length === after.length) return swapAt(occurrence.offset, before, after)
   return { offset: occurrence.offset, length: before.length, apply: () => after }
+}
+
+/** Leads to the same place as from the original, wherever the copy lies. */
+const outwardEdit = ({ path, from }: Job): Edit['apply'] => {
+  return (before) => bytesOf(pathInCopy(before.toString('latin1'), path, from))
 }
 
 const swapAt = (offset: number, before: Buffer, after: Buffer): Edit => ({

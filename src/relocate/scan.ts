@@ -1,12 +1,15 @@
-import type { BytePath } from '../model/byte-path.ts'
+import { basename } from 'node:path'
+import { type BytePath, bytePathOf } from '../model/byte-path.ts'
 import type { FileEntry } from '../model/entry.ts'
-import type { ContentKind, Occurrence, Relocation } from '../model/relocation.ts'
+import type { ContentKind, Occurrence, Outward, Relocation } from '../model/relocation.ts'
 import { endsComponent, REACH, startsPath } from './boundary.ts'
 import { CStrings, STRING_REACH } from './c-strings.ts'
 import { type DynamicSection, dynamicReferences, findDynamicSection } from './elf.ts'
 import { encodings, unitWidth } from './encodings.ts'
 import { kindOf } from './kind.ts'
+import { leadsOut } from './leads-out.ts'
 import { countedString, MARSHAL_REACH } from './marshal.ts'
+import { outwardPaths } from './outward.ts'
 import { type Match, prepareSearch, type Search, standsAt } from './search.ts'
 import { headLength } from './shebang.ts'
 
@@ -19,7 +22,9 @@ const BEFORE = Math.max(4 * REACH, MARSHAL_REACH + 8, STRING_REACH)
 /** Bytes behind a match that the decision may look at. */
 const BEHIND = Math.max(4 * REACH, MARSHAL_REACH + 8)
 
-/** Prepared searches by prefixes: all files of an environment are searched for the same ones. */
+const SLASH = 0x2f
+
+/** Prepared searches by prefixes: every file of an environment is searched for the same ones. */
 const searches = new Map<string, ReturnType<typeof prepareSearch>>()
 
 /**
@@ -28,6 +33,8 @@ const searches = new Map<string, ReturnType<typeof prepareSearch>>()
  */
 export class PrefixScanner {
   readonly #prefixes: readonly string[]
+  /** What a copy is called. */
+  readonly #name: string
   readonly #size: number
   readonly #file: { path: BytePath; placeholder?: FileEntry['placeholder'] }
   readonly #search: Search
@@ -44,6 +51,7 @@ export class PrefixScanner {
   /** Every match before this offset is decided. */
   #decided = 0
   #foundUntil = 0
+  #outward: Outward[] | undefined
 
   /** @param prefixes absolute, without a trailing slash: the logical prefix and, if it differs, the real one */
   constructor(
@@ -51,6 +59,7 @@ export class PrefixScanner {
     file: { path: BytePath; size: number; placeholder?: FileEntry['placeholder'] },
   ) {
     this.#prefixes = prefixes
+    this.#name = basename(prefixes[0]!)
     this.#file = file
     this.#size = file.size
     const key = prefixes.join('\0')
@@ -65,6 +74,7 @@ export class PrefixScanner {
     const start = this.#seen
     this.#seen += chunk.length
     this.#hasNul ||= chunk.includes(0)
+    if (chunk.length === this.#size) this.#outward = outwardPaths(this.#file.path, chunk, this.#prefixes)
     if (chunk.length === this.#size && this.#search(chunk, 0, this.#hasNul).length === 0) {
       // Most files hold no prefix.
       this.#decided = this.#size
@@ -85,10 +95,11 @@ export class PrefixScanner {
   finish(): Relocation | undefined {
     this.#scan(this.#tail, this.#seen - this.#tail.length, 0)
     const occurrences = this.#occurrences
-    if (occurrences.length === 0) return undefined
+    const outward = this.#outward && { outward: this.#outward }
+    if (occurrences.length === 0) return outward && { kind: 'text', occurrences, ...outward }
     const wide = occurrences.every(({ encoding }) => unitWidth[encoding] > 1)
     const kind = kindOf(this.#head, this.#file.path, { hasNul: this.#hasNul, wide })
-    return { kind, occurrences, ...this.#details(kind) }
+    return { kind, occurrences, ...this.#details(kind), ...outward }
   }
 
   /** What some kinds need besides the places: see the fields of Relocation. */
@@ -141,6 +152,8 @@ export class PrefixScanner {
       return encoding.endsWith('be') ? window.readUIntBE(at, width) : window.readUIntLE(at, width)
     }
     if (width > 1 && this.#isOtherOrder(window, { needle, start }, base)) return false
+    if (unit(end) === SLASH && leadsOut((n) => unit(end + n * width), width > 1 ? this.#name : bytePathOf(this.#name)))
+      return false
     const starts = startsPath((n) => unit(start - (n + 1) * width))
     const ends = endsComponent((n) => unit(end + n * width))
     if ((starts && ends) || width > 1 || !this.#isPyc()) return starts && ends

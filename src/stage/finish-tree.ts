@@ -4,7 +4,7 @@ import { StageError } from '../errors.ts'
 import type { ArchiveIndex } from '../model/archive-index.ts'
 import type { BytePath } from '../model/byte-path.ts'
 import { asRoomError } from '../platform/room.ts'
-import { relocateTarget } from '../relocate/symlink.ts'
+import { relocateLink } from '../relocate/symlink.ts'
 import type { LeftFile } from '../workers/protocol.ts'
 import { stagedMode } from './modes.ts'
 import { EXTRACTING } from './names.ts'
@@ -42,7 +42,7 @@ export async function finishTree({ root, index, prefix, large, ...rest }: Unfini
   const mode = stagedMode(rest.readOnly)
   digests.push(...(await rewriteLargeFiles({ root, large, from: index.prefixes, to: prefix, signal })))
   for (const file of large) finishLargeFile(root, file)
-  makeSymlinks(root, index.entries, (target) => relocateTarget(target, index.prefixes, prefix))
+  makeSymlinks(root, index.entries, (link) => relocateLink(link, index.prefixes, prefix))
   makeHardlinks(root, index.entries)
   finishDirectories(root, index.entries, mode)
   const files = index.entries.filter((entry) => entry.type === 'file')

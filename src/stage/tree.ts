@@ -1,8 +1,9 @@
 import { chmodSync, closeSync, linkSync, lutimesSync, mkdirSync, openSync, symlinkSync, utimesSync } from 'node:fs'
 import type { ArchivedEntry } from '../model/archive-index.ts'
 import { type BytePath, bytesOf, fsPath } from '../model/byte-path.ts'
+import type { SymlinkEntry } from '../model/entry.ts'
 import type { Relocation } from '../model/relocation.ts'
-import { asTime, utimesSeconds } from '../model/times.ts'
+import { accessTime, asTime, utimesSeconds } from '../model/times.ts'
 
 /** A file that spans several frames. Workers have written its pieces. */
 export interface LargeFile {
@@ -29,14 +30,13 @@ export function makeLargeFiles(root: string, paths: readonly BytePath[]): void {
 export function makeSymlinks(
   root: string,
   entries: readonly ArchivedEntry[],
-  relocate: (target: BytePath) => BytePath,
+  relocate: (link: SymlinkEntry) => BytePath,
 ): void {
   for (const entry of entries) {
     if (entry.type !== 'symlink') continue
     const path = fsPath(root, entry.path)
-    const time = asTime(utimesSeconds(entry.mtimeNs))
-    symlinkSync(bytesOf(relocate(entry.target)), path)
-    lutimesSync(path, time, time)
+    symlinkSync(bytesOf(relocate(entry)), path)
+    lutimesSync(path, accessTime(), asTime(utimesSeconds(entry.mtimeNs)))
   }
 }
 
@@ -48,7 +48,7 @@ export function makeHardlinks(root: string, entries: readonly ArchivedEntry[]): 
 
 export function finishLargeFile(root: string, { path, mode, mtime }: { path: BytePath; mode: number; mtime: number }) {
   const name = fsPath(root, path)
-  utimesSync(name, asTime(mtime), asTime(mtime))
+  utimesSync(name, accessTime(), asTime(mtime))
   chmodSync(name, mode)
 }
 
@@ -61,8 +61,7 @@ export function finishDirectories(
   for (const { type, path, mode, mtimeNs } of entries.toReversed()) {
     if (type !== 'directory') continue
     const name = fsPath(root, path)
-    const time = asTime(utimesSeconds(mtimeNs))
-    utimesSync(name, time, time)
+    utimesSync(name, accessTime(), asTime(utimesSeconds(mtimeNs)))
     chmodSync(name, stagedMode(mode))
   }
 }

@@ -10,7 +10,7 @@ import type { Relocation } from '../model/relocation.ts'
 import { applyToChunk } from '../relocate/apply.ts'
 import { planRelocation, type RelocationPlan, reversePlan } from '../relocate/plan.ts'
 import { PrefixScanner } from '../relocate/scan.ts'
-import { relocateTarget } from '../relocate/symlink.ts'
+import { relocateLink, relocateTarget } from '../relocate/symlink.ts'
 import { whyHarmless } from './harmless.ts'
 import { stagedMode } from './modes.ts'
 import { INDEX } from './names.ts'
@@ -101,7 +101,7 @@ class Verifier {
     const mode = facts.mode & 0o7777
     if (type !== 'symlink' && mode !== this.#mode(entry.mode))
       this.#differs(path, 'mode', `has mode ${octal(mode)} instead of ${octal(this.#mode(entry.mode))}`)
-    if (type === 'symlink') this.#symlink(path, relocateTarget(entry.target, this.#prefixes, this.#record.prefix))
+    if (type === 'symlink') this.#symlink(path, relocateLink(entry, this.#prefixes, this.#record.prefix))
     else if (type === 'file') this.#file(entry, facts)
     else if (type === 'hardlink' && this.#lstat(entry.target)?.ino !== facts.ino) {
       this.#differs(path, 'changed', `is no longer a hard link to ${displayPath(entry.target)}`)

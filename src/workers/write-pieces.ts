@@ -3,7 +3,7 @@ import { closeSync, constants, fchmodSync, futimesSync, openSync, writeSync } fr
 import { fsPath } from '../model/byte-path.ts'
 import { digestFrom } from '../model/digest.ts'
 import type { Relocation } from '../model/relocation.ts'
-import { asTime } from '../model/times.ts'
+import { accessTime, asTime } from '../model/times.ts'
 import { applyToChunk, applyToWhole } from '../relocate/apply.ts'
 import { planRelocation, type RelocationPlan } from '../relocate/plan.ts'
 import type { ExtractReport, Target } from './protocol.ts'
@@ -74,7 +74,7 @@ function writeWhole(data: Buffer, { path, mode, mtime }: PlainPiece, { root, uma
     writeAll(fd, data, null)
     // The umask has removed some bits, and writing removes the set-ID bits.
     if ((mode & (umask | SET_ID)) !== 0) fchmodSync(fd, mode)
-    futimesSync(fd, asTime(mtime), asTime(mtime))
+    futimesSync(fd, accessTime(), asTime(mtime))
   } finally {
     closeSync(fd)
   }

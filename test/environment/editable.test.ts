@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { symlink } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { editableInstalls } from '../../src/environment/editable.ts'
 import { listTree } from '../../src/inventory/list.ts'
@@ -20,7 +21,7 @@ async function installs(t: TestContext, files: Record<string, string>) {
 
 const directUrl = (url: string, editable = true) => JSON.stringify({ url, dir_info: { editable } })
 
-test('pip install -e is recognised by direct_url.json, and reported once even if other files say the same', async (t) => {
+test('a pip install -e is reported once, however many files name its sources', async (t) => {
   const found = await installs(t, {
     'my_tool-1.0.dist-info/direct_url.json': directUrl('file:///home/me/my%20tool'),
     '__editable__.my_tool-1.0.pth': '/home/me/my tool/src\n',
@@ -29,7 +30,7 @@ test('pip install -e is recognised by direct_url.json, and reported once even if
   assert.deepEqual(found, [{ project: 'my_tool', target: '/home/me/my tool' }])
 })
 
-test('egg-links, finder modules and lines of .pth files that lead out of the environment are reported', async (t) => {
+test('sources named by egg-links, finder modules and .pth files are reported, absolute or relative', async (t) => {
   const found = await installs(t, {
     'old-tool.egg-link': '/home/me/old\n.',
     'easy-install.pth': '/home/me/old\n/home/me/another\n',
@@ -51,7 +52,31 @@ test('egg-links, finder modules and lines of .pth files that lead out of the env
   )
 })
 
-test('sources inside the environment, lines of code and ordinary installs are not reported as editable', async (t) => {
+test('sources that are linked into site-packages count as used from where they are', async (t) => {
+  const prefix = await makePrefix(t, { [`${SITE}/old.egg-link`]: '../../../../sources/old\n' })
+  const links = {
+    'one.py': '../../../../sources/one.py',
+    two: '/sources/two',
+    'inside.py': 'single.py',
+    'again.py': '../../../../env/lib/python3.11/site-packages/single.py',
+    'old.py': '../../../../sources/old/old.py',
+    'cached.py': '/conda/pkgs/cached-1.0/site-packages/cached.py',
+    'two.dist-info': '/sources/two.dist-info',
+    'recorded.py': '/conda/cache/recorded.py',
+  }
+  for (const [name, target] of Object.entries(links)) await symlink(target, `${prefix}/${SITE}/${name}`)
+  const records = new Map([[`${SITE}/recorded.py`, { package: 'recorded-1-0' }]])
+  const { entries } = await listTree({ prefix }, { isExcluded: NONE, records })
+  const found = await editableInstalls({ prefix, real: prefix }, entries)
+  const outside = dirname(prefix)
+  assert.deepEqual(found, [
+    { project: 'old', target: `${outside}/sources/old` },
+    { project: 'one', target: `${outside}/sources/one.py` },
+    { project: 'two', target: '/sources/two' },
+  ])
+})
+
+test('nothing is reported for sources inside the environment, for code in .pth files and for ordinary installs', async (t) => {
   const found = await installs(t, {
     'inside-1.0.dist-info/direct_url.json': directUrl('file://PREFIX/src/inside'),
     'inside.pth': 'PREFIX/src/inside\nsub/folder\nPREFIX-alias/share/doc\n',
@@ -64,7 +89,7 @@ test('sources inside the environment, lines of code and ordinary installs are no
   assert.deepEqual(found, [])
 })
 
-test('a folder whose path only begins like the prefix lies outside of the environment', async (t) => {
+test('sources in a folder whose path merely begins like the environment count as outside', async (t) => {
   const found = await installs(t, { 'other.pth': 'PREFIX2/src\n' })
   assert.equal(found.length, 1)
   assert.equal(found[0]?.project, 'other')

@@ -74,6 +74,25 @@ test('the copy has every file, folder and link of the original, with its mode an
   assert.deepEqual(readdirSync(dirname(prefix)), ['env'])
 })
 
+test('access times in a copy are those of staging, so that cleaners of scratch disks do not take it for old', async (context) => {
+  const tree: Record<string, Thing> = {
+    'bin/tool': { content: 'x' },
+    'lib/large': { content: large(5 * MIB) },
+    'lib/link': { symlink: 'large' },
+    'lib/moved.cfg': { content: `${ORIGINAL}/lib ${'#'.repeat(100)}` },
+  }
+  for (const length of [80, 120]) {
+    const begun = BigInt(Date.now()) * 1_000_000n
+    const { prefix } = await staged(context, tree, { length })
+    for (const path of ['', 'bin', ...Object.keys(tree)]) {
+      const { atimeNs, mtimeNs } = lstatSync(`${prefix}/${path}`, { bigint: true })
+      // Coarse clocks of file systems, and reads of the test itself, come later.
+      assert.ok(atimeNs >= begun - 1_000_000_000n, path)
+      assert.equal(mtimeNs / 1000n, MTIME / 1000n, path)
+    }
+  }
+})
+
 test('a read-only copy has no write bits, and every other permission of the original', async (context) => {
   const tree: Record<string, Thing> = {
     'bin/tool': { content: 'x', mode: 0o775 },

@@ -1,5 +1,15 @@
 import assert from 'node:assert/strict'
-import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { ownIdentity } from '../../src/platform/process-identity.ts'
@@ -52,6 +62,26 @@ async function stage(context: TestContext, { readOnly = false, length = 100, tre
 
 const found = async (prefix: string) =>
   (await verifyStage(prefix)).map(({ path, kind, harmless }) => `${path} ${kind}${harmless ? ' harmless' : ''}`)
+
+test('verifying accepts links and .pth lines that led out of the original by a relative path', async (context) => {
+  const site = 'lib/python3.11/site-packages'
+  const tree: Record<string, Thing> = {
+    [`${site}/one.pth`]: { content: '../../../../src/one\n' },
+    [`${site}/two.egg-link`]: { content: `../../../../src/two\n${ORIGINAL}\n` },
+    'lib/out': { symlink: '../../big' },
+    'lib/again': { symlink: '../../env/lib' },
+    'lib/slashes': { symlink: `${ORIGINAL.replace('/env', '//env')}/lib/` },
+  }
+  for (const length of [100, 90]) {
+    const prefix = await stage(context, { tree, length })
+    assert.deepEqual(await found(prefix), [])
+    const above = dirname(REAL)
+    assert.equal(readFileSync(`${prefix}/${site}/one.pth`, 'utf8'), `${dirname(ORIGINAL)}/src/one\n`)
+    assert.equal(readFileSync(`${prefix}/${site}/two.egg-link`, 'utf8'), `${dirname(ORIGINAL)}/src/two\n${prefix}\n`)
+    const targets = ['out', 'again', 'slashes'].map((name) => readlinkSync(`${prefix}/lib/${name}`))
+    assert.deepEqual(targets, [`${above}/big`, '../lib', `${prefix}/lib/`])
+  }
+})
 
 test('a stage whose path is as long as the original holds the original prefix only in files that must not be edited', async (context) => {
   for (const readOnly of [true, false])
