@@ -75,7 +75,7 @@ async function freshnessOf(
     const all = async () => (await readIndex(archive, handle)).entries
     const identity = identityOf(await handle.stat({ bigint: true }))
     if (check !== 'full')
-      return { ...(await checkQuick(environment, { entries: head.watched }, { isExcluded, all })), identity }
+      return { ...(await checkQuick(environment, { ...head, entries: head.watched }, { isExcluded, all })), identity }
     const entries = await inventory(environment, { isExcluded, ...(signal && { signal }) })
     return { ...checkFull({ entries: await all() }, entries), identity }
   } finally {
