@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { median } from './measure.ts'
 
-export type Unit = 's' | 'operations' | 'files' | 'MB' | 'bytes'
+type Unit = 's' | 'operations' | 'files' | 'MB' | 'bytes'
 
 /** Values are one a run; the table has their median. */
 export interface Figure {
@@ -18,7 +18,7 @@ export interface Figure {
   note?: string
 }
 
-export interface Peer {
+interface Peer {
   name: string
   values: number[]
   /** Ours divided by this peer's is to be no more than this: a twentieth means 20 times faster. */

@@ -15,7 +15,7 @@ export interface Session {
   unstage: Call
 }
 
-export interface Call {
+interface Call {
   seconds: number
   /** Requests to the slow file system. */
   counts: Counters

@@ -2,26 +2,26 @@ import { quotePosix as quote } from './quote.ts'
 import type { AtExitStep } from './steps.ts'
 
 /**
- * How one shell has a command run when it ends, after what the session itself has asked for. The command is a line. Like all
- * steps it may use the function's positional parameters.
+ * How one shell runs a command when it ends, after whatever the session itself runs then. The command is one line. Like all
+ * steps, it may use the function's positional parameters.
  */
 export interface AtExit {
   add(command: string, step: AtExitStep): string[]
-  /** Does nothing where the command is not there. */
+  /** Does nothing if the command was not added. */
   remove(command: string, step: AtExitStep): string[]
 }
 
-/** A subshell shows its parent's trap as if it had it; there nothing is done. */
+/** A subshell prints its parent's trap as if it were its own, so the lines only run in the session's own shell. */
 const inSession = (lines: string[], { pid }: AtExitStep): string[] => [`case "$$" in ${pid})`, ...lines, ';; esac']
 
-/** A line of the EXIT trap. What `trap -p` prints is code that sets the trap. */
+/** One line of the EXIT trap. `trap -p` prints code that sets the trap. */
 export const bashAtExit: AtExit = {
   add: (command, step) =>
     inSession(
       [
         `\\builtin set -- ${quote(command)} "$(\\builtin trap -p EXIT)"`,
         'case "$2" in',
-        // In POSIX mode it is printed so where there is none.
+        // POSIX mode prints this if there is no trap.
         `'' | 'trap -- - EXIT') \\builtin trap -- "$1" EXIT ;;`,
         `"trap -- '"*"' EXIT")`,
         `\\builtin eval "\\\\builtin set -- \\"\\$1\\" \${2#trap -- }"`,
@@ -51,8 +51,8 @@ export const bashAtExit: AtExit = {
 }
 
 /**
- * A trap that is set in a function would be the function's own. Hooks stay beside whatever trap the session sets. They run when a
- * subshell says `exit`, too (5.9, whatever the manual says).
+ * A trap that is set in a function belongs to that function. Hooks do not, and they stay whatever trap the session sets. They
+ * also run when a subshell calls `exit` (seen in 5.9, although the manual says otherwise).
  */
 export const zshAtExit: AtExit = {
   add: (command, step) =>
@@ -76,8 +76,8 @@ export const zshAtExit: AtExit = {
 const hookName = ({ id }: AtExitStep): string => `__conda_stage_exit_${id}`
 
 /**
- * A line of the EXIT trap. In dash only `trap` itself, not in a command substitution, prints the traps, EXIT first. It
- * stays when the stage is gone, and does nothing then.
+ * One line of the EXIT trap. In dash, `trap` prints the traps (EXIT first) only outside of a command substitution. The line
+ * stays when the stage is gone; it does nothing then.
  */
 export const shAtExit: AtExit = {
   add: (command, step) => {

@@ -2,25 +2,25 @@ import { writeFileSync, writeSync } from 'node:fs'
 import { type DialectName, isDialect } from './dialects.ts'
 
 /**
- * How the shell function (`templates/`), the launcher and the program talk, in variables of the environment that
- * exist for the one call:
+ * How the shell function (`templates/`), the launcher and the program communicate: through environment variables that
+ * exist only during the call.
  *
- * - `__CONDA_STAGE_SHELL`: the dialect. Its absence means that the program wasn't called by the function.
- * - `__CONDA_STAGE_CODE`: where shell code goes, the number of an open descriptor or the path of a file. A pipe
- *   leaves nothing behind and needs no writable folder; a file is for shells that can't catch a pipe's output whole.
- * - `__CONDA_STAGE_FLAGS`: `$-`. `__CONDA_STAGE_PS1`: `x` and the prompt, or empty where PS1 is not set.
- * - `__CONDA_STAGE_HELD_NAME`: `x` and the session's value of a variable that was kept from Node, or empty where it
- *   is not set.
+ * - `__CONDA_STAGE_SHELL`: the dialect. If it is missing, the function did not call the program.
+ * - `__CONDA_STAGE_CODE`: where shell code goes, either the number of an open descriptor or the path of a file. A pipe
+ *   leaves nothing behind and needs no writable folder; a file is for shells that can't capture a pipe's whole output.
+ * - `__CONDA_STAGE_FLAGS`: `$-`. `__CONDA_STAGE_PS1`: `x` and the prompt, or empty if PS1 is not set.
+ * - `__CONDA_STAGE_HELD_NAME`: `x` and the session's value of a variable that Node must not see, or empty if the
+ *   session does not set it.
  * - `__CONDA_STAGE_LAUNCHER`: absolute path of bin/conda-stage, as it was called.
  */
 const PROTOCOL = '__CONDA_STAGE_'
 const HELD = `${PROTOCOL}HELD_`
 
 export interface Call {
-  /** The session's environment: without what is between the parts of conda-stage, with what was kept from Node. */
+  /** The session's environment variables: without the protocol's own, with those that were held back from Node. */
   env: Record<string, string>
   launcher: string | undefined
-  /** The shell function that called, and waits for code. */
+  /** The shell whose function called us and waits for code. */
   shell: CallingShell | undefined
 }
 
@@ -31,7 +31,7 @@ export interface CallingShell {
   ps1: string | undefined
 }
 
-/** Read what function and launcher left in the program's own environment. */
+/** Reads what the function and the launcher put into the program's own environment variables. */
 export function readCall(processEnv: Readonly<Record<string, string | undefined>>): Call {
   const env: Record<string, string> = {}
   for (const [name, value] of Object.entries(processEnv)) {
@@ -60,7 +60,7 @@ function readShell(processEnv: Readonly<Record<string, string | undefined>>): Ca
 
 const unmark = (value: string | undefined): string | undefined => (value?.startsWith('x') ? value.slice(1) : undefined)
 
-/** Hand code to the waiting shell function, whole and at once. */
+/** Hands code to the waiting shell function, all of it at once. */
 export function deliverCode(to: CallingShell['code'], code: string): void {
   if (typeof to === 'string') {
     writeFileSync(to, code)

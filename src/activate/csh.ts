@@ -3,23 +3,23 @@ import { swapEntries, swapPath } from './path.ts'
 import type { PathStep, Step } from './steps.ts'
 
 /**
- * tcsh, under this or the name csh. Temporary values are held in argv, which is restored when the file that is
- * sourced with arguments ends. `""` keeps an alias from taking a builtin's place; `set` with parentheses and `if` can't
- * be spelled so. An error such as an undefined variable ends all files that are being sourced, ours too: there is no
- * way to catch it, nor has conda one.
+ * tcsh, also if its name is csh. argv holds temporary values; the shell restores it when the file that is sourced with
+ * arguments ends. `""` prevents an alias from replacing a builtin; `set` with parentheses and `if` can't be spelled
+ * that way. An error such as an undefined variable ends every file that is being sourced, ours included. Nothing can
+ * catch that; conda can't either.
  */
 export const csh: Dialect = {
   scriptExtension: '.csh',
   templates: 'csh',
   quote,
-  // call.csh has left the folder of this very file in argv. The shell goes on reading what it has open.
+  // call.csh left the folder of this very file in argv. The shell keeps reading the file, which it has open.
   opening: ['( ""setenv LD_PRELOAD "" ; ""setenv LD_LIBRARY_PATH "" ; ""exec /bin/rm -rf -- $1:q )', 'set argv = ( )'],
   render: renderStep,
 }
 
 /**
- * One word, also where `backslash_quote` or `histchars` give other characters a meaning. Outside of quotes a backslash
- * always makes the next character an ordinary one, but not a newline.
+ * One word, even if `backslash_quote` or `histchars` give other characters a meaning. Outside of quotes, a backslash
+ * makes any next character ordinary, except a newline.
  */
 function quote(text: string): string {
   if (text === '') return "''"
@@ -47,16 +47,16 @@ function renderStep(step: Step, context: RenderContext): string[] {
       return [`( ""setenv LD_PRELOAD "" ; ""setenv LD_LIBRARY_PATH "" ; ""exec ${command} )`, 'if ( $status ) ""exit 1']
     }
     case 'return':
-      // A session with -e ends for a subshell that fails, not for what a sourced file returns.
+      // A session with -e ends if a subshell fails, but not if a sourced file returns a failure.
       return step.status === 0 ? ['""exit 0'] : [`( ""exit ${step.status} )`, '""exit $status']
     default:
-      return [] // nothing runs when a csh ends
+      return [] // csh runs nothing when it ends
   }
 }
 
 /**
- * PATH as the program saw it gets its new value whole. Otherwise it goes round entry by entry, until the colon, which
- * no entry is, comes to the front again: `path` itself would look through all folders each time that it is set.
+ * If PATH is still what the program saw, it gets its whole new value. Otherwise the entries rotate through argv until the
+ * colon, which is never an entry, is in front again. (Setting `path` at each step would search all its folders each time.)
  */
 function renderPath(step: PathStep): string[] {
   const { exact, seen } = step

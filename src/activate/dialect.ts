@@ -7,15 +7,15 @@ export interface RenderContext {
   launcher: string
 }
 
-/** All that is to be known of a shell. A new one is an entry in `dialects` and a template of its own. */
+/** Everything we know about a shell. A new shell is an entry in `dialects` and its own templates. */
 export interface Dialect {
-  /** Of the scripts in activate.d that conda runs in this shell. */
+  /** Extension of the scripts in activate.d that conda runs in this shell. */
   scriptExtension: string
-  /** What its templates are called by, where that isn't its name. */
+  /** Extension of its templates, if that isn't the dialect's name. */
   templates?: string
   quote(text: string): string
-  /** Lines that come before all steps. */
+  /** Lines before all steps. */
   opening?: string[]
-  /** Shell code, in lines. */
+  /** Lines of shell code. */
   render(step: Step, context: RenderContext): string[]
 }

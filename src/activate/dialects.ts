@@ -8,8 +8,8 @@ export const dialects = {
   bash: posix({
     builtin: '\\builtin ',
     special: '\\builtin ',
-    // `command` keeps a script with a syntax error from ending the session in POSIX mode; after `builtin`, errexit
-    // wouldn't rest.
+    // In POSIX mode, a script with a syntax error would end the session without `command`. After `builtin`, errexit would
+    // stay active inside of the script.
     dot: '\\command .',
     isFunction: (name) => `\\builtin typeset -f ${name} > /dev/null`,
     rehash: '\\builtin hash -r 2> /dev/null',
@@ -26,7 +26,7 @@ export const dialects = {
     atExit: zshAtExit,
   }),
   sh: posix({
-    // A function can't take the place of a special builtin here, and of the others not where `command` is said.
+    // Here a function can't replace a special builtin, and `command` bypasses those that replace other builtins.
     builtin: '\\command ',
     special: '\\',
     dot: '\\command .',

@@ -4,23 +4,23 @@ import { StageError } from '../errors.ts'
 import { isAutoScript } from '../model/auto-scripts.ts'
 import { type DialectName, dialects } from './dialects.ts'
 
-/** What activation needs to know of an environment. */
+/** What activation needs to know about an environment. */
 export interface PrefixFacts {
-  /** As it is to stand in CONDA_PREFIX: absolute, without trailing slash. */
+  /** The value for CONDA_PREFIX: absolute, without a trailing slash. */
   prefix: string
   /** With symbolic links resolved. */
   real: string
-  /** Of `etc/conda/env_vars.d` and `conda-meta/state`, the latter winning; names as written there. */
+  /** From `etc/conda/env_vars.d` and `conda-meta/state`, which wins. Names as written there. */
   variables: Record<string, string>
-  /** In the order in which they are to run, without those of automatic staging. */
+  /** In the order in which they run, without those of automatic staging. */
   activateScripts: string[]
   deactivateScripts: string[]
 }
 
 /**
- * Read what conda reads to activate an environment. A prefix that is gone has no variables and no scripts.
+ * Reads what conda reads to activate an environment. A prefix that is gone has no variables and no scripts.
  *
- * @throws StageError UNREADABLE for a file of variables that is not JSON
+ * @throws StageError UNREADABLE if a file of variables is not JSON
  */
 export function readFacts(prefix: string, dialect: DialectName): PrefixFacts {
   const scripts = (folder: string) =>
@@ -36,14 +36,14 @@ export function readFacts(prefix: string, dialect: DialectName): PrefixFacts {
   }
 }
 
-/** conda writes this for a variable that is taken away by `conda env config vars unset`. */
+/** `conda env config vars unset` writes this as the value of a variable. */
 const UNSET = '***unset***'
 
 function readVariables(prefix: string): Record<string, string> {
   const fromPackages = list(join(prefix, 'etc/conda/env_vars.d')).map(readJson)
   const state = readJson(join(prefix, 'conda-meta/state'))
   const variables = Object.assign({}, ...fromPackages, state?.env_vars) as Record<string, unknown>
-  // PATH is reserved: conda ignores it, with a warning. What is no name, no shell could export.
+  // PATH is reserved: conda ignores it, with a warning. No shell can export what isn't a name.
   const isUsable = ([name, value]: [string, unknown]) =>
     name.toUpperCase() !== 'PATH' && /^[A-Za-z_]\w*$/.test(name) && value !== UNSET
   return Object.fromEntries(
@@ -62,7 +62,7 @@ function readJson(path: string): Record<string, unknown> | undefined {
     throw new StageError('UNREADABLE', `${path} is not JSON`, {
       path,
       cause,
-      hint: 'conda keeps variables of the environment there; mend it, or set them anew by `conda env config vars set`',
+      hint: "It holds variables of the environment. Repair it, or set the variables again with 'conda env config vars set'.",
     })
   }
 }

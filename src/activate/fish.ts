@@ -3,8 +3,8 @@ import { swapEntries } from './path.ts'
 import type { AtExitStep, PathStep, Step } from './steps.ts'
 
 /**
- * fish 3.1 or newer. No function can have the name of a reserved builtin (set, test, string, ...); the others are
- * called as builtins. There is no prompt to set: conda's composes itself from CONDA_PROMPT_MODIFIER.
+ * fish 3.1 or newer. No function can have the name of a reserved builtin (set, test, string, ...); all others are
+ * called through `builtin`. There is no prompt to set: conda's prompt function reads CONDA_PROMPT_MODIFIER.
  */
 export const fish: Dialect = { scriptExtension: '.fish', quote, render: renderStep }
 
@@ -45,7 +45,7 @@ const launch = ({ argv }: { argv: string[] }, { launcher }: RenderContext): stri
   'end',
 ]
 
-/** A function of the event, which needs no name of the session's. */
+/** A function that handles the event fish_exit. */
 function renderAtExit(step: AtExitStep, context: RenderContext): string[] {
   return [
     `if test $fish_pid = ${step.pid}`,
@@ -61,7 +61,7 @@ function renderAtExit(step: AtExitStep, context: RenderContext): string[] {
 
 const exitFunction = ({ id }: AtExitStep): string => `__conda_stage_exit_${id}`
 
-/** Entries are compared whole: what a command substitution gives back is cut at newlines. */
+/** Entries are compared whole, because fish cuts the output of a command substitution at newlines. */
 function renderPath(step: PathStep): string[] {
   const { exact } = step
   const loop = [
@@ -86,7 +86,7 @@ function renderPath(step: PathStep): string[] {
   ]
 }
 
-/** What conda's function returns is the status of the last script that it ran, so the state tells if it has worked. */
+/** conda's function returns the status of the last script that it ran, so the state shows whether it worked. */
 function renderConda(step: Step & { op: 'conda' }, context: RenderContext): string[] {
   const [command, ...rest] = step.argv
   const argv = step.argv.map(quote).join(' ')

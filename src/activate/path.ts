@@ -1,6 +1,6 @@
 import type { PathStep } from './steps.ts'
 
-/** The value that a 'path' step gives to this PATH. Only whole leading components count: `/a/env2` isn't in `/a/env`. */
+/** The value that a 'path' step gives to this PATH. Only whole leading components match: `/a/env2` isn't in `/a/env`. */
 export function swapPath(path: string, { from, keep, to, exact }: Omit<PathStep, 'op' | 'seen'>): string {
   if (path === exact?.when) return exact.becomes
   const swapEntry = (entry: string) => {
@@ -12,8 +12,8 @@ export function swapPath(path: string, { from, keep, to, exact }: Omit<PathStep,
 }
 
 /**
- * For shells that can't cut strings, the entries to look for and what each becomes: those that PATH is known to have,
- * and what nearly every activation puts there.
+ * For shells that can't cut strings: the entries to look for, and what each becomes. These are the entries that PATH is
+ * known to have and those that nearly every activation adds.
  */
 export function swapEntries(step: PathStep): [string, string][] {
   const entries = [...(step.seen?.split(':') ?? []), ...step.from, ...step.from.map((prefix) => `${prefix}/bin`)]

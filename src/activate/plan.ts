@@ -3,34 +3,32 @@ import { swapPath } from './path.ts'
 import {
   type Change,
   exportedName,
-  type Session,
+  type NewState,
+  type ShellState,
   type Snapshot,
-  type State,
   type Swap,
   shellLevel,
   stateOfOriginal,
   stateOfStage,
+  type Variables,
 } from './state.ts'
 import type { PathStep, Step } from './steps.ts'
 
-export type { Session, Snapshot, Swap } from './state.ts'
-
 /**
- * own: the steps do all that conda would do. conda: they call the session's own conda function, and then give the
- * prompt its `*`. PATH may differ between the two: conda puts the environment before what the session itself put in
- * front of it, ours leaves the order alone.
+ * own: the steps do everything that conda would do. conda: they call the session's own conda function, and then add the
+ * `*` to the prompt. PATH may differ between the two: conda moves the environment before anything that the session put
+ * in front of it; ours keeps the order.
  */
 export type Activator = 'own' | 'conda'
 
 /**
- * Put the stage in the place of the active original, where that stands in conda's stack: CONDA_SHLVL, CONDA_PREFIX_n
- * and CONDA_STACKED_n keep their values, so conda, mamba and micromamba carry on from there.
+ * Replaces the active original by the stage, in the same position of conda's stack. CONDA_SHLVL, CONDA_PREFIX_n and
+ * CONDA_STACKED_n keep their values, so conda, mamba and micromamba carry on from there.
  *
- * A script of activate.d that fails doesn't keep the others from running; one that calls `exit` ends the session, as
- * it does with conda.
+ * If a script of activate.d fails, the others still run. One that calls `exit` ends the session, as it does with conda.
  *
- * @param abandon arguments for the launcher, to say that activation failed and remove the stage. Only for activator
- *   'conda', which may find no function to call; the original is active again by then.
+ * @param abandon arguments for the launcher, which then reports that activation failed and removes the stage. Only for
+ *   activator 'conda', which may find no function to call. The original is active again by then.
  */
 export function planStage(plan: Swap & { activator?: Activator; abandon?: string[] }): {
   steps: Step[]
@@ -55,12 +53,12 @@ export function planStage(plan: Swap & { activator?: Activator; abandon?: string
 }
 
 /**
- * Put the original back in the place of the active stage.
+ * Replaces the active stage by the original.
  *
- * @param snapshot of planStage(). Without it (somebody ran `conda activate STAGE`) the state is what conda would make.
- * @param remove arguments for the launcher to remove the stage: the last step, when nothing of the session depends on
- *   the files any more, and not taken where an earlier one fails. The scripts in `staged.deactivateScripts` need the
- *   files until they have run; where there are none, the caller may as well remove them before.
+ * @param snapshot from planStage(). Without it (somebody ran `conda activate STAGE`), the state becomes what conda would
+ *   make it.
+ * @param remove arguments for the launcher, which then removes the stage. This is the last step: by then, nothing in the
+ *   session depends on the files any more. It does not run if an earlier step fails.
  */
 export function planUnstage(
   plan: Swap & { snapshot?: Snapshot | undefined; activator?: Activator; remove?: string[] },
@@ -77,9 +75,9 @@ export function planUnstage(
   return { steps: [...steps, { op: 'rehash' }, ...remove, { op: 'return', status: 0 }] }
 }
 
-/** Where in conda's stack the session has a stage. One that lies beneath can't be left before what lies above it. */
+/** Where in conda's stack the session has a stage. A stage beneath another environment can't be left before that one. */
 export function findStaged(
-  env: Session['env'],
+  env: Variables,
   isStaged: (prefix: string) => boolean,
 ): { where: 'active' | 'beneath'; prefix: string } | { where: 'none' } {
   const active = env.CONDA_PREFIX
@@ -91,8 +89,8 @@ export function findStaged(
   return { where: 'none' }
 }
 
-/** In conda's order: scripts of the one left, the state, scripts of the one entered. */
-function swapSteps(leave: PrefixFacts, enter: PrefixFacts, path: PathStep | undefined, state: State): Step[] {
+/** In conda's order: scripts of the environment that is left, the state, scripts of the one that is entered. */
+function swapSteps(leave: PrefixFacts, enter: PrefixFacts, path: PathStep | undefined, state: NewState): Step[] {
   return [
     ...leave.deactivateScripts.map((script): Step => ({ op: 'source', script })),
     ...(path ? [path] : []),
@@ -101,14 +99,14 @@ function swapSteps(leave: PrefixFacts, enter: PrefixFacts, path: PathStep | unde
   ]
 }
 
-function stateSteps({ values, ps1 }: State): Step[] {
+function stateSteps({ values, ps1 }: NewState): Step[] {
   const variables = Object.entries(values).map(
     ([name, value]): Step => (value === null ? { op: 'unset', name } : { op: 'export', name, value }),
   )
   return ps1 === undefined ? variables : [...variables, { op: 'prompt', value: ps1 }]
 }
 
-function stageThroughConda(plan: Swap & { abandon?: string[] }, { values, ps1 }: State): Step[] {
+function stageThroughConda(plan: Swap & { abandon?: string[] }, { values, ps1 }: NewState): Step[] {
   const abandon: Step[] = plan.abandon ? [{ op: 'run', argv: plan.abandon }] : []
   const modifier = values.CONDA_PROMPT_MODIFIER
   return [
@@ -117,23 +115,23 @@ function stageThroughConda(plan: Swap & { abandon?: string[] }, { values, ps1 }:
   ]
 }
 
-/** The prompt of before, since conda knows nothing of our `*`, or of what the session made of it. */
-function failed({ env, ps1 }: Session, steps: Step[]): Step[] {
+/** Restores the prompt, because conda doesn't know about our `*` or about the session's own changes. */
+function failed({ env, ps1 }: ShellState, steps: Step[]): Step[] {
   const modifier = env.CONDA_PROMPT_MODIFIER
   const values = modifier === undefined ? {} : { CONDA_PROMPT_MODIFIER: modifier }
   return [...stateSteps({ values, ps1: decoded(ps1) }), ...steps, { op: 'return', status: 1 }]
 }
 
 /**
- * `deactivate` and `activate` by the session's own function. Where the second fails, the environment that was left is
+ * `deactivate` and `activate` through the session's own function. If the second fails, the environment that was left is
  * activated again, and `otherwise` follows.
  */
-function throughConda(env: Session['env'], leave: PrefixFacts, enter: PrefixFacts, otherwise: Step[]): Step[] {
+function throughConda(env: Variables, leave: PrefixFacts, enter: PrefixFacts, otherwise: Step[]): Step[] {
   const level = shellLevel(env)
   const stack = env[`CONDA_STACKED_${level}`] ? ['--stack'] : []
   const activate = (prefix: string) => ['activate', ...stack, prefix]
   const back: Step = { op: 'conda', argv: activate(leave.prefix), otherwise }
-  // On leaving, conda empties variables of the environment; on entering, it takes that for a value to be saved.
+  // On leaving, conda empties the environment's variables. On entering, it saves the empty value as if it were the session's.
   const leftovers = Object.keys(enter.variables)
     .map((name) => `__CONDA_SHLVL_${level - 1}_${exportedName(env, name)}`)
     .filter((name) => env[name] === undefined)
@@ -144,9 +142,9 @@ function throughConda(env: Session['env'], leave: PrefixFacts, enter: PrefixFact
   ]
 }
 
-/** `envs` and `condabin` of a base prefix are not part of the environment: neither is staged, and conda leaves both. */
+/** `envs` and `condabin` of a base prefix are not part of the environment: they are not staged, and conda leaves them alone. */
 function pathStep(
-  env: Session['env'],
+  env: Variables,
   leave: PrefixFacts,
   to: string,
   change?: Change<string | null>,
@@ -163,6 +161,6 @@ function pathStep(
   return { op: 'path', from, keep, to, ...(exact && { exact }), ...(seen !== undefined && { seen }) }
 }
 
-/** `undefined` for what isn't UTF-8 in the session: writing it back would change it. */
+/** `undefined` if the session's value isn't UTF-8: writing it back would change it. */
 const decoded = (text: string | null | undefined): string | undefined =>
   text == null || text.includes('\uFFFD') ? undefined : text

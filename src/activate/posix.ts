@@ -4,24 +4,24 @@ import { quotePosix as quote } from './quote.ts'
 import type { AtExitStep, PathStep, Step } from './steps.ts'
 
 /**
- * How bash, zsh and sh differ for us. Command words are spelled so that neither an alias nor a function of the
- * session takes their place.
+ * How bash, zsh and sh differ for us. Command words are spelled so that no alias or function of the session can replace
+ * them.
  */
 interface Words {
-  /** Stands before an ordinary builtin. */
+  /** Goes before an ordinary builtin. */
   builtin: string
-  /** Stands before a special one (set, export, return, ...). */
+  /** Goes before a special one (set, export, return, ...). */
   special: string
-  /** Source a file, such that its errors are no end of the session. */
+  /** Sources a file; its errors don't end the session. */
   dot: string
   isFunction(name: string): string
   rehash: string
-  /** Whether errexit rests in a file that is sourced on the left of `||`. In dash it doesn't. */
+  /** Whether errexit is suspended in a file that is sourced on the left of `||`. In dash it isn't. */
   condition: boolean
   atExit: AtExit
 }
 
-/** Temporary values are held in the function's positional parameters, since sh has no local variables. */
+/** The function's positional parameters hold temporary values, because sh has no local variables. */
 export function posix(words: Words): Dialect {
   return { scriptExtension: '.sh', quote, render: (step, context) => renderStep(words, step, context) }
 }
@@ -57,21 +57,21 @@ function renderStep(words: Words, step: Step, context: RenderContext): string[] 
 const launch = ({ argv }: { argv: string[] }, { launcher }: RenderContext): string =>
   `LD_PRELOAD= LD_LIBRARY_PATH= ${[launcher, ...argv].map(quote).join(' ')}`
 
-/** The session's exit status is not ours to decide, even under errexit. */
+/** The command never changes the session's exit status, not even under errexit. */
 const exitCommand = ({ builtin }: Words, step: AtExitStep, context: RenderContext): string =>
   `${builtin}[ ! -e ${quote(step.whileThere)} ] || ${launch(step, context)} || ${builtin}:`
 
 /**
- * Scripts of conda packages are not written for nounset and errexit. Only what the session has on is switched, and
- * as little as does it: an option that a script itself switches on stays so, as it would with conda.
+ * Scripts of conda packages are not written for nounset and errexit. Only the options that the session uses are switched
+ * off and on again, so an option that a script switches on stays on, as it would with conda.
  */
 function withoutOptions(words: Words, context: RenderContext, lines: string[]): string[] {
-  const resting = [...(words.condition ? 'u' : 'eu')].filter((flag) => context.flags.includes(flag)).join('')
-  const set = (sign: string) => (resting === '' ? [] : [`${words.special}set ${sign}${resting}`])
+  const suspended = [...(words.condition ? 'u' : 'eu')].filter((flag) => context.flags.includes(flag)).join('')
+  const set = (sign: string) => (suspended === '' ? [] : [`${words.special}set ${sign}${suspended}`])
   return [`${words.special}set --`, ...set('+'), ...lines, ...set('-')]
 }
 
-/** $1: entries done, each with its colon; $2: entries to do, likewise; $3: the prefix that is replaced. */
+/** $1: finished entries, each with its colon; $2: remaining entries, likewise; $3: the prefix that is replaced. */
 function renderPath({ builtin, special }: Words, { from, keep, to, exact }: PathStep): string[] {
   const within = (prefix: string) => `${quote(prefix)}:*|${quote(prefix)}/*`
   const kept = keep.length === 0 ? [] : [`${keep.map(within).join('|')}) ;;`]

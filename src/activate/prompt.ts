@@ -1,8 +1,8 @@
 /**
- * Give PS1 another modifier (CONDA_PROMPT_MODIFIER, conda's contribution, which conda takes away again by its text).
- * A PS1 without the old one is the user's own, or made anew for each prompt, and stays.
+ * Gives PS1 another modifier (CONDA_PROMPT_MODIFIER: the text that conda adds, and later removes by its text). A PS1
+ * without the old modifier is the user's own, or recomposed for each prompt; it stays.
  *
- * @param old `undefined` where the session has none: then the new one is put in front
+ * @param old `undefined` if the session has none; the new modifier then goes in front
  */
 export function swapModifier(ps1: string | undefined, old: string | undefined, modifier: string): string | undefined {
   if (ps1 === undefined) return undefined
@@ -10,7 +10,7 @@ export function swapModifier(ps1: string | undefined, old: string | undefined, m
   return replaceFirst(ps1, old, old === '' ? '' : modifier)
 }
 
-/** The first of `names`, longest first, that stands in `text` as a word gives way to `to`. */
+/** Replaces the first of `names`, longest first, that is a word in `text`. */
 export function replaceName(text: string, names: string[], to: string): string {
   for (const name of names.filter(Boolean).sort((a, b) => b.length - a.length)) {
     const word = new RegExp(`(?<![\\w.-])${name.replace(SPECIAL, '\\$&')}(?![\\w.-])`, 'u')
@@ -21,5 +21,5 @@ export function replaceName(text: string, names: string[], to: string): string {
 
 const SPECIAL = /[\\^$.*+?()[\]{}|/]/g
 
-/** The replacement is taken as it is, without `$&` and the like. */
+/** Takes the replacement literally: `$&` and the like have no meaning. */
 export const replaceFirst = (text: string, from: string, to: string): string => text.replace(from, () => to)

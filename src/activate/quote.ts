@@ -1,6 +1,6 @@
 /**
- * Quote any text for bash, zsh and POSIX sh. Within single quotes nothing is special but the quote itself, which is
- * written outside of them: also right in zsh with RC_QUOTES, where a doubled quote would be one.
+ * Quotes any text for bash, zsh and POSIX sh. Inside single quotes only the quote itself is special, so it goes outside.
+ * That also works in zsh with RC_QUOTES, where a doubled quote stands for one.
  */
 export function quotePosix(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`

@@ -3,12 +3,13 @@ import { type DialectName, dialects } from './dialects.ts'
 import type { Step } from './steps.ts'
 
 /**
- * Stands at the begin and the end of the code that goes to the shell function. What the session's own DEBUG trap or
- * xtrace may print into the same pipe falls outside of the two, and the function cuts it off.
+ * Marks the beginning and the end of the code for the shell function. Whatever the session's own DEBUG trap or xtrace
+ * prints into the same pipe is outside of the two marks, and the function cuts it off.
+ * @internal Exported for its tests.
  */
 export const MARK = 'conda_stage_code'
 
-/** Shell code for the steps, to be handed to the shell function of the session. */
+/** Shell code for the steps, for the session's shell function. */
 export function render(steps: Step[], dialect: DialectName, context: RenderContext): string {
   const { opening = [], render }: Dialect = dialects[dialect]
   const lines = steps.flatMap((step) => render(step, context))

@@ -2,25 +2,27 @@ import { basename, dirname } from 'node:path'
 import type { PrefixFacts } from './facts.ts'
 import { replaceFirst, replaceName, swapModifier } from './prompt.ts'
 
-export interface Session {
-  /** Exported variables. */
-  env: Readonly<Record<string, string | undefined>>
-  /** `undefined` where PS1 is not set. */
+/** The session's exported variables. */
+export type Variables = Readonly<Record<string, string | undefined>>
+
+/** What the session's shell holds. */
+export interface ShellState {
+  env: Variables
+  /** `undefined` if PS1 is not set. */
   ps1?: string | undefined
 }
 
-export interface Swap extends Session {
+/** The two environments of which one replaces the other in the session. */
+export interface Swap extends ShellState {
   original: PrefixFacts
   staged: PrefixFacts
 }
 
-/**
- * What staging replaced, for planUnstage(): JSON-serialisable, to be kept with the stage. `null` is an unset variable.
- */
+/** What staging replaced, for planUnstage(). JSON-serialisable; it is kept with the stage. `null` is an unset variable. */
 export interface Snapshot {
   variables: Record<string, Change<string | null>>
   ps1?: Change<string>
-  /** What stands for the environment in the prompt, also where there is no CONDA_PROMPT_MODIFIER. */
+  /** The environment's part of the prompt, even if there is no CONDA_PROMPT_MODIFIER. */
   modifier: Change<string>
 }
 
@@ -29,26 +31,26 @@ export interface Change<T> {
   after: T
 }
 
-/** Values of exported variables, PATH apart; `null` unsets. And PS1, `undefined` where it stays as it is. */
-export interface State {
+/** New values of exported variables except PATH; `null` unsets. And PS1, `undefined` if it stays. */
+export interface NewState {
   values: Record<string, string | null>
   ps1: string | undefined
 }
 
 /**
- * The state in which `conda deactivate; conda activate STAGE` leaves the session, but for the `*` in the prompt.
- * `modifier` is what stands in the prompt for the stage.
+ * The state in which `conda deactivate; conda activate STAGE` leaves the session, plus the `*` in the prompt.
+ * `modifier` is the stage's part of the prompt.
  */
-export function stateOfStage(swap: Swap): State & { modifier: string } {
+export function stateOfStage(swap: Swap): NewState & { modifier: string } {
   const { env, original, staged } = swap
   const hasConda = env.CONDA_SHLVL !== undefined
   const name = env.CONDA_DEFAULT_ENV || original.prefix
   const label = basename(name)
   const old = env.CONDA_PROMPT_MODIFIER
   const names = [name, original.prefix, original.real, basename(original.prefix)]
-  // An empty modifier is `changeps1: false`. With none at all, the prompt has to tell of the stage in front.
+  // An empty modifier means `changeps1: false`. If there is none at all, the stage's part goes in front of the prompt.
   const modifier = old === undefined ? `(${label}*) ` : replaceName(old, names, `${label}*`)
-  const values: State['values'] = { CONDA_PREFIX: staged.prefix }
+  const values: NewState['values'] = { CONDA_PREFIX: staged.prefix }
   if (hasConda || env.CONDA_DEFAULT_ENV !== undefined) values.CONDA_DEFAULT_ENV = condaName(staged.prefix, env)
   if (hasConda || old !== undefined) values.CONDA_PROMPT_MODIFIER = modifier
   for (const key of Object.keys(original.variables)) values[exportedName(env, key)] = savedValue(env, key)
@@ -57,16 +59,16 @@ export function stateOfStage(swap: Swap): State & { modifier: string } {
 }
 
 /**
- * The state of before. What still is as staging left it becomes exactly what it was; what the session changed since
- * then keeps its change, with the original in the place of the stage.
+ * The state from before staging. Whatever is still as staging left it becomes exactly what it was. Whatever the session
+ * changed since then keeps its change, with the original's path instead of the stage's.
  */
-export function stateOfOriginal(swap: Swap, snapshot: Snapshot | undefined): State {
+export function stateOfOriginal(swap: Swap, snapshot: Snapshot | undefined): NewState {
   const { env, original, staged } = swap
   const restored = (name: string, otherwise: () => string | null): string | null => {
     const change = snapshot?.variables[name]
     return change && change.after === (env[name] ?? null) ? change.before : otherwise()
   }
-  const values: State['values'] = { CONDA_PREFIX: restored('CONDA_PREFIX', () => original.prefix) }
+  const values: NewState['values'] = { CONDA_PREFIX: restored('CONDA_PREFIX', () => original.prefix) }
   const name = restored('CONDA_DEFAULT_ENV', () => condaName(original.prefix, env)) ?? original.prefix
   if (env.CONDA_DEFAULT_ENV !== undefined) values.CONDA_DEFAULT_ENV = name
   for (const key of variableNames(swap, snapshot)) {
@@ -83,12 +85,12 @@ export function stateOfOriginal(swap: Swap, snapshot: Snapshot | undefined): Sta
   return { values, ps1: ps1OfOriginal(swap, snapshot, old, modifier ?? '') }
 }
 
-function ps1OfOriginal({ ps1 }: Session, snapshot: Snapshot | undefined, old: string | undefined, modifier: string) {
+function ps1OfOriginal({ ps1 }: ShellState, snapshot: Snapshot | undefined, old: string | undefined, modifier: string) {
   if (ps1 !== undefined && ps1 === snapshot?.ps1?.after) return snapshot.ps1.before
   return ps1 && old ? replaceFirst(ps1, old, modifier) : ps1
 }
 
-/** Variables of the environments' own, as they are named in the session. */
+/** The environments' own variables, by their names in the session. */
 function variableNames({ env, original, staged }: Swap, snapshot: Snapshot | undefined): Set<string> {
   const ofConda = ['PATH', 'CONDA_PREFIX', 'CONDA_DEFAULT_ENV', 'CONDA_PROMPT_MODIFIER']
   return new Set([
@@ -97,26 +99,26 @@ function variableNames({ env, original, staged }: Swap, snapshot: Snapshot | und
   ])
 }
 
-/** What conda makes of a variable on the way from the stage to the original. */
+/** The value that conda would give to a variable when it leaves the stage for the original. */
 function leftValue({ env, original }: Swap, name: string): string {
   const key = Object.keys(original.variables).find((key) => exportedName(env, key) === name)
   return key === undefined ? savedValue(env, name) : original.variables[key]!
 }
 
-/** On leaving an environment, conda gives its variables back the values that it saved, and empties the others. */
-const savedValue = (env: Session['env'], name: string): string =>
+/** On leaving an environment, conda restores the values that it saved of its variables, and empties the others. */
+const savedValue = (env: Variables, name: string): string =>
   env[`__CONDA_SHLVL_${shellLevel(env) - 1}_${exportedName(env, name)}`] ?? ''
 
-/** conda writes names in upper case unless it is configured not to (`envvars_force_uppercase`). */
-export function exportedName(env: Session['env'], name: string): string {
+/** conda exports names in upper case unless it is configured not to (`envvars_force_uppercase`). */
+export function exportedName(env: Variables, name: string): string {
   const upper = name.toUpperCase()
   return env[name] !== undefined && env[upper] === undefined ? name : upper
 }
 
-export const shellLevel = (env: Session['env']): number => Number.parseInt(env.CONDA_SHLVL ?? '', 10) || 0
+export const shellLevel = (env: Variables): number => Number.parseInt(env.CONDA_SHLVL ?? '', 10) || 0
 
 /** CONDA_DEFAULT_ENV for a prefix. */
-function condaName(prefix: string, env: Session['env']): string {
+function condaName(prefix: string, env: Variables): string {
   const root = env._CONDA_ROOT ?? (env.CONDA_EXE && dirname(dirname(env.CONDA_EXE)))
   if (prefix === root) return 'base'
   return basename(dirname(prefix)) === 'envs' ? basename(prefix) : prefix

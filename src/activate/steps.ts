@@ -1,9 +1,9 @@
 /**
- * What a session's shell has to do, in order. Shell-neutral data: `render.ts` turns it into code for one dialect.
+ * What a session's shell must do, in order. This is shell-neutral data: `render.ts` turns it into code for one dialect.
  * Paths are absolute.
  */
 export type Step =
-  /** Run a script in the session's shell, as conda does; its failure doesn't stop the rest. */
+  /** Run a script in the session's shell, as conda does. If it fails, the other steps still run. */
   | { op: 'source'; script: string }
   | { op: 'export'; name: string; value: string }
   | { op: 'unset'; name: string }
@@ -13,44 +13,44 @@ export type Step =
   /** Forget where commands were found. */
   | { op: 'rehash' }
   /**
-   * Call the session's own `conda` function, or mamba or micromamba where that is what there is. `otherwise`, which
-   * ends in 'return', is for a call that fails and for a session that has no such function.
+   * Call the session's own `conda` function, or else `mamba` or `micromamba`. `otherwise`, which ends in 'return', runs if
+   * the call fails or the session has no such function.
    */
   | { op: 'conda'; argv: string[]; otherwise: Step[] }
-  /** Run the launcher with these arguments; where it fails, return 1. */
+  /** Run the launcher with these arguments. If it fails, return 1. */
   | { op: 'run'; argv: string[] }
   | AtExitStep
   /** Leave the function with this exit status. Always the last step. */
   | { op: 'return'; status: number }
 
 /**
- * Change PATH entry by entry, in the shell and at that moment: scripts that ran before may have changed it, and the
- * program can't hold a PATH that is not UTF-8.
+ * Changes PATH entry by entry, in the shell, when the step runs: earlier scripts may have changed it, and the program can't
+ * hold a PATH that is not UTF-8.
  */
 export interface PathStep {
   op: 'path'
-  /** An entry that is one of these, or below one, gets `to` in its place. */
+  /** In an entry that is one of these or below one, `to` replaces the prefix. */
   from: string[]
-  /** Entries that are one of these, or below one, stay. */
+  /** Entries that are one of these or below one stay. */
   keep: string[]
   to: string
-  /** Where PATH is exactly `when`, it becomes `becomes` instead. */
+  /** If PATH is exactly `when`, it becomes `becomes` instead. */
   exact?: { when: string; becomes: string }
-  /** PATH when the plan was made, for shells that can't cut strings; not where it isn't UTF-8. */
+  /** PATH when the plan was made, for shells that can't cut strings. Missing if it isn't UTF-8. */
   seen?: string
 }
 
 /**
- * Have the launcher called when the shell ends, after what the session itself wants done then; or take that back. Shells that
- * have no way to do so do nothing.
+ * Have the shell call the launcher when it ends, after whatever the session itself runs then; or cancel that. Shells that
+ * can't do so do nothing.
  */
 export interface AtExitStep {
   op: 'atExit' | 'notAtExit'
   argv: string[]
-  /** The launcher is not called where this file is gone. */
+  /** The launcher is not called if this file is gone. */
   whileThere: string
-  /** The process whose end is meant. In other ones, subshells for instance, nothing is done. */
+  /** The shell's process. In other processes, such as subshells, nothing happens. */
   pid: number
-  /** Tells it from others: letters and digits. */
+  /** Distinguishes this step from others: letters and digits. */
   id: string
 }

@@ -78,7 +78,7 @@ export function gzipTrailer(data: Buffer): Buffer {
 export const SECTIONS = ['entries', 'digests', 'head'] as const
 export type SectionName = (typeof SECTIONS)[number]
 
-export interface Section {
+interface Section {
   /** Size of the stored bytes. */
   storedSize: number
   size: number

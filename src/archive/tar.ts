@@ -2,7 +2,7 @@ import { type BytePath, isAscii } from '../model/byte-path.ts'
 import type { Entry } from '../model/entry.ts'
 import { splitTime } from '../model/times.ts'
 
-export const BLOCK = 512
+const BLOCK = 512
 /** Two blocks of zeros end a tar stream. */
 export const END_OF_TAR: Buffer = Buffer.alloc(2 * BLOCK)
 

@@ -5,8 +5,8 @@ import { isAutoScript, SCRIPT_FOLDERS } from '../model/auto-scripts.ts'
 import { type AutoStaging, autoScripts } from './script.ts'
 
 /**
- * Makes conda stage the environment whenever it is activated: the one thing that we ever write into an original.
- * @throws StageError ENVIRONMENT_UNWRITABLE; then all is as with automatic staging disabled
+ * Makes conda stage the environment whenever it is activated. We never write anything else into an original.
+ * @throws StageError ENVIRONMENT_UNWRITABLE; automatic staging is then disabled
  */
 export function enableAutoStaging(prefix: string, staging: AutoStaging, launcher: string): void {
   disableAutoStaging(prefix)
@@ -26,7 +26,7 @@ export function enableAutoStaging(prefix: string, staging: AutoStaging, launcher
 }
 
 /**
- * Takes away whatever automatic staging has put there, conda-stage 0.7.1's too.
+ * Removes everything that automatic staging put there, including the scripts of conda-stage 0.7.1.
  * @throws StageError ENVIRONMENT_UNWRITABLE
  */
 export function disableAutoStaging(prefix: string): void {
@@ -37,23 +37,21 @@ export function disableAutoStaging(prefix: string): void {
   }
 }
 
-export const hasAutoStaging = (prefix: string): boolean => scriptsOf(prefix).length > 0
-
 function takeAway(prefix: string): void {
   const scripts = scriptsOf(prefix)
   for (const path of scripts) rmSync(join(prefix, path))
   if (scripts.length === 0) return
-  // Those that we may have made. An empty one is of no use to anybody else.
+  // We may have made these folders. Empty ones are of no use to anybody else.
   for (const folder of SCRIPT_FOLDERS.toReversed()) {
     try {
       rmdirSync(join(prefix, folder))
     } catch {
-      // Not empty, or not there.
+      // It is not empty, or not there.
     }
   }
 }
 
-/** Below the prefix. */
+/** Paths below the prefix. */
 function scriptsOf(prefix: string): string[] {
   return SCRIPT_FOLDERS.flatMap((folder) => list(join(prefix, folder)).map((name) => `${folder}/${name}`)).filter(
     isAutoScript,
@@ -78,7 +76,7 @@ function unwritable(prefix: string, cause: unknown): unknown {
     `Automatic staging of ${prefix} can't be configured: ${path} (${code})`,
     {
       path: prefix,
-      hint: "Only who may write to an environment can configure it. Ask its owner, or call 'conda-stage' after activating it.",
+      hint: "Only someone with write access to the environment can configure it. Ask its owner, or call 'conda-stage' after activating it.",
       cause,
     },
   )

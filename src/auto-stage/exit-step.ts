@@ -1,16 +1,16 @@
 import type { AtExitStep, Step } from '../activate/steps.ts'
 
-/** What has to be known of a stage that goes with a session. */
+/** A stage that is removed when a session's shell ends. */
 export interface Bound {
   /** The staged prefix. */
   prefix: string
-  /** A file that is there as long as the stage is. */
+  /** A file that exists as long as the stage does. */
   marker: string
-  /** Process of the session's shell. */
+  /** Process of the shell. */
   pid: number
 }
 
-/** Has the shell remove the stage when it ends, or takes that back. */
+/** Has the shell remove the stage when it ends, or cancels that. */
 export const exitStep = (op: AtExitStep['op'], { prefix, marker, pid }: Bound): AtExitStep => ({
   op,
   argv: ['--leave', `--prefix=${prefix}`, '--quiet'],

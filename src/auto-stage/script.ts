@@ -3,14 +3,14 @@ import type { Dialect } from '../activate/dialect.ts'
 import { type DialectName, dialects } from '../activate/dialects.ts'
 import { AUTO_STAGE, AUTO_UNSTAGE } from '../model/auto-scripts.ts'
 
-/** What automatic staging is to be like; what is left out is decided when the environment is activated. */
+/** How to stage automatically. Settings and variables decide about missing values when the environment is activated. */
 export interface AutoStaging {
-  /** Remove the copy when it is left. */
+  /** Remove the copy when the session leaves it. */
   unstage: boolean
   writable?: boolean
   /** As --path; absolute. */
   path?: string
-  /** Code for the session's shell, to be run before conda-stage is looked for. */
+  /** Code for the session's shell, which runs before the script looks for conda-stage. */
   prologue?: string
 }
 
@@ -20,10 +20,10 @@ export interface AutoScript {
   text: string
 }
 
-/** One for each kind of script that conda runs. */
+/** One dialect for each kind of script that conda runs. */
 const SHELLS: readonly DialectName[] = ['sh', 'fish', 'tcsh']
 
-/** The scripts of all shells. `launcher`: absolute path of bin/conda-stage. */
+/** The scripts for all shells. `launcher`: absolute path of bin/conda-stage. */
 export function autoScripts(staging: AutoStaging, launcher: string): AutoScript[] {
   const words = { LAUNCHER: [launcher], PROLOGUE: [staging.prologue ?? ''], ARGUMENTS: argumentsOf(staging) }
   return SHELLS.flatMap((shell) => {

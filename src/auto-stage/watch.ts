@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
-/** A process, and when it started, in clock ticks after boot. */
-export interface Watched {
+/** A process and its start, in clock ticks after boot. */
+interface Watched {
   pid: number
   started: string
 }
@@ -12,18 +12,18 @@ export interface Watch {
   launcher: string
   /** The staged prefix. */
   prefix: string
-  /** A file that is there as long as the stage is. */
+  /** A file that exists as long as the stage does. */
   marker: string
   processes: readonly Watched[]
   env: Readonly<Record<string, string | undefined>>
 }
 
 /**
- * Leaves a process behind that waits for these to end and then removes the stage. It is of a session of its own, keeps nothing
- * of the caller's open, and takes no memory to speak of.
+ * Leaves a process behind that waits for the given processes to end and then removes the stage. It has a session of its
+ * own, keeps none of the caller's descriptors open, and uses little memory.
  *
- * It is what remains where the shell can't do so itself when it ends: after SIGKILL, and where the session has replaced
- * its EXIT trap. Where a scheduler kills all that a job has left, that is this one too; sweepDebris does it then.
+ * It does what the shell itself can't: after SIGKILL, and if the session has replaced its EXIT trap. A scheduler may kill
+ * this process together with the job; the next sweepDebris in that folder then removes the stage.
  */
 export function watch({ launcher, prefix, marker, processes, env }: Watch): void {
   const script = fileURLToPath(new URL('./templates/watch.sh', import.meta.url))
@@ -34,7 +34,7 @@ export function watch({ launcher, prefix, marker, processes, env }: Watch): void
     cwd: '/',
     detached: true,
     stdio: 'ignore',
-    // `sleep` must not be the environment's own.
+    // Not the environment's own `sleep`.
     env: { ...rest, PATH: `/usr/bin:/bin:${env.PATH ?? ''}` },
   }).unref()
 }

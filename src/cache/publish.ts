@@ -18,29 +18,60 @@ export interface PublishOptions<T> extends LockOptions {
   write(temporary: string): Promise<T>
 }
 
+/** What was made of the contents, and why there is no archive of them, if there is none. */
+export interface Outcome<T> {
+  value: T
+  lost?: unknown
+}
+
 /**
  * Puts a new archive in place so that nobody ever sees half of one. Under a lock, it is written to another name in the same
  * folder, synced to disk and renamed. The old archive can be read until then, and by those who have it open even longer.
  * @throws StageError ARCHIVE_FOREIGN, ARCHIVE_UNWRITABLE, NO_SPACE, LOCKED, CANCELLED; what `write` throws comes through.
  */
-export function publishArchive<T>(options: PublishOptions<T>): Promise<T> {
-  const { path } = options
+export async function publishArchive<T>(options: PublishOptions<T>): Promise<T> {
+  const write = async (temporary: string): Promise<Outcome<T>> => ({ value: await options.write(temporary) })
+  const already = async (): Promise<T | undefined> => options.already?.()
+  const { value, lost } = await publishOrLose({ ...options, already, write })
+  if (lost !== undefined) throw lost
+  return value
+}
+
+/**
+ * The same for a caller that can use the contents without the archive. If `write` loses the archive, or the archive can't
+ * be put in place afterwards, the reason is returned as `lost`.
+ * @throws as publishArchive, for what goes wrong before the contents are written
+ */
+export function publishOrLose<T>(
+  options: Omit<PublishOptions<T>, 'write'> & { write(temporary: string): Promise<Outcome<T>> },
+): Promise<Outcome<T>> {
+  const { path, already, write } = options
   return withArchiveLock(path, options, async () => {
-    const already = await options.already?.()
-    if (already !== undefined) return already
+    const found = await already?.()
+    if (found !== undefined) return { value: found }
     await expected(path, assertReplaceable(path))
     await expected(path, removeLeftovers(path))
     const temporary = temporaryName(path)
     try {
-      const result = await options.write(temporary)
-      throwIfCancelled(options)
-      await expected(path, putInPlace(temporary, path))
-      return result
+      const { value, lost = await publish(temporary, options) } = await write(temporary)
+      if (lost === undefined) return { value }
+      await unlink(temporary).catch(() => {})
+      return { value, lost: ofArchive(lost, temporary, path) }
     } catch (error) {
       await unlink(temporary).catch(() => {})
       throw ofArchive(error, temporary, path)
     }
   })
+}
+
+/** Why it could not be put in place; undefined if it was. */
+async function publish(temporary: string, options: LockOptions & { path: string }): Promise<unknown> {
+  try {
+    throwIfCancelled(options)
+    await expected(options.path, putInPlace(temporary, options.path))
+  } catch (error) {
+    return error
+  }
 }
 
 async function putInPlace(temporary: string, path: string): Promise<void> {
@@ -81,7 +112,7 @@ function ofArchive(error: unknown, temporary: string, path: string): unknown {
   )
 }
 
-function throwIfCancelled({ signal, path }: PublishOptions<unknown>): void {
+function throwIfCancelled({ signal, path }: LockOptions & { path: string }): void {
   if (!signal?.aborted) return
   throw new StageError('CANCELLED', `Packing into ${path} was cancelled`, { path, cause: signal.reason })
 }

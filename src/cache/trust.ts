@@ -8,6 +8,7 @@ import { StageError } from '../errors.ts'
  * path, but can neither give it another owner nor change the file that is open.
  * @param owners user ids: the user, and the environment's owner, whose programs the user runs anyway
  * @throws StageError ARCHIVE_UNTRUSTED
+ * @internal Exported for its tests.
  */
 export async function assertTrusted(path: string, handle: FileHandle, owners: readonly number[]): Promise<void> {
   if ((await lstat(path)).isSymbolicLink()) throw symbolicLink(path)

@@ -12,7 +12,7 @@ import { completable } from './completable.ts'
 import { addPackOptions, formatOf, packShape, type ShapeOptions } from './pack-options.ts'
 
 /** What can be asked for; each is a file in commands/. */
-export const ACTIONS = [
+const ACTIONS = [
   'stage',
   'unstage',
   'pack',

@@ -1,7 +1,8 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { ArchivedEntry } from '../model/archive-index.ts'
 import type { BytePath } from '../model/byte-path.ts'
+import { digestFrom } from '../model/digest.ts'
 import type { ArchiveItem } from '../model/item.ts'
 import { prefixRecord, RECORD_PATH } from './record.ts'
 
@@ -9,7 +10,7 @@ import { prefixRecord, RECORD_PATH } from './record.ts'
 const SCRIPTS = ['activate', 'activate.fish', 'deactivate', 'conda-unpack'] as const
 
 /** Where conda-unpack goes where the environment has one of its own, which is for another archive. */
-export const OTHER_UNPACK: BytePath = 'bin/conda-stage-unpack'
+const OTHER_UNPACK: BytePath = 'bin/conda-stage-unpack'
 
 /**
  * Members that make an archive work for people who unpack it by `tar`: `source bin/activate`, `conda-unpack`, and what
@@ -49,7 +50,7 @@ function member(path: BytePath, mode: number, data: Buffer, mtimeNs: bigint): Ar
   }
 }
 
-const digestOf = (data: Buffer): string => createHash('sha256').update(data).digest('hex').slice(0, 32)
+const digestOf = (data: Buffer): string => digestFrom(hash('sha256', data, 'hex'))
 
 const template = (name: (typeof SCRIPTS)[number]): Buffer =>
   readFileSync(new URL(`./templates/${name}`, import.meta.url))

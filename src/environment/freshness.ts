@@ -8,7 +8,7 @@ import { holdsContent, holdsContentNow, isScriptFolder } from './script-folders.
 
 export type Freshness = { fresh: true } | { fresh: false; reason: string; path: BytePath }
 
-/** The state of a path when the archive was written. */
+/** The state of a path when the archive was written. @internal Exported for its tests. */
 export interface Archived extends Seen {
   path: BytePath
 }

@@ -4,14 +4,14 @@ import { type BytePath, bytePathOf } from '../model/byte-path.ts'
 import type { ListedName } from '../model/listed.ts'
 import { drain, IN_FLIGHT } from '../platform/in-flight.ts'
 
-export interface CondaPackage {
+interface CondaPackage {
   name: string
   version: string
   build: string
 }
 
 /** The package that a path belongs to (`name-version-build`), how the prefix got into the file, and the file's size before that. */
-export type Recorded = Required<Pick<ListedName, 'package'>> & Pick<ListedName, 'placeholder' | 'recordedSize'>
+type Recorded = Required<Pick<ListedName, 'package'>> & Pick<ListedName, 'placeholder' | 'recordedSize'>
 
 export interface CondaRecords {
   /** The facts about each path that the records list. */

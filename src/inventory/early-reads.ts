@@ -1,107 +1,113 @@
 import { type BytePath, parentOf } from '../model/byte-path.ts'
 import type { Listed, ListedName } from '../model/listed.ts'
 import { drain, IN_FLIGHT } from '../platform/in-flight.ts'
-import { Pace, SLOW_CALLS } from '../platform/pace.ts'
+import { type Pace, SLOW_CALLS } from '../platform/pace.ts'
+import { FileOpener, quickMs } from './file-opener.ts'
+import { isAsRead, type WholeFile } from './open-file.ts'
 import { byPackage } from './order.ts'
-import {
-  CHUNK,
-  isAsRead,
-  PiecedFile,
-  type Place,
-  quickMs,
-  readFile,
-  readFileSync,
-  type WholeFile,
-} from './read-file.ts'
+import { CHUNK } from './pieced-file.ts'
 import { changedFolders } from './settle.ts'
-import { Slabs } from './slabs.ts'
-import { WarmFolders } from './warm-folders.ts'
 
-/** What is read beforehand at most. */
+/** The most that is read early. */
 const MOST_BYTES = 48 * 1024 * 1024
 const MOST_FILES = 4096
-/** Half of the requests are for the listing, which is what everything waits for. */
+/** Half of the requests are left to the listing, which everything waits for. */
 const AT_ONCE = IN_FLIGHT / 2
 
 /**
- * Reads files that conda's records list, the first in the archive's order, while the folders are being listed: that waits for
- * one folder after another. Whatever is wrong with one of them shows when its turn comes to be read: nothing is told here, and
- * what the listing does not have is not asked for.
+ * Reads files before the listing of the environment has ended, since that waits for one folder after another: those that
+ * conda's records list, the first in the archive's order. A read that fails is not reported: whatever is wrong with the file
+ * shows when its turn comes. A file that the listing does not have is never asked for.
  */
 export class EarlyReads {
-  readonly slabs = new Slabs()
-  /** Of the first files, which are read one by one: only where it is slow there is a point in reading more. */
-  readonly pace = new Pace()
+  /** Also opens the files whose turn comes later. */
+  readonly opener: FileOpener
   readonly #prefix: string
-  readonly #folders = new WarmFolders()
-  readonly #openPace = new Pace()
   readonly #reads = new Map<BytePath, Promise<WholeFile | undefined>>()
-  readonly #begun = Date.now()
+  readonly #since = Date.now()
   #changed: ReadonlySet<BytePath> = new Set()
   #isStopped = false
 
   /** @param recorded in the archive's order */
   constructor(prefix: string, recorded: readonly ListedName[]) {
     this.#prefix = prefix
+    this.opener = new FileOpener(prefix)
     const files = worthReading(recorded)
-    for (const file of files.slice(0, SLOW_CALLS)) this.#reads.set(file.path, Promise.resolve(this.#readNow(file)))
-    // The last come first.
+    for (const file of files.slice(0, SLOW_CALLS)) this.#reads.set(file.path, Promise.resolve(this.#readSync(file)))
+    // `drain` takes the last first.
     if (!this.pace.isQuick) drain(files.slice(SLOW_CALLS).reverse(), AT_ONCE, ({ path }) => this.#begin(path))
   }
 
-  /** No more is begun. */
+  /** How fast the first files were read, one by one. Reading more of them early pays only on a slow file system. */
+  get pace(): Pace {
+    return this.opener.pace
+  }
+
+  /** Begins no more reads. */
   stop(): void {
     this.#isStopped = true
   }
 
-  /** What was read of folders that may have changed meanwhile is looked at once more: else the archive had a new folder's mtime and an old file. */
+  /**
+   * Finds the folders that may have changed since reading began. What was read in them is checked by one more look-up, or the
+   * archive could have a folder's new mtime and a file's old content.
+   */
   compare(listed: readonly Listed[]): void {
-    this.#changed = changedFolders(listed, this.#begun)
+    this.#changed = changedFolders(listed, this.#since)
   }
 
-  /** What was read of the file, to be asked for once; undefined where it was not. */
+  /** The file if it was read and is still the same. May be asked for once. */
   take(path: BytePath): Promise<WholeFile | undefined> | undefined {
     const read = this.#reads.get(path)
     this.#reads.delete(path)
     if (!this.#changed.has(parentOf(path))) return read
-    return read?.then(async (found) => {
-      if (found === undefined || (await isAsRead(this.#place(path), found.facts))) return found
-      this.slabs.release(found.content)
+    return read?.then(async (file) => {
+      if (file === undefined || (await isAsRead({ prefix: this.#prefix, path }, file.facts))) return file
+      this.opener.slabs.release(file.content)
       return undefined
     })
   }
 
-  #readNow({ path, recordedSize = 0 }: ListedName): WholeFile | undefined {
-    try {
-      return wholeOnly(
-        this.pace.measure(
-          () => readFileSync(this.#place(path), isWhole),
-          () => quickMs(recordedSize),
-        ),
-      )
-    } catch {
-      return undefined
-    }
-  }
-
   async #begin(path: BytePath): Promise<void> {
     if (this.#isStopped) return
-    const opening = (open: () => Promise<number>) => this.#folders.into(parentOf(path), open)
-    const calls = { opening, pace: this.#openPace }
-    const read = readFile(this.#place(path), isWhole, calls).then(wholeOnly, () => undefined)
+    const read = this.#read(path).catch(() => undefined)
     this.#reads.set(path, read)
     await read
   }
 
-  #place = (path: BytePath): Place => ({ prefix: this.#prefix, path, slabs: this.slabs })
+  async #read(path: BytePath): Promise<WholeFile | undefined> {
+    const file = await this.opener.open(path)
+    try {
+      if (file === undefined || file.facts.size > CHUNK) return undefined
+      const content = this.opener.slabs.allocate(file.facts.size)
+      await file.readInto(content)
+      return { facts: file.facts, content }
+    } finally {
+      await file?.close()
+    }
+  }
+
+  #readSync({ path, recordedSize = 0 }: ListedName): WholeFile | undefined {
+    const read = (): WholeFile | undefined => {
+      const file = this.opener.openSync(path)
+      try {
+        if (file === undefined || file.facts.size > CHUNK || !file.isSettled) return undefined
+        const content = this.opener.slabs.allocate(file.facts.size)
+        file.readInto(content)
+        return { facts: file.facts, content }
+      } finally {
+        file?.close()
+      }
+    }
+    try {
+      return this.pace.measure(read, () => quickMs(recordedSize))
+    } catch {
+      return undefined
+    }
+  }
 }
 
-const isWhole = ({ size }: { size: number }): boolean => size <= CHUNK
-
-const wholeOnly = (read: WholeFile | PiecedFile | undefined): WholeFile | undefined =>
-  read === undefined || read instanceof PiecedFile || read.content.length < read.facts.size ? undefined : read
-
-/** What the records list, in the archive's order. Some of it may be missing, or no file. */
+/** The files that the records list, in the archive's order. Some may be missing, or not be files. */
 export function recordedFiles(
   records: ReadonlyMap<BytePath, Omit<ListedName, 'type' | 'path'>>,
   isExcluded: (path: BytePath) => boolean,
@@ -112,7 +118,7 @@ export function recordedFiles(
   return files.sort(byPackage)
 }
 
-/** As much of them as is worth to be read early. */
+/** Those of them that are worth reading early. @internal Exported for its tests. */
 export function worthReading(files: readonly ListedName[]): ListedName[] {
   const chosen: ListedName[] = []
   let bytes = 0
@@ -126,5 +132,5 @@ export function worthReading(files: readonly ListedName[]): ListedName[] {
   return chosen
 }
 
-/** Records are written by many tools; no path of theirs may lead out of the environment. */
+/** Many tools write records; none of their paths may lead out of the environment. */
 const LEADS_ELSEWHERE = /^\/|(?:^|\/)\.\.?(?:\/|$)/

@@ -2,28 +2,28 @@ import { basename, join } from 'node:path'
 import { isAutoScript } from '../model/auto-scripts.ts'
 import { type BytePath, bytePathOf } from '../model/byte-path.ts'
 
-/** Says of a path below the prefix that it, and all below it, is no part of the environment. */
+/** Whether a path below the prefix, and everything below it, is not part of the environment. */
 export type IsExcluded = (path: BytePath) => boolean
 
 /**
- * Locks of package managers, which stand in an environment only while one of them works or after it died:
- * libmamba locks the folder conda-meta by `conda-meta/conda-meta.lock`, pixi guards a prefix by `.guard`, conda before 4.4
- * made `.conda_lock` or `.conda_lock-PID`.
+ * Locks of package managers. They exist only while one of them works, or after it died: libmamba locks the folder conda-meta
+ * with `conda-meta/conda-meta.lock`, pixi guards a prefix with `.guard`, and conda before 4.4 made `.conda_lock` or
+ * `.conda_lock-PID`.
  */
 const LOCK = /^(?:conda-meta\/conda-meta\.lock|\.guard|\.conda_lock(?:-\d+)?)$/
 
-/** Where conda-pack/record.ts has it. */
+/** The path that conda-pack/record.ts writes. */
 const UNPACK_RECORD = 'conda-meta/conda-stage-prefixes'
 
 /**
- * What is left out of an archive, and of the question whether it is fresh:
- * - `pkgs/` and `envs/` of a base prefix (package cache and other environments). Elsewhere folders of these names belong
+ * Tells what neither goes into an archive nor makes it stale:
+ * - `pkgs/` and `envs/` of a base prefix (package cache and other environments). Elsewhere, folders with these names belong
  *   to the environment.
  * - locks of package managers.
  * - the scripts of automatic staging.
- * - what conda-unpack goes by in an environment that was unpacked from an archive of ours: each archive has its own.
- * - our own archives, where they lie inside the prefix: each of `archives` (absolute paths), its lock `.ARCHIVE.lock`,
- *   and the unfinished `.tmp.*` beside it.
+ * - the record that conda-unpack reads in an environment that was unpacked from one of our archives: each archive has its own.
+ * - our own archives inside the prefix: each of `archives` (absolute paths), its lock `.ARCHIVE.lock`, and the unfinished
+ *   `.tmp.*` beside it.
  */
 export function exclusions(
   environment: { prefix: string; real: string; isBase: boolean },

@@ -1,6 +1,6 @@
 import { type BigIntStats, close, fstat, lstat, open, read } from 'node:fs'
 
-// Promises over plain descriptors: for small files a FileHandle costs more than twice the processor time.
+// Promises over plain descriptors: for small files, a FileHandle costs more than twice the CPU time.
 
 export const openFile = (path: Buffer, flags: number): Promise<number> =>
   new Promise((resolve, reject) => {

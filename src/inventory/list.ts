@@ -13,9 +13,9 @@ import { settled } from './settle.ts'
 
 export interface ListOptions {
   isExcluded: IsExcluded
-  /** From conda-meta; gives files their package and placeholder, and is what `missing` is measured against. */
+  /** From conda-meta. Files get their package and placeholder from it, and `missing` is what it lists and the folders lack. */
   records?: ReadonlyMap<BytePath, Omit<ListedName, 'type' | 'path'>>
-  /** What is known already of how fast the file system answers. */
+  /** How fast the file system answers, as far as that is known. */
   pace?: Pace
   signal?: AbortSignal
 }
@@ -30,14 +30,14 @@ export interface Listing {
   entries: Listed[]
   /** Sockets, FIFOs and devices: they have no content to copy. */
   skipped: Skipped[]
-  /** Recorded by conda but not there. Compiled `.pyc` files are not counted: Python makes them anew. */
+  /** Recorded by conda but gone. Compiled `.pyc` files don't count: Python makes them again. */
   missing: BytePath[]
 }
 
 /**
- * Lists all folders of an environment: one look-up and one listing for each folder, none for what is in it. Symbolic
- * links are kept as such, never followed; mount points are part of the tree. Each folder's mtime is taken before its
- * listing, so that a change in between makes the archive stale, not wrong.
+ * Lists all folders of an environment, with one look-up and one listing for each folder and none for what is in it. Symbolic
+ * links are never followed; mount points are part of the tree. Each folder's mtime is taken before its listing, so a change
+ * in between makes the archive stale, not wrong.
  * @throws StageError UNREADABLE, CHANGED (a folder vanished), CANCELLED.
  */
 export async function listTree(environment: { prefix: string }, options: ListOptions): Promise<Listing> {
@@ -73,9 +73,9 @@ async function lookAtFolder(prefix: string, path: BytePath, pace: Pace): Promise
   return { type: 'directory', path, mode: Number(stats.mode & 0o7777n), mtimeNs: stats.mtimeNs }
 }
 
-/** Without a thread for the call, as long as the file system answers at once. */
+/** Takes no thread as long as the file system answers at once. */
 async function statsOf(name: Buffer, isPrefix: boolean, pace: Pace): Promise<BigIntStats> {
-  // The prefix itself may be given by a symbolic link.
+  // Only the prefix itself may be a symbolic link that is followed.
   if (isPrefix) return await stat(name, { bigint: true })
   return pace.isQuick ? pace.measure(() => lstatSync(name, { bigint: true })) : await lstatPath(name)
 }
@@ -98,14 +98,14 @@ export function typeOf(facts: Types) {
 }
 
 /**
- * Names and types. Where the file system tells no types (NFS without READDIRPLUS, old XFS), Node asks for each of them;
- * one that vanishes meanwhile fails the whole call, and then the others are asked for one by one.
+ * Names and types. Some file systems list no types (NFS without READDIRPLUS, old XFS), and Node asks for each of them then. If
+ * a file vanishes meanwhile, the whole call fails; the types are asked for one by one after that.
  */
 async function namesIn(folder: Buffer, pace: Pace): Promise<Named[]> {
   try {
     const names = pace.isQuick && namesInSync(folder, pace)
     if (names) return names
-    // As buffers: only so can Node join a name of any bytes to the folder's, when it asks for a type.
+    // As buffers: otherwise Node can't join a name of any bytes to the folder's when it asks for a type.
     const found = await readdir(folder, { withFileTypes: true, encoding: 'buffer' })
     return found.map((one) => ({ name: one.name.toString('latin1'), type: typeOf(one) }))
   } catch (error) {
@@ -124,24 +124,20 @@ async function namesIn(folder: Buffer, pace: Pace): Promise<Named[]> {
   return (await Promise.all(asked)).flat()
 }
 
-/** Undefined where the file system tells no types. */
+/** `undefined` if the file system lists no types. */
 function namesInSync(folder: Buffer, pace: Pace): Named[] | undefined {
-  let found: Dirent[] = []
-  const list = (): Dirent[] => {
-    found = readdirSync(folder, { withFileTypes: true, encoding: 'latin1' })
-    return found
-  }
+  const list = (): Dirent[] => readdirSync(folder, { withFileTypes: true, encoding: 'latin1' })
   try {
-    const names = pace.measure(list, () => QUICK_NAMES_MS * (1 + found.length / QUICK_NAMES))
+    const names = pace.measure(list, ({ length }) => QUICK_NAMES_MS * (1 + length / QUICK_NAMES))
     return names.map((one) => ({ name: one.name, type: typeOf(one) }))
   } catch (error) {
-    // Node wants to look at a name for its type, and can't join it to a folder's.
+    // Node wants to look up a name's type, and can't join the name to the folder's.
     if (codeOf(error) === 'ERR_INVALID_ARG_TYPE') return undefined
     throw error
   }
 }
 
-/** Listing so many names from memory takes half of so many milliseconds at most. */
+/** Listing so many names from memory takes half of this time at most. Milliseconds. */
 const QUICK_NAMES = 1000
 const QUICK_NAMES_MS = 0.3
 
@@ -163,14 +159,14 @@ export const isGone = (error: unknown): boolean => ['ENOENT', 'ENOTDIR', 'ESTALE
 
 const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? ''
 
-/** What running programs make and remove at any time: byte code, NFS's names for deleted open files, temporary files. */
+/** Files that programs make and remove at any time: byte code, NFS's names for deleted open files, temporary files. */
 export const isTransient = (path: BytePath): boolean =>
   /(?:^|\/)(?:__pycache__(?:\/.*)?|\.nfs[0-9a-f]+|\.?tmp[^/]*|[^/]*(?:\.tmp|~))$/.test(path)
 
-/** Whether a failure to open the file means that it is one of those, and is gone. */
+/** Whether a failure to open the file means that it is one of those and is gone. */
 export const mayVanish = (path: BytePath, error: unknown): boolean => codeOf(error) === 'CHANGED' && isTransient(path)
 
-/** The error for people; anything that is not about the file system is passed on. */
+/** The error for people. Errors that don't come from the file system are passed on. */
 export function listError(prefix: string, path: BytePath, error: unknown): unknown {
   if (error instanceof StageError || codeOf(error) === '') return error
   const shown = path === '' ? prefix : `${prefix}/${displayPath(path)}`

@@ -3,9 +3,9 @@ import type { DirectoryEntry } from '../model/entry.ts'
 import type { Listed, ListedName } from '../model/listed.ts'
 
 /**
- * The order in which content goes into an archive: folders, symbolic links, then the files of each conda package by
- * path, those of no package last (they change most). So whatever one package's update touches lies together, and nothing
- * comes before the folder that it needs.
+ * The order in which content goes into an archive: folders, symbolic links, then the files of each conda package by path,
+ * and last those of no package, which change most. So the files that one package's update touches lie together, and nothing
+ * comes before its folder.
  */
 export function archiveOrder(entries: readonly Listed[]) {
   const folders: DirectoryEntry[] = []

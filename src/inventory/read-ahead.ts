@@ -1,205 +1,195 @@
-import { type BytePath, parentOf } from '../model/byte-path.ts'
+import type { BytePath } from '../model/byte-path.ts'
 import type { ListedName } from '../model/listed.ts'
-import { Pace } from '../platform/pace.ts'
+import { Budget } from './budget.ts'
 import type { EarlyReads } from './early-reads.ts'
-import { mayVanish } from './list.ts'
-import {
-  CHUNK,
-  type FileFacts,
-  PIECES_IN_FLIGHT,
-  PiecedFile,
-  quickMs,
-  readFile,
-  readFileSync,
-  type WholeFile,
-} from './read-file.ts'
-import { Slabs } from './slabs.ts'
-import { WarmFolders } from './warm-folders.ts'
+import { FileOpener, quickMs } from './file-opener.ts'
+import type { Inodes } from './inodes.ts'
+import type { FileFacts, WholeFile } from './open-file.ts'
+import { CHUNK, PiecedFile } from './pieced-file.ts'
 
-/** Bytes that are read ahead of the consumer; files whose reading has begun by then may go beyond. */
-const AHEAD_BYTES = 16 * 1024 * 1024
-/** Files that are read ahead, in multiples of those in flight: one slow read must not hold up the others. */
+/** Files that are read ahead for each one in flight: one slow read must not hold up the others. */
 const AHEAD_FILES = 4
-/** Of a file of which nothing is known beforehand, before any has been read. */
-const USUAL_SIZE = 16 * 1024
 
-/** A file's content, or that it is a further name of another file, or undefined where it has vanished and may do so. */
-export type ReadResult = WholeFile | PiecedFile | { facts: FileFacts; link: BytePath } | undefined
-
-interface Begun {
-  result: Promise<WholeFile | PiecedFile | undefined>
-  file: ListedName
-  /** Memory that it takes at most: a guess, until its size is known. */
-  bytes: number
+/** The path is that of another name of the file, which has the content. */
+interface FurtherName {
+  facts: FileFacts
+  link: BytePath
 }
 
-/** Files in the archive's order. */
+/** `undefined`: the file has vanished, and is one that may. */
+export type ReadResult = WholeFile | PiecedFile | FurtherName | undefined
+
+/** What is known when a file was opened, and read if its content is wanted. */
+type Opened = WholeFile | PiecedFile | { facts: FileFacts }
+
+interface FileAhead {
+  number: number
+  opened: Promise<Opened | undefined>
+}
+
+/** Files in the archive's order. Their numbers are their places in it. */
 export interface FileOrder {
   prefix: string
   files: readonly ListedName[]
-  /** By inode: number in `files` of the first of its names that was come upon. */
-  names: Map<string, number>
+  inodes: Inodes
 }
 
-interface Options {
+export interface ReadAheadOptions {
   /** Files that are opened and read at once. */
   concurrency: number
-  /** Numbers of the files that are asked for: from the first, up to the second. */
+  /** Number of the first file, and the one behind the last. */
   from?: number | undefined
   until?: number | undefined
-  /** What was read already. */
   early?: EarlyReads | undefined
 }
 
 /** Keeps reads of the coming files going, bounded in number and in bytes. */
 export class ReadAhead {
-  readonly #prefix: string
-  readonly #files: readonly ListedName[]
-  readonly #concurrency: number
-  readonly #begun: Begun[] = []
-  readonly #names: Map<string, number>
-  #pieced: PiecedFile[] = []
-  #nextFile: number
-  readonly #until: number
-  #running = 0
-  #bytes = 0
-  /** What the consumer has in hand. */
-  #held: { bytes: number; content: Buffer | undefined } = { bytes: 0, content: undefined }
-  /** Files whose size is known by now, and their bytes in memory. */
-  #seen = { files: 1, bytes: USUAL_SIZE }
-  #closed = false
-  readonly #pace: Pace
-  readonly #openPace = new Pace()
-  readonly #folders = new WarmFolders()
+  readonly #order: FileOrder
+  readonly #opener: FileOpener
   readonly #early: EarlyReads | undefined
-  readonly #slabs: Slabs
+  readonly #budget = new Budget()
+  readonly #concurrency: number
+  readonly #until: number
+  #next: number
+  /** Files from the one that the consumer gets next, in order. */
+  readonly #queue: FileAhead[] = []
+  #running = 0
+  #pieced: PiecedFile[] = []
+  /** What the consumer has in hand. */
+  #inHand: { number: number; content?: Buffer | undefined } | undefined
+  #isClosed = false
 
-  constructor({ prefix, files, names }: FileOrder, { concurrency, from = 0, until = files.length, early }: Options) {
-    this.#prefix = prefix
-    this.#names = names
-    this.#nextFile = from
-    this.#until = until
+  constructor(order: FileOrder, { concurrency, from = 0, until = order.files.length, early }: ReadAheadOptions) {
+    this.#order = order
+    this.#opener = early?.opener ?? new FileOpener(order.prefix)
     this.#early = early
-    this.#slabs = early?.slabs ?? new Slabs()
-    this.#pace = early?.pace ?? new Pace()
-    this.#files = files
     this.#concurrency = concurrency
+    this.#next = from
+    this.#until = until
   }
 
   /** The next file in order. Its content is valid, and counts as in use, until `release()`. */
   async next(): Promise<ReadResult> {
     this.#fill()
-    const first = this.#begun.shift() as Begun
-    const found = await first.result
-    this.#held = { bytes: first.bytes, content: found && 'content' in found ? found.content : undefined }
-    const inode = found?.facts.inode
-    const target = inode === undefined ? undefined : this.#files[this.#names.get(inode)!]
-    if (found === undefined || target === undefined || target === first.file) return found
-    if (found instanceof PiecedFile) await found.close()
-    return { facts: found.facts, link: target.path }
+    const { number, opened } = this.#queue.shift() as FileAhead
+    const file = await opened
+    this.#inHand = { number, content: contentOf(file) }
+    if (file === undefined) return undefined
+    const owner = this.#order.inodes.ownerOf(file.facts)
+    if (owner === undefined || owner === number) return file as WholeFile | PiecedFile
+    if (file instanceof PiecedFile) await file.close()
+    return { facts: file.facts, link: this.#order.files[owner]!.path }
   }
 
   release(): void {
-    const { bytes, content } = this.#held
-    this.#bytes -= bytes
-    if (content) this.#slabs.release(content)
-    this.#held = { bytes: 0, content: undefined }
+    if (this.#inHand) {
+      const { number, content } = this.#inHand
+      this.#budget.release(number)
+      if (content) this.#opener.slabs.release(content)
+      this.#inHand = undefined
+    }
     this.#fill()
   }
 
-  /** Waits for what runs, and closes what was opened. */
+  /** Waits for reads that are under way, and closes what is open. */
   async close(): Promise<void> {
-    this.#closed = true
-    await Promise.allSettled(this.#begun.map((begun) => begun.result))
+    this.#isClosed = true
+    await Promise.allSettled(this.#queue.map(({ opened }) => opened))
     await Promise.all(this.#pieced.map((file) => file.close()))
   }
 
   #fill(): void {
-    while (!this.#closed && this.#nextFile < this.#until && this.#hasRoom()) {
-      const number = this.#nextFile++
-      const file = this.#files[number]!
-      const begun: Begun = { file, bytes: this.#guess(file), result: Promise.resolve(undefined) }
-      this.#bytes += begun.bytes
+    while (!this.#isClosed && this.#next < this.#until && this.#hasRoom()) {
+      const number = this.#next++
+      this.#budget.reserve(number, this.#order.files[number]!)
       this.#running++
-      begun.result = this.#read(begun, number).finally(() => {
+      const opened = this.#open(number).finally(() => {
         this.#running--
         this.#fill()
       })
-      // Whoever comes to this file gets the failure; until then it is no unhandled one.
-      begun.result.catch(() => {})
-      this.#begun.push(begun)
+      // Whoever comes to this file gets the failure; until then it must not count as unhandled.
+      opened.catch(() => {})
+      this.#queue.push({ number, opened })
     }
   }
 
   #hasRoom(): boolean {
+    if (this.#queue.length === 0) return true
     // What answers at once is read when it is wanted, into memory that is still in the CPU's cache.
-    if (this.#begun.length === 0 || this.#pace.isQuick) return this.#begun.length === 0
-    const open = this.#running + this.#pieced.filter((file) => file.isOpen).length
-    if (open >= this.#concurrency || this.#begun.length >= AHEAD_FILES * this.#concurrency) return false
-    return this.#bytes + this.#guess(this.#files[this.#nextFile]!) <= AHEAD_BYTES
+    if (this.#opener.pace.isQuick) return false
+    const atOnce = this.#running + this.#pieced.filter((file) => file.isOpen).length
+    if (atOnce >= this.#concurrency || this.#queue.length >= AHEAD_FILES * this.#concurrency) return false
+    return this.#budget.hasRoomFor(this.#order.files[this.#next]!)
   }
 
-  async #read(begun: Begun, number: number): Promise<WholeFile | PiecedFile | undefined> {
-    const place = { prefix: this.#prefix, path: begun.file.path, slabs: this.#slabs }
-    let isOpen = false
-    const wanted = (facts: FileFacts): boolean => {
-      isOpen = true
-      if (!this.#isFirstName(facts, number)) return false
-      const bytes = inMemory(facts.size)
-      this.#bytes += bytes - begun.bytes
-      this.#seen.files++
-      this.#seen.bytes += bytes
-      begun.bytes = bytes
-      return true
+  async #open(number: number): Promise<Opened | undefined> {
+    const name = this.#order.files[number]!
+    const taken = this.#early?.take(name.path)
+    const early = taken && (await taken)
+    if (early) {
+      if (this.#claim(early.facts, number)) return early
+      this.#opener.slabs.release(early.content)
+      return { facts: early.facts }
     }
+    return this.#openAtOnce(name, number) ?? (await this.#openWaiting(name, number))
+  }
+
+  /** Without a thread, if the file system answers at once and the file is small; else `undefined`. */
+  #openAtOnce(name: ListedName, number: number): Opened | undefined {
+    const { pace } = this.#opener
+    const guess = this.#budget.guess(name)
+    if (!pace.isQuick || guess > CHUNK) return undefined
+    const read = (): Opened | undefined => {
+      const file = this.#opener.openSync(name.path)
+      if (file === undefined) return undefined
+      try {
+        const { facts, isSettled } = file
+        if (facts.size > CHUNK || !isSettled) return undefined
+        if (!this.#claim(facts, number)) return { facts }
+        const content = this.#opener.slabs.allocate(facts.size)
+        file.readInto(content)
+        return { facts, content }
+      } finally {
+        file.close()
+      }
+    }
+    return pace.measure(read, () => quickMs(guess))
+  }
+
+  async #openWaiting(name: ListedName, number: number): Promise<Opened | undefined> {
+    const file = await this.#opener.open(name.path)
+    if (file === undefined) return undefined
+    let isKept = false
     try {
-      const taken = this.#early?.take(place.path)
-      const early = taken && (await taken)
-      if (early) return wanted(early.facts) ? early : this.#without(early)
-      const quick = this.#readQuickly(begun.file, () => readFileSync(place, wanted))
-      const found = quick ?? (await readFile(place, wanted, this.#calls(place.path)))
-      if (found instanceof PiecedFile) this.#keep(found)
-      return found
-    } catch (error) {
-      if (!isOpen && mayVanish(begun.file.path, error)) return undefined
-      throw error
+      const { facts } = file
+      if (!this.#claim(facts, number)) return { facts }
+      if (facts.size > CHUNK) {
+        isKept = true
+        return this.#keep(new PiecedFile(file, this.#opener.slabs))
+      }
+      const content = this.#opener.slabs.allocate(facts.size)
+      await file.readInto(content)
+      return { facts, content }
+    } finally {
+      if (!isKept) await file.close()
     }
   }
 
-  #without({ facts, content }: WholeFile): WholeFile {
-    this.#slabs.release(content)
-    return { facts, content: Buffer.alloc(0) }
-  }
-
-  #calls(path: BytePath): Parameters<typeof readFile>[2] {
-    return { opening: (open) => this.#folders.into(parentOf(path), open), pace: this.#openPace }
-  }
-
-  /** Claims the inode. A name that comes before in the order takes it over, though it was opened later. */
-  #isFirstName({ inode }: FileFacts, number: number): boolean {
-    if (inode === undefined) return true
-    const first = this.#names.get(inode)
-    if (first !== undefined && first < number) return false
-    this.#names.set(inode, number)
+  /** Whether the content is wanted: not for a further name of a file whose content is in the archive already. */
+  #claim(facts: FileFacts, number: number): boolean {
+    if (!this.#order.inodes.claim(facts, number)) return false
+    this.#budget.correct(number, facts.size)
     return true
   }
 
-  #keep(file: PiecedFile): void {
+  #keep(file: PiecedFile): PiecedFile {
     this.#pieced = [...this.#pieced.filter((other) => other.isOpen), file]
-    // Beyond that its turn has to come first.
-    if (this.#bytes <= AHEAD_BYTES) file.readAhead()
-  }
-
-  /** At once and without a thread, as long as the file system answers at once. */
-  #readQuickly(file: ListedName, read: () => WholeFile | undefined): WholeFile | undefined {
-    const bytes = this.#guess(file)
-    if (!this.#pace.isQuick || bytes > CHUNK) return undefined
-    return this.#pace.measure(read, () => quickMs(bytes))
-  }
-
-  #guess({ recordedSize }: ListedName): number {
-    return recordedSize === undefined ? this.#seen.bytes / this.#seen.files : inMemory(recordedSize)
+    // Beyond the budget it waits for its turn.
+    if (!this.#budget.isExceeded) file.readAhead()
+    return file
   }
 }
 
-const inMemory = (size: number): number => Math.min(size, PIECES_IN_FLIGHT * CHUNK)
+const contentOf = (file: Opened | undefined): Buffer | undefined =>
+  file !== undefined && 'content' in file ? file.content : undefined

@@ -9,31 +9,32 @@ import { throwIfCancelled } from './cancel.ts'
 import type { EarlyReads } from './early-reads.ts'
 import { factsOf, factsOfWhole, fileEntry } from './facts.ts'
 import { lstatPath } from './fd.ts'
+import { Inodes } from './inodes.ts'
 import { isGone, isTransient, listError } from './list.ts'
 import { archiveOrder } from './order.ts'
+import { PiecedFile } from './pieced-file.ts'
 import { type FileOrder, ReadAhead, type ReadResult } from './read-ahead.ts'
-import { PiecedFile } from './read-file.ts'
 
 export interface ReadOptions {
   /** Looks for prefixes in one file. */
   makeScanner(entry: FileEntry): Scanner
   /** Files that are opened and read at once. */
   concurrency?: number
-  /** Some of the files, which were read already. */
+  /** Files that were read before the listing ended. */
   early?: EarlyReads | undefined
-  /** Called with each piece of content that is handed on: its bytes, and the file's path where it ends one; further names have none. */
+  /** Called with each piece of content: its bytes and, if it ends a file, that file's path. A further name has no bytes. */
   onRead?(bytes: number, ended: BytePath | undefined): void
   signal?: AbortSignal
 }
 
-/** Some of them wait for the first one in their folder, or for its mtime to settle: the pool of threads is what bounds the requests. */
+/** Some of them wait for the first file in their folder, or for their mtime to settle. The pool of threads bounds the requests. */
 const FILES_AT_ONCE = 2 * IN_FLIGHT
 
 /**
  * Gives everything in the environment in the order of `archiveOrder`, with the content of files, which is read ahead. A
- * file's size, mode and mtime are those that it has when it is opened, by which it is also known as another name of a file that came
- * before: then a hard link is given. Files up to 1 MiB come whole, larger ones in pieces, which must be
- * consumed before the next item is asked for. Memory stays bounded whatever the sizes. The original is only read.
+ * file's size, mode and mtime are those of the open file. Its inode shows whether it is a further name of a file that came
+ * before; it is given as a hard link then. Files up to 1 MiB come whole, larger ones in pieces, which must be consumed before
+ * the next item is asked for. Memory stays bounded whatever the sizes. The original is only read.
  * @throws StageError UNREADABLE, CHANGED (vanished since the listing, or written to while it was read), CANCELLED.
  */
 export async function* readItems(
@@ -43,7 +44,7 @@ export async function* readItems(
 ): AsyncGenerator<ArchiveItem> {
   const { files, ...others } = archiveOrder(entries)
   yield* readOthers(environment, others, options)
-  yield* readFiles({ prefix: environment.prefix, files, names: new Map() }, options)
+  yield* readFiles({ prefix: environment.prefix, files, inodes: new Inodes() }, options)
 }
 
 /** Everything but the files. */
@@ -56,7 +57,7 @@ export async function* readOthers(
   for (const entry of await readLinks(prefix, symlinks, options)) yield { entry }
 }
 
-/** The files from number `from` on, up to number `until`. */
+/** The files from number `from` on, up to but without number `until`. */
 export async function* readFiles(
   order: FileOrder,
   { from, until, ...options }: ReadOptions & { from?: number; until?: number },

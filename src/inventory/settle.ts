@@ -2,17 +2,17 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { BytePath } from '../model/byte-path.ts'
 import type { Listed } from '../model/listed.ts'
 
-/** Longer than the clock tick (10 ms at most) with which Linux stamps files. */
+/** Longer than the clock tick by which Linux stamps files, which is 10 ms at most. */
 const TICK_MS = 20
-/** A file system that keeps whole seconds (Lustre, NFS over some servers). */
+/** For file systems that keep whole seconds (Lustre, some NFS servers). */
 const SECOND_MS = 1000
-/** Stamps further in the future than this were set by hand; no clock is that wrong. */
+/** A stamp further in the future was set by hand: no clock is that wrong. */
 const SKEW_MS = 60_000
 
 /**
- * Waits until a change from now on must show as another mtime. A file that is read within the clock tick of its last
- * change could change once more with the same mtime and size, and the archive would look fresh for ever.
- * Nearly always this waits for nothing.
+ * Waits until any later change must show as another mtime. A file that is read within the clock tick of its last change
+ * could change once more and keep its mtime and size, and the archive would look fresh for ever. Nearly always there is
+ * nothing to wait for.
  */
 export async function settled(mtimeNs: bigint): Promise<void> {
   const wait = settleTime(mtimeNs, Date.now())
@@ -20,8 +20,9 @@ export async function settled(mtimeNs: bigint): Promise<void> {
 }
 
 /**
- * Folders that may have changed since a moment, in milliseconds since 1970, however wrong the file server's clock is: what was
- * read of them then may be gone.
+ * Folders that may have changed since then, up to a minute's difference between our clock and the file server's. What was read
+ * in them before they were listed may be out of date.
+ * @param since milliseconds since 1970
  */
 export function changedFolders(entries: readonly Listed[], since: number): Set<BytePath> {
   const changed = new Set<BytePath>()
@@ -30,7 +31,7 @@ export function changedFolders(entries: readonly Listed[], since: number): Set<B
   return changed
 }
 
-/** Milliseconds to wait at `now` (ms since 1970). A stamp from the near future comes from a server's clock ahead of ours. */
+/** Milliseconds to wait at `now` (ms since 1970). A stamp from the near future is from a server whose clock is ahead of ours. */
 export function settleTime(mtimeNs: bigint, now: number): number {
   const granule = mtimeNs % 1_000_000_000n === 0n ? SECOND_MS : TICK_MS
   const age = now - Number(mtimeNs / 1_000_000n)

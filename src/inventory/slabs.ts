@@ -1,17 +1,17 @@
-/** Bytes of a slab: the largest piece that is asked for. */
+/** Bytes of a slab, and of the largest buffer that is cut from one. */
 export const SLAB = 1024 * 1024
-/** Slabs kept for later use beyond those in use. */
+/** Unused slabs that are kept for later. */
 const SPARE = 16
 
 /**
- * Memory for contents, cut from slabs that are used again. Fresh memory for each of 30,000 files costs more than reading them: page faults,
- * and a garbage collector that is kept busy by memory which it does not own.
+ * Memory for contents, cut from slabs that are reused. Fresh memory for each of 30,000 files costs more than reading them, in
+ * page faults and in a garbage collector that is kept busy by memory outside its heap.
  */
 export class Slabs {
   #current: ArrayBuffer = new ArrayBuffer(SLAB)
   #used = 0
   readonly #spare: ArrayBuffer[] = []
-  /** How many buffers of each slab are in use. */
+  /** Buffers in use, by slab. */
   readonly #inUse = new Map<ArrayBufferLike, number>()
 
   /** @param length at most SLAB */
@@ -23,7 +23,7 @@ export class Slabs {
     return buffer
   }
 
-  /** The buffer, or a part of it, is not looked at any more; to be called once for each that was allocated. */
+  /** Takes back a buffer, or a part of one, that nobody looks at any more. To be called once for each that was allocated. */
   release({ buffer, length }: Buffer): void {
     const others = (this.#inUse.get(buffer) ?? 0) - 1
     if (length === 0 || others < 0) return
@@ -36,7 +36,7 @@ export class Slabs {
   }
 
   #next(): void {
-    // One that is in use comes back by itself.
+    // A slab in use comes back with its last buffer.
     if (!this.#inUse.has(this.#current)) this.#spare.push(this.#current)
     this.#current = this.#spare.pop() ?? new ArrayBuffer(SLAB)
     this.#used = 0

@@ -10,16 +10,16 @@ import type { IsExcluded } from './exclusions.ts'
 import { isGone, isTransient, listError, missing, type Skipped, typeOf } from './list.ts'
 import { settled } from './settle.ts'
 import { isUntouched, withKnownNames } from './unchanged.ts'
-import { type Found, linked, statsOf } from './walk.ts'
+import { type EntryOfInode, linked, statsOf } from './walk.ts'
 
-/** What conda's records say about one path. */
-export type Recorded = Required<Pick<FileEntry, 'package'>> & Pick<FileEntry, 'placeholder'>
+/** What conda's records say of one path. */
+type Recorded = Required<Pick<FileEntry, 'package'>> & Pick<FileEntry, 'placeholder'>
 
 export interface SurveyOptions {
   isExcluded: IsExcluded
-  /** What the records of these names, `conda-meta/NAME.json`, say about the paths that they list. */
+  /** What the records `conda-meta/NAME.json` with these names say of the paths that they list. */
   recordsOf(names: readonly string[]): Promise<ReadonlyMap<BytePath, Recorded>>
-  /** Look at everything, and trust nothing that the archive knows. */
+  /** Look at everything and trust nothing that the archive knows. */
   full?: boolean
   signal?: AbortSignal
 }
@@ -29,25 +29,25 @@ export interface Survey {
   entries: Entry[]
   /** Sockets, FIFOs and devices in folders that were listed. */
   skipped: Skipped[]
-  /** Gone since the archive was written, or listed by a record that is new and not there. */
+  /** Gone since the archive was written, or listed by a new record and not there. */
   missing: BytePath[]
 }
 
-/** Byte code, which Python replaces by renaming. */
+/** Byte code. Python replaces it by renaming. */
 const BYTE_CODE = /(?:^|\/)__pycache__\/[^/]+\.pyc$/
 const RECORD = /^conda-meta\/([^/]+)\.json$/
 
-/** A path to look at, and whether a listing of its folder has just told it. */
+/** A path to look at. `isListed`: its folder was listed just now, so it must be there. */
 interface Pending {
   path: BytePath
   isListed: boolean
 }
 
 /**
- * What is in an environment now, by what an archive of it knows and a look at all folders. A folder with the mtime that it had has
- * the names that it had. In it, files that a conda record lists which is the same as then, byte code and links count
- * as unchanged without a look: package managers and Python replace them, by which the folder gets another mtime. All
- * other files are looked at. So an edit inside an existing file that conda put there is not seen, nor is it by the quick check.
+ * What is in an environment now, found from an archive of it and a look at all folders. A folder whose mtime is the same has
+ * the same names. In such a folder three kinds of things count as unchanged without a look: files that an unchanged conda
+ * record lists, byte code, and links. Package managers and Python replace those, which changes the folder's mtime. All other
+ * files are looked at. So an edit inside a file that conda installed is not seen, as with the quick check.
  *
  * @param known the archive's entries
  * @throws StageError UNREADABLE, CHANGED (something vanished), CANCELLED.
@@ -72,19 +72,19 @@ export async function survey(
 
 class Surveyor {
   readonly skipped: Skipped[] = []
-  /** Names of records that are new, or others than the archive has. */
+  /** Names of records that are new or have changed. */
   renewedRecords: string[] = []
   readonly #prefix: string
   readonly #options: SurveyOptions
   readonly #pace = new Pace()
   readonly #known: ReadonlyMap<BytePath, ArchivedEntry>
   readonly #children = new Map<BytePath, ArchivedEntry[]>()
-  readonly #found = new Map<BytePath, Found>()
-  /** What counts as unchanged without a look. */
+  readonly #found = new Map<BytePath, EntryOfInode>()
+  /** Entries that count as unchanged without a look. */
   readonly #trusted = new Map<BytePath, ArchivedEntry>()
   /** Hard links in folders that are unchanged. */
   readonly #links: HardlinkEntry[] = []
-  /** Names of records that are as the archive has them. */
+  /** Names of records that have not changed. */
   readonly #sameRecords = new Set<string>()
   /** The quick check looks at these. If we trusted them, it would find the same edit again after each repack. */
   readonly #spotChecks: ReadonlySet<BytePath>
@@ -103,7 +103,7 @@ class Surveyor {
     }
   }
 
-  /** Comes first, since it decides whose files are trusted. */
+  /** Comes first: it decides which files are trusted. */
   async lookAtRecords(): Promise<void> {
     await this.#lookAt([{ path: 'conda-meta', isListed: false }])
     for (const [path, { entry }] of this.#found) {
@@ -121,7 +121,7 @@ class Surveyor {
     return this.#lookAt([{ path: '', isListed: true }])
   }
 
-  /** Names whose file was looked at under another name have to be looked at too: only an inode tells that they are one. */
+  /** A name whose file was looked at under another name must be looked at too: only the inode shows that they are one file. */
   async lookAtLinks(): Promise<void> {
     const pending: BytePath[] = []
     for (const link of this.#links) {
@@ -135,9 +135,10 @@ class Surveyor {
   }
 
   /**
-   * Whether the records that were read say what package each file belongs to. The archive tells it of files only, so of what was
-   * something else then the other records may tell. (They are not read for the sake of files that are new, as all that
-   * pip installs: one that conda recorded, that was gone, and was put back by hand counts as a file of no package.)
+   * Whether the records that were read are enough to say which package each file belongs to. The archive knows the packages of
+   * files only, so for a path that was something else the other records are needed. They are not read for new files, such as
+   * everything that pip installs: a file that conda recorded, that was gone, and that was put back by hand counts as a file of
+   * no package.
    */
   isClear(entries: readonly Entry[], renewed: ReadonlyMap<BytePath, Recorded>): boolean {
     return entries.every(({ type, path }) => {
@@ -150,13 +151,13 @@ class Surveyor {
     return [...this.#sameRecords, ...this.renewedRecords].sort()
   }
 
-  /** Everything, sorted by path; no packages are told yet. */
+  /** Everything, sorted by path, still without packages. */
   found(): Entry[] {
     const trusted = [...this.#trusted.values()].map((entry) => ({ entry: plain(entry) }))
     return linked([...this.#found.values(), ...trusted])
   }
 
-  /** As readRecords() has it: of two packages that list a path, the last by name counts. */
+  /** If two packages list a path, the last by name counts, as in readRecords(). */
   withRecord(entry: Entry, renewed: ReadonlyMap<BytePath, Recorded>): Entry {
     if (entry.type !== 'file') return entry
     const [before, now] = [this.#recordedBefore(entry.path), renewed.get(entry.path)]
@@ -165,7 +166,7 @@ class Surveyor {
     return { ...entry, package: last.package, ...(last.placeholder && { placeholder: last.placeholder }) }
   }
 
-  /** Files of the archive that a record lists which is the same as then. */
+  /** Files of the archive that an unchanged record lists. */
   *stillRecorded(): Generator<[BytePath, Recorded]> {
     for (const path of this.#known.keys()) {
       const recorded = this.#recordedBefore(path)
@@ -191,9 +192,9 @@ class Surveyor {
     })
   }
 
-  async #look(path: BytePath): Promise<Found | Skipped> {
+  async #look(path: BytePath): Promise<EntryOfInode | Skipped> {
     const name = fsPath(this.#prefix, path)
-    // The prefix itself may be given by a symbolic link.
+    // Only the prefix itself may be a symbolic link that is followed.
     const stats = path === '' ? await stat(name, { bigint: true }) : await statsOf(name, this.#pace)
     const type = typeOf(stats)
     const common = { path, mode: Number(stats.mode & 0o7777n), mtimeNs: stats.mtimeNs }
@@ -204,7 +205,7 @@ class Surveyor {
     return stats.nlink > 1n ? { entry, inode: `${stats.dev}:${stats.ino}` } : { entry }
   }
 
-  /** What has to be looked at in a folder. */
+  /** The paths in a folder that must be looked at. */
   async #inside(folder: DirectoryEntry): Promise<Pending[]> {
     const { isExcluded } = this.#options
     const old = this.#known.get(folder.path)
@@ -232,8 +233,8 @@ class Surveyor {
   }
 
   /**
-   * Trusted names that may be further names of a file that was looked at: those with the same size, mode and mtime. Files
-   * that have a second name in conda's package cache, as most have, are no reason where the archive knows them as they are.
+   * Trusted names that may be further names of a file that was looked at: those with the same size, mode and mtime. Most files
+   * have a second name in conda's package cache; that alone is no reason if they are as the archive knows them.
    */
   #namesOfLinkedFiles(): Pending[] {
     const targets = new Set<BytePath>()
@@ -264,7 +265,7 @@ class Surveyor {
 
 const likeness = ({ mode, mtimeNs }: Entry, size: number): string => `${size} ${mode} ${mtimeNs}`
 
-/** Without what only an archive has; the package is told anew. */
+/** Without what only an archive knows, and without the package, which is found anew. */
 function plain(entry: ArchivedEntry): Entry {
   if (entry.type !== 'file') return entry
   const { path, mode, mtimeNs, size } = entry

@@ -3,8 +3,8 @@ import type { BytePath } from '../model/byte-path.ts'
 import type { Entry, FileEntry, HardlinkEntry } from '../model/entry.ts'
 
 /**
- * The files that are as an archive has them, by path: with what is known of them now (their package may be another), and with
- * the places, digests and relocations that the archive's index tells.
+ * The files that are as an archive has them, by path: with their present facts (the package may have changed), and with the
+ * positions, digests and relocations of the archive's index.
  */
 export function unchangedFiles(
   known: readonly ArchivedEntry[],
@@ -21,7 +21,7 @@ export function unchangedFiles(
   return unchanged
 }
 
-/** A placeholder decides what the scanner makes of what it finds, so with another one the file has to be scanned anew. */
+/** The scanner interprets what it finds by the placeholder, so a file with another placeholder must be scanned again. */
 function isSame(old: FileEntry, now: FileEntry): boolean {
   const { placeholder } = now
   return (
@@ -33,15 +33,15 @@ export const isUntouched = (old: FileEntry, now: FileEntry): boolean =>
   old.size === now.size && old.mtimeNs === now.mtimeNs && old.mode === now.mode
 
 /**
- * The same entries, but of a file with several names the archive's is the file and the others are its hard links: so that
- * its content need not be read again for the sake of another name.
+ * The same entries, except that for a file with several names the one in the archive becomes the file and the others its hard
+ * links. So its content need not be read again just because another name comes first.
  */
 export function withKnownNames(known: readonly ArchivedEntry[], entries: readonly Entry[]): Entry[] {
   const before = new Map(known.map((entry) => [entry.path, entry]))
   const names = new Map<BytePath, HardlinkEntry[]>()
   for (const entry of entries)
     if (entry.type === 'hardlink') names.set(entry.target, [...(names.get(entry.target) ?? []), entry])
-  /** The name to take instead, by the name that the entries have. */
+  /** The file under the archive's name, by the name that it has in the entries. */
   const others = new Map<BytePath, FileEntry>()
   for (const entry of entries) {
     if (entry.type !== 'file' || isKnown(before.get(entry.path), entry)) continue

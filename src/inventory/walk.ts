@@ -9,20 +9,20 @@ import { throwIfCancelled } from './cancel.ts'
 import { lstatPath } from './fd.ts'
 import { isGone, isTransient, type ListOptions, listError, listTree, vanished } from './list.ts'
 
-export interface Found {
+export interface EntryOfInode {
   entry: Entry
-  /** Set where the file has further names, inside the environment or (conda's package cache) outside. */
+  /** Set if the file has further names, inside the environment or outside (conda's package cache). */
   inode?: string
 }
 
 /**
- * Looks at everything in an environment, each thing once. Sorted by path; the first is the prefix itself (path '').
+ * Looks at everything in an environment once. Sorted by path; the first entry is the prefix itself (path '').
  * @throws StageError UNREADABLE, CHANGED (something vanished), CANCELLED.
  */
 export async function inventory(environment: { prefix: string }, options: ListOptions): Promise<Entry[]> {
   const { prefix } = environment
   const { entries } = await listTree(environment, options)
-  const found: Found[] = entries.flatMap((entry) => (entry.type === 'directory' ? [{ entry }] : []))
+  const found: EntryOfInode[] = entries.flatMap((entry) => (entry.type === 'directory' ? [{ entry }] : []))
   const pace = new Pace()
   const names = entries.filter((entry) => entry.type !== 'directory')
   await drain(names, IN_FLIGHT, async (name) => {
@@ -36,7 +36,11 @@ export async function inventory(environment: { prefix: string }, options: ListOp
   return linked(found)
 }
 
-async function look(prefix: string, { path, package: owner, placeholder }: ListedName, pace: Pace): Promise<Found> {
+async function look(
+  prefix: string,
+  { path, package: owner, placeholder }: ListedName,
+  pace: Pace,
+): Promise<EntryOfInode> {
   const name = fsPath(prefix, path)
   const stats = await statsOf(name, pace)
   const common = { path, mode: Number(stats.mode & 0o7777n), mtimeNs: stats.mtimeNs }
@@ -51,8 +55,8 @@ export async function statsOf(name: Buffer, pace: Pace): Promise<BigIntStats> {
   return pace.isQuick ? pace.measure(() => lstatSync(name, { bigint: true })) : lstatPath(name)
 }
 
-/** Sorts, and turns every further name of a file into a hard link to the first. */
-export function linked(found: Found[]): Entry[] {
+/** Sorts the entries, and makes every further name of a file a hard link to the first. */
+export function linked(found: EntryOfInode[]): Entry[] {
   found.sort((a, b) => byPath(a.entry, b.entry))
   const first = new Map<string, BytePath>()
   return found.map(({ entry, inode }) => {

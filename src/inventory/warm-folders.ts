@@ -1,22 +1,22 @@
 import type { BytePath } from '../model/byte-path.ts'
 
-/** Below the time for which file systems let the kernel remember a name: half a second and more. */
+/** Shorter than the time for which file systems let the kernel remember a name, which is half a second or more. */
 const WARM_MS = 250
 
 interface Warm {
   until: number
-  /** While the first call into the folder is under way. */
+  /** Set while the first call into the folder is under way. */
   first?: Promise<unknown> | undefined
 }
 
 /**
- * Keeps files that are opened at once in one folder from asking for that folder once each: where the kernel has forgotten a
- * name, each of those calls looks it up for itself, which at 64 in flight nearly doubles the look-ups. So one call goes ahead.
+ * Lets one call go ahead of the others into a folder. If the kernel has forgotten the folder's name, each call into it looks
+ * that up for itself; with 64 calls in flight the look-ups nearly doubled.
  */
 export class WarmFolders {
   readonly #folders = new Map<BytePath, Warm>()
 
-  /** Makes a call with the path of something in the folder. */
+  /** Makes a call that takes the path of something in the folder. */
   async into<T>(folder: BytePath, call: () => Promise<T>): Promise<T> {
     const known = this.#folders.get(folder)
     if (known?.first) await known.first
@@ -26,7 +26,7 @@ export class WarmFolders {
 
   async #goAhead<T>(folder: BytePath, call: () => Promise<T>): Promise<T> {
     const result = call()
-    // Whatever comes of it: those that wait make their own call then.
+    // Even if it fails: those that wait make their own call then.
     const warm: Warm = { until: 0, first: result.catch(() => {}) }
     this.#folders.set(folder, warm)
     try {

@@ -4,7 +4,7 @@ interface Common {
   path: BytePath
   /** Permission bits, 0 to 0o7777. */
   mode: number
-  /** Nanoseconds since 1970, as lstat gives them. */
+  /** Nanoseconds since 1970, as from lstat. */
   mtimeNs: bigint
 }
 
@@ -16,9 +16,9 @@ export interface FileEntry extends Common {
   type: 'file'
   /** Bytes. */
   size: number
-  /** Conda package that the file belongs to (`name-version-build`), if its record lists it. */
+  /** The conda package (`name-version-build`) whose record lists the file. */
   package?: string
-  /** How conda's record says that the prefix got into the file. */
+  /** How conda put the prefix into the file, by its record. */
   placeholder?: { text: string; mode: 'text' | 'binary' }
 }
 
@@ -27,11 +27,11 @@ export interface SymlinkEntry extends Common {
   target: BytePath
 }
 
-/** A second name of a file that stands earlier in the list. */
+/** A further name of a file that comes earlier in the list. */
 export interface HardlinkEntry extends Common {
   type: 'hardlink'
   target: BytePath
 }
 
-/** One thing in an environment. A list of them is sorted by path, so that a folder comes before what is in it. */
+/** One thing in an environment. A list of entries is sorted by path, so a folder comes before what is in it. */
 export type Entry = DirectoryEntry | FileEntry | SymlinkEntry | HardlinkEntry

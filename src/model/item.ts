@@ -1,43 +1,44 @@
 import type { Entry, FileEntry } from './entry.ts'
 import type { Relocation } from './relocation.ts'
 
-/** What became known about a file's content while its bytes went by. */
+/** What reading a file's content has shown. */
 export interface Facts {
   /** First 16 bytes of the content's SHA-256, in hex. */
   digest: string
-  /** Where the prefix stands in it, if it does. */
+  /** Where the prefix stands in it, if anywhere. */
   relocation?: Relocation
 }
 
-/** A file's bytes: whole where it is small, else in order and in pieces. Each is valid until the next item or piece is asked for. */
+/** A file's bytes: whole if the file is small, else in pieces, in order. Each is valid until the next item or piece is asked for. */
 export interface Content {
   chunks: Buffer | AsyncIterable<Buffer>
-  /** Valid once `chunks` was consumed to its end; throws before. */
+  /** Throws until `chunks` has been consumed to its end. */
   facts(): Facts
 }
 
-/** One thing to put into an archive; `content` is there for type 'file' only, `entry.size` bytes in all. */
+/** One thing to put into an archive. Only a file has `content`, of `entry.size` bytes. */
 export interface ArchiveItem {
   entry: Entry
   content?: Content
 }
 
-/** A frame of whole files that were read, looked through and compressed elsewhere, see `packInRuns`. */
+/** A frame of whole files that another thread has read, scanned and compressed: see `packedItems`. */
 export interface PackedFrame {
-  /** As it goes into the archive; empty where there is no content, and the files are not in a frame. */
+  /** The bytes that go into the archive. */
   stored: Buffer
-  /** CRC-32 of that. */
+  /** CRC-32 of `stored`. */
   storedChecksum: number
   /** Uncompressed bytes. */
   size: number
-  /** `frameOffset`: of the content in the uncompressed bytes. */
+  /** `frameOffset`: where the content begins in the uncompressed bytes. */
   files: (FileEntry & Facts & { frameOffset: number })[]
-  /** The uncompressed bytes in shared memory, where they are for a `TakeFrame`, which is over when `release` is called. */
+  /** The uncompressed bytes, in shared memory, if a `TakeFrame` wants them. */
   content?: Buffer
+  /** To be called when `stored` is written and `content` is no longer used: their memory is used again. */
   release(): void
 }
 
-/** Looks at a file's bytes as they go by: chunks of any size, in order. */
+/** Looks for the prefix in a file's bytes: chunks of any size, in order. */
 export interface Scanner {
   push(chunk: Buffer): void
   finish(): Relocation | undefined
@@ -46,17 +47,17 @@ export interface Scanner {
 /** A stretch of a file's content in one frame. */
 export interface FramePiece {
   file: FileEntry
-  /** Where the piece stands in the file, and in the frame's uncompressed bytes. */
+  /** Where the piece begins in the file, and in the frame's uncompressed bytes. */
   contentOffset: number
   frameOffset: number
-  /** Bytes; the whole file, or what of it is in this frame. */
+  /** Bytes of the file that are in this frame. */
   length: number
-  /** Where the prefix stands in the file. Not known yet where the file goes over several frames. */
+  /** Where the prefix stands in the file. Not known yet if the file spans several frames. */
   relocation?: Relocation
 }
 
 /**
- * Takes the content of each frame before it is compressed. It lies in shared memory, must not be changed, and is valid until
- * the promise resolves, which is never rejected.
+ * Takes the content of a frame that goes into an archive. It is in shared memory, must not be changed, and is valid until the
+ * promise resolves. The promise is never rejected: whatever fails here must not stop the archive.
  */
 export type TakeFrame = (content: Buffer, pieces: FramePiece[]) => Promise<void>

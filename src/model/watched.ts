@@ -34,7 +34,7 @@ const SITE_PACKAGES = /^lib\/python[^/]*\/site-packages$/
 const folders = new Set(FOLDERS)
 
 /** Whether the quick check looks at this folder itself. If its mtime differs, the check also looks at what stands directly in it. */
-export const isWatchedFolder = (path: BytePath): boolean => folders.has(path) || SITE_PACKAGES.test(path)
+const isWatchedFolder = (path: BytePath): boolean => folders.has(path) || SITE_PACKAGES.test(path)
 
 /** Whether this is a watched folder, or stands directly in one. */
 export const isWatched = (path: BytePath): boolean => isWatchedFolder(path) || isWatchedFolder(parentOf(path))

@@ -15,18 +15,18 @@ import type { Filled } from './original.ts'
 export interface Choice {
   /** Files that may be the archive, best first. */
   candidates: string[]
-  /** Those of them at which somebody else's file stands. */
+  /** Candidates whose place is taken by a file that is not one of our archives. */
   foreign: string[]
-  /** The first candidate that is fresh. */
+  /** The first fresh candidate. */
   fresh?: string
-  /** Why the first archive that is there is not fresh, and which file that was. */
+  /** The first archive that exists but is out of date: why, and which file it was. */
   stale?: { archive: string; reason: string; identity: string }
 }
 
 /**
- * Looks for a fresh archive: beside the environment, then in the user's cache folder. An archive that is there but can't
- * be used is an error rather than passed over, since packing anew would not mend it. A file that is none of our archives
- * is passed over, where there is another place for one.
+ * Looks for a fresh archive: beside the environment, then in the user's cache folder. An archive that exists but can't
+ * be used is an error rather than skipped, since packing again would not mend it. A file that is not one of our archives
+ * is skipped if there is another place for one.
  * @throws StageError ARCHIVE_DAMAGED, ARCHIVE_FOREIGN, ARCHIVE_OTHER_ENVIRONMENT, ARCHIVE_VERSION, ARCHIVE_UNTRUSTED
  */
 export async function chooseArchive(environment: Environment, options: Filled<PackOptions>): Promise<Choice> {
@@ -45,18 +45,18 @@ export async function chooseArchive(environment: Environment, options: Filled<Pa
   return choice
 }
 
-/** Whether the archive that was found out of date is there as it was: then there is nothing to be found out again. */
-export async function isAsItWas({ archive, identity }: NonNullable<Choice['stale']>): Promise<boolean> {
+/** Whether the archive that was found out of date is still the same file: then the answer is still the same. */
+export async function isUnchanged({ archive, identity }: NonNullable<Choice['stale']>): Promise<boolean> {
   return await lstat(archive, { bigint: true }).then(
     (stats) => identityOf(stats) === identity,
     () => false,
   )
 }
 
-/** An archive is never written into, but another is put in its place. */
+/** Archives are never modified, only replaced. */
 const identityOf = ({ dev, ino, size, mtimeNs }: BigIntStats): string => `${dev}:${ino}:${size}:${mtimeNs}`
 
-/** undefined where there is no such file. */
+/** Undefined if there is no such file. */
 async function freshnessOf(
   archive: string,
   environment: Environment,
@@ -83,20 +83,23 @@ async function freshnessOf(
   }
 }
 
-/** The real path decides: a home that is reached by several names has one archive. */
+/** The real path decides: a home that has several names has one archive. */
 function assertSameEnvironment(archive: string, head: ArchiveHead, environment: Environment): void {
   if (head.prefixes.includes(environment.real) || head.prefixes.includes(environment.prefix)) return
   throw new StageError(
     'ARCHIVE_OTHER_ENVIRONMENT',
     `${archive} is the archive of another environment (${head.prefixes[0]}), not of ${environment.prefix}`,
-    { path: archive, hint: 'Move it away, or write this one over it with: conda-stage --pack --force' },
+    { path: archive, hint: 'Move it away, or overwrite it with: conda-stage --pack --force' },
   )
 }
 
 function unreadable(archive: string, cause: NodeJS.ErrnoException): StageError {
   return new StageError('ARCHIVE_UNTRUSTED', `The archive ${archive} can't be read (${cause.code})`, {
     path: archive,
-    hint: 'Ask its owner for permission to read it, or name another archive with --output=FILE',
+    hint: 'Ask its owner for permission to read it, or name another archive with --output=FILE.',
     cause,
   })
 }
+
+export const reasonOf = ({ stale }: Choice): string | undefined =>
+  stale && `The archive ${stale.archive} is out of date: ${stale.reason}`

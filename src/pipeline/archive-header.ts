@@ -1,15 +1,11 @@
-import { stat } from 'node:fs/promises'
 import { DEFAULT_LEVEL } from '../archive/codec.ts'
 import type { Environment } from '../environment/find.ts'
 import type { ArchiveIndex } from '../model/archive-index.ts'
 import { programVersion } from '../platform/program.ts'
-import type { Choice } from './archive-choice.ts'
 import type { PackOptions } from './options.ts'
 import type { Filled } from './original.ts'
 
-export const sizeOf = async (path: string): Promise<number> => (await stat(path)).size
-
-/** The original prefixes, as the index numbers them: logical and, where it differs, real. */
+/** The original prefixes in the index's order: the logical one and, if it differs, the real one. */
 export const prefixesOf = ({ prefix, real }: Pick<Environment, 'prefix' | 'real'>): string[] =>
   prefix === real ? [prefix] : [prefix, real]
 
@@ -25,7 +21,7 @@ export function archiveHeader(
   }
 }
 
-/** What the index tells of the archive by which a later one may take over its contents. */
+/** The index's note that a later archive may reuse the contents. */
 export const wholeFacts = ({
   format,
   compressLevel,
@@ -36,6 +32,3 @@ export const wholeFacts = ({
   filters.length > 0 || arcroot !== undefined || destPrefix !== undefined
     ? {}
     : { whole: { level: compressLevel ?? DEFAULT_LEVEL[format] } }
-
-export const reasonOf = ({ stale }: Choice): string | undefined =>
-  stale && `The archive ${stale.archive} is out of date: ${stale.reason}`

@@ -12,14 +12,14 @@ import type { Filled } from './original.ts'
 
 export interface Extracted {
   place: Place
-  /** The archive that it came from; none where that could not be written. */
+  /** The archive that it came from; none if that could not be written. */
   archive: string | undefined
   index: ArchiveIndex
   bytes: IndexBytes
   result: ExtractResult
 }
 
-/** What is left to do when all files are there; the record makes a stage of it, so it comes last. */
+/** What remains to be done when all files are written. The record makes the folder a stage, so it comes last. */
 export async function completeStage(
   { place: { folder, prefix }, archive, index, bytes, result }: Extracted,
   environment: Environment,
@@ -45,16 +45,15 @@ export async function completeStage(
   return { original: environment.prefix, prefix, folder, ...from, files, bytes: size, warnings }
 }
 
-/** A warning where the original prefix (one of `from`) had to be left in files by which a program may go. */
+/** A warning if the original prefix (one of `from`) had to stay in files that a program may use. */
 function leftMessages(left: readonly LeftFile[], from: readonly string[], to: string): string[] {
   const bad = left.filter(({ path, kind }) => whyHarmless(path, kind) === undefined)
   if (bad.length === 0) return []
   const shown = bad.slice(0, 5).map(({ path }) => displayPath(path))
   const more = bad.length > shown.length ? ` and ${bad.length - shown.length} more` : ''
-  const files = `${shown.join(', ')}${more}: these still reach the original`
-  if (from.every((prefix) => Buffer.byteLength(prefix) < Buffer.byteLength(to)))
-    return [
-      `The path of the copy is longer than that of the original, and does not fit into ${files}. A shorter local folder (--path=DIR) avoids it`,
-    ]
-  return [`The path of the copy is not as long as that of the original, as it would have to be in ${files}`]
+  const files = `${shown.join(', ')}${more}`
+  const isLonger = from.every((prefix) => Buffer.byteLength(prefix) < Buffer.byteLength(to))
+  const why = isLonger ? "is longer than the original's" : 'has a different length'
+  const remedy = isLonger ? '. A shorter local folder (--path=DIR) avoids this' : ''
+  return [`These files still point to the original, because the copy's path ${why}: ${files}${remedy}`]
 }

@@ -2,7 +2,7 @@ import { editableInstalls } from '../environment/editable.ts'
 import type { Environment } from '../environment/find.ts'
 import { readRecords } from '../environment/records.ts'
 import { EarlyReads, recordedFiles } from '../inventory/early-reads.ts'
-import { exclusions } from '../inventory/exclusions.ts'
+import { exclusions, type IsExcluded } from '../inventory/exclusions.ts'
 import { type Listing, listTree } from '../inventory/list.ts'
 import { displayPath } from '../model/byte-path.ts'
 import type { Entry } from '../model/entry.ts'
@@ -10,30 +10,37 @@ import type { Listed, ListedName } from '../model/listed.ts'
 import type { PackOptions } from './options.ts'
 import type { Filled } from './original.ts'
 
-/**
- * Lists what goes into the archive, and warns of what a user would miss in a copy. Where the file system is slow, the first files
- * that the records list are read meanwhile.
- * @param onQuick told what the records list, where the file system answers at once
- */
-export async function lookOver(
-  environment: Environment,
-  archives: readonly string[],
-  options: Filled<PackOptions>,
-  onQuick?: (recorded: readonly ListedName[]) => void,
-): Promise<{ entries: Listed[]; early: EarlyReads }> {
-  const { signal } = options
+/** What conda's records list, of which the first files are being read already if the file system is slow. */
+export interface Recorded {
+  records: Awaited<ReturnType<typeof readRecords>>
+  isExcluded: IsExcluded
+  /** In the archive's order. */
+  files: ListedName[]
+  early: EarlyReads
+}
+
+/** @param archives files that may be the archive: no part of the environment */
+export async function readRecorded(environment: Environment, archives: readonly string[]): Promise<Recorded> {
   const records = await readRecords(environment.prefix)
   const isExcluded = exclusions(environment, archives)
-  const recorded = recordedFiles(records.paths, isExcluded)
-  const early = new EarlyReads(environment.prefix, recorded)
-  const { pace } = early
-  if (pace.isQuick) onQuick?.(recorded)
-  const listing = listTree(environment, { isExcluded, records: records.paths, pace, ...(signal && { signal }) })
-  // Also where it fails or is cancelled: nobody shall wait for reads then.
+  const files = recordedFiles(records.paths, isExcluded)
+  return { records, isExcluded, files, early: new EarlyReads(environment.prefix, files) }
+}
+
+/** Lists what goes into the archive, and warns of what a user would miss in a copy. */
+export async function listEnvironment(
+  environment: Environment,
+  { records, isExcluded, early }: Recorded,
+  options: Filled<PackOptions>,
+): Promise<Listed[]> {
+  const { signal } = options
+  const { paths, warnings } = records
+  const listing = listTree(environment, { isExcluded, records: paths, pace: early.pace, ...(signal && { signal }) })
+  // Also if it fails or is cancelled: nobody shall wait for reads then.
   const found = await listing.finally(() => early.stop())
   early.compare(found.entries)
-  await tellWhatIsMissed(environment, { ...found, warnings: records.warnings }, options)
-  return { entries: found.entries, early }
+  await warnOfWhatIsMissing(environment, { ...found, warnings }, options)
+  return found.entries
 }
 
 /** What is there, and the warnings of the records. */
@@ -43,22 +50,23 @@ export interface Seen extends Pick<Listing, 'skipped' | 'missing'> {
 }
 
 /** Warns of what a user would miss in a copy. */
-export async function tellWhatIsMissed(
+export async function warnOfWhatIsMissing(
   environment: Environment,
   { entries, skipped, missing, warnings }: Seen,
   { onProgress, ignoreMissingFiles, ignoreEditablePackages }: Filled<PackOptions>,
 ): Promise<void> {
   const warn = (message: string) => onProgress({ kind: 'warning', message })
   for (const message of warnings) warn(message)
-  for (const { path, reason } of skipped) warn(`${environment.prefix}/${displayPath(path)} ${reason} and is left out`)
+  for (const { path, reason } of skipped)
+    warn(`${environment.prefix}/${displayPath(path)} ${reason} and is left out of the copy`)
   if (!ignoreMissingFiles && missing.length > 0) warn(missingMessage(missing.map(displayPath)))
   const editable = ignoreEditablePackages ? [] : await editableInstalls(environment, entries)
   for (const { project, target } of editable)
-    warn(`${project} is used from ${target}, outside of the environment, and will be in the copy too: it is not staged`)
+    warn(`${project} is installed from ${target}, outside the environment; the copy will keep using that location`)
 }
 
 function missingMessage(paths: string[]): string {
   const shown = paths.slice(0, 3).join(', ') + (paths.length > 3 ? ', ...' : '')
-  const files = paths.length === 1 ? 'a file that conda installed is' : `${paths.length} files that conda installed are`
-  return `${files} gone, and so not in the copy: ${shown} (--ignore-missing-files: no such warning)`
+  const files = paths.length === 1 ? 'A file that conda installed is' : `${paths.length} files that conda installed are`
+  return `${files} gone and will be missing from the copy: ${shown} (--ignore-missing-files silences this warning)`
 }

@@ -4,11 +4,11 @@ import type { ArchiveFormat } from '../model/archive-index.ts'
 import type { OnProgress } from '../model/progress.ts'
 import type { Finding } from '../stage/verify.ts'
 
-/** Options of pack(); stage() takes them too, since it packs where there is no fresh archive. */
+/** Options of pack(); stage() takes them too, since it packs if there is no fresh archive. */
 export interface PackOptions {
-  /** Environment to pack; without one the active one (CONDA_PREFIX of `env`). */
+  /** Environment to pack. Default: the active one (CONDA_PREFIX of `env`). */
   prefix?: string
-  /** Archive file; without one `NAME.tar.zst` beside the environment, else in the user's cache folder. */
+  /** Archive file. Default: `NAME.tar.zst` beside the environment, else in the user's cache folder. */
   output?: string
   /** Folder for the archives of many environments, tried first; `{user}` and `~/` are replaced. */
   archiveFolder?: string
@@ -21,41 +21,41 @@ export interface PackOptions {
   threads?: number
   /** Pack even if there is a fresh archive. */
   force?: boolean
-  /** `full` walks the whole environment to see whether the archive is fresh, `quick` looks at a handful of places. */
+  /** How to see whether the archive is fresh: `full` walks the whole environment, `quick` looks at a handful of places. */
   check?: 'quick' | 'full'
-  /** No warning about files that conda's records list and that are gone. */
+  /** Do not warn about files that conda's records list but that are gone. */
   ignoreMissingFiles?: boolean
-  /** Let a base environment be packed (without its pkgs/ and envs/). */
+  /** Allow packing a base environment (without its pkgs/ and envs/). */
   allowBase?: boolean
-  /** Who packs. conda-pack writes `NAME.tar.gz` where no `output` is named. */
+  /** Who packs. conda-pack writes `NAME.tar.gz` if no `output` is named. */
   packer?: 'own' | 'conda-pack'
-  /** Folder of the archive in which the environment stands for those who unpack it; none by default. */
+  /** Folder inside the archive that holds the environment. Default: none. */
   arcroot?: string
-  /** Prefix that the archive's contents shall have; they need no conda-unpack there. */
+  /** Prefix to write into the archive's contents. Unpacked there, they need no conda-unpack. */
   destPrefix?: string
-  /** Patterns of paths that are left out, or taken all the same; applied in order. */
+  /** Patterns of paths to exclude, or to include again; applied in order. */
   filters?: readonly Filter[]
-  /** No warning about packages whose sources lie outside of the environment. */
+  /** Do not warn about packages whose sources are outside the environment. */
   ignoreEditablePackages?: boolean
-  /** Variables to work with. Default: those of this process. */
+  /** Environment variables. Default: those of this process. */
   env?: Readonly<Record<string, string | undefined>>
   /** Folder that relative paths start from. Default: that of this process. */
   cwd?: string
   onProgress?: OnProgress
-  /** Stops the work and takes away what was half made. */
+  /** Stops the work and removes what was half made. */
   signal?: AbortSignal
 }
 
 export interface StageOptions extends PackOptions {
   /** Local folder in which `conda-stage_TOKEN/NAME` is made. Default: the first suitable one of this machine. */
   path?: string
-  /** Local folders to try first where there is no `path`; `{user}`, `{job}` and `~/` are replaced. */
+  /** Local folders to try first if there is no `path`; `{user}`, `{job}` and `~/` are replaced. */
   localFolders?: readonly string[]
   /** Try no other folders than these. */
   localFoldersOnly?: boolean
-  /** Throw ALREADY_LOCAL where the environment lies on local disk, unless the copy is to be written to. Default: false. */
+  /** Throw ALREADY_LOCAL if the environment is on local disk already, unless the copy is `writable`. Default: false. */
   skipLocal?: boolean
-  /** Let the copy be written to. Default: it is read-only. */
+  /** Make a writable copy. Default: it is read-only. */
   writable?: boolean
 }
 
@@ -72,9 +72,9 @@ export interface PackResult {
   archive: string
   /** Size of the archive in bytes. */
   bytes: number
-  /** True where the archive was fresh already and nothing was written. */
+  /** True if the archive was fresh already and nothing was written. */
   fresh: boolean
-  /** Why a new one was written, where there was one already. */
+  /** Why the archive that was there had to be replaced. */
   reason?: string
   warnings: string[]
 }
@@ -85,7 +85,7 @@ export interface StageResult {
   prefix: string
   /** `LOCAL/conda-stage_TOKEN`, which holds the copy and its record. */
   folder: string
-  /** None where it could not be written, which was warned of. */
+  /** Missing if it could not be written; a warning says why. */
   archive?: string
   files: number
   bytes: number
@@ -108,6 +108,6 @@ export interface VerifyOptions {
 export interface VerifyResult {
   prefix: string
   original: string
-  /** What is not as staging should have left it; none of it matters where all are `harmless`. */
+  /** What differs from what staging should have left. The copy is sound if all are `harmless`. */
   findings: Finding[]
 }

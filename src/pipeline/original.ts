@@ -5,7 +5,7 @@ import { surroundings } from '../platform/surroundings.ts'
 import { findStage } from '../stage/record.ts'
 import type { PackOptions } from './options.ts'
 
-/** Options with all that is left out filled in, and the warnings that were told, for the result. */
+/** Options with defaults filled in, and the warnings so far, for the result. */
 export type Filled<Options extends PackOptions> = Options &
   Required<Pick<PackOptions, 'env' | 'cwd' | 'onProgress' | 'format' | 'check'>> & { uid: number; warnings: string[] }
 
@@ -19,7 +19,7 @@ export function fillIn<Options extends PackOptions>(options: Options): Filled<Op
 }
 
 /**
- * Prefix of the environment that is meant, or of the original where that is a staged copy.
+ * Prefix of the environment that is meant, or of its original if it is a staged copy.
  * @throws StageError NO_ENVIRONMENT, NOT_AN_ENVIRONMENT, BASE_REFUSED
  */
 export async function originalOf(given: PackOptions): Promise<string> {
@@ -32,7 +32,7 @@ export async function originalOf(given: PackOptions): Promise<string> {
 }
 
 /**
- * The environment that is meant, where it may be packed.
+ * The environment that is meant, if it may be packed.
  * @throws StageError NO_ENVIRONMENT, NOT_AN_ENVIRONMENT, ALREADY_STAGED, BASE_REFUSED
  */
 export async function findOriginal(options: Filled<PackOptions>): Promise<Environment> {
@@ -45,10 +45,14 @@ export async function findOriginal(options: Filled<PackOptions>): Promise<Enviro
     })
   }
   if (environment.isBase && !options.allowBase) {
-    throw new StageError('BASE_REFUSED', `${environment.prefix} is a base environment, which is best left unstaged`, {
-      path: environment.prefix,
-      hint: 'Make an environment of your own (conda create), or allow it with CONDA_STAGE_ALLOW_BASE=true.',
-    })
+    throw new StageError(
+      'BASE_REFUSED',
+      `${environment.prefix} is a base environment; those are not staged by default`,
+      {
+        path: environment.prefix,
+        hint: 'Create an environment of your own (conda create), or allow this one with CONDA_STAGE_ALLOW_BASE=true.',
+      },
+    )
   }
   return environment
 }

@@ -1,4 +1,4 @@
-import { rename, unlink } from 'node:fs/promises'
+import { rename, stat, unlink } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { foreign } from '../archive/failure.ts'
 import { isOurs } from '../archive/reader.ts'
@@ -6,7 +6,6 @@ import { openTrusted, temporaryName } from '../cache/index.ts'
 import { findCondaPack, runCondaPack } from '../conda-pack/packer.ts'
 import type { Environment } from '../environment/find.ts'
 import { defaultThreads } from '../platform/cpus.ts'
-import { sizeOf } from './archive-header.ts'
 import { changedSince, foreignReader, isNothing } from './foreign-archive.ts'
 import type { PackOptions, PackResult } from './options.ts'
 import type { Filled } from './original.ts'
@@ -20,7 +19,7 @@ export async function packWithCondaPack(environment: Environment, options: Fille
   const { prefix } = environment
   const { cwd, onProgress, warnings, output, format } = options
   const path = output === undefined ? join(dirname(prefix), `${environment.name}.${format}`) : resolve(cwd, output)
-  const result = async (fresh: boolean) => ({ prefix, archive: path, bytes: await sizeOf(path), fresh, warnings })
+  const result = async (fresh: boolean) => ({ prefix, archive: path, bytes: (await stat(path)).size, fresh, warnings })
   if (!(await isNothing(path)) && (await isCurrent(path, environment, options))) return await result(true)
   const surroundings = {
     env: options.env,

@@ -9,7 +9,7 @@ import { prefixesOf } from './archive-header.ts'
 import type { PackOptions } from './options.ts'
 import type { Filled } from './original.ts'
 
-/** The files' bytes, looked through for the prefix as they go by. */
+/** The files' bytes, searched for the prefix as they go by. */
 export function contentsOf(
   environment: Environment,
   entries: readonly Listed[],
@@ -19,7 +19,7 @@ export function contentsOf(
   return readItems(environment, entries, readOptions(environment, entries, options, early))
 }
 
-/** How files are read: looked through for the prefix, with progress. */
+/** How files are read: searched for the prefix, with progress. */
 export function readOptions(
   environment: Environment,
   entries: readonly Listed[],
@@ -46,8 +46,8 @@ export function readOptions(
 }
 
 /**
- * How much there is to read is known for certain when all is read. Until then files that conda's records list count as these
- * say, and all others as large as those that were read so far.
+ * Sizes are known for certain only when all files are read. Until then a file that conda's records list counts with its
+ * recorded size, and any other with the average size so far.
  */
 class ReadProgress {
   files = 0

@@ -4,12 +4,12 @@ import type { ProgressEvent } from '../model/progress.ts'
 import type { PackOptions } from './options.ts'
 import type { Filled } from './original.ts'
 
-/** Tells how far a repack is, of all files: first come those that are unchanged, then those that are read. */
+/** Reports how far a repack is, counted in all files: first come the unchanged ones, then those that are read. */
 export class RepackProgress {
   readonly #onProgress: Filled<PackOptions>['onProgress']
   readonly #unchanged: { files: number; bytes: number }
   #isCopied = false
-  /** How far reading was before that. */
+  /** How far reading was before the copying ended. */
   #early: ProgressEvent | undefined
   readonly #totals: { totalFiles: number; totalBytes: number }
 
@@ -20,7 +20,7 @@ export class RepackProgress {
     this.#totals = { totalFiles: files + read.length, totalBytes: bytes + sizeOf(read) }
   }
 
-  /** Passes the frames on. How many files are in them is a guess by their share of the bytes. */
+  /** Passes the frames on. The number of files in them is estimated from their share of the bytes. */
   async *along(frames: AsyncIterable<TakenOver>): AsyncGenerator<TakenOver> {
     let done = 0
     for await (const taken of frames) {
@@ -35,7 +35,7 @@ export class RepackProgress {
     if (this.#early) this.#onProgress(this.#early)
   }
 
-  /** The options for what is read besides, which counts behind that. */
+  /** Options for reading the rest, which counts after the copied part. */
   behind(options: Filled<PackOptions>): Filled<PackOptions> {
     const { files, bytes } = this.#unchanged
     const onProgress = (event: ProgressEvent) => {

@@ -18,13 +18,13 @@ import type { ArchiveItem } from '../model/item.ts'
 import { defaultThreads } from '../platform/cpus.ts'
 import type { Choice } from './archive-choice.ts'
 import { archiveHeader, wholeFacts } from './archive-header.ts'
-import { tellWhatIsMissed } from './list-environment.ts'
+import { warnOfWhatIsMissing } from './list-environment.ts'
 import type { PackOptions } from './options.ts'
 import type { Filled } from './original.ts'
 import { contentsOf } from './read-progress.ts'
 import { RepackProgress } from './repack-progress.ts'
 
-/** What an archive that is out of date still holds of the environment. */
+/** What an outdated archive still holds of the environment. */
 interface Found {
   archive: OldArchive
   index: ArchiveIndex
@@ -35,40 +35,45 @@ interface Found {
 }
 
 /**
- * Writes the archive anew, and takes from the one that is out of date what is still there: the frames in which nothing
- * changed as they are, and of the others what did not change. Only the rest is read from the environment.
+ * Writes the archive anew and reuses what the archive that is out of date still holds: frames in which nothing changed are
+ * copied as they are, and unchanged files are taken out of the others. Only the rest is read from the environment.
  *
- * False where there is no such archive, or it can't serve: it is of another format, level or version of this program (which
- * may have looked for the prefix in other ways), does not hold all of the environment, or is damaged. Then nothing is
- * left of what was written.
- * @throws StageError as writing from nothing.
+ * The result is undefined if there is no such archive or it can't be reused: its format, level or program version differs
+ * (another version may have searched for the prefix in other ways), it does not hold all of the environment, or it is
+ * damaged. Then nothing is left of what was written.
+ * @returns `lost`: why the new archive can't be written
+ * @throws StageError as for writing from nothing.
  */
 export async function repack(
   path: string,
   environment: Environment,
   { stale, candidates }: Choice,
   options: Filled<PackOptions>,
-): Promise<boolean> {
-  if (stale === undefined) return false
+): Promise<{ lost?: StageError } | undefined> {
+  if (stale === undefined) return undefined
   const handle = await openTrusted(stale.archive, [options.uid, environment.ownerUid]).catch(() => undefined)
-  if (handle === undefined) return false
+  if (handle === undefined) return undefined
   const early = new EarlyBytes(handle)
   try {
     const index = await readIndex(stale.archive, handle)
-    if (!canServe(index, environment, options)) return false
+    if (!canServe(index, environment, options)) return undefined
     const archive = new OldArchive(handle, { path: stale.archive, index, early })
     const found = await compare({ archive, index }, environment, candidates, options)
     await write(path, found, environment, options)
-    return true
+    return {}
   } catch (error) {
+    if (isUnwritable(error)) return { lost: error }
     if (!(error instanceof StageError) || error.code !== 'ARCHIVE_DAMAGED') throw error
-    options.onProgress({ kind: 'info', message: `${error.message}. So all of the environment is read` })
-    return false
+    options.onProgress({ kind: 'info', message: `${error.message}. Reading the whole environment instead` })
+    return undefined
   } finally {
     early.stop()
     await handle.close()
   }
 }
+
+export const isUnwritable = (error: unknown): error is StageError =>
+  error instanceof StageError && (error.code === 'NO_SPACE' || error.code === 'ARCHIVE_UNWRITABLE')
 
 function canServe(index: ArchiveIndex, environment: Environment, options: Filled<PackOptions>): boolean {
   const header = archiveHeader(environment)
@@ -87,13 +92,13 @@ async function compare(
   const now = await lookAtNow(index, environment, candidates, options)
   const { entries } = now
   const unchanged = unchangedFiles(index.entries, entries)
-  // Of what is as it was the user was told when the old archive was written.
+  // Warnings about unchanged files were given when the old archive was written.
   const other = entries.filter(({ path }) => !unchanged.has(path))
-  await tellWhatIsMissed(environment, { ...now, entries: other }, options)
+  await warnOfWhatIsMissing(environment, { ...now, entries: other }, options)
   return { archive, index, entries, unchanged, plan: planReuse(index, unchanged) }
 }
 
-/** All that is in the environment: by a look at everything, or at what the quick check goes by too. */
+/** Everything in the environment now: found by looking at every file, or at the places that the quick check looks at. */
 async function lookAtNow(
   index: ArchiveIndex,
   environment: Environment,
@@ -150,7 +155,7 @@ async function write(
   }
 }
 
-/** What is not in frames that are taken over: unchanged files out of other frames, and what is read from the environment. */
+/** What is not in copied frames: unchanged files out of other frames, and what is read from the environment. */
 async function* items(
   archive: OldArchive,
   { entries, others }: { entries: readonly Entry[]; others: readonly ArchivedFile[] },
@@ -161,7 +166,7 @@ async function* items(
   for (const entry of entries) if (entry.type !== 'file') yield { entry }
 }
 
-/** Asks for the first item at once: the files are opened and read while the frames are copied. */
+/** Asks for the first item at once, so that files are opened and read while the frames are copied. */
 class Begun<T> implements AsyncIterable<T> {
   readonly #rest: AsyncIterator<T>
   readonly #first: Promise<IteratorResult<T>>

@@ -7,24 +7,24 @@ import { chooseArchive } from './archive-choice.ts'
 import type { StageOptions } from './options.ts'
 import { fillIn } from './original.ts'
 
-/** What --status tells. Messages stand in for what can't be had. */
+/** What --status reports. If a fact can't be had, a message stands in for it. */
 export interface Status {
-  /** Active (or named) prefix; undefined where there is none. */
+  /** The active (or named) prefix, if there is one. */
   prefix?: string
   isStaged: boolean
-  /** Where it is staged, of which environment; else itself. */
+  /** The original of a staged copy; else the prefix itself. */
   original?: string
-  /** Why the original can't be looked at. */
+  /** Why the original can't be read. */
   problem?: string
   isBase?: boolean
-  /** The original lies on local disk: a copy gains little. */
+  /** The original is on local disk already: a copy gains little. */
   isLocal?: boolean
   archive?: { path: string; state: 'fresh' | 'out of date' | 'missing' | 'unusable'; reason?: string }
   /** Where a stage would be made now. */
   local: { path?: string; source?: string; problem?: string }
 }
 
-/** Looks at everything and changes nothing. */
+/** Reads only; changes nothing. */
 export async function status(given: StageOptions): Promise<Status> {
   const options = fillIn(given)
   const local = await findLocalFolder({ ...options, needed: { bytes: 0, inodes: 0 }, dryRun: true }).then(

@@ -1,6 +1,6 @@
 import type { OnProgress, Phase, ProgressEvent } from '../model/progress.ts'
 
-/** Tells that a phase begins, does it, and tells how many seconds it took. */
+/** Reports that a phase begins, runs it, and reports how many seconds it took. */
 export async function timed<T>(
   onProgress: OnProgress,
   phase: Extract<ProgressEvent, { kind: 'phase' }>,

@@ -1,106 +1,177 @@
 import { DEFAULT_LEVEL } from '../archive/codec.ts'
 import { framesAtOnce } from '../archive/write/frame-writer.ts'
-import { writeArchive } from '../archive/writer.ts'
+import { type WriteOptions, type WrittenArchive, writeArchive } from '../archive/writer.ts'
+import { temporaryName } from '../cache/index.ts'
 import { filterEntries } from '../conda-pack/filter.ts'
 import { plainToolMembers } from '../conda-pack/members.ts'
 import { rewriteItems } from '../conda-pack/rewrite.ts'
 import type { Environment } from '../environment/find.ts'
 import { readItems } from '../inventory/read.ts'
-import { displayPath } from '../model/byte-path.ts'
-import type { ArchiveItem } from '../model/item.ts'
+import { type BytePath, bytePathOf, displayPath } from '../model/byte-path.ts'
+import type { ArchiveItem, PackedFrame } from '../model/item.ts'
+import type { Listed } from '../model/listed.ts'
 import { defaultThreads } from '../platform/cpus.ts'
 import { PrefixScanner } from '../relocate/scan.ts'
-import { packedItems } from '../workers/packed-items.ts'
+import { EarlyRuns } from '../workers/early-runs.ts'
+import { type PackedItemsOptions, packedItems } from '../workers/packed-items.ts'
 import { FrameWorkers } from '../workers/pool.ts'
-import { isWorthRuns, Runs } from '../workers/runs.ts'
+import { isWorthRuns, RunPacker } from '../workers/run-packer.ts'
 import { archiveHeader, wholeFacts } from './archive-header.ts'
-import { lookOver } from './list-environment.ts'
-import type { OnePass } from './one-pass.ts'
+import { listEnvironment, type Recorded, readRecorded } from './list-environment.ts'
 import type { PackOptions } from './options.ts'
 import type { Filled } from './original.ts'
 import { readOptions } from './read-progress.ts'
+import type { BeginStage, StageBegun, StageWhilePacking } from './stage-while-packing.ts'
 
 interface Source {
   environment: Environment
   /** Files that may be the archive: no part of the environment. */
   candidates: readonly string[]
-  /** A stage that is made of the same contents. */
-  onePass?: OnePass | undefined
+  /** Begins a stage of the same contents. */
+  begin?: BeginStage | undefined
 }
 
-type Chosen = Filled<PackOptions> & { threads: number; level: number; workers: FrameWorkers }
+/** What became of the contents. */
+export interface Written {
+  /** Why there is no archive of them, although the stage has them. */
+  lost?: unknown
+  stage?: StageBegun
+}
 
-/** environment -> inventory -> what the filters leave -> contents, for another prefix where one is named -> archive. */
-export async function writeEnvironment(path: string, source: Source, options: Filled<PackOptions>): Promise<void> {
-  const { format } = options
-  const level = options.compressLevel ?? DEFAULT_LEVEL[format]
-  const threads = framesAtOnce({ format, level, threads: options.threads ?? defaultThreads() })
+type Chosen = Filled<PackOptions> & { shape: Shape; threads: number; workers: FrameWorkers }
+
+/**
+ * environment -> inventory -> what the filters leave -> contents, for another prefix if one is named -> archive.
+ * @param path undefined: the contents are for the stage alone. If none can be begun, nothing is read.
+ */
+export async function writeEnvironment(
+  path: string | undefined,
+  source: Source,
+  options: Filled<PackOptions>,
+): Promise<Written> {
+  const shape = shapeOf(source.environment, options)
+  const threads = framesAtOnce({ ...shape, threads: options.threads ?? defaultThreads() })
   const workers = new FrameWorkers(threads)
   try {
-    await write(path, source, { ...options, threads, level, workers })
+    return await write(path, source, { ...options, shape, threads, workers })
   } finally {
     await workers.end()
   }
 }
 
-async function write(path: string, { environment, candidates, onePass }: Source, options: Chosen): Promise<void> {
-  const { signal, format, threads, level, workers, arcroot, destPrefix: to, filters = [] } = options
-  const found = { ...archiveHeader(environment), ...wholeFacts(options) }
-  const header = to === undefined ? found : { ...found, prefixes: [to] }
-  const root = arcroot === undefined ? '' : Buffer.from(arcroot).toString('latin1')
-  // Neither what was left out nor another prefix is for a stage, and a zip has no frames of many files.
-  const isWhole = format !== 'zip' && filters.length === 0 && to === undefined && arcroot === undefined
-  // What is changed on the way, or goes into another kind of archive, has to come to this thread.
-  const inRuns = to === undefined && (format === 'tar.zst' || format === 'tar.gz') && { format }
-  const shareContent = isWhole && onePass !== undefined
-  const work = { ...found, prefix: environment.prefix, root, level, workers, threads, shareContent }
-  const runs = inRuns ? new Runs({ ...work, ...inRuns }) : undefined
-  const { entries: all, early } = await lookOver(environment, candidates, options, (recorded) => {
-    if (filters.length === 0 && isWorthRuns(recorded)) runs?.beginEarly(recorded)
-  })
-  const entries = filterEntries(all, filters)
-  const takeFrame = isWhole ? await onePass?.begin(entries, workers) : undefined
-  const read = readOptions(environment, entries, options, early)
-  const items =
-    runs && early.pace.isQuick && isWorthRuns(entries)
-      ? packedItems(environment, entries, { runs, read })
-      : rewritten(readItems(environment, entries, read), found.prefixes, options)
-  const written = await writeArchive({
-    path,
-    format,
-    level,
-    root,
-    threads,
-    compress: (...frame) => workers.compress(...frame),
-    header,
-    items,
-    besides: (all) =>
-      plainToolMembers(all, {
-        prefixes: header.prefixes,
-        mtimeNs: BigInt(Date.parse(header.created)) * 1_000_000n,
-        unpack: to === undefined,
-      }),
-    ...(takeFrame && { takeFrame }),
-    ...(signal && { signal }),
-  })
-  if (onePass && takeFrame) onePass.packed = written
-  if (written.lost !== undefined) throw written.lost
+/** What kind of archive is asked for. */
+interface Shape extends Pick<WriteOptions, 'format' | 'root' | 'header'> {
+  level: number
+  root: BytePath
+  /** Prefixes that stand in the environment's files. */
+  prefixes: string[]
+  /** A stage can be made of its frames: they hold all of the environment as it is, several files to a frame. */
+  servesStage: boolean
+  /** Set if threads can fill its frames by themselves: nothing is changed on the way, and a frame holds several files. */
+  runFormat?: 'tar.zst' | 'tar.gz'
 }
 
-/** For another prefix, where one is named. */
+function shapeOf(environment: Environment, options: Filled<PackOptions>): Shape {
+  const { format, compressLevel, arcroot, destPrefix, filters = [] } = options
+  const own = { ...archiveHeader(environment), ...wholeFacts(options) }
+  const isWhole = filters.length === 0 && destPrefix === undefined && arcroot === undefined
+  const isInRuns = destPrefix === undefined && (format === 'tar.zst' || format === 'tar.gz')
+  return {
+    format,
+    level: compressLevel ?? DEFAULT_LEVEL[format],
+    root: bytePathOf(arcroot ?? ''),
+    header: destPrefix === undefined ? own : { ...own, prefixes: [destPrefix] },
+    prefixes: own.prefixes,
+    servesStage: isWhole && format !== 'zip',
+    ...(isInRuns && { runFormat: format }),
+  }
+}
+
+async function write(
+  path: string | undefined,
+  { environment, candidates, begin }: Source,
+  options: Chosen,
+): Promise<Written> {
+  const { shape, threads, workers, filters = [], destPrefix, signal } = options
+  const { servesStage, header } = shape
+  const recorded = await readRecorded(environment, candidates)
+  const threaded = beginRuns(environment, recorded, { ...options, shareContent: servesStage && begin !== undefined })
+  const listed = filterEntries(await listEnvironment(environment, recorded, options), filters)
+  const stage = servesStage ? await begin?.({ listed, workers }) : undefined
+  if (path === undefined && stage === undefined) return {}
+  try {
+    const { lost, ...written } = await writeArchive({
+      ...shape,
+      // A name that nobody takes for an archive, in case it can be written there after all.
+      path: path ?? temporaryName(candidates[0]!),
+      threads,
+      compress: (...frame) => workers.compress(...frame),
+      items: itemsOf(environment, listed, { recorded, threaded }, options),
+      besides: (all) =>
+        plainToolMembers(all, {
+          prefixes: header.prefixes,
+          mtimeNs: BigInt(Date.parse(header.created)) * 1_000_000n,
+          unpack: destPrefix === undefined,
+        }),
+      ...(stage && { takeFrame: stage.takeFrame }),
+      ...(signal && { signal }),
+    })
+    if (stage === undefined) return {}
+    return { stage: begun(stage, written), ...(lost !== undefined && { lost }) }
+  } catch (error) {
+    await stage?.giveUp(error)
+    throw error
+  }
+}
+
+/** How threads pack files by themselves, and what they began with. */
+type Threaded = Pick<PackedItemsOptions, 'packer' | 'early'>
+
+/** Lets threads begin with what conda's records list if files answer at once, and there is enough for them to do. */
+function beginRuns(
+  { prefix }: Environment,
+  { files, early }: Recorded,
+  { shape, workers, threads, filters = [], shareContent }: Chosen & { shareContent: boolean },
+): Threaded | undefined {
+  const { runFormat: format, prefixes, root, level } = shape
+  if (format === undefined || !early.pace.isQuick) return undefined
+  const packer = new RunPacker({ prefix, prefixes, root, format, level, workers, threads, shareContent })
+  return filters.length === 0 && isWorthRuns(files) ? { packer, early: new EarlyRuns(packer, files) } : { packer }
+}
+
+/** By threads, in runs, if files still answer at once; else read here, and rewritten for another prefix if one is named. */
+function itemsOf(
+  environment: Environment,
+  listed: readonly Listed[],
+  { recorded, threaded }: { recorded: Recorded; threaded: Threaded | undefined },
+  options: Chosen,
+): AsyncIterable<ArchiveItem | PackedFrame> {
+  const { early } = recorded
+  const read = readOptions(environment, listed, options, early)
+  if (threaded && early.pace.isQuick && isWorthRuns(listed))
+    return packedItems(environment, listed, { ...threaded, read })
+  const items = readItems(environment, listed, read)
+  return options.destPrefix === undefined ? items : rewritten(items, options.destPrefix, options)
+}
+
 function rewritten(
   items: AsyncIterable<ArchiveItem>,
-  from: readonly string[],
-  { destPrefix: to, onProgress }: Filled<PackOptions>,
+  to: string,
+  { shape, onProgress }: Chosen,
 ): AsyncIterable<ArchiveItem> {
-  if (to === undefined) return items
   return rewriteItems(items, {
-    from,
+    from: shape.prefixes,
     to,
     makeScanner: (entry) => new PrefixScanner([to], entry),
     onLeft(left) {
-      const message = `${displayPath(left)} has no room for ${to}, and keeps the old path`
+      const message = `${displayPath(left)} has no room for ${to} and keeps the old path`
       onProgress({ kind: 'warning', message })
     },
   })
 }
+
+const begun = (stage: StageWhilePacking, written: WrittenArchive): StageBegun => ({
+  finish: () => stage.finish(written),
+  finishFrom: (archive) => stage.finishFrom(written, archive),
+  giveUp: stage.giveUp,
+})

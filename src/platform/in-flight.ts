@@ -1,6 +1,6 @@
 /**
- * Runs `step` on everything in `pending`, at most `limit` at a time, the last first; a step may add to `pending`.
- * After a failure nothing more is begun; what runs already is waited for, and then the first failure is thrown.
+ * Runs `step` on everything in `pending`, at most `limit` at a time, last first. A step may add to `pending`.
+ * After a failure no further step begins; once the running ones have ended, the first failure is thrown.
  */
 export function drain<T>(pending: T[], limit: number, step: (item: T) => Promise<void>): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -26,5 +26,5 @@ export function drain<T>(pending: T[], limit: number, step: (item: T) => Promise
   })
 }
 
-/** How many look-ups or reads wait for a network file system at once; more hides little more latency. */
+/** Look-ups or reads that wait for a network file system at once. More of them hide little more latency. */
 export const IN_FLIGHT = 128

@@ -36,7 +36,7 @@ export interface LocalFolder {
   skipped: Skipped[]
 }
 
-export interface Skipped extends Candidate {
+interface Skipped extends Candidate {
   code: ErrorCode
   reason: string
 }

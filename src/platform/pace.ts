@@ -1,13 +1,13 @@
-/** A call that takes longer than this is worth a thread of the pool, with others going on beside it. Milliseconds. */
+/** A call that takes longer is worth a thread of the pool, so that others can go on beside it. Milliseconds. */
 const QUICK_MS = 0.3
-/** So many slow calls in a row, and the file system counts as slow. On busy CPUs now and then a call is interrupted. */
+/** A file system counts as slow after this many slow calls in a row. On busy CPUs a call is interrupted now and then. */
 export const SLOW_CALLS = 8
-/** What a quick call makes good of a slow one. */
+/** How much of a slow call one quick call makes up for. */
 const CREDIT = 0.5
 
 /**
- * Finds out how fast a file system answers, by the calls that are made anyway. A synchronous call takes a fifth of the
- * work of one in the pool, but it waits alone: right from local disk and page cache, wrong from a network.
+ * Finds out how fast a file system answers, from calls that are made anyway. A synchronous call takes a fifth of the CPU
+ * time of one in the pool, but nothing runs beside it: right for local disk and page cache, wrong for a network.
  */
 export class Pace {
   #slowCalls = 0
@@ -16,11 +16,14 @@ export class Pace {
     return this.#slowCalls < SLOW_CALLS
   }
 
-  /** Makes a synchronous call. `quickMs`: what it may take, where it is more than a look-up; asked for afterwards. */
-  measure<T>(call: () => T, quickMs: () => number = () => QUICK_MS): T {
+  /**
+   * Makes a synchronous call.
+   * @param quickMs how long a quick call with this result may take; the default is for a look-up
+   */
+  measure<T>(call: () => T, quickMs: (result: T) => number = () => QUICK_MS): T {
     const started = performance.now()
     const result = call()
-    const isSlow = performance.now() - started > quickMs()
+    const isSlow = performance.now() - started > quickMs(result)
     this.#slowCalls = Math.max(0, this.#slowCalls + (isSlow ? 1 : -CREDIT))
     return result
   }

@@ -1,12 +1,12 @@
 import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
 
-/** Names one process so that it can't be mistaken for another one that got its number later. */
+/** Identifies one process, even if another one gets its number later. */
 export interface ProcessIdentity {
   host: string
-  /** Changes with every start of the machine. */
+  /** Changes each time the machine starts. */
   boot: string
-  /** Numbers of processes mean something only inside one of these (containers have their own). */
+  /** Process numbers are only meaningful inside of one namespace; containers have their own. */
   pidNamespace: string
   pid: number
   /** Start of the process in clock ticks after boot. */
@@ -15,7 +15,7 @@ export interface ProcessIdentity {
 
 export const ownIdentity = (): ProcessIdentity => identityOf(process.pid)
 
-/** Of a process that runs. */
+/** @param pid of a running process */
 export function identityOf(pid: number): ProcessIdentity {
   return {
     host: hostname(),
@@ -26,7 +26,7 @@ export function identityOf(pid: number): ProcessIdentity {
   }
 }
 
-/** True only where it is certain that the process has ended; false also for what can't be known from here. */
+/** True only if the process has certainly ended; false also if that can't be known from here. */
 export function isDead(other: ProcessIdentity, self: ProcessIdentity = ownIdentity()): boolean {
   if (other.host !== self.host || self.boot === '' || other.boot === '') return false
   if (other.boot !== self.boot) return true
@@ -34,7 +34,7 @@ export function isDead(other: ProcessIdentity, self: ProcessIdentity = ownIdenti
   return startTime(other.pid) !== other.started
 }
 
-/** Field 22 of /proc/PID/stat; the name in field 2 may hold spaces and brackets. undefined: there is no such process. */
+/** Field 22 of /proc/PID/stat; the name in field 2 may contain spaces and brackets. undefined: there is no such process. */
 function startTime(pid: number): string | undefined {
   const stat = readOr('', `/proc/${pid}/stat`)
   return stat === '' ? undefined : stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]

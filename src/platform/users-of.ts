@@ -1,8 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 /**
- * Processes that run a program from this folder, or have a library from it loaded, as far as they are this user's. Our own is
- * not counted.
+ * This user's processes that run a program from the folder or have loaded a library from it, except our own.
  * @param folder with symbolic links resolved
  */
 export function processesUsing(folder: string): number[] {
@@ -15,7 +14,7 @@ function isUsing(pid: string, folder: string): boolean {
     if (readlinkSync(`/proc/${pid}/exe`).startsWith(`${folder}/`)) return true
     return readFileSync(`/proc/${pid}/maps`, 'utf8').includes(` ${folder}/`)
   } catch {
-    // Ended meanwhile, or somebody else's.
+    // It has ended, or belongs to another user.
     return false
   }
 }

@@ -1,6 +1,6 @@
 import type { Edit, RelocationPlan } from './plan.ts'
 
-/** Edits one chunk of a file in place; edits may straddle its borders. Only for plans that are `sameLength`. */
+/** Edits one chunk of a file in place. Edits may cross its borders. Only for plans that are `sameLength`. */
 export function applyToChunk(chunk: Buffer, chunkOffset: number, plan: RelocationPlan): void {
   if (!plan.sameLength) throw new TypeError('A plan that changes lengths cannot be applied to a chunk alone')
   const chunkEnd = chunkOffset + chunk.length
@@ -12,12 +12,12 @@ export function applyToChunk(chunk: Buffer, chunkOffset: number, plan: Relocatio
   }
 }
 
-/** The relocated content of a whole file. */
+/** Returns the relocated content of a whole file. */
 export function applyToWhole(data: Buffer, plan: RelocationPlan): Buffer {
   return Buffer.concat([...editWindow(data, 0, plan.edits)])
 }
 
-/** The same for a file too large for memory: takes its content in chunks of any size, gives pieces that hold until the next is asked for. */
+/** Relocates a file that is too large for memory. Chunks may have any size. Each piece is valid until the next is requested. */
 export async function* applyToStream(
   chunks: AsyncIterable<Buffer> | Iterable<Buffer>,
   plan: RelocationPlan,
@@ -30,16 +30,16 @@ export async function* applyToStream(
     const end = base + window.length
     const first = next
     while (next < plan.edits.length && endOf(plan.edits[next]!) <= end) next++
-    // What belongs to an edit whose end has not come yet waits for it.
+    // The beginning of an edit waits until the rest of it has come.
     const until = Math.min(end, plan.edits[next]?.offset ?? end)
     yield* editWindow(window.subarray(0, until - base), base, plan.edits.slice(first, next))
-    window = Buffer.from(window.subarray(until - base)) // the source may use its buffer again
+    window = Buffer.from(window.subarray(until - base)) // the source may reuse its buffer
     base = until
   }
   if (window.length > 0) throw new RangeError('The content ends within an edit: it is not the file that was scanned')
 }
 
-/** `window` begins at offset `base` of the file; the edits lie wholly in it. */
+/** Applies edits to a window that begins at offset `base` of the file and holds all of them entirely. */
 function* editWindow(window: Buffer, base: number, edits: readonly Edit[]): Generator<Buffer> {
   let done = 0
   for (const edit of edits) {

@@ -1,15 +1,15 @@
 /**
- * Where a path component begins and ends, so that `/a/env2`, `/a/env.bak` and `/mnt/a/env` are told from `/a/env`.
+ * The rules that distinguish `/a/env2`, `/a/env.bak` and `/mnt/a/env` from `/a/env`.
  *
- * Both rules read the text through a function that gives the n-th character (code unit) away from the match,
- * or -1 beyond the file. Neither looks further than REACH characters.
+ * Both rules read the text through a function that returns the n-th character (code unit) away from the match, or -1
+ * beyond the file. Neither looks further than REACH characters.
  */
 export type CharacterAt = (n: number) => number
 
-/** Longer than a path component (255 bytes) with an escape behind it. */
+/** More than a path component (255 bytes) and an escape behind it. */
 export const REACH = 300
 
-/** Whether the path component that the match ends with is over: character 0 is the one directly behind the match. */
+/** Whether the last path component of the match ends with the match. Character 0 is the one directly behind it. */
 export function endsComponent(at: CharacterAt): boolean {
   const next = at(0)
   if (next === DOT) return !continuesName(at(runOf(DOT, at)))
@@ -18,9 +18,9 @@ export function endsComponent(at: CharacterAt): boolean {
   return !continuesName(next)
 }
 
-/** Whether the match is the beginning of a path: character 0 is the one directly before the match. */
+/** Whether a path begins with the match. Character 0 is the one directly before it. */
 export function startsPath(at: CharacterAt): boolean {
-  // Several slashes are one: '//a/env' is '/a/env', and '/mnt//a/env' is '/mnt/a/env'.
+  // Several slashes count as one: '//a/env' is '/a/env', and '/mnt//a/env' is '/mnt/a/env'.
   const from = runOf(SLASH, at)
   if (at(from) === CLOSE_BRACE || at(from) === CLOSE_PARENTHESIS) return false
   let to = from
@@ -32,7 +32,7 @@ export function startsPath(at: CharacterAt): boolean {
   return at(to - 1) !== TILDE && from + runOf(DOT, (n) => at(from + n)) < to
 }
 
-/** A character of a name: written plainly, percent-encoded, or a blank behind a backslash (all read backwards). */
+/** Whether a character belongs to a name: plain, percent-encoded, or a blank behind a backslash (all read backwards). */
 function inName(at: CharacterAt, n: number, from: number): boolean {
   const character = at(n)
   if (isName(character) || character >= 0x80) return true
@@ -41,7 +41,7 @@ function inName(at: CharacterAt, n: number, from: number): boolean {
   return (character === BLANK && at(n + 1) === BACKSLASH) || (character === BACKSLASH && at(n - 1) === BLANK)
 }
 
-/** The character that an escape sequence at 0 stands for, -1 for one that ends a name. Any number of backslashes is one. */
+/** The character that the escape sequence at 0 stands for, or -1 if it ends a name. Any number of backslashes counts as one. */
 function escaped(at: CharacterAt): number {
   const from = runOf(BACKSLASH, at)
   const letter = at(from)
@@ -51,7 +51,7 @@ function escaped(at: CharacterAt): number {
     (letter === 0x78 ? numberAt(at, from + 1, 2, 16) : undefined) ?? // \xe9
     numberAt(at, from, 3, 8) // \303
   if (value !== undefined) return value === BLANK ? UNDERSCORE : value
-  // A backslash before a blank or a sign makes it part of the name; before a letter it is an escape such as '\n'.
+  // Behind a backslash, a blank or a sign is part of the name; a letter makes it an escape such as '\n'.
   if (letter === BLANK) return UNDERSCORE
   return isAlphanumeric(letter) ? -1 : letter
 }

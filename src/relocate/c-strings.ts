@@ -2,26 +2,26 @@ import type { FileEntry } from '../model/entry.ts'
 import type { DynamicString, Occurrence } from '../model/relocation.ts'
 import type { DynamicReference } from './elf.ts'
 
-/** How far before a prefix the beginning of its C string is looked for, in bytes. */
+/** Bytes before a prefix that may hold the beginning of its C string. */
 export const STRING_REACH = 2000
 
-/** More NULs than placeholders leave are not counted, more text than a dynamic string has is not kept. */
+/** No placeholder leaves more NULs, and no dynamic string has more text: beyond that nothing is counted or kept. */
 const MAX_NULS = 65536
 const MAX_TEXT = 16384
 
 interface CString {
   members: Occurrence[]
-  /** Offset of its first byte; unknown if that is too far away. */
+  /** Offset of its first byte; absent if that is too far away. */
   start?: number
-  /** latin1, from `start` on; kept of ELF files only. */
+  /** latin1, from `start` on; kept only of ELF files. */
   text?: string
   end?: number
-  /** NULs behind the one that ends it. */
+  /** Number of NULs behind the one that ends it. */
   nuls: number
 }
 
 /**
- * Follows the C strings in which the prefix stands to their ends, while the file passes by.
+ * Follows the C strings that hold the prefix to their ends while the file passes by.
  *
  * Data comes in windows: `data` begins at offset `base` of the file.
  */
@@ -35,7 +35,7 @@ export class CStrings {
     this.#keepText = options.keepText
   }
 
-  /** Takes a prefix that stands at `occurrence.offset` of the file: into the string that is open, or a new one. */
+  /** Adds an occurrence to the open string or to a new one. */
   add(data: Buffer, base: number, occurrence: Occurrence): void {
     this.advance(data, base, occurrence.offset)
     if (!this.#open || this.#open.end !== undefined) {
@@ -46,7 +46,7 @@ export class CStrings {
     this.#open.members.push(occurrence)
   }
 
-  /** Goes on to offset `until` of the file, which must not be beyond `data`. */
+  /** Proceeds to offset `until` of the file, which must not lie beyond `data`. */
   advance(data: Buffer, base: number, until: number): void {
     const string = this.#open
     if (!string || until <= this.#position) return
@@ -67,7 +67,7 @@ export class CStrings {
     if (this.#position < until) this.#close()
   }
 
-  /** Writes `end` and `room` into the occurrences, and gives the dynamic strings among what was found. */
+  /** Writes `end` and `room` into the occurrences. Returns the dynamic strings among the C strings. */
   finish(
     references: readonly DynamicReference[],
     prefixLength: (occurrence: Occurrence) => number,
@@ -98,13 +98,13 @@ export class CStrings {
   }
 }
 
-/** Bytes that conda's padding has left behind these prefixes, if it is there in full. */
+/** Bytes that conda's padding leaves behind these prefixes; undefined if conda did not put them there. */
 function roomOf(
   members: readonly Occurrence[],
   prefixLength: (occurrence: Occurrence) => number,
   placeholder: FileEntry['placeholder'],
 ): number | undefined {
-  // What conda replaced is plain UTF-8; that a `file://` stands before it makes no difference to conda.
+  // Conda writes plain UTF-8; a `file://` before it makes no difference to conda.
   const isConda = members.every(({ encoding }) => encoding === 'utf8' || encoding === 'percent')
   if (placeholder?.mode !== 'binary' || !isConda) return undefined
   const length = Buffer.byteLength(placeholder.text)

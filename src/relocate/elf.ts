@@ -1,7 +1,7 @@
 import type { BytePath } from '../model/byte-path.ts'
 import type { DynamicString } from '../model/relocation.ts'
 
-/** Where the dynamic section stands in the file, in bytes. */
+/** Place of the dynamic section in the file, in bytes. */
 export interface DynamicSection {
   offset: number
   size: number
@@ -11,21 +11,21 @@ export interface DynamicSection {
 export interface DynamicReference {
   /** Byte offset in the file. */
   offset: number
-  /** A ':'-joined list of folders, one path or name, or anything else that must stay as it is. */
+  /** A ':'-joined list of folders, one path or name, or anything else, which must not change. */
   use: 'list' | 'path' | 'other'
 }
 
-/** Sections of real files have a few dozen entries of 16 bytes. */
+/** The section of a real file has a few dozen entries of 16 bytes. */
 const MAX_SECTION_SIZE = 65536
 
-/** Finds the dynamic section in the program headers; undefined where there is none or they don't stand in `head`. */
+/** Finds the dynamic section in the program headers. Returns undefined if there is none, or if `head` lacks the headers. */
 export function findDynamicSection(head: Buffer): DynamicSection | undefined {
   const dynamic = programHeaders(head).find(({ type }) => type === PT_DYNAMIC)
   if (!dynamic || dynamic.size > MAX_SECTION_SIZE) return undefined
   return { offset: dynamic.offset, size: dynamic.size }
 }
 
-/** Reads the places of all strings out of the dynamic section's bytes. */
+/** Reads the places of all strings from the bytes of the dynamic section. */
 export function dynamicReferences(head: Buffer, section: Buffer): DynamicReference[] {
   const { word, wordSize } = reader(head)
   const entries: { tag: number; value: number }[] = []
@@ -48,14 +48,14 @@ export function dynamicReferences(head: Buffer, section: Buffer): DynamicReferen
 }
 
 /**
- * The same string for another prefix in exactly as many bytes, or undefined if there is no such string.
+ * Returns the same string for another prefix in exactly as many bytes, or undefined if that is impossible.
  *
- * What is shorter is filled up with slashes before its last component (`/b/env////lib`), and the end stays where it
- * is: linkers let other strings, of symbols too, share the end of this one. Where the new prefix is too long for the
- * slot, folders below it are named from the file's own folder (`$ORIGIN/../lib`).
+ * A shorter string is filled with slashes before its last component (`/b/env////lib`), so that its end stays in
+ * place: linkers let other strings, including symbols, share the end of this one. If the new prefix is too long for
+ * the slot, folders below it are named relative to the file's own folder (`$ORIGIN/../lib`).
  *
- * @param options.folder of the file below the prefix, '' for the prefix itself
- * @param options.count how many prefixes stand in the string: if not each begins an entry, the string is not touched
+ * @param options.folder the file's folder below the prefix, '' for the prefix itself
+ * @param options.count number of prefixes in the string; unless each of them begins an entry, the string stays
  */
 export function refit(
   string: DynamicString,
@@ -71,7 +71,7 @@ export function refit(
   return fill(replaced.join(':'), string) ?? fill(relative.join(':'), string)
 }
 
-/** What an entry has behind the prefix that it begins with. */
+/** What follows the prefix at the beginning of an entry. */
 function restBelow(entry: string, from: readonly BytePath[]): string | undefined {
   const prefix = from
     .filter((candidate) => entry === candidate || entry.startsWith(`${candidate}/`))
@@ -122,7 +122,7 @@ function programHeaders(head: Buffer): ProgramHeader[] {
   })
 }
 
-/** How this file's numbers are read: class and byte order stand in its identification. */
+/** Reads the file's numbers by the class and byte order that its identification states. */
 function reader(head: Buffer) {
   const is64 = head[4] === 2
   const big = head[5] === 2

@@ -1,6 +1,6 @@
 import type { Encoding } from '../model/relocation.ts'
 
-/** How each encoding spells a prefix. */
+/** Spells a prefix in each encoding. */
 export const encodings: Record<Encoding, (prefix: string) => Buffer> = {
   utf8: (prefix) => Buffer.from(prefix, 'utf8'),
   'json-slash': (prefix) => Buffer.from(JSON.stringify(prefix).slice(1, -1).replaceAll('/', '\\/'), 'utf8'),
@@ -12,7 +12,7 @@ export const encodings: Record<Encoding, (prefix: string) => Buffer> = {
   utf32be: (prefix) => utf32le(prefix).swap32(),
 }
 
-/** Bytes of one code unit. */
+/** Bytes per code unit. */
 export const unitWidth: Record<Encoding, 1 | 2 | 4> = {
   utf8: 1,
   'json-slash': 1,
@@ -27,12 +27,12 @@ export const unitWidth: Record<Encoding, 1 | 2 | 4> = {
 /** A prefix in one spelling. */
 export interface Needle {
   bytes: Buffer
-  /** Index of the prefix in the list given. */
+  /** Index of the prefix in the given list. */
   prefix: number
   encoding: Encoding
 }
 
-/** All spellings of all prefixes. Of several that are the same bytes only the first stays, so utf8 stands for plain ASCII. */
+/** All spellings of all prefixes. If several are the same bytes, only the first is kept: plain ASCII is utf8. */
 export function needlesOf(prefixes: readonly string[]): Needle[] {
   const needles = new Map<string, Needle>()
   for (const [prefix, text] of prefixes.entries()) {
@@ -45,14 +45,14 @@ export function needlesOf(prefixes: readonly string[]): Needle[] {
   return [...needles.values()]
 }
 
-/** As Python's json.dumps writes a string: ASCII only, DEL escaped too. */
+/** Spells text as Python's json.dumps does: in ASCII only, with DEL escaped. */
 function jsonAscii(text: string): string {
   return JSON.stringify(text)
     .slice(1, -1)
     .replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
-/** As Python's urllib.parse.quote writes a path. */
+/** Spells a path as Python's urllib.parse.quote does. */
 function percent(text: string): string {
   return Buffer.from(text, 'utf8')
     .toString('latin1')

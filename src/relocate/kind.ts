@@ -1,15 +1,15 @@
 import type { BytePath } from '../model/byte-path.ts'
 import type { ContentKind } from '../model/relocation.ts'
 
-/** Bytes that hold the signature of every format below. */
+/** Bytes at the beginning of a file that hold the signature of every format below. */
 const MAGIC_LENGTH = 512
 
 /**
- * What kind of file it is.
+ * Determines the kind of a file.
  *
- * @param head its beginning, of 512 bytes or more unless the file is shorter
- * @param hasNul whether a NUL stands anywhere in it
- * @param wide whether all that was found in it is UTF-16 or UTF-32, as it is in such a text
+ * @param head its first 512 bytes or more; all of a shorter file
+ * @param hasNul whether any of its bytes is NUL
+ * @param wide whether all occurrences in it are UTF-16 or UTF-32, as they are in such a text
  */
 export function kindOf(
   head: Buffer,
@@ -19,15 +19,15 @@ export function kindOf(
   const magic = head.toString('latin1', 0, MAGIC_LENGTH)
   if (containers.some(([signature, offset = 0]) => magic.startsWith(signature, offset))) return 'container'
   if (magic.startsWith('\x7fELF')) return 'elf'
-  // A .pyc begins with a version and '\r\n'.
+  // A .pyc begins with two bytes of version and '\r\n'.
   if (/\.py[co]$/.test(path) && magic.startsWith('\r\n', 2)) return 'pyc'
   return hasNul && !(wide && hasWideMark(magic)) ? 'binary' : 'text'
 }
 
-/** Byte order marks of UTF-16 and UTF-32, whose text is full of NULs. */
+/** Whether the file begins with the byte order mark of UTF-16 or UTF-32, whose text is full of NULs. */
 const hasWideMark = (magic: string): boolean => /^(\xff\xfe|\xfe\xff|\0\0\xfe\xff)/.test(magic)
 
-/** Formats that are compressed or hold checksums: one changed byte breaks them. */
+/** Formats with compression or checksums: one changed byte breaks the file. */
 const containers: [signature: string, offset?: number][] = [
   ['PK\x03\x04'], // zip, jar, whl, npz
   ['PK\x05\x06'],

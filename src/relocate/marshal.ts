@@ -1,9 +1,10 @@
-/** How far before the prefix the beginning of its string is looked for, and how far behind it the next object, in bytes. */
+/** Bytes before the prefix that may hold the beginning of its string, and bytes behind it that may hold the next object. */
 export const MARSHAL_REACH = 2000
 
 /**
- * Finds the counted string of a .pyc file (Python's marshal) in which data[start, end) stands: its first byte, and the
- * byte after its last. A string that ends exactly with the match is preferred, since then the byte behind is no text.
+ * Finds the counted string of a .pyc file (Python's marshal) that holds data[start, end). Returns the offsets of its
+ * first byte and of the byte after its last. A string that ends exactly with the match is preferred, because the byte
+ * behind it is then no text.
  */
 export function countedString(data: Buffer, start: number, end: number): { start: number; end: number } | undefined {
   let nearest: { start: number; end: number } | undefined
@@ -18,7 +19,7 @@ export function countedString(data: Buffer, start: number, end: number): { start
   return nearest
 }
 
-/** The counts that the bytes before `from` may be: one byte behind a short type, four behind a long one. */
+/** The counts that the bytes before `from` can be: one byte behind a short type, four bytes behind a long type. */
 function lengthsBefore(data: Buffer, from: number): number[] {
   const lengths: number[] = []
   if (from >= 2 && isType(SHORT, data[from - 2]!)) lengths.push(data[from - 1]!)
@@ -26,13 +27,13 @@ function lengthsBefore(data: Buffer, from: number): number[] {
   return lengths
 }
 
-/** Letters in a path may look like a type and a count by chance; what follows the string then is an object by a smaller one. */
+/** Letters of a path can look like a type and a count, but then an object rarely follows the string. */
 function isFollowedByObject(data: Buffer, to: number, matchEnd: number): boolean {
   if (to - matchEnd > MARSHAL_REACH) return to - matchEnd < 2 ** 24
   return to >= data.length || isType(ANY, data[to]!)
 }
 
-// The top bit of a type says that the object may be referred to later.
+// The top bit of a type says that the stream may refer to the object later.
 const isType = (types: Set<number>, byte: number): boolean => types.has(byte & 0x7f)
 const typesOf = (letters: string): Set<number> => new Set(Buffer.from(letters))
 const SHORT = typesOf('zZ')

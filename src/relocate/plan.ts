@@ -4,24 +4,24 @@ import { refit } from './elf.ts'
 import { encodings, unitWidth } from './encodings.ts'
 import { isPlain, mendHead } from './shebang.ts'
 
-/** A piece of the original file, and what comes in its place. */
+/** A piece of the original file, and what takes its place. */
 export interface Edit {
   /** Byte offset in the original file. */
   offset: number
-  /** Bytes of the original that are replaced. */
+  /** Number of bytes of the original that are replaced. */
   length: number
-  /** `before` is exactly what the original has there. */
+  /** Returns the new bytes. `before` is exactly what the original has there. */
   apply(before: Buffer): Buffer
-  /** Both sides, where they are known beforehand and equally long: then a part of the piece can be edited, or undone. */
+  /** Both sides, if they are known beforehand and equally long: then part of the piece can be edited, and undone. */
   swap?: { before: Buffer; after: Buffer }
 }
 
 export interface RelocationPlan {
   /** In order of offset, without overlaps. */
   edits: Edit[]
-  /** What can be relocated nowhere, and stays as it is. */
+  /** Occurrences that cannot be relocated and stay as they are. */
   left: Occurrence[]
-  /** Every edit is a swap: offsets hold, chunks can be edited one by one, and the plan can be reversed. */
+  /** Every edit is a swap: offsets stay valid, chunks can be edited one by one, and the plan can be reversed. */
   sameLength: boolean
 }
 
@@ -30,16 +30,16 @@ interface Job {
   path: BytePath
   from: readonly string[]
   to: string
-  /** What is written for an occurrence. */
+  /** The bytes of an occurrence, and the bytes that replace them. */
   spell(occurrence: Occurrence): { before: Buffer; after: Buffer }
 }
 
 /**
- * Decides how a file's prefixes become `to`: in place where the spelling is as long as the old one, else by what the
- * kind of file allows (see ContentKind). Of a C string all prefixes are replaced or none.
+ * Decides how the prefixes in a file become `to`: in place if both are spelled at the same length, else as the kind
+ * of file allows (see ContentKind). In a C string all prefixes are replaced, or none.
  *
  * @param file its path below the prefix
- * @param from the prefixes that the scanner was given
+ * @param from the prefixes that the scanner searched for
  */
 export function planRelocation(
   relocation: Relocation,
@@ -60,17 +60,17 @@ export function planRelocation(
   return { edits, left, sameLength: edits.every(({ swap }) => swap) }
 }
 
-/** The plan that gives the original bytes back out of the relocated ones; only of plans that are `sameLength`. */
+/** The plan that turns the relocated bytes back into the original ones. Only a plan that is `sameLength` has one. */
 export function reversePlan(plan: RelocationPlan): RelocationPlan {
   if (!plan.sameLength) throw new TypeError('Only a plan that keeps all lengths can be reversed')
   return { ...plan, edits: plan.edits.map(({ offset, swap }) => swapAt(offset, swap!.after, swap!.before)) }
 }
 
-/** What has to be replaced together: the head of a script, a C string; else each occurrence alone. */
+/** Groups the occurrences that must be replaced together: in the head of a script or in a C string. Others stand alone. */
 function groupsOf({ kind, occurrences, head = 0 }: Relocation): Occurrence[][] {
   const groups = Map.groupBy(occurrences, ({ offset, end, encoding }) => {
     if (kind === 'text') return offset < head ? 'head' : offset
-    // A string that the end of the file cuts off has no end.
+    // A string that is cut off by the end of the file has no end.
     if (kind === 'elf' || kind === 'binary') return unitWidth[encoding] > 1 ? offset : `string ${end}`
     return offset
   })
@@ -115,7 +115,7 @@ function headEdit(group: Occurrence[], length: number, job: Job): Edit {
   return { offset: 0, length, apply }
 }
 
-/** Moves the rest of the string up or down, over NULs that conda's placeholder has left behind it. */
+/** Moves the rest of the string up or down, over the NULs that conda's placeholder left behind it. */
 function cStringEdit(group: Occurrence[], job: Job): Edit | undefined {
   const { offset, end, room } = group[0]!
   if (end === undefined || room === undefined) return undefined
@@ -133,7 +133,7 @@ function cStringEdit(group: Occurrence[], job: Job): Edit | undefined {
   return { offset, length, apply }
 }
 
-/** Rewrites RPATH, RUNPATH or NEEDED within the bytes it has. */
+/** Rewrites RPATH, RUNPATH or NEEDED within its own bytes. */
 function dynamicEdit(group: Occurrence[], { relocation, path, from, to }: Job): Edit | undefined {
   const first = group[0]!
   const string = relocation.dynamic?.find(
@@ -145,7 +145,7 @@ function dynamicEdit(group: Occurrence[], { relocation, path, from, to }: Job): 
   return text === undefined ? undefined : swapAt(string.offset, bytesOf(string.text), bytesOf(text))
 }
 
-/** `data` begins at offset `base` of the file. */
+/** Replaces all occurrences of a group in `data`, which begins at offset `base` of the file. */
 function replaceAll(data: Buffer, base: number, group: readonly Occurrence[], job: Job): Buffer {
   const pieces: Buffer[] = []
   let done = 0
@@ -157,7 +157,7 @@ function replaceAll(data: Buffer, base: number, group: readonly Occurrence[], jo
   return Buffer.concat([...pieces, data.subarray(done)])
 }
 
-/** Spells each prefix once: large files hold thousands. */
+/** Spells each prefix only once: large files hold thousands of occurrences. */
 function speller(from: readonly string[], to: string): Job['spell'] {
   const spelled = new Map<string, { before: Buffer; after: Buffer }>()
   return ({ prefix, encoding }) => {

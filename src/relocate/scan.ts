@@ -10,42 +10,42 @@ import { countedString, MARSHAL_REACH } from './marshal.ts'
 import { type Match, prepareSearch, type Search, standsAt } from './search.ts'
 import { headLength } from './shebang.ts'
 
-/** Bytes of a file's beginning that are kept: for its kind, its first lines, its program headers. */
+/** Bytes kept of a file's beginning: they tell its kind and hold its first lines and its program headers. */
 const HEAD_LENGTH = 16384
 
-/** What the decision about a match may look at before it, in bytes. */
+/** Bytes before a match that the decision about it may look at. */
 const BEFORE = Math.max(4 * REACH, MARSHAL_REACH + 8, STRING_REACH)
 
-/** What it may look at behind it. */
+/** Bytes behind a match that the decision may look at. */
 const BEHIND = Math.max(4 * REACH, MARSHAL_REACH + 8)
 
-/** Prepared searches by prefixes: every file of an environment is searched for the same ones. */
+/** Prepared searches by prefixes: all files of an environment are searched for the same ones. */
 const searches = new Map<string, ReturnType<typeof prepareSearch>>()
 
 /**
- * Finds where a file holds the prefixes: give it the file's bytes in order, in chunks of any size, then ask.
- * What it finds does not depend on the chunks. It holds on to no chunk, and to a few tens of KiB beside what it found.
+ * Finds the prefixes in a file. Push the file's bytes in order, in chunks of any size, then call `finish`.
+ * The result does not depend on the chunks. The scanner keeps no chunk, only a few tens of KiB and the result.
  */
 export class PrefixScanner {
   readonly #prefixes: readonly string[]
   readonly #size: number
   readonly #file: { path: BytePath; placeholder?: FileEntry['placeholder'] }
   readonly #search: Search
-  /** A match that starts nearer than this to the end of the data is decided when more has come. */
+  /** A match that starts closer than this to the end of the data is decided when more data has come. */
   readonly #after: number
   readonly #occurrences: Occurrence[] = []
   #strings: CStrings | undefined
   #head: Buffer = Buffer.alloc(0)
   #dynamic: (DynamicSection & { bytes: Buffer }) | undefined
   #hasNul = false
-  /** The end of the data so far, as far as later decisions look back. */
+  /** The last bytes so far, as many as later decisions may look back at. */
   #tail: Buffer = Buffer.alloc(0)
   #seen = 0
-  /** Offset up to which every match is decided. */
+  /** Every match before this offset is decided. */
   #decided = 0
   #foundUntil = 0
 
-  /** @param prefixes absolute, without a trailing slash: logical and, where it differs, real */
+  /** @param prefixes absolute, without a trailing slash: the logical prefix and, if it differs, the real one */
   constructor(
     prefixes: readonly string[],
     file: { path: BytePath; size: number; placeholder?: FileEntry['placeholder'] },
@@ -66,13 +66,13 @@ export class PrefixScanner {
     this.#seen += chunk.length
     this.#hasNul ||= chunk.includes(0)
     if (chunk.length === this.#size && this.#search(chunk, 0, this.#hasNul).length === 0) {
-      // Most files are like that.
+      // Most files hold no prefix.
       this.#decided = this.#size
       return
     }
     this.#keepHead(chunk)
     this.#keepDynamic(chunk, start)
-    // The seam between two chunks is copied together; the bulk of a large chunk is searched where it is.
+    // Only the seam between two chunks is copied; the bulk of a large chunk is searched in place.
     const seam = BEFORE + this.#after
     const joined = this.#tail.length === 0 ? chunk : Buffer.concat([this.#tail, chunk.subarray(0, seam)])
     this.#scan(joined, start - this.#tail.length, this.#after)
@@ -81,7 +81,7 @@ export class PrefixScanner {
     this.#tail = Buffer.from(last.subarray(Math.max(0, last.length - seam)))
   }
 
-  /** To be called once, behind the last chunk. Undefined if the prefix stands nowhere. */
+  /** Call it once, after the last chunk. Returns undefined if the file holds no prefix. */
   finish(): Relocation | undefined {
     this.#scan(this.#tail, this.#seen - this.#tail.length, 0)
     const occurrences = this.#occurrences
@@ -91,7 +91,7 @@ export class PrefixScanner {
     return { kind, occurrences, ...this.#details(kind) }
   }
 
-  /** What the kinds need beside the places: see the fields of Relocation. */
+  /** What some kinds need besides the places: see the fields of Relocation. */
   #details(kind: ContentKind): Pick<Relocation, 'head' | 'dynamic'> {
     if (kind === 'text') {
       const head = headLength(this.#head, this.#seen === this.#head.length)
@@ -104,7 +104,7 @@ export class PrefixScanner {
     return dynamic.length > 0 ? { dynamic } : {}
   }
 
-  /** Decides on the matches of a window that begins at offset `base`, but for those in its last `reserve` bytes. */
+  /** Decides all matches of a window that begins at offset `base`, except those in its last `reserve` bytes. */
   #scan(window: Buffer, base: number, reserve: number): void {
     const until = base + window.length - reserve
     if (until <= this.#decided) return
@@ -123,7 +123,7 @@ export class PrefixScanner {
     this.#decided = until
   }
 
-  /** A plain spelling behind `file://` is a URL's, and has to be spelled as one if the new prefix holds a blank. */
+  /** A plain spelling behind `file://` belongs to a URL, and must be spelled as one if the new prefix holds a blank. */
   #occurrenceAt(window: Buffer, { needle, start }: Match, base: number): Occurrence {
     const isUrl =
       needle.encoding === 'utf8' &&
@@ -144,7 +144,7 @@ export class PrefixScanner {
     const starts = startsPath((n) => unit(start - (n + 1) * width))
     const ends = endsComponent((n) => unit(end + n * width))
     if ((starts && ends) || width > 1 || !this.#isPyc()) return starts && ends
-    // In a counted string what stands before and behind it may be a letter, and is no text.
+    // The bytes around a counted string are no text, even if they look like letters.
     const string = countedString(window, start, end)
     if (!string) return false
     return (ends || string.end === end) && startsPath((n) => (start - n - 1 < string.start ? -1 : unit(start - n - 1)))
@@ -154,7 +154,7 @@ export class PrefixScanner {
     return kindOf(this.#head, this.#file.path, { hasNul: true, wide: false }) === 'pyc'
   }
 
-  /** ASCII in one byte order is, a few bytes on, ASCII in the other: what is aligned is meant, else little-endian. */
+  /** ASCII in one byte order is also ASCII in the other, a few bytes further: the aligned one is meant, else little-endian. */
   #isOtherOrder(window: Buffer, { needle, start }: Match, base: number): boolean {
     const { encoding, bytes } = needle
     const width = unitWidth[encoding]
@@ -185,7 +185,7 @@ export class PrefixScanner {
   }
 }
 
-/** Copies what two pieces of a file have in common; each begins at its own offset of the file. */
+/** Copies the bytes that two pieces of a file share. Each piece begins at its own offset of the file. */
 function copyOverlap(target: Buffer, targetStart: number, source: Buffer, sourceStart: number): void {
   const from = Math.max(targetStart, sourceStart)
   const to = Math.min(targetStart + target.length, sourceStart + source.length)

@@ -1,6 +1,6 @@
 import { type Needle, needlesOf } from './encodings.ts'
 
-/** A needle found in a window of data; nothing is known yet about what stands around it. */
+/** A needle that was found in a window of data. What surrounds it is not yet known. */
 export interface Match {
   needle: Needle
   /** Index of its first byte in the window. */
@@ -11,9 +11,9 @@ export interface Match {
 export type Search = (window: Buffer, from: number, hasNul: boolean) => Match[]
 
 /**
- * One pass of Buffer.indexOf per fragment, not per needle, over 12 needles for two prefixes: the prefixes end alike in
- * most places, and a slash followed by a NUL, or by a backslash in front, is rare enough to lead to all needles
- * that hold it. That makes 3 passes, of which 2 are made over data without a NUL.
+ * Prepares the search for all spellings of the prefixes. Two prefixes have 12 needles, but Buffer.indexOf makes one
+ * pass per fragment, not per needle: most prefixes end alike, and a slash before a NUL or behind a backslash is rare
+ * enough to stand for all needles that hold it. So 3 passes suffice, and data without a NUL needs only 2.
  */
 export function prepareSearch(prefixes: readonly string[]): { search: Search; longest: number } {
   const needles = needlesOf(prefixes)
@@ -36,7 +36,7 @@ export function prepareSearch(prefixes: readonly string[]): { search: Search; lo
         }
       }
     }
-    // Leftmost first, of those the longest.
+    // The leftmost first, and of these the longest.
     return matches.sort((a, b) => a.start - b.start || b.needle.bytes.length - a.needle.bytes.length)
   }
   return { search, longest: Math.max(...needles.map(({ bytes }) => bytes.length)) }
@@ -52,7 +52,7 @@ export function standsAt(window: Buffer, bytes: Buffer, start: number): boolean 
   )
 }
 
-/** What all spellings of a family share; else a piece of the end that the prefixes share, or of the needle. */
+/** The fragment that all spellings of a family share, else a piece of the end that the prefixes share, or of the needle. */
 function fragmentOf(needle: Needle, all: readonly Needle[]): Buffer {
   const family = FAMILIES.find((fragment) => needle.bytes.includes(fragment))
   if (family) return family
@@ -62,15 +62,16 @@ function fragmentOf(needle: Needle, all: readonly Needle[]): Buffer {
   return pieceOf(ends.find(({ length }) => length >= PIECE_LENGTH) ?? needle.bytes)
 }
 
-/** In UTF-16 and UTF-32 of both byte orders; in JSON with its slashes escaped. */
+/** UTF-16 and UTF-32 in both byte orders hold the first; JSON with escaped slashes holds the second. */
 const FAMILIES = [Buffer.from('/\0'), Buffer.from('\\/')]
 
 /**
- * Node looks for up to 6 bytes by memchr (10 GB/s from a slash on, 6 from a letter), for longer ones by Boyer-Moore (2 to 7).
+ * Node searches for up to 6 bytes with memchr (10 GB/s if the first is a slash, 6 if it is a letter), and for more
+ * with Boyer-Moore (2 to 7 GB/s).
  */
 const PIECE_LENGTH = 6
 
-/** The last piece that begins with a slash, since folders near the root have common names; else the last one. */
+/** The last piece that begins with a slash, because folders near the root have common names; else the last bytes. */
 function pieceOf(text: Buffer): Buffer {
   const last = Math.max(0, text.length - PIECE_LENGTH)
   const slash = text.lastIndexOf('/', last)

@@ -1,6 +1,6 @@
 import { type BytePath, bytePathOf } from '../model/byte-path.ts'
 
-/** The target of a symbolic link, relocated if it is one of the prefixes or lies below it; any other stays as it is. */
+/** The target of a symbolic link. It is relocated if it is one of the prefixes or lies below one, and else unchanged. */
 export function relocateTarget(target: BytePath, from: readonly string[], to: string): BytePath {
   const prefix = from
     .map(bytePathOf)

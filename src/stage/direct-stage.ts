@@ -16,30 +16,30 @@ import type { LargeFile } from './tree.ts'
 import { makeDirectories, makeLargeFiles } from './tree.ts'
 
 export interface DirectOptions {
-  /** Folder to build the tree in, see `publishTree`. */
+  /** The folder in which the tree is built, from `publishTree`. */
   root: string
   /** The staged prefix. */
   prefix: string
-  /** Original prefixes, as the relocations number them. */
+  /** Original prefixes, in the order by which relocations number them. */
   from: readonly string[]
   readOnly: boolean
-  /** All of the environment. */
+  /** All folders of the environment. */
   folders: readonly DirectoryEntry[]
-  /** What may be written at most: the disk is not filled up for a stage that does not fit. */
+  /** The most that may be written: a stage that does not fit must not fill the disk. */
   room: Room
   workers: FrameWorkers
   signal?: AbortSignal | undefined
 }
 
 /**
- * A stage that is written from the frames of an archive that is being written. What goes wrong here does not show before
- * `finish`: the archive goes on without us.
+ * A stage that is made while its archive is written, from the same frames. A failure here does not stop the archive: it shows
+ * in `finish`.
  */
 export class DirectStage {
   readonly #options: DirectOptions
   readonly #target: Target
   readonly #mode: (mode: number) => number
-  /** Files that go over several frames: their pieces are written as they are, since nothing is known of their prefixes yet. */
+  /** Files that span several frames. Their pieces are written as they are, since it is not known yet where prefixes stand. */
   readonly #large = new Set<BytePath>()
   readonly #writing = new Set<Promise<unknown>>()
   readonly #report: ExtractReport = { left: [], digests: [] }
@@ -93,8 +93,9 @@ export class DirectStage {
   }
 
   /**
-   * To be called when the last frame was taken, with what the archive's index says.
-   * @throws what a worker has failed with, and as `finishTree`
+   * To be called when the last frame was taken.
+   * @param index the archive's
+   * @throws the first failure of a worker, or as `finishTree`
    */
   async finish(index: ArchiveIndex): Promise<ExtractResult> {
     if (this.#failure) throw this.#failure.error
@@ -110,7 +111,7 @@ export class DirectStage {
     return await finishTree({ root, index, prefix, readOnly, large, left, digests, signal })
   }
 
-  /** Resolves when nothing is written any more. */
+  /** Gives the stage up if it is not finished. Resolves when nothing is written any more. */
   async stop(): Promise<void> {
     this.#failure ??= { error: new Error('the stage was given up') }
     await Promise.allSettled(this.#writing)

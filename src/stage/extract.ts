@@ -10,30 +10,29 @@ import { type ExtractResult, finishTree, publishTree, throwIfCancelled } from '.
 import { stagedMode } from './modes.ts'
 import { makeDirectories, makeLargeFiles } from './tree.ts'
 
-/** Each worker takes 22 MB; more of them would not keep a large environment within 400 MB. */
+/** Each worker takes 22 MB. With more of them, a large environment would take over 400 MB. */
 const ENOUGH_WORKERS = 8
 
 export interface ExtractOptions {
   /** For messages. */
   archive: string
-  /** The archive, open for reading; it stays open. A descriptor, since its owner was checked on that, not on the path. */
+  /** The archive, open for reading; it stays open. A descriptor, because the owner was checked on it and not on the path. */
   fd: number
-  /** As `readIndex` of the archive gave it. */
+  /** From `readIndex` of the archive. */
   index: ArchiveIndex
-  /** The staged prefix: it must not exist, its folder must. */
+  /** The staged prefix. It must not exist, but its folder must. */
   prefix: string
-  /** Take away all write bits. */
+  /** Remove all write bits. */
   readOnly: boolean
-  /** Worker threads; default: the CPUs that this process may use, 8 at most. */
+  /** Worker threads. Default: the CPUs that this process may use, at most 8. */
   threads?: number | undefined
   onProgress?: OnProgress | undefined
   signal?: AbortSignal | undefined
 }
 
 /**
- * Writes the archive's tree, relocated, to `prefix`. It is built beside it and renamed when it is whole; whatever
- * stops that (an error, a full disk, the signal) leaves nothing behind.
- * Throws StageError ARCHIVE_DAMAGED, NO_SPACE, CANCELLED.
+ * Writes the archive's tree, relocated, to `prefix`, as `publishTree` does.
+ * @throws StageError ARCHIVE_DAMAGED, NO_SPACE, CANCELLED
  */
 export const extract = (options: ExtractOptions): Promise<ExtractResult> =>
   publishTree(options, (root) => extractInto(root, options))
@@ -52,7 +51,7 @@ async function extractInto(root: string, options: ExtractOptions): Promise<Extra
   return await finishTree({ root, index, prefix, readOnly, large, ...reported, signal })
 }
 
-/** The pieces of a file, one in each frame that holds some of it. */
+/** The pieces of a file, one for each frame that holds a part of it. */
 function cut(file: ArchivedFile, { frames }: ArchiveIndex, mode: number): Piece[] {
   const { path, size, relocation } = file
   const common = { path, mode, mtime: utimesSeconds(file.mtimeNs), fileSize: size, ...(relocation && { relocation }) }
@@ -68,7 +67,7 @@ function cut(file: ArchivedFile, { frames }: ArchiveIndex, mode: number): Piece[
   return pieces
 }
 
-/** Starts the workers, and makes the folders while they start. */
+/** Starts the workers. While they start, `prepare` makes the folders. */
 async function writeContents(
   { root, pieces, options }: { root: string; pieces: Piece[]; options: ExtractOptions },
   prepare: () => void,
@@ -114,13 +113,13 @@ async function writeContents(
   }
 }
 
-/** Lets the workers begin: they have waited for the folders. */
+/** Lets the workers begin, which have waited for the folders. */
 function open({ flags }: Control): void {
   Atomics.store(flags, READY, 1)
   Atomics.notify(flags, READY)
 }
 
-/** Ten times a second while the workers write, and once at the end. */
+/** Reports ten times a second while the workers write, and once at the end. */
 function reportProgress(control: Control, pieces: readonly Piece[], onProgress: OnProgress = () => {}) {
   const totalFiles = pieces.filter(({ contentOffset }) => contentOffset === 0).length
   const totalBytes = pieces.reduce((sum, { length }) => sum + length, 0)

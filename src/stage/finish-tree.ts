@@ -17,9 +17,9 @@ export interface ExtractResult {
   files: number
   /** Bytes of all files. */
   bytes: number
-  /** Where the original prefix still stands, because nothing of another length can stand there. */
+  /** Files that still name the original prefix, because nothing of another length fits there. */
   left: LeftFile[]
-  /** Digests of the files whose size or bytes can't be derived from the index, for `verify`. */
+  /** For `verify`: digests of the files whose bytes can't be derived from the index. */
   digests: [BytePath, string][]
 }
 
@@ -30,13 +30,13 @@ interface Unfinished {
   prefix: string
   readOnly: boolean
   large: readonly LargeFile[]
-  /** What the workers report. */
+  /** As the workers report them. */
   left: LeftFile[]
   digests: [BytePath, string][]
   signal?: AbortSignal | undefined
 }
 
-/** Makes whole what the workers have filled: large files, links, and modes and times of folders. */
+/** Completes the tree whose files the workers have written: large files, links, and the modes and times of folders. */
 export async function finishTree({ root, index, prefix, large, ...rest }: Unfinished): Promise<ExtractResult> {
   const { left, digests, signal } = rest
   const mode = stagedMode(rest.readOnly)
@@ -50,7 +50,7 @@ export async function finishTree({ root, index, prefix, large, ...rest }: Unfini
 }
 
 /**
- * Builds a tree beside the staged prefix and renames it when it is whole; whatever stops that (an error, a full disk, the
+ * Builds a tree beside the staged prefix and renames it when it is complete. Whatever stops that (an error, a full disk, the
  * signal) leaves nothing behind.
  * @throws StageError NO_SPACE, CANCELLED; what `build` throws comes through.
  */

@@ -65,7 +65,7 @@ export function wantedLength({ prefixes, entries }: Pick<ArchiveIndex, 'prefixes
   return Buffer.byteLength(prefixes[counts.indexOf(Math.max(...counts))]!)
 }
 
-/** A path below `base` that ends in `name` and has `length` bytes if that is possible, else the shortest there is. */
+/** A path below `base` that ends in `name` and has `length` bytes if that is possible, else the shortest there is. @internal Exported for its tests. */
 export function composePlace(base: string, name: string, length: number): Place {
   const start = base === '/' ? '' : base
   const between = length - Buffer.byteLength(`${start}//${name}`)

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { closeSync, constants, openSync, writeSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import { type BytePath, fsPath } from '../model/byte-path.ts'
+import { digestFrom } from '../model/digest.ts'
 import type { ContentKind } from '../model/relocation.ts'
 import { applyToStream } from '../relocate/apply.ts'
 import { planRelocation, type RelocationPlan } from '../relocate/plan.ts'
@@ -11,7 +12,7 @@ const CHUNK = 1024 * 1024
 
 export interface RewriteOptions {
   root: string
-  /** Files that go over several frames. */
+  /** Files that span several frames. */
   large: readonly LargeFile[]
   from: readonly string[]
   to: string
@@ -19,9 +20,9 @@ export interface RewriteOptions {
 }
 
 /**
- * Relocates large files in which something moves: no worker has the whole of one, so they stand there with their
- * original bytes, and are copied through a window of a few megabytes.
- * Returns the digests of those files (first 16 bytes of the SHA-256, in hex).
+ * Relocates large files in which something moves. No worker has all of such a file, so workers write its original
+ * bytes, and this copies them through a window of a few megabytes.
+ * Returns the digests of these files (first 16 bytes of the SHA-256, in hex).
  */
 export async function rewriteLargeFiles({ root, large, from, to, signal }: RewriteOptions) {
   const digests: [BytePath, string][] = []
@@ -34,8 +35,8 @@ export async function rewriteLargeFiles({ root, large, from, to, signal }: Rewri
 }
 
 /**
- * Relocates, in place, large files in which nothing moves and whose pieces were written as they were in the original.
- * Gives the plans of all files with prefixes, for what can't be relocated.
+ * Relocates large files in place if nothing moves in them. Their pieces were written with the original bytes.
+ * Returns the plans of all files that hold prefixes, because the caller reports what they leave.
  */
 export function patchLargeFiles({
   root,
@@ -68,7 +69,7 @@ async function rewrite(
   plan: RelocationPlan,
   signal: AbortSignal | undefined,
 ): Promise<string> {
-  // Beside the tree, where no entry can have the name.
+  // Beside the tree, where no entry can have this name.
   const aside = `${root}.new`
   const source = await open(fsPath(root, path), 'r')
   const target = await open(aside, 'wx', 0o600)
@@ -81,7 +82,7 @@ async function rewrite(
       await target.writeFile(chunk)
     }
     await rename(aside, fsPath(root, path))
-    return hash.digest('hex').slice(0, 32)
+    return digestFrom(hash.digest('hex'))
   } finally {
     await source.close()
     await target.close()
@@ -89,7 +90,7 @@ async function rewrite(
   }
 }
 
-/** A text may hold the prefix in each of its lines: a write for each of them would take milliseconds a kilobyte. */
+/** Joins small pieces. A text may hold the prefix in every line, and one write per line would take milliseconds per kilobyte. */
 async function* gathered(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   let parts: Buffer[] = []
   let size = 0

@@ -4,21 +4,19 @@ import { type BytePath, bytesOf, fsPath } from '../model/byte-path.ts'
 import type { Relocation } from '../model/relocation.ts'
 import { asTime, utimesSeconds } from '../model/times.ts'
 
-/** A file that goes over several frames, of which workers have written the pieces. */
+/** A file that spans several frames. Workers have written its pieces. */
 export interface LargeFile {
   path: BytePath
   mode: number
-  /** Seconds, as utimes takes them. */
+  /** Seconds since 1970, for utimes. */
   mtime: number
   relocation?: Relocation
 }
 
-/**
- * What of a tree is not the content of files. Synchronous, since each call takes microseconds on local disk and a
- * promise for each would take longer.
- */
+// Everything in a tree but the content of files. Synchronous: on local disk each call takes microseconds, and a promise for
+// each would take longer.
 
-/** In order of path, so that each folder's parent is there; writable for us until `finishDirectories`. */
+/** Makes the folders in order of path, each after its parent. They stay writable for us until `finishDirectories`. */
 export function makeDirectories(root: string, entries: readonly { type: string; path: BytePath }[]): void {
   for (const { type, path } of entries) if (type === 'directory') mkdirSync(fsPath(root, path), { mode: 0o700 })
 }
@@ -42,7 +40,7 @@ export function makeSymlinks(
   }
 }
 
-/** Once the files are there. */
+/** To be called when the files are there. */
 export function makeHardlinks(root: string, entries: readonly ArchivedEntry[]): void {
   for (const entry of entries)
     if (entry.type === 'hardlink') linkSync(fsPath(root, entry.target), fsPath(root, entry.path))
@@ -54,7 +52,7 @@ export function finishLargeFile(root: string, { path, mode, mtime }: { path: Byt
   chmodSync(name, mode)
 }
 
-/** Last of all and from the bottom up: whatever is made in a folder changes its mtime, and may be forbidden by its mode. */
+/** Comes last and goes from the bottom up: making something in a folder changes its mtime, and its mode may forbid that. */
 export function finishDirectories(
   root: string,
   entries: readonly ArchivedEntry[],

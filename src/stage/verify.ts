@@ -5,6 +5,7 @@ import { readIndex } from '../archive/reader.ts'
 import { StageError } from '../errors.ts'
 import type { ArchivedEntry, ArchivedFile, ArchiveIndex } from '../model/archive-index.ts'
 import { type BytePath, displayPath, fsPath } from '../model/byte-path.ts'
+import { digestFrom } from '../model/digest.ts'
 import type { Relocation } from '../model/relocation.ts'
 import { applyToChunk } from '../relocate/apply.ts'
 import { planRelocation, type RelocationPlan, reversePlan } from '../relocate/plan.ts'
@@ -15,38 +16,38 @@ import { stagedMode } from './modes.ts'
 import { INDEX } from './names.ts'
 import { findStage, type StageRecord } from './record.ts'
 
-/** Something in a stage that is not as staging should have left it. */
+/** A difference between a stage and what staging should have left. */
 export interface Finding {
   path: BytePath
   /**
-   * - prefix: the original prefix stands in the file, or a symbolic link leads there
-   * - changed: other bytes, another target or another type than the archive's
-   * - mode: other permission bits
-   * - missing: in the archive, but not in the stage
-   * - added: in the stage, but not in the archive
+   * - prefix: the file holds the original prefix, or the symbolic link leads there
+   * - changed: its bytes, target or type differ from the archive
+   * - mode: its permission bits differ
+   * - missing: it is in the archive, but not in the stage
+   * - added: it is in the stage, but not in the archive
    */
   kind: 'prefix' | 'changed' | 'mode' | 'missing' | 'added'
   why: string
-  /** False: a program run from the stage may reach the original, or the stage is damaged. */
+  /** False if a program that runs from the stage may reach the original, or if the stage is damaged. */
   harmless: boolean
 }
 
-/** Files looked at between two looks at the signal. */
+/** Number of files between two checks of the signal. */
 const BATCH = 256
 
 const CHUNK = 1024 * 1024
 
 /**
- * Compares a stage with the index of the archive that it came from, byte for byte, and looks for the original prefixes
- * in all of it. What a user changed in a writable stage is listed as harmless.
- * Throws StageError NOT_STAGED, CANCELLED, ARCHIVE_DAMAGED (the stage's copy of the index).
+ * Compares a stage byte for byte with the index of its archive, and searches all files for the original prefixes.
+ * A user's changes in a writable stage are listed as harmless.
+ * @throws StageError NOT_STAGED, CANCELLED, ARCHIVE_DAMAGED (the stage's copy of the index)
  */
 export async function verifyStage(prefix: string, { signal }: { signal?: AbortSignal } = {}): Promise<Finding[]> {
   const stage = await findStage(prefix)
   if (stage === undefined)
     throw new StageError('NOT_STAGED', `${prefix} is not a staged environment`, {
       path: prefix,
-      hint: 'Name a staged one with --prefix=STAGED, or activate it.',
+      hint: 'Name a staged environment with --prefix=STAGED, or activate it.',
     })
   const index = await readIndex(`${stage.folder}/${INDEX}`)
   const verifier = new Verifier(stage.record, index)
@@ -68,7 +69,7 @@ class Verifier {
   readonly findings: Finding[] = []
   readonly #record: StageRecord
   readonly #prefixes: readonly string[]
-  /** One for all files: a fresh megabyte for each of 30,000 costs more than what is done with it. */
+  /** Shared by all files: allocating a megabyte for each of 30,000 files costs more than reading them. */
   readonly #chunk = Buffer.allocUnsafe(CHUNK)
   readonly #mode: (mode: number) => number
 
@@ -81,7 +82,7 @@ class Verifier {
   known(entry: ArchivedEntry): void {
     const { path, type } = entry
     const facts = this.#lstat(path)
-    if (facts === undefined) this.#differs(path, 'missing', 'is in the archive but not here')
+    if (facts === undefined) this.#differs(path, 'missing', 'is in the archive, but not here')
     else if (typeOf(facts) !== (type === 'hardlink' ? 'file' : type))
       this.#differs(path, 'changed', `is a ${typeOf(facts)} here and a ${type} in the archive`)
     else this.#compare(entry, facts)
@@ -103,7 +104,7 @@ class Verifier {
     if (type === 'symlink') this.#symlink(path, relocateTarget(entry.target, this.#prefixes, this.#record.prefix))
     else if (type === 'file') this.#file(entry, facts)
     else if (type === 'hardlink' && this.#lstat(entry.target)?.ino !== facts.ino) {
-      this.#differs(path, 'changed', `is no hard link to ${displayPath(entry.target)} any more`)
+      this.#differs(path, 'changed', `is no longer a hard link to ${displayPath(entry.target)}`)
       this.#scan(path, facts.size)
     }
   }
@@ -126,8 +127,8 @@ class Verifier {
   }
 
   /**
-   * Looks for the original prefixes, and returns the digest of the bytes as they were before `plan`, which keeps all
-   * lengths; undefined where something else stands where the plan has put the staged prefix.
+   * Searches for the original prefixes, and returns the digest of the bytes as they were before `plan`, which keeps
+   * all lengths. Returns undefined if the bytes are not those that the plan wrote.
    */
   #scan(path: BytePath, size: number, entry?: ArchivedFile, plan?: RelocationPlan): string | undefined {
     const scanner = new PrefixScanner(this.#prefixes, {
@@ -148,7 +149,7 @@ class Verifier {
       position += chunk.length
     }
     this.#prefixFound(path, scanner.finish())
-    return intact ? hash.digest('hex').slice(0, 32) : undefined
+    return intact ? digestFrom(hash.digest('hex')) : undefined
   }
 
   #prefixFound(path: BytePath, relocation: Relocation | undefined): void {
@@ -160,7 +161,7 @@ class Verifier {
     this.findings.push({ path, kind: 'prefix', why, harmless: harmless !== undefined })
   }
 
-  /** In a writable stage such things are what the user did. Python writes a `.pyc` anew whenever it seems stale. */
+  /** In a writable stage the user made such changes. Python itself renews any `.pyc` that seems stale. */
   #differs(path: BytePath, kind: Finding['kind'], why: string): void {
     this.findings.push({ path, kind, why, harmless: !this.#record.readOnly || path.endsWith('.pyc') })
   }
@@ -187,7 +188,7 @@ function* walk(root: string, folder: BytePath = ''): Generator<BytePath> {
   }
 }
 
-/** Read into `chunk`, piece after piece: each is valid until the next is asked for. */
+/** Reads a file into `chunk`, piece after piece. Each piece is valid until the next is requested. */
 function* chunksOf(path: Buffer, chunk: Buffer): Generator<Buffer> {
   const fd = openSync(path, 'r')
   try {

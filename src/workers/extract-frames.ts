@@ -5,15 +5,14 @@ import { piecesOf, relocationOf, type StoredPiece } from './work-list.ts'
 import { PieceWriter } from './write-pieces.ts'
 
 /** A frame that is being read. */
-interface Ahead {
+interface FrameAhead {
   frame: number
   stored: Promise<Buffer>
 }
 
 /**
- * Takes frames that no other worker has taken, until there are none left, and writes what is in them. Each byte is
- * decompressed, relocated in memory and written once. While one frame is worked on, the next is being read: the archive may
- * lie on a slow file system.
+ * Takes frames that no other worker has taken until none is left, and writes their files. Each byte is decompressed,
+ * relocated in memory and written once. The archive may be on a slow file system, so the next frame is read meanwhile.
  */
 export async function extractFrames(job: ExtractJob): Promise<ExtractReport> {
   const { flags } = job.control
@@ -28,16 +27,16 @@ export async function extractFrames(job: ExtractJob): Promise<ExtractReport> {
     ahead = readNext(job)
     extractFrame(job, { frame, data }, writer)
   }
-  // The descriptor may be closed when we have ended.
+  // The descriptor may be closed once this has ended.
   await ahead?.stored
   return writer.report
 }
 
-function readNext({ control: { flags }, frames, archive }: ExtractJob): Ahead | undefined {
+function readNext({ control: { flags }, frames, archive }: ExtractJob): FrameAhead | undefined {
   const frame = Atomics.add(flags, NEXT, 1)
   if (frame >= frames.length) return undefined
   const stored = readStored(archive.fd, archive, frames[frame]!)
-  // Whoever comes to it gets the failure; until then it is no unhandled one.
+  // Whoever comes to it gets the failure; until then it must not count as unhandled.
   stored.catch(() => {})
   return { frame, stored }
 }

@@ -1,36 +1,36 @@
-import { DIGEST_LENGTH } from '../inventory/facts.ts'
-import type { FileFacts } from '../inventory/read-file.ts'
+import type { FileFacts } from '../inventory/open-file.ts'
+import { DIGEST_LENGTH } from '../model/digest.ts'
 import type { Facts } from '../model/item.ts'
 import type { ListedName } from '../model/listed.ts'
 import type { Relocation } from '../model/relocation.ts'
 
-/** The files of an order, as far as they were dealt with. */
+/** The files of an order, as far as they were packed. */
 export interface PackedFiles {
   files: PackedFile[]
   /**
-   * Why there are not all of them.
-   * - full: they did not fit into one frame
-   * - file: the next one is too large for a frame, or has to be waited for
+   * Why some are left.
+   * - full: the next one did not fit into the frame
+   * - file: the next one is too large for any frame, or was changed so recently that reading must wait
    * - slow: the file system does not answer at once
    */
   stopped?: 'full' | 'file' | 'slow'
-  /** Uncompressed bytes of the frame; it is empty where no file has content. */
+  /** Uncompressed bytes of the frame. It is empty if no file has content. */
   size: number
   stored: Uint8Array<ArrayBuffer>
   /** CRC-32 of `stored`. */
   storedChecksum: number
 }
 
-/** `content` is missing in further names; without `facts` the file has vanished and may do so. */
+/** A further name of another file has no `content`. Without `facts`, the file has vanished, and is one that may. */
 export interface PackedFile {
   facts?: FileFacts
   content?: Facts & { frameOffset: number }
 }
 
-// What goes to the threads and back for each file, in few objects: cloning one for each file takes ten times as long.
+// Names go to the threads and facts come back in few objects: cloning one object for each file takes ten times as long.
 
 export interface EncodedNames {
-  /** With a NUL between them. */
+  /** Separated by NULs. */
   paths: string
   placeholders: [number, NonNullable<ListedName['placeholder']>][]
 }
@@ -41,7 +41,7 @@ export function encodeNames(names: readonly ListedName[]): EncodedNames {
   return { paths: names.map(({ path }) => path).join('\0'), placeholders }
 }
 
-/** Without what only the archive's order and its index go by. */
+/** Only what packing needs: the package serves the archive's order and index, in the main thread. */
 export function decodeNames({ paths, placeholders }: EncodedNames): ListedName[] {
   const names = paths.split('\0').map((path): ListedName => ({ type: 'file', path }))
   for (const [at, placeholder] of placeholders) names[at]!.placeholder = placeholder
@@ -49,12 +49,12 @@ export function decodeNames({ paths, placeholders }: EncodedNames): ListedName[]
 }
 
 export interface EncodedFiles {
-  /** FIELDS numbers a file: what is known of it (GONE, LINK, CONTENT), size, mode, offset in the frame. */
+  /** FIELDS numbers for each file: what it is (GONE, LINK, CONTENT), size, mode, offset in the frame. */
   numbers: Float64Array<ArrayBuffer>
   times: BigInt64Array<ArrayBuffer>
-  /** With a blank between them, empty where there is none. */
+  /** Separated by blanks; empty for a file with one name. */
   inodes: string
-  /** Of those with content, one behind another, all of one length. */
+  /** Of the files with content, one behind another. All have the same length. */
   digests: string
   relocations: [number, Relocation][]
 }

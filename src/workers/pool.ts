@@ -17,8 +17,8 @@ import type { Piece } from './work-list.ts'
 import { workerUrl } from './worker-url.ts'
 
 /**
- * Runs one worker thread for each job and resolves when all of them have ended. `onFailure` is called at the first
- * failure, so that the others can be told to stop; that failure is thrown once none runs any more.
+ * Runs one worker thread for each job and resolves when all have ended. `onFailure` is called at a failure, to stop the other
+ * threads. Once none runs any more, the first failure is thrown.
  */
 export async function runWorkers(jobs: readonly Job[], onFailure: () => void): Promise<ExtractReport[]> {
   const failed = (error: unknown): never => {
@@ -33,10 +33,10 @@ export async function runWorkers(jobs: readonly Job[], onFailure: () => void): P
 
 const runWorker = (job: Job): Promise<ExtractReport> => reportOf(startWorker(job))
 
-// Neither our own flags (--eval, --test) nor the user's NODE_OPTIONS are meant for it.
+// Neither our own flags (--eval, --test) nor the user's NODE_OPTIONS are meant for a worker.
 const startWorker = (job: Job): Worker => new Worker(workerUrl(), { workerData: job, execArgv: [], env: {} })
 
-/** Settles when the thread has ended, not before: what it was writing must not come after our removal of it. */
+/** Settles only when the thread has ended: nothing may be written any more when the caller removes what was written. */
 function reportOf(worker: Worker): Promise<ExtractReport> {
   return new Promise((resolve, reject) => {
     let report: Report | undefined
@@ -57,11 +57,11 @@ function reportOf(worker: Worker): Promise<ExtractReport> {
 
 interface FrameWorker {
   thread: Worker
-  /** Of what it was asked for, in order. */
+  /** Requests that it has not answered yet, in order. */
   waiting: PromiseWithResolvers<FrameReply>[]
 }
 
-/** Worker threads for what is done with frames while they are in memory. They are started when there is work for them. */
+/** Worker threads that pack, compress and write frames. A thread starts when there is work for it. */
 export class FrameWorkers {
   readonly #threads: number
   #workers: FrameWorker[] = []
@@ -72,7 +72,7 @@ export class FrameWorkers {
   }
 
   /**
-   * @param content in shared memory, from its beginning on; it must not change before the promise is settled
+   * @param content a whole piece of shared memory, or its beginning; it must not change before the promise settles
    * @throws zlib's errors
    */
   async compress(format: Format, content: Buffer, level: number): Promise<Buffer> {
@@ -85,9 +85,9 @@ export class FrameWorkers {
   }
 
   /**
-   * Resolves when all pieces of files in the frame are written.
+   * Writes the pieces of files that are in the frame.
    * @param content as for `compress`
-   * @throws what kept them from being written
+   * @throws the file system's errors
    */
   async write(content: Buffer, pieces: Piece[], target: Target): Promise<ExtractReport> {
     const reply = await this.#ask({ kind: 'write', ...memoryOf(content), pieces, target })
@@ -96,7 +96,7 @@ export class FrameWorkers {
   }
 
   /**
-   * Reads files and makes a frame of them.
+   * Reads files into a frame, and compresses it.
    * @throws StageError UNREADABLE, CHANGED; zlib's errors
    */
   async pack({ files, ...order }: PackOrder): Promise<PackedFiles> {
@@ -106,7 +106,7 @@ export class FrameWorkers {
     return { files: decodeFiles(packed), ...rest }
   }
 
-  /** Ends the threads wherever they are. Resolves when none does anything any more. */
+  /** Ends the threads at once, whatever they are doing. Resolves when all have ended. */
   async end(): Promise<void> {
     await Promise.all(this.#workers.map(({ thread }) => thread.terminate()))
   }
@@ -143,7 +143,7 @@ export class FrameWorkers {
   }
 }
 
-/** Bytes that are compressed within the time that a thread takes to start. */
+/** Bytes that are compressed in the time that a thread takes to start. */
 const LITTLE = 2 * 1024 * 1024
 
 const memoryOf = ({ buffer, length }: Buffer) => ({ content: buffer as SharedArrayBuffer, length })

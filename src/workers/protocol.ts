@@ -6,12 +6,12 @@ import type { ContentKind } from '../model/relocation.ts'
 import type { EncodedFiles, EncodedNames, PackedFiles } from './packed-files.ts'
 import type { Piece, WorkList } from './work-list.ts'
 
-/** What a worker is started for. */
+/** What a worker is started to do. */
 export type Job = ExtractJob | { kind: 'frames' }
 
-/** Where files are written, and what the prefix becomes in them. */
+/** Where files are written, and what replaces the prefix in them. */
 export interface Target {
-  /** Folder to write below: not yet the staged prefix. */
+  /** The folder in which the tree is built. It becomes the staged prefix when it is complete. */
   root: string
   /** Original prefixes, as in the index, and the staged prefix that replaces them. */
   from: readonly string[]
@@ -19,7 +19,7 @@ export interface Target {
   umask: number
 }
 
-/** Share the frames with the other workers until none is left. */
+/** To share the frames with the other workers until none is left. */
 export interface ExtractJob extends Target {
   kind: 'extract'
   archive: { fd: number; path: string; format: ArchiveFormat }
@@ -28,31 +28,31 @@ export interface ExtractJob extends Target {
   control: Control
 }
 
-/** To a worker whose job is frames: it answers each, in order. The content is the first `length` bytes. */
+/** A request to a worker with the job `frames`, which answers all of them in order. The content is the first `length` bytes. */
 export type FrameRequest = { content: SharedArrayBuffer; length: number } & (
   | { kind: 'compress'; format: 'tar.zst' | 'tar.gz'; level: number }
   | { kind: 'write'; pieces: Piece[]; target: Target }
 )
 
-/** Files to read, and to make a frame of. */
+/** Files to read into a frame. */
 export interface PackOrder {
   prefix: string
   files: readonly ListedName[]
-  /** Numbers in `files` of those that are further names of files in other frames. */
+  /** Numbers in `files` of further names of files that are in other frames. */
   links: readonly number[]
-  /** A file that can't be opened counts as vanished. */
+  /** Any file that can't be opened counts as one that may vanish. */
   mayBeMissing: boolean
-  /** Original prefixes to look for, as the index has them. */
+  /** Original prefixes to look for, in the index's order. */
   prefixes: readonly string[]
-  /** Folder of the archive in which the environment stands. */
+  /** Folder in the archive that holds the environment. */
   root: BytePath
   format: 'tar.zst' | 'tar.gz'
   level: number
-  /** Memory for the frame, where others look at it too. */
+  /** Memory for the frame, if others look at it too. */
   content?: SharedArrayBuffer
 }
 
-/** An order, as it goes to a worker. */
+/** An order as it is sent to a worker. */
 export type PackRequest = { kind: 'pack'; names: EncodedNames } & Omit<PackOrder, 'files'>
 
 export type FrameReply =
@@ -61,7 +61,7 @@ export type FrameReply =
   | { kind: 'written'; report: ExtractReport }
   | { kind: 'failed'; error: PlainError }
 
-/** Memory that the main thread and all workers see. */
+/** Memory that the main thread and all workers share. */
 export interface Control {
   /** Indexed by the constants below. */
   flags: Int32Array<SharedArrayBuffer>
@@ -69,11 +69,11 @@ export interface Control {
   written: BigInt64Array<SharedArrayBuffer>
 }
 
-/** Next frame that nobody has taken. */
+/** The next frame that no worker has taken. */
 export const NEXT = 0
-/** 1 from when the folders are there. */
+/** 1 once the folders are there. */
 export const READY = 1
-/** 1 from when everybody has to stop: cancelled, or somebody failed. */
+/** 1 once all have to stop: staging was cancelled, or one has failed. */
 export const STOP = 2
 
 export const FILES = 0
@@ -84,12 +84,12 @@ export const newControl = (): Control => ({
   written: new BigInt64Array(new SharedArrayBuffer(2 * 8)),
 })
 
-/** The last thing that a worker says who extracts. */
+/** The last message of a worker that extracts. */
 export type Report = { kind: 'done'; result: ExtractReport } | { kind: 'failed'; error: PlainError }
 
 export interface ExtractReport {
   left: LeftFile[]
-  /** First 16 bytes of the SHA-256, in hex, of files whose prefix was replaced by one of another length. */
+  /** Digests of files in which the prefix was replaced by one of another length. */
   digests: [BytePath, string][]
 }
 
@@ -97,11 +97,11 @@ export interface ExtractReport {
 export interface LeftFile {
   path: BytePath
   kind: ContentKind
-  /** How many times the original prefix still stands there. */
+  /** How many times the original prefix is left in it. */
   occurrences: number
 }
 
-/** An error as it crosses threads: structured clone would make a plain Error of a StageError. */
+/** An error as it is sent to another thread: structured clone would turn a StageError into a plain Error. */
 export interface PlainError {
   name: string
   message: string

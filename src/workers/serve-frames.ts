@@ -7,7 +7,7 @@ import { type FrameReply, type FrameRequest, type PackRequest, toPlain } from '.
 import type { Piece } from './work-list.ts'
 import { PieceWriter } from './write-pieces.ts'
 
-/** Does what the main thread asks for, one thing after another, until the thread is ended. */
+/** Answers the main thread's requests, one after another, until the thread is ended. */
 export function serveFrames(port: MessagePort): void {
   const packer = new FilePacker()
   port.on('message', (request: FrameRequest | PackRequest) => {
@@ -36,7 +36,7 @@ function answer(request: FrameRequest): FrameReply {
     const data = compressSync(request.format, content, request.level)
     return { kind: 'compressed', data: ownsMemory(data) ? data : new Uint8Array(data) }
   }
-  // The archive's writer reads the same memory.
+  // The archive's writer reads the same memory, so it must not be edited.
   const writer = new PieceWriter<Piece>(request.target, given, { mayEdit: false })
   for (const piece of request.pieces) writer.write(content, piece)
   return { kind: 'written', report: writer.report }

@@ -1,39 +1,39 @@
 import type { BytePath } from '../model/byte-path.ts'
 import type { Relocation } from '../model/relocation.ts'
 
-/** One file to write, or one of the pieces of a file that goes over several frames. */
+/** A file to write, or one piece of a file that spans several frames. */
 export interface Piece {
   path: BytePath
-  /** Permission bits that the staged file gets. */
+  /** Permission bits of the staged file. */
   mode: number
   /** Seconds, as utimes takes them. */
   mtime: number
   /** Bytes of the whole file. */
   fileSize: number
-  /** Where the piece stands in the file. */
+  /** Where the piece begins in the file. */
   contentOffset: number
   frame: number
-  /** Where the piece stands in the frame's uncompressed bytes. */
+  /** Where the piece begins in the frame's uncompressed bytes. */
   frameOffset: number
   /** Bytes of the piece. */
   length: number
   relocation?: Relocation
 }
 
-/** A piece as a worker gets it: its relocation, which may be large and is shared by all pieces of a file, is read apart. */
+/** A piece as a worker gets it. Its relocation is read apart, since it may be large and all pieces of a file share it. */
 export type StoredPiece = Omit<Piece, 'relocation'> & {
-  /** Where the relocation stands, for `relocationOf`; undefined where there is none. */
+  /** Where `relocationOf` finds the relocation, if there is one. */
   relocation: { at: number; length: number } | undefined
 }
 
 /**
- * The pieces of all frames, in memory that every worker sees: handing 300,000 objects to each of them by structured
- * clone takes over a second a worker, this takes none. Each worker decodes only the frames that it works on.
+ * The pieces of all frames, in memory that all workers share. Sending 300,000 objects by structured clone takes over a second
+ * for each worker; this takes no time, and each worker decodes only its own frames.
  */
 export interface WorkList {
-  /** FIELDS numbers a piece, pieces in order of frame. */
+  /** FIELDS numbers for each piece, in order of frame. */
   numbers: Float64Array<SharedArrayBuffer>
-  /** Where each frame's pieces begin in `numbers`, counted in pieces; one more than there are frames. */
+  /** Number of each frame's first piece, and behind the last frame the number of pieces. */
   starts: Uint32Array<SharedArrayBuffer>
   /** Paths and relocations. */
   bytes: Uint8Array<SharedArrayBuffer>
@@ -41,7 +41,10 @@ export interface WorkList {
 
 const FIELDS = 10
 
-/** `pieces` may come in any order; each names a frame below `frames`. */
+/**
+ * @param pieces in any order
+ * @param frames how many there are
+ */
 export function encodeWorkList(pieces: readonly Piece[], frames: number): WorkList {
   const sorted = pieces.toSorted((a, b) => a.frame - b.frame)
   const starts = new Uint32Array(new SharedArrayBuffer((frames + 1) * 4))
@@ -68,7 +71,7 @@ export function encodeWorkList(pieces: readonly Piece[], frames: number): WorkLi
   return { numbers, starts, bytes: new Uint8Array(bytes.buffer) }
 }
 
-/** Once for each file, as JSON in ASCII, so that its length in characters is that in bytes. */
+/** One for each file, as JSON in ASCII: its length in characters is its length in bytes. */
 function relocationTexts(pieces: readonly Piece[]): Map<Relocation, { text: string; at: number }> {
   const texts = new Map<Relocation, { text: string; at: number }>()
   for (const { relocation } of pieces) {

@@ -1,6 +1,7 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { closeSync, constants, fchmodSync, futimesSync, openSync, writeSync } from 'node:fs'
 import { fsPath } from '../model/byte-path.ts'
+import { digestFrom } from '../model/digest.ts'
 import type { Relocation } from '../model/relocation.ts'
 import { asTime } from '../model/times.ts'
 import { applyToChunk, applyToWhole } from '../relocate/apply.ts'
@@ -8,28 +9,28 @@ import { planRelocation, type RelocationPlan } from '../relocate/plan.ts'
 import type { ExtractReport, Target } from './protocol.ts'
 import type { Piece } from './work-list.ts'
 
-/** Where a piece's relocation is: read only where there is one, and once for all pieces of a file that come in a row. */
+/** A piece's relocation, if it has one. It is read once for all pieces of a file that come in a row, which have the same key. */
 export type RelocationOf<P> = (piece: P) => { key: unknown; read(): Relocation } | undefined
 
-type Place = Omit<Piece, 'relocation' | 'frame'>
+type PlainPiece = Omit<Piece, 'relocation' | 'frame'>
 
 /** Writes pieces of files, relocated in memory, each byte once. */
-export class PieceWriter<P extends Place> {
+export class PieceWriter<P extends PlainPiece> {
   readonly report: ExtractReport = { left: [], digests: [] }
   readonly #target: Target
   readonly #relocationOf: RelocationOf<P>
   readonly #mayEdit: boolean
-  /** Of the last file, since the next piece may be of the same one. */
+  /** The plan for the last file: the next piece may belong to the same one. */
   #known: { key: unknown; kind: Relocation['kind']; plan: RelocationPlan } | undefined
 
-  /** `mayEdit`: the content may be changed in place. */
+  /** @param options.mayEdit the content may be changed in place */
   constructor(target: Target, relocationOf: RelocationOf<P>, { mayEdit }: { mayEdit: boolean }) {
     this.#target = target
     this.#relocationOf = relocationOf
     this.#mayEdit = mayEdit
   }
 
-  /** @param content uncompressed bytes of the frame that the piece is in */
+  /** @param content uncompressed bytes of the piece's frame */
   write(content: Buffer, piece: P): void {
     const data = content.subarray(piece.frameOffset, piece.frameOffset + piece.length)
     const relocated = this.#relocate(data, piece)
@@ -37,7 +38,7 @@ export class PieceWriter<P extends Place> {
     else writePart(relocated, piece, this.#target)
   }
 
-  /** Large files in which something moves stay as they are here: they are rewritten when all their pieces are there. */
+  /** A large file in which bytes move is left as it is here, and rewritten when all its pieces are there. */
   #relocate(data: Buffer, piece: P): Buffer {
     const found = this.#relocationOf(piece)
     if (found === undefined) return data
@@ -58,7 +59,7 @@ export class PieceWriter<P extends Place> {
     }
     if (length < fileSize) return data
     const relocated = applyToWhole(data, plan)
-    this.report.digests.push([path, createHash('sha256').update(relocated).digest('hex').slice(0, 32)])
+    this.report.digests.push([path, digestFrom(hash('sha256', relocated, 'hex'))])
     return relocated
   }
 }
@@ -66,12 +67,12 @@ export class PieceWriter<P extends Place> {
 const CREATE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL
 const SET_ID = 0o6000
 
-/** open, write, futimens, close. O_EXCL never follows a link that somebody else put there. */
-function writeWhole(data: Buffer, { path, mode, mtime }: Place, { root, umask }: Target): void {
+/** open, write, futimens, close. With O_EXCL, a link that somebody else put there is never followed. */
+function writeWhole(data: Buffer, { path, mode, mtime }: PlainPiece, { root, umask }: Target): void {
   const fd = openSync(fsPath(root, path), CREATE, mode)
   try {
     writeAll(fd, data, null)
-    // What the umask took away, and the bits that writing takes away.
+    // The umask has removed some bits, and writing removes the set-ID bits.
     if ((mode & (umask | SET_ID)) !== 0) fchmodSync(fd, mode)
     futimesSync(fd, asTime(mtime), asTime(mtime))
   } finally {
@@ -79,8 +80,8 @@ function writeWhole(data: Buffer, { path, mode, mtime }: Place, { root, umask }:
   }
 }
 
-/** Into the file that the main thread has made, and that it finishes when all pieces are there. */
-function writePart(data: Buffer, { path, contentOffset }: Place, { root }: Target): void {
+/** Writes into a file that the main thread has made and will finish when all pieces are there. */
+function writePart(data: Buffer, { path, contentOffset }: PlainPiece, { root }: Target): void {
   const fd = openSync(fsPath(root, path), constants.O_WRONLY | constants.O_NOFOLLOW)
   try {
     writeAll(fd, data, contentOffset)

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { PrefixFacts } from '../../src/activate/facts.ts'
-import { findStaged, planStage, planUnstage, type Snapshot } from '../../src/activate/plan.ts'
+import { findStaged, planStage, planUnstage } from '../../src/activate/plan.ts'
+import type { Snapshot } from '../../src/activate/state.ts'
 import type { Step } from '../../src/activate/steps.ts'
 
 const facts = (prefix: string, variables: Record<string, string> = {}): PrefixFacts => ({

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { chmod, chown, open, symlink, writeFile } from 'node:fs/promises'
 import { getuid } from 'node:process'
 import { test } from 'node:test'
-import { assertTrusted, openTrusted } from '../../src/cache/index.ts'
+import { assertTrusted, openTrusted } from '../../src/cache/trust.ts'
 import { StageError } from '../../src/errors.ts'
 import { run, workFolder } from '../archive/support.ts'
 

@@ -13,7 +13,7 @@ async function verify(place: World, staged: string) {
   return { status, stderr, matter: matter.sort() }
 }
 
-test('a copy whose path is as long as the original has nothing of it left: --verify ends with 0 and says so', async (context) => {
+test('--verify ends with 0 and says that a copy is sound if its path is as long as the original', async (context) => {
   const place = await world(context, { byHand: true })
   const staged = await stageOf(place)
   assert.equal(staged.length, place.prefix.length)
@@ -22,7 +22,7 @@ test('a copy whose path is as long as the original has nothing of it left: --ver
   assert.match(stderr, new RegExp(`^INFO: ${staged} is sound: nothing that runs reaches ${place.prefix} \\(0 harmless`))
 })
 
-test('a copy with a longer path: what has room is relocated and runs, what has none is warned of and fails --verify', async (context) => {
+test('a copy with a longer path runs what has room for it; files without room cause a warning, and --verify fails', async (context) => {
   const place = await world(context, { byHand: true, at: 'e/me' })
   place.local = `${place.root}/${'long/'.repeat(8)}local`
   mkdirSync(place.local, { recursive: true })
@@ -31,7 +31,7 @@ test('a copy with a longer path: what has room is relocated and runs, what has n
   assert.ok(staged.length > place.prefix.length)
   assert.match(
     stderr,
-    /WARNING: The path of the copy is longer .* bin\/by-hand.*: these still reach the original\. .*--path=DIR/,
+    /WARNING: These files still point to the original, because the copy's path is longer .*: .*bin\/by-hand.*--path=DIR/,
   )
   assert.equal(output(`${staged}/bin/greet`, '--prefix'), `${staged}\n`)
   assert.equal(output(`${staged}/bin/greet`, '--library-prefix'), `${staged}\n`)
@@ -48,23 +48,26 @@ test('a copy with a longer path: what has room is relocated and runs, what has n
   assert.match(verified.stderr, /stage to a shorter folder \(--path=DIR\)/)
   execFileSync('mv', [place.prefix, `${place.prefix}-away`])
   assert.equal(output(`${staged}/bin/greet`), 'Hello from the environment\n')
-  // It is true: what could not be replaced is what this program goes by.
+  // The warning is true: this program goes by the prefix that could not be replaced.
   assert.equal(output(`${staged}/bin/by-hand`).split('\n')[0], place.prefix)
 })
 
-test('a copy with a shorter path: what can be shortened is relocated and runs, what can not is warned of and fails --verify', async (context) => {
-  // Behind a symbolic link the real prefix is longer than the logical one, of whose length the copy is.
+test('a copy with a shorter path runs what can be shortened; other files cause a warning, and --verify fails', async (context) => {
+  // The real prefix, behind a symbolic link, is longer than the logical one, and the copy is as long as the latter.
   const place = await world(context, { byHand: true, at: 'data/of/all/the/people/in/the/group/me/envs/myjupyter' })
   const real = place.prefix
   symlinkSync('data/of/all/the/people/in/the/group/me/envs', `${place.root}/my-very-own-environments`)
   const prefix = `${place.root}/my-very-own-environments/myjupyter`
   for (let n = 0; n < 40; n++) appendFileSync(`${real}/etc/logical`, `${prefix}\n`)
-  // From an archive, of which it is known how often each of the two stands where.
+  // The index of an archive tells how often each of the two prefixes occurs.
   await succeed(place, ['--pack', `--prefix=${prefix}`])
   const { stdout, stderr } = await succeed(place, [`--prefix=${prefix}`, `--path=${place.local}`])
   const staged = stdout.trimEnd()
   assert.equal(staged.length, prefix.length)
-  assert.match(stderr, /WARNING: The path of the copy is not as long as that of the original, .* bin\/by-hand/)
+  assert.match(
+    stderr,
+    /WARNING: These files still point to the original, because the copy's path has a different length: .*bin\/by-hand/,
+  )
   for (const option of ['--prefix', '--library-prefix'])
     assert.equal(output(`${staged}/bin/greet`, option), `${staged}\n`)
   assert.equal(output(`${staged}/bin/by-hand`).split('\n')[1], 'Hello from the environment')
@@ -72,7 +75,7 @@ test('a copy with a shorter path: what can be shortened is relocated and runs, w
   assert.deepEqual([status, matter], [1, ['prefix bin/by-hand', 'prefix share/by-hand/utf16.txt']])
 })
 
-test('--verify lists what was changed in a read-only copy, and ends with 1', async (context) => {
+test('--verify lists the files that were changed in a read-only copy, and ends with 1', async (context) => {
   const place = await world(context)
   const staged = await stageOf(place)
   execFileSync('chmod', ['-R', 'u+w', staged])
@@ -85,7 +88,7 @@ test('--verify lists what was changed in a read-only copy, and ends with 1', asy
   assert.match(stdout, /^MATTERS {3}share\/greet\/greeting\.txt: has other bytes than the archive$/m)
 })
 
-test('--verify lists what was added to a writable copy as harmless, unless it leads to the original', async (context) => {
+test('--verify lists files that were added to a writable copy as harmless, unless they lead to the original', async (context) => {
   const place = await world(context)
   const staged = await stageOf(place, ['--writable'])
   appendFileSync(`${staged}/bin/mine`, 'mine')
@@ -97,7 +100,7 @@ test('--verify lists what was added to a writable copy as harmless, unless it le
   assert.deepEqual([status, matter], [1, ['prefix bin/back', 'prefix bin/script']])
 })
 
-test('--verify without --prefix looks at the active environment', async (context) => {
+test('--verify without --prefix checks the active environment', async (context) => {
   const place = await world(context)
   const staged = await stageOf(place)
   await succeed(place, ['--verify'], { env: { CONDA_PREFIX: staged } })

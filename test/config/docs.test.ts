@@ -28,7 +28,7 @@ test('docs/configuration.md lists every setting with its values and its default,
   }
 })
 
-test('the examples of files in docs/configuration.md and docs/administrators.md are without mistakes', () => {
+test('the example files in docs/configuration.md and docs/administrators.md have no mistakes', () => {
   for (const [page, settings] of Object.entries({ configuration: 3, administrators: 4 })) {
     const [, example] = /```yaml\n([\s\S]*?)```/.exec(read(page))!
     const { values, mistakes } = parseConfig(example!)

@@ -84,7 +84,7 @@ test('packing removes archives that were not used for long from the cache folder
   for (const path of kept) utimesSync(path, DAYS(900), DAYS(900))
   symlinkSync(archive, `${folder}/link-0123456789ab.tar.zst`)
   const { stderr } = await succeed(place, repack(place))
-  assert.match(stderr, new RegExp(`INFO: Removed an archive that was not used for long: ${old}\n`))
+  assert.match(stderr, new RegExp(`INFO: Removed an archive that had not been used for a long time: ${old}\n`))
   assert.equal(stderr.match(/Removed an archive/g)!.length, 1)
   const left = [...kept, young, used, archive, `${folder}/link-0123456789ab.tar.zst`]
   assert.deepEqual(readdirSync(folder).sort(), left.map((path) => path.slice(folder.length + 1)).sort())

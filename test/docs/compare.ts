@@ -1,6 +1,6 @@
-/** Whether a command has printed what a page shows of it. */
+/** Whether a command printed what the page shows. */
 
-/** What is another thing each time or on each machine: where a page shows one, any other of its kind will do. */
+/** What differs each time or on each machine. If a page shows one of these, any other of its kind will do. */
 const VARYING: [shown: RegExp, kind: string][] = [
   [/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [-+]\d{4}/, '\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d [-+]\\d{4}'],
   [/conda-stage_\w+/, 'conda-stage_\\w+'],
@@ -11,16 +11,16 @@ const VARYING: [shown: RegExp, kind: string][] = [
   [/-\d+(?:\.\d+)+-\w+_\d+\w*/, '-[\\d.]+-\\w+_\\d+'],
   [/ +\d+(?:\.\d+)+ +\w+_\d+\w*/, ' +[\\d.]+ +\\w+_\\d+'],
   [/Python \d\.\d+/, 'Python \\d\\.\\d+'],
-  // Of a Slurm job.
+  // A Slurm job's number, and the folder that is named after it.
   [/batch job \d+/, 'batch job \\d+'],
   [/\/local\/\d+/, '/local/\\d+'],
-  // Columns are as wide as what is in them.
+  // Columns are as wide as their contents.
   [/ {2,}/, ' +'],
 ]
 
 const ANY = new RegExp(VARYING.map(([shown]) => `(${shown.source})`).join('|'), 'g')
 
-/** Blank lines and spaces at the end of lines are not looked at; `...` stands for any number of lines. */
+/** Ignores blank lines and spaces at the ends of lines; `...` stands for any number of lines. */
 export function isAsShown(printed: string, shown: readonly string[]): boolean {
   const lines = shown.filter((line) => line.trim() !== '')
   const pattern = lines.map((line) => (line === '...' ? '(?:.*\\n)*?' : `${patternOf(line)} *\\n`)).join('')

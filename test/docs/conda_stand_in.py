@@ -1,7 +1,8 @@
-"""What `conda` does besides activating, as far as docs/work-with-conda.md has it: create, install, list, env list, env export, config.
+"""What `conda` does besides activating, as far as docs/work-with-conda.md uses it: create, install, list, env list, env export,
+config.
 
-Packages are solved for and installed by rattler, from the channels below $CHANNELS_STAND_IN; what is printed is what conda 26.9
-was seen to print, without what passes by while it works. Called as `conda` is.
+Called like `conda`. rattler solves and installs packages, from the channels below $CHANNELS_STAND_IN. The output is that of
+conda 26.9, without its progress bars.
 """
 
 import argparse
@@ -62,7 +63,7 @@ def install(options) -> None:
 
 
 async def transact(prefix: Path, specs: list[str]) -> None:
-    """What is there already stays as it is, where it can."""
+    """Keeps installed packages as they are if possible."""
     installed = records(prefix)
     packages = ROOT / "pkgs"
     solved = await rattler.solve(
@@ -98,7 +99,7 @@ async def transact(prefix: Path, specs: list[str]) -> None:
 
 
 def write_as_conda_does(prefix: Path) -> None:
-    """conda records the files of noarch packages by their paths in the package, and only in `files` by those in the prefix."""
+    """conda records a noarch package's files by their paths in the package. Only `files` has their paths in the prefix."""
     for path in (prefix / "conda-meta").glob("*.json"):
         record = json.loads(path.read_text())
         if record.get("noarch") == "python":
@@ -113,7 +114,7 @@ def records(prefix: Path) -> list:
 
 
 def requested(prefix: Path) -> list[str]:
-    """What the user has asked for by now."""
+    """Everything that the user has asked for so far."""
     history = prefix / "conda-meta/history"
     lines = re.findall(r"^# update specs: (.*)$", history.read_text(), re.MULTILINE) if history.exists() else []
     return [spec for line in lines for spec in json.loads(line)]

@@ -1,4 +1,4 @@
-/** That a page which is wrong is told to be wrong. */
+/** The test of the pages would find a page that is wrong. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isAsShown } from './compare.ts'
@@ -6,7 +6,7 @@ import { readPage } from './document.ts'
 
 const FENCE = '```'
 
-test('what printed something else than the page shows is seen: another word, a line too many or too few', () => {
+test('a page is wrong if its command prints another word, a line more or a line less', () => {
   const shown = [
     'INFO: Packaging',
     '...',
@@ -33,7 +33,7 @@ test('what printed something else than the page shows is seen: another word, a l
   assert.ok(!isAsShown('INFO: Packaging\n', []))
 })
 
-test('a kind of text stands for others of its kind and for nothing else', () => {
+test('a size or a time on a page stands for any other size or time, and for nothing else', () => {
   const archive = (size: string, time: string) =>
     `INFO: Extracting e.tar.zst (${size} bytes; ${time}) to /s/conda-stage_Ab1\n`
   const shown = [archive('44875966', '2026-11-25 10:12:27 -0700').trimEnd()]
@@ -42,7 +42,7 @@ test('a kind of text stands for others of its kind and for nothing else', () => 
   assert.ok(!isAsShown(archive('7', 'now'), shown))
 })
 
-test('commands are taken with their prompts and their lines, and files by the names in front of them', () => {
+test('a page gives its commands with prompts and output, and its files by the names in front of them', () => {
   const { commands, files } = readPage(`Save as \`fit.sh\`:
 
 ${FENCE}bash
@@ -61,7 +61,7 @@ ${FENCE}`)
   assert.deepEqual([...files], [['fit.sh', 'echo\n']])
 })
 
-test('a block that no test would run is an error', () => {
+test('a code block that no test would run is an error on a page', () => {
   for (const page of [
     `Text:\n${FENCE}bash\necho\n${FENCE}`,
     `${FENCE}\n$ ls\n${FENCE}`,

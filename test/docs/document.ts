@@ -1,4 +1,4 @@
-/** What a page of the documentation has readers do: commands with what they print, and files to write. */
+/** What a page of the documentation asks its readers to do: run commands, whose output it shows, and write files. */
 import assert from 'node:assert/strict'
 
 export interface Command {
@@ -6,14 +6,14 @@ export interface Command {
   line: number
   prompt: string
   text: string
-  /** Lines that it prints; `...` stands for any number of lines. */
+  /** The lines of its output; `...` stands for any number of lines. */
   prints: string[]
 }
 
 export interface Page {
-  /** In the order of the page; each block goes on where the one before has ended. */
+  /** In the order of the page. Each block continues the session of the one before. */
   commands: Command[]
-  /** By the name that stands in front of the block. */
+  /** By the name in front of the block. */
   files: Map<string, string>
 }
 
@@ -21,7 +21,7 @@ const PROMPT = /^((?:\([^()]+\) )?\$ )(.*)$/
 const FENCE = /^\s*(?:```|~~~)/
 const NAME = /`([^`\s]+)`[^`]*:$/
 
-/** Throws for a block that is neither: it would be one that no test looks at. */
+/** Throws for a block that is neither, because no test would look at it. */
 export function readPage(markdown: string): Page {
   const page: Page = { commands: [], files: new Map() }
   const lines = markdown.split('\n')

@@ -1,4 +1,4 @@
-/** The account of a user of a cluster: conda, conda-stage, scratch disks, Slurm, and a channel with the packages of the tests. */
+/** A cluster user's account, with conda, conda-stage, scratch disks, Slurm and a channel of the tests' packages. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import {
@@ -22,14 +22,14 @@ import type { Command, Page } from './document.ts'
 
 const STAND_IN = join(import.meta.dirname, '../shells/conda-stand-in')
 
-/** What came of a command: the prompt in front of it, and what it has printed on either output. */
+/** A command's result: the prompt in front of it, and what it printed to standard output and standard error. */
 export interface Done {
   prompt: string
   printed: string
 }
 
 export class Home implements Disposable {
-  // Long, so that a copy's path can be as long as that of its original.
+  // Long enough for a copy's path to be as long as its original's.
   readonly #root = mkdtempSync(join(tmpdir(), 'work-with-conda-'))
   readonly #home = join(this.#root, 'home/me')
   readonly #slurm: Slurm
@@ -41,9 +41,9 @@ export class Home implements Disposable {
     mkdirSync(join(this.#root, 's/me'), { recursive: true })
     symlinkSync(LAUNCHER, join(this.#home, 'bin/conda-stage'))
     this.#write('miniconda3/conda-meta/history', '')
-    this.#write('.bash_profile', 'PATH=~/bin:$PATH\n. ~/.bashrc\n') // /etc/profile may have set it anew
+    this.#write('.bash_profile', 'PATH=~/bin:$PATH\n. ~/.bashrc\n') // /etc/profile may have reset PATH
     this.#write('.bashrc', `PS1='$ '\n${conda === 'real' ? this.#realConda() : this.#standIn(cache)}`)
-    // All is on local disk here, where jobs would use it as it is.
+    // Everything is on local disk here. Without this setting, jobs would use the original as it is.
     const folders = `[${JSON.stringify(`${slurm.jobFolders}/{job}`)}, ${JSON.stringify(join(this.#root, 's/{user}'))}]`
     this.#write('../site.yaml', `local-folders: ${folders}\nskip-local: false\n`)
     writeChannel(join(this.#root, 'channels/conda-forge'), cache.channels)
@@ -55,7 +55,7 @@ export class Home implements Disposable {
     }
   }
 
-  /** Runs the commands in one login after the other: `exit` ends one. */
+  /** Runs the commands in one login after the other; `exit` ends a login. */
   run(commands: readonly Command[]): Done[] {
     const done: Done[] = []
     while (done.length < commands.length) {
@@ -96,7 +96,7 @@ export class Home implements Disposable {
     })
   }
 
-  /** Copies that are left. */
+  /** Copies that nobody has removed. */
   copies(): string[] {
     return [join(this.#root, 's/me'), this.#slurm.jobFolders].flatMap((folder) => readdirSync(folder))
   }
@@ -119,7 +119,7 @@ export class Home implements Disposable {
       grep -qs 'auto_activate: false' ~/.condarc || conda activate base\n`
   }
 
-  /** Installed by pip, conda's program runs nothing; as a module it does. */
+  /** A conda installed by pip refuses to run as a program, but runs as a module. */
   #realConda(): string {
     const python = q(process.env.CONDA_STAGE_TEST_CONDA!)
     return `export CONDA_ROOT_PREFIX=~/miniconda3 CONDA_CHANNEL_ALIAS=${q(`file://${this.#root}/channels`)}
@@ -142,7 +142,7 @@ export async function homeFor(conda: Conda, slurm: Slurm): Promise<Home> {
   return new Home(conda, slurm, await readyCache('real'))
 }
 
-/** One channel of what is in several. */
+/** Makes one channel of several. */
 function writeChannel(target: string, channels: readonly string[]): void {
   for (const subdir of new Set(
     channels.flatMap((channel) => readdirSync(channel)).filter((name) => !name.startsWith('.')),

@@ -1,4 +1,4 @@
-/** Does what docs/work-with-conda.md tells users to do, and compares what comes of it with what the page shows. */
+/** Does what docs/work-with-conda.md tells users to do, and compares the output with what the page shows. */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -18,7 +18,7 @@ before(async () => {
 after(() => slurm.stop())
 
 for (const conda of CONDAS) {
-  test(`all that docs/work-with-conda.md shows happens so in a real session, from first login to last job (${conda} conda)`, async () => {
+  test(`every session in docs/work-with-conda.md happens as shown, from first login to last job (${conda} conda)`, async () => {
     using home = await homeFor(conda, slurm)
     home.writeFiles(page)
     const done = home.run(page.commands)
@@ -26,8 +26,8 @@ for (const conda of CONDAS) {
       const { prompt: seen, printed } = done[at]!
       const where = `line ${line}: ${prompt}${text}`
       assert.equal(seen, prompt, `${where}\nhas another prompt`)
-      if (!isAsShown(printed, prints)) assert.fail(`${where}\nhas printed\n${printed}\nand not\n${prints.join('\n')}`)
+      if (!isAsShown(printed, prints)) assert.fail(`${where}\nprinted\n${printed}\ninstead of\n${prints.join('\n')}`)
     }
-    assert.deepEqual(home.copies(), [], 'the last word of the page is that copies go by themselves')
+    assert.deepEqual(home.copies(), [], 'the page ends by saying that copies are removed automatically')
   })
 }

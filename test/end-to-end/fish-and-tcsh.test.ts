@@ -59,5 +59,5 @@ test('tcsh is known under the name csh, too, and a csh that is none is told so',
   const run = world.runWith(load, { ...TCSH, argv: [csh, '-f'] }, 'none', script)
   assert.match(run.stdout, /^conda-stage \d|^\d/, run.stderr)
   const other = world.runWith(load, { ...TCSH, argv: ['bsd-csh', '-f'] }, 'none', script)
-  assert.match(other.stderr, /only tcsh can/)
+  assert.match(other.stderr, /conda-stage needs tcsh/)
 })

@@ -103,7 +103,7 @@ for (const latencyMs of [0, 3]) {
   })
 }
 
-test('where no archive can be written the copy is made all the same, with a warning that says why', async (context) => {
+test('if no archive can be written, the environment is staged anyway, with a warning that says why', async (context) => {
   const place = await copiedWorld(context)
   chmodSync(dirname(place.prefix), 0o555)
   execFileSync('touch', [`${place.root}/cache`])
@@ -116,7 +116,7 @@ test('where no archive can be written the copy is made all the same, with a warn
   assert.equal(status, 0, stderr)
   assert.match(
     stderr,
-    new RegExp(`WARNING: The archive ${place.archive} can't be written: .*\\. The copy is made all the same`),
+    new RegExp(`WARNING: The archive ${place.archive} can't be written: .*\\. Staging continues without an archive`),
   )
   assert.match(stderr, new RegExp(`INFO: Extracting to ${place.local}/conda-stage_`))
   const staged = stdout.trimEnd()
@@ -164,7 +164,7 @@ for (const [amount, fill] of AMOUNTS) {
     assert.equal(status, 0, stderr)
     assert.match(
       stderr,
-      /WARNING: The archive .*\/cache\/conda-stage\/.* can't be written: the file system is full\. The copy/,
+      /WARNING: The archive .*\/cache\/conda-stage\/.* can't be written: the file system is full\. Staging continues/,
     )
     assert.doesNotMatch(stderr, /\n\/.*\.tar\.zst/, 'something is left of it')
     const staged = stdout.trimEnd()
@@ -176,7 +176,7 @@ for (const [amount, fill] of AMOUNTS) {
   })
 }
 
-test('where there is no room to repack, the copy is made all the same, and the archive that is out of date stays', async (context) => {
+test('if there is no room to repack, the environment is staged anyway, and the outdated archive stays', async (context) => {
   const place = await copiedWorld(context)
   writeFileSync(`${place.prefix}/share/noise`, randomFillSync(Buffer.alloc(4_000_000)))
   const archives = `${place.root}/archives`
@@ -199,7 +199,7 @@ test('where there is no room to repack, the copy is made all the same, and the a
   assert.match(stderr, /INFO: Reused \d+ of \d+ frames/)
   assert.match(
     stderr,
-    /WARNING: The archive .* can't be written: the file system is full\. The copy is made all the same/,
+    /WARNING: The archive .* can't be written: the file system is full\. Staging continues without an archive/,
   )
   assert.ok(stderr.endsWith('\narchive.tar.zst\n'), stderr)
   const staged = stdout.trimEnd()

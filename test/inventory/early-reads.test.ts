@@ -14,7 +14,7 @@ const skip = slowfsUnavailable() ?? false
 const makeScanner = () => ({ push() {}, finish: () => undefined })
 const recorded = (paths: string[]) => new Map(paths.map((path) => [path, { package: 'a-1-0', recordedSize: 7 }]))
 
-test('what is early is what comes first in the archive, small, in the environment and not excluded', () => {
+test('the files read before the folders are listed are small, first in the archive, inside the environment and not excluded', () => {
   const records = new Map([
     ...['lib/b', 'lib/a', 'bin/out', '../outside', '/etc/passwd', 'lib/../../x'].map(
       (path) => [path, { package: 'b-1-0', recordedSize: 7 }] as const,
@@ -30,7 +30,7 @@ test('what is early is what comes first in the archive, small, in the environmen
   assert.equal(paths(new Map(many)).length, 48)
 })
 
-test('files that are read early are what they are, whatever the records say of others; each is opened once', {
+test("files that are read before the folders are listed arrive as they are and are opened once, whatever conda's records have wrong", {
   skip,
 }, async (t) => {
   const names = Array.from({ length: 200 }, (_, n) => `lib/f${n}`)
@@ -48,7 +48,7 @@ test('files that are read early are what they are, whatever the records say of o
     assert.ok(!early.pace.isQuick)
     const { entries } = await listTree({ prefix }, { isExcluded: NONE })
     early.stop()
-    // Between the listing and the reading.
+    // After the listing and before the reading.
     await rm(join(prefix, 'lib/f7'))
     await writeFile(join(prefix, 'new'), 'another')
     await rename(join(prefix, 'new'), join(prefix, 'lib/f8'))
@@ -59,7 +59,7 @@ test('files that are read early are what they are, whatever the records say of o
       else if (content) for await (const _ of content.chunks) found.set(entry.path, 'large')
     }
     const { open } = await mount.counters()
-    // The large one, which the record calls small, and what was written meanwhile.
+    // The large file, which the record calls small, and the one that was replaced.
     assert.ok(open! <= listed.filter(({ type }) => type === 'file').length + 3, `${open} opens`)
   } finally {
     await mount.unmount()
@@ -73,7 +73,7 @@ test('files that are read early are what they are, whatever the records say of o
   for (const name of ['lib64/f1', 'lib/gone', 'lib/folder', 'lib/f7']) assert.ok(!found.has(name), name)
 })
 
-test('when the listing has ended, or was cancelled, no more is read early', { skip }, async (t) => {
+test('no file is read early once the listing of the folders has ended or was cancelled', { skip }, async (t) => {
   const names = Array.from({ length: 400 }, (_, n) => `lib/f${n}`)
   const prefix = await makePrefix(t, Object.fromEntries(names.map((name) => [name, 'content'])))
   const mount = await mountSlow(prefix, prefix, { latencyMs: 3, bandwidthMb: 0 })
@@ -82,7 +82,7 @@ test('when the listing has ended, or was cancelled, no more is read early', { sk
     early.stop()
     const reads = await Promise.all(names.map((name) => early.take(name)))
     const begun = reads.filter((read) => read !== undefined).length
-    // The first few, one by one, and what was under way.
+    // The first few, one by one, and those that were under way.
     assert.ok(begun >= 8 && begun <= 8 + 64, `${begun} were read`)
     await new Promise((resolve) => setTimeout(resolve, 100))
     const { open } = await mount.counters()
@@ -92,7 +92,7 @@ test('when the listing has ended, or was cancelled, no more is read early', { sk
   }
 })
 
-test('a file that was replaced between its early reading and the listing of its folder is read anew, the others are not', {
+test('a file that is replaced after it was read and before its folder is listed is read again, and no other file is', {
   skip,
 }, async (t) => {
   const names = Array.from({ length: 60 }, (_, n) => `lib/f${n}`)

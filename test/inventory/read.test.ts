@@ -14,7 +14,7 @@ import { makePrefix, NONE } from './prefix.ts'
 
 const MIB = 1024 * 1024
 
-/** Sees how many bytes went by; says so as the offset of one occurrence. */
+/** Counts bytes, and gives the count as the offset of one occurrence. */
 function countingScanner(): Scanner {
   let bytes = 0
   return {
@@ -38,14 +38,14 @@ async function listed(t: TestContext, files: Record<string, string>) {
 async function contentOf(item: ArchiveItem): Promise<Buffer> {
   const chunks = item.content?.chunks
   if (chunks === undefined) throw new Error(`${item.entry.path} has no content`)
-  // Its memory is used again for what comes next.
+  // Its memory is reused for the next item.
   if (Buffer.isBuffer(chunks)) return Buffer.from(chunks)
   const pieces: Buffer[] = []
   for await (const piece of chunks) pieces.push(Buffer.from(piece))
   return Buffer.concat(pieces)
 }
 
-/** Consumes everything, as a writer does. */
+/** Consumes all content, as a writer does. */
 async function readAll(prefix: string, entries: readonly Listed[], options = plain): Promise<Map<string, Buffer>> {
   const contents = new Map<string, Buffer>()
   for await (const item of readItems({ prefix }, entries, options)) {
@@ -63,7 +63,7 @@ const openFiles = (prefix: string): string[] =>
     }
   })
 
-test('each file gives its bytes, their digest and what the scanner saw, whatever its size', async (t) => {
+test('a file of any size is read with all its bytes, their digest and what the scanner found', async (t) => {
   const sizes = [0, 1, 4096, MIB, MIB + 1, 5 * MIB, 6 * MIB + 7]
   const contentFor = (size: number) => Buffer.alloc(size, `${size}.`).toString('latin1')
   const { prefix, entries } = await listed(
@@ -94,7 +94,7 @@ test('each file gives its bytes, their digest and what the scanner saw, whatever
   )
 })
 
-test('folders come before what is in them, packages together, hard links behind their target', async (t) => {
+test('a folder is read before what is in it, the files of a package together, and a hard link after its target', async (t) => {
   const records = new Map(['bin/z', 'lib/a', 'share/b'].map((path) => [path, { package: 'zlib-1-0' }]))
   records.set('bin/m', { package: 'make-1-0' })
   const prefix = await makePrefix(t, { 'bin/z': '', 'lib/a': '', 'share/b': '', 'bin/m': '', 'bin/own': '' })
@@ -117,7 +117,7 @@ test('folders come before what is in them, packages together, hard links behind 
   )
 })
 
-test('facts of a large file can not be had before its content went by', async (t) => {
+test("the digest of a large file can't be asked for before its content was consumed", async (t) => {
   const { prefix, entries } = await listed(t, { 'lib/large': 'x'.repeat(2 * MIB) })
   for await (const item of readItems({ prefix }, entries, plain)) {
     if (item.entry.path !== 'lib/large') continue
@@ -135,7 +135,7 @@ const CHANGES: Record<string, (path: string) => Promise<void>> = {
 }
 for (const [what, change] of Object.entries(CHANGES)) {
   for (const size of [10, 3 * MIB]) {
-    test(`a file of ${size} bytes that ${what} since the listing is read as it is now, facts and content`, async (t) => {
+    test(`a file of ${size} bytes that ${what} since its folder was listed is read with its present facts and content`, async (t) => {
       const { prefix, entries } = await listed(t, { 'lib/changing': 'x'.repeat(size) })
       const path = join(prefix, 'lib/changing')
       await change(path)
@@ -161,7 +161,7 @@ const LOSSES: Record<string, (path: string) => Promise<void>> = {
   },
 }
 for (const [what, change] of Object.entries(LOSSES)) {
-  test(`a file that ${what} since the listing is an error that names it`, async (t) => {
+  test(`a file that ${what} since its folder was listed is an error that names it`, async (t) => {
     const { prefix, entries } = await listed(t, { 'lib/changing': 'x' })
     await change(join(prefix, 'lib/changing'))
     await assert.rejects(readAll(prefix, entries), (error: Error & { code?: string; path?: string }) => {
@@ -174,7 +174,7 @@ for (const [what, change] of Object.entries(LOSSES)) {
   })
 }
 
-test('byte code and temporary files may vanish since the listing, and a link too', async (t) => {
+test('byte code, temporary files and temporary links may vanish after their folder was listed', async (t) => {
   const { prefix } = await listed(t, { 'lib/__pycache__/x.cpython-311.pyc.140': '', 'bin/tool.tmp': '' })
   await symlink('nowhere', join(prefix, 'lib/.tmp-link'))
   const entries = await list(prefix)
@@ -188,7 +188,7 @@ test('byte code and temporary files may vanish since the listing, and a link too
   )
 })
 
-test('of the names of one file the first in order has the content, whichever is opened first; others are links to it', async (t) => {
+test('a file with several names is read once, as the name that comes first, and its other names are links to that', async (t) => {
   const prefix = await makePrefix(t, { 'lib/b': 'content', 'share/large': 'x'.repeat(2 * MIB) })
   for (let n = 0; n < 40; n++) await link(join(prefix, 'lib/b'), join(prefix, `bin/name-${n}`))
   await link(join(prefix, 'share/large'), join(prefix, 'share/also-large'))
@@ -209,7 +209,7 @@ test('of the names of one file the first in order has the content, whichever is 
   assert.deepEqual(openFiles(prefix), [])
 })
 
-test('a large file that changes in the midst of its reading is noticed', async (t) => {
+test('a large file that changes while it is read is an error', async (t) => {
   const { prefix, entries } = await listed(t, { 'lib/large': 'x'.repeat(12 * MIB) })
   const consume = async () => {
     for await (const item of readItems({ prefix }, entries, plain)) {
@@ -223,7 +223,7 @@ test('a large file that changes in the midst of its reading is noticed', async (
   await assert.rejects(consume(), { code: 'CHANGED' })
 })
 
-test('a file that may not be read is an error that names it and the way out', async (t) => {
+test('a file without read permission is an error that names it and says whom to ask', async (t) => {
   const prefix = await makePrefix(t, { 'share/secret': 'x' })
   await chmod(join(prefix, '..'), 0o755)
   await chmod(join(prefix, 'share/secret'), 0o000)
@@ -243,7 +243,7 @@ test('a file that may not be read is an error that names it and the way out', as
   assert.match(error.hint, /permission/)
 })
 
-test('a consumer that stops early leaves no file open', async (t) => {
+test('no file stays open when a consumer stops before the end', async (t) => {
   const large = Object.fromEntries(Array.from({ length: 12 }, (_, n) => [`lib/large${n}`, 'x'.repeat(2 * MIB)]))
   const { prefix, entries } = await listed(t, large)
   for await (const item of readItems({ prefix }, entries, plain)) {
@@ -255,7 +255,7 @@ test('a consumer that stops early leaves no file open', async (t) => {
   assert.deepEqual(openFiles(prefix), [])
 })
 
-test('content that is consumed too late is an error, not the content of another file', async (t) => {
+test("consuming a file's content too late is an error, and never gives another file's content", async (t) => {
   const { prefix, entries } = await listed(t, { 'lib/large': 'x'.repeat(20 * MIB) })
   const late: AsyncIterable<Buffer>[] = []
   for await (const item of readItems({ prefix }, entries, plain)) {
@@ -267,7 +267,7 @@ test('content that is consumed too late is an error, not the content of another 
   await assert.rejects(consume(), /closed before its content was consumed/)
 })
 
-test('reading stops with CANCELLED, also within a large file', async (t) => {
+test('cancelling stops the reading, even within a large file', async (t) => {
   const { prefix, entries } = await listed(t, { 'lib/large': 'x'.repeat(8 * MIB) })
   const aborted = readAll(prefix, entries, { ...plain, signal: AbortSignal.abort('SIGINT') })
   await assert.rejects(aborted, { code: 'CANCELLED' })
@@ -277,7 +277,7 @@ test('reading stops with CANCELLED, also within a large file', async (t) => {
   assert.deepEqual(openFiles(prefix), [])
 })
 
-test('about 16 MiB are read ahead and not much more, however slow the consumer', async (t) => {
+test('a slow consumer does not make reading ahead take more than some 16 MiB of memory', async (t) => {
   const many = Object.fromEntries(Array.from({ length: 400 }, (_, n) => [`share/f${n}`, 'x'.repeat(MIB / 2)]))
   const { prefix, entries } = await listed(t, many)
   const before = process.memoryUsage().arrayBuffers
@@ -287,11 +287,11 @@ test('about 16 MiB are read ahead and not much more, however slow the consumer',
     await new Promise((resolve) => setTimeout(resolve, 1))
     most = Math.max(most, process.memoryUsage().arrayBuffers - before)
   }
-  // What was handed on and not yet collected counts too: a multiple of the limit, and far from the 200 MB of all files.
+  // Memory that was handed on and not collected yet counts too: a multiple of the limit, but far from the 200 MB of all files.
   assert.ok(most < 80 * MIB, `${most} bytes`)
 })
 
-test('no more files are open at once than asked for', async (t) => {
+test('reading never has more files open at once than asked for', async (t) => {
   const many = Object.fromEntries(Array.from({ length: 12 }, (_, n) => [`share/f${n}`, 'x'.repeat(MIB + 1)]))
   const { prefix, entries } = await listed(t, many)
   let most = 0

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { SLAB, Slabs } from '../../src/inventory/slabs.ts'
 import { generator } from '../relocate/helpers.ts'
 
-test('no memory is given twice as long as its content is in use, in whatever order contents are done with', () => {
+test('no memory is handed out twice while its content is in use, in whatever order contents are released', () => {
   for (let seed = 1; seed <= 6; seed++) {
     const random = generator(seed)
     const slabs = new Slabs()
@@ -26,7 +26,7 @@ test('no memory is given twice as long as its content is in use, in whatever ord
   }
 })
 
-test('what is given back is used again: a gigabyte in pieces takes a few megabytes', () => {
+test('a gigabyte that is read in pieces takes a few megabytes of memory', () => {
   const slabs = new Slabs()
   const seen = new Set<ArrayBufferLike>()
   const inUse: Buffer[] = []

@@ -51,14 +51,14 @@ async function read(prefix: string): Promise<Map<string, string>> {
   return found
 }
 
-test('to read an environment each name is looked up once, each folder listed once and each file opened once', {
+test('reading an environment looks up each name once, lists each folder once and opens each file once', {
   skip,
 }, async (t) => {
   await mounted(t, { latencyMs: 1, bandwidthMb: 0, validSeconds: 3600 }, async (prefix, mount) => {
     assert.equal((await read(prefix)).size, FOLDERS * FILES)
     const { lookup, opendir, open, getattr, read: reads } = await mount.counters()
     assert.deepEqual(
-      // Of the prefix the attributes, once for itself and once more since its listing has changed its atime.
+      // The attributes of the prefix: once for itself, and once because listing it has changed its atime.
       { lookup, opendir, open, reads, getattr: getattr! <= 2 },
       {
         lookup: FOLDERS * (1 + FILES + 1),
@@ -71,11 +71,11 @@ test('to read an environment each name is looked up once, each folder listed onc
   })
 })
 
-test('where the kernel forgets names soon, files opened side by side do not look up their folder once each', {
+test("files that are opened at the same time in one folder don't each look that folder up, even if the kernel soon forgets names", {
   skip,
 }, async (t) => {
   await mounted(t, { latencyMs: 5, bandwidthMb: 0, validSeconds: 0.3 }, async (prefix, mount) => {
-    // In a process of its own, with as many threads as the launcher gives the program.
+    // In a separate process, with as many threads as the launcher gives the program.
     const source = (name: string) => new URL(`../../src/inventory/${name}.ts`, import.meta.url)
     const code = `const { listTree } = await import('${source('list')}')
       const { readItems } = await import('${source('read')}')
@@ -97,12 +97,12 @@ test('where the kernel forgets names soon, files opened side by side do not look
     assert.equal(status, 0)
     const { lookup } = await mount.counters()
     const names = FOLDERS * FILES
-    // Each of ten files in a folder would ask for that and for up to three above it.
+    // Otherwise each of ten files would look up its folder and up to three folders above.
     assert.ok(lookup! < names + FOLDERS * 6, `${lookup} look-ups for ${names} names`)
   })
 })
 
-test('a file system that tells no types in its listings gives the same environment, names of any bytes included', {
+test('an environment is listed in full on a file system that lists no types, names of any bytes included', {
   skip,
 }, async (t) => {
   const look = async (prefix: string) => [

@@ -21,7 +21,7 @@ interface Archived {
   known: ArchivedEntry[]
 }
 
-/** An environment with two packages, and what an archive of it would know. */
+/** An environment with two packages, and the entries that an archive of it would have. */
 async function archived(context: TestContext, files: Record<string, string> = {}): Promise<Archived> {
   const prefix = await makePrefix(context, {
     [RECORD]: record('lib/libgreet.so', 'share/doc/readme', 'share/deep/a', 'share/deep/b'),
@@ -41,7 +41,7 @@ async function knownOf(prefix: string): Promise<ArchivedEntry[]> {
   return entries.map((entry) => (entry.type === 'file' ? { ...entry, frame: 0, frameOffset: 0, digest: '' } : entry))
 }
 
-/** What a survey says, how it differs from looking at everything, and which records it read. */
+/** The survey's result, the files that it calls changed, and the records that it read. */
 async function surveyed({ prefix, known }: Archived, options: Partial<SurveyOptions> = {}) {
   const read: string[] = []
   const recordsOf = async (names: readonly string[]) => {
@@ -55,7 +55,7 @@ async function surveyed({ prefix, known }: Archived, options: Partial<SurveyOpti
   return { ...found, changed, read }
 }
 
-/** The survey finds just what a look at everything finds. */
+/** Asserts that the survey finds what a look at everything finds. */
 async function isComplete(place: Archived) {
   const found = await surveyed(place)
   assert.deepEqual(found.entries, await lookedAt(place))
@@ -71,18 +71,18 @@ async function lookedAt({ prefix, known }: Archived) {
   })
 }
 
-/** As package managers do: another file is put in place by renaming. */
+/** Replaces a file by renaming, as package managers do. */
 async function replace(prefix: string, path: BytePath, content: string) {
   await put(prefix, `${path}.new`, content)
   await rename(join(prefix, `${path}.new`), join(prefix, path))
 }
 
-test('an environment in which nothing changed is as it was, and no record is read', async (context) => {
+test('in an unchanged environment the survey finds nothing changed and reads no record', async (context) => {
   const { changed, read, missing } = await isComplete(await archived(context))
   assert.deepEqual({ changed, read, missing }, { changed: [], read: [], missing: [] })
 })
 
-test('a file that came, went, was replaced or renamed is seen, recorded or not, and whatever its folder is', async (context) => {
+test('a file that was added, removed, replaced or renamed is noticed, recorded or not, in any folder', async (context) => {
   const place = await archived(context)
   const { prefix } = place
   await replace(prefix, 'share/deep/a', 'other')
@@ -95,7 +95,7 @@ test('a file that came, went, was replaced or renamed is seen, recorded or not, 
   assert.deepEqual(missing, ['share/doc/readme'])
 })
 
-test('an edit inside a file that no record lists is seen, one inside a recorded file is not', async (context) => {
+test('an edit inside a file is noticed if no conda record lists the file', async (context) => {
   const place = await archived(context)
   for (const path of ['share/deep/mine', 'share/deep/a', 'conda-meta/history'])
     await appendFile(join(place.prefix, path), 'edited')
@@ -103,7 +103,7 @@ test('an edit inside a file that no record lists is seen, one inside a recorded 
   assert.deepEqual(changed, ['conda-meta/history', 'share/deep/mine'])
 })
 
-test('in a folder in which something came or went, every file is looked at', async (context) => {
+test('an edit of any file is noticed if something was added to or removed from its folder', async (context) => {
   const place = await archived(context)
   await appendFile(join(place.prefix, 'share/deep/a'), 'edited')
   await chmod(join(place.prefix, 'share/deep/b'), 0o755)
@@ -112,14 +112,14 @@ test('in a folder in which something came or went, every file is looked at', asy
   assert.deepEqual(changed, ['share/deep/a', 'share/deep/b', 'share/deep/new'])
 })
 
-test('byte code that Python writes anew is seen', async (context) => {
+test('byte code that Python has written again is noticed', async (context) => {
   const place = await archived(context)
   const path = `${SITE}/package/__pycache__/__init__.cpython-311.pyc`
   await replace(place.prefix, path, 'other code')
   assert.deepEqual((await isComplete(place)).changed, [path])
 })
 
-test('of a package whose record changed every file is looked at', async (context) => {
+test("an edit of a package's file is noticed if the package's record changed", async (context) => {
   const place = await archived(context)
   await appendFile(join(place.prefix, 'share/deep/a'), 'edited')
   await replace(place.prefix, RECORD, record('share/deep/a', 'share/deep/b', 'lib/gone.so'))
@@ -129,7 +129,7 @@ test('of a package whose record changed every file is looked at', async (context
   assert.deepEqual(missing, ['lib/gone.so'])
 })
 
-test('files get their package and placeholder from a record that is new, and lose them with one that is gone', async (context) => {
+test('files get their package and placeholder from a new record, and lose them when their record is gone', async (context) => {
   const place = await archived(context)
   await rm(join(place.prefix, RECORD))
   const paths = [{ _path: 'share/deep/a', prefix_placeholder: '/placeholder', file_mode: 'text' }]
@@ -145,7 +145,7 @@ test('files get their package and placeholder from a record that is new, and los
   assert.deepEqual(changed, ['conda-meta/greet-2-0.json', 'share/deep/a'])
 })
 
-test('a file whose record tells another placeholder has to be looked through anew, since that decides what stands in it', async (context) => {
+test('a file is scanned again when its record names another placeholder', async (context) => {
   const placeholder = (text: string) =>
     JSON.stringify({ paths_data: { paths: [{ _path: 'share/deep/a', prefix_placeholder: text, file_mode: 'text' }] } })
   const place = await archived(context, { [RECORD]: placeholder('/one') })
@@ -153,7 +153,7 @@ test('a file whose record tells another placeholder has to be looked through ane
   assert.deepEqual((await isComplete(place)).changed, [RECORD, 'share/deep/a'])
 })
 
-test('a file that vanishes after its folder was listed is told, and byte code may vanish', async (context) => {
+test('a file that vanishes after its folder was listed is an error, unless it is byte code', async (context) => {
   const cache = `${SITE}/package/__pycache__`
   for (const [path, code] of [
     ['share/deep/gone', 'CHANGED'],
@@ -161,7 +161,7 @@ test('a file that vanishes after its folder was listed is told, and byte code ma
   ] as const) {
     const place = await archived(context)
     await put(place.prefix, path, 'new')
-    // It is asked about each name between listing and look.
+    // Exclusions are asked about each name between listing and look-up.
     const isExcluded = (name: BytePath) => {
       if (name === path) unlinkSync(join(place.prefix, path))
       return false
@@ -172,14 +172,14 @@ test('a file that vanishes after its folder was listed is told, and byte code ma
   }
 })
 
-test('of two packages that list a path the last by name counts, be its record new or not', async (context) => {
+test('if two packages list a path, it belongs to the last by name, whether its record is new or not', async (context) => {
   const place = await archived(context)
   await replace(place.prefix, RECORD, record(`${SITE}/package/__init__.py`))
   await put(place.prefix, 'conda-meta/zzz-1-0.json', record('share/deep/b'))
   await isComplete(place)
 })
 
-test('a file that became a folder, a folder that became a link, and the other way round', async (context) => {
+test("files, folders and links that took each other's place are noticed", async (context) => {
   const place = await archived(context)
   const { prefix } = place
   await symlink('deep', join(prefix, 'share/link'))
@@ -194,13 +194,13 @@ test('a file that became a folder, a folder that became a link, and the other wa
   assert.deepEqual((await isComplete(place)).changed, ['share/deep/a/inside', 'share/link'])
 })
 
-test('a folder that has only another mode is seen with it', async (context) => {
+test('a folder whose mode alone has changed gets the new mode, and its files still count as unchanged', async (context) => {
   const place = await archived(context)
   await chmod(join(place.prefix, 'share/deep'), 0o700)
   assert.deepEqual((await isComplete(place)).changed, [])
 })
 
-test('a name that is gone although its folder has the mtime it had is gone', async (context) => {
+test("a file that is gone is noticed even if its folder's mtime was set back", async (context) => {
   const place = await archived(context)
   const folder = join(place.prefix, 'share/deep')
   await utimes(folder, 1e9, 1e9)
@@ -270,7 +270,7 @@ const LINKS: Record<string, { change(prefix: string): Promise<unknown>; links: s
 }
 
 for (const [what, { change, links, changed }] of Object.entries(LINKS)) {
-  test(`of hard links the survey knows which are one file: ${what}`, async (context) => {
+  test(`hard links of one file stay hard links of it: ${what}`, async (context) => {
     const place = await withLinks(context)
     await change(place.prefix)
     const found = await isComplete(place)
@@ -279,7 +279,7 @@ for (const [what, { change, links, changed }] of Object.entries(LINKS)) {
   })
 }
 
-test('what is excluded is passed over, and is not missing', async (context) => {
+test('excluded paths are neither surveyed nor reported missing', async (context) => {
   const place = await archived(context)
   const isExcluded = (path: BytePath) => path === 'share/deep'
   const { entries, missing } = await surveyed(place, { isExcluded })
@@ -287,7 +287,7 @@ test('what is excluded is passed over, and is not missing', async (context) => {
   assert.deepEqual(missing, [])
 })
 
-test('a survey that is cancelled ends', async (context) => {
+test('cancelling ends a survey', async (context) => {
   await assert.rejects(surveyed(await archived(context), { signal: AbortSignal.abort('SIGINT') }), {
     code: 'CANCELLED',
   })

@@ -13,7 +13,7 @@ import { makePrefix, NONE, put } from './prefix.ts'
 
 const walk = (prefix: string, isExcluded: (path: string) => boolean = NONE) => inventory({ prefix }, { isExcluded })
 
-test('every file, folder and symbolic link is listed with what lstat says of it, sorted by path', async (t) => {
+test('every file, folder and symbolic link is listed with the facts from lstat, sorted by path', async (t) => {
   const prefix = await makePrefix(t, { 'lib/readonly': 'x', 'lib-extra': 'y' })
   await chmod(join(prefix, 'lib/readonly'), 0o444)
   await chmod(join(prefix, 'bin/python3'), 0o6755)
@@ -29,7 +29,7 @@ test('every file, folder and symbolic link is listed with what lstat says of it,
   assert.equal(entries.find((one) => one.path === 'bin/python3')?.mode, 0o6755)
 })
 
-test('absolute, dangling and cyclic symbolic links are kept as they are and never followed', async (t) => {
+test('absolute, dangling and cyclic symbolic links are listed as they are and never followed', async (t) => {
   const prefix = await makePrefix(t)
   const links = { absolute: join(prefix, 'bin'), dangling: 'nowhere', cycle: 'cycle', up: '..', 'r\u00e9': 'caf\u00e9' }
   for (const [name, target] of Object.entries(links)) await symlink(target, join(prefix, name))
@@ -41,7 +41,7 @@ test('absolute, dangling and cyclic symbolic links are kept as they are and neve
   }
 })
 
-test('names may hold any bytes: newlines, spaces, a leading dash, what is no UTF-8', async (t) => {
+test('names of any bytes are listed: newlines, spaces, a leading dash, bytes that are not UTF-8', async (t) => {
   const prefix = await makePrefix(t)
   const names = ['with\nnewline', ' spaces ', '-rf', 'latin\xe9', '\xff\xfe', bytePathOf('snowman \u2603')]
   await mkdir(fsPath(prefix, 'dir\xe9'))
@@ -51,7 +51,7 @@ test('names may hold any bytes: newlines, spaces, a leading dash, what is no UTF
   assert.deepEqual(found, names.sort())
 })
 
-test('names of one file inside the environment are hard links of the first; a name outside makes none', async (t) => {
+test("further names of a file inside the environment are hard links of the first name; names outside don't count", async (t) => {
   const prefix = await makePrefix(t, { 'lib/b': 'content' })
   await link(join(prefix, 'lib/b'), join(prefix, 'lib/c'))
   await link(join(prefix, 'lib/b'), join(prefix, 'bin/a'))
@@ -67,7 +67,7 @@ test('names of one file inside the environment are hard links of the first; a na
   assert.equal(typeOf('lib/cached')?.type, 'file')
 })
 
-test('sockets, FIFOs and devices are left out and told', async (t) => {
+test('sockets, FIFOs and devices are left out and reported', async (t) => {
   const prefix = await makePrefix(t)
   execFileSync('mkfifo', [join(prefix, 'bin/fifo')])
   const server = createServer().listen(join(prefix, 'socket'))
@@ -80,13 +80,13 @@ test('sockets, FIFOs and devices are left out and told', async (t) => {
   assert.ok(!entries.some((entry) => ['bin/fifo', 'socket'].includes(entry.path)))
 })
 
-test('an environment that is reached by a symbolic link is listed like the one behind it', async (t) => {
+test('an environment named by a symbolic link is listed like the one that it leads to', async (t) => {
   const prefix = await makePrefix(t)
   await symlink(prefix, `${prefix}-link`)
   assert.deepEqual(await walk(`${prefix}-link`), await walk(prefix))
 })
 
-test('package caches and other environments of base, locks and our own archives are left out', async (t) => {
+test('locks, our own archives, and the package cache and environments of a base environment are left out', async (t) => {
   const files = {
     'pkgs/p/file': '',
     'envs/other/bin/python': '',
@@ -116,7 +116,7 @@ test('package caches and other environments of base, locks and our own archives 
   )
 })
 
-test("files get their package and placeholder from conda's records, and what is recorded but gone is told", async (t) => {
+test("files get their package and placeholder from conda's records, and recorded files that are gone are reported", async (t) => {
   const prefix = await makePrefix(t)
   const placeholder = { text: '/placeholder', mode: 'binary' as const }
   const records = new Map([
@@ -134,7 +134,7 @@ test("files get their package and placeholder from conda's records, and what is 
   assert.deepEqual(entry.placeholder, placeholder)
 })
 
-test('10,000 files are listed', async (t) => {
+test('all of 10,000 files are listed, many more than are looked at at once', async (t) => {
   const prefix = await makePrefix(t)
   for (let folder = 0; folder < 20; folder++) {
     await mkdir(join(prefix, `share/many${folder}`))
@@ -144,9 +144,9 @@ test('10,000 files are listed', async (t) => {
   assert.equal(entries.filter((entry) => entry.path.includes('/many') && entry.type === 'file').length, 10_000)
 })
 
-test('a folder that may not be read is an error that names it', async (t) => {
+test('a folder without read permission is an error that names it', async (t) => {
   const prefix = await makePrefix(t, { 'share/secret/file': '' })
-  // The module is read by the ordinary user too, so the whole way to the prefix must be open to him.
+  // An ordinary user runs this, so the whole path to the prefix must be open.
   await chmod(join(prefix, '..'), 0o755)
   await chmod(join(prefix, 'share/secret'), 0o000)
   const module = new URL('../../src/inventory/walk.ts', import.meta.url)
@@ -162,12 +162,12 @@ test('a folder that may not be read is an error that names it', async (t) => {
   assert.match(error.hint, /permission/)
 })
 
-test('what vanishes while it is listed is an error, but for byte code and temporary files', async (t) => {
+test('a file that vanishes while its environment is listed is an error, unless it is byte code or temporary', async (t) => {
   const vanishing = async (path: string) => {
     const prefix = await makePrefix(t, { [path]: '' })
     let gone = false
     const removeOnce = (found: string) => {
-      // The exclusions are asked between listing and look-up: the moment in which a file may vanish.
+      // Exclusions are asked about each name between listing and look-up.
       if (!gone && found === path) execFileSync('rm', [join(prefix, path)])
       gone ||= found === path
       return false
@@ -185,13 +185,13 @@ test('what vanishes while it is listed is an error, but for byte code and tempor
   }
 })
 
-test('a walk that is cancelled ends with CANCELLED', async (t) => {
+test('cancelling ends a walk', async (t) => {
   const prefix = await makePrefix(t)
   const options = { isExcluded: NONE, signal: AbortSignal.abort('SIGINT') }
   await assert.rejects(inventory({ prefix }, options), { code: 'CANCELLED' })
 })
 
-test('a folder is listed only when any later change must give it another mtime', async (t) => {
+test("a file that is added right after its folder was listed always changes the folder's mtime", async (t) => {
   const prefix = await makePrefix(t)
   for (let round = 0; round < 20; round++) {
     const file = join(prefix, 'bin/late')

@@ -11,7 +11,7 @@ import { configure } from '../config/place.ts'
 
 const JOB: RunOptions = { env: { SLURM_JOB_ID: '7' } }
 const SAYS =
-  /^INFO: (\S+) lies on local disk already \(file system \w+\): a copy would gain nothing\. It is used as it is \(--no-skip-local stages it all the same\)\n$/
+  /^INFO: (\S+) is on local disk already \(file system \w+\): a copy would gain nothing\. It is used as it is \(--no-skip-local stages it all the same\)\n$/
 
 const stages = async (place: World, args: string[] = [], options: RunOptions = {}): Promise<boolean> => {
   const all = [`--prefix=${place.prefix}`, `--path=${place.local}`, ...args]
@@ -50,7 +50,7 @@ test('the script of such a job goes on with the original active, under set -euo 
 test('outside of jobs it is staged, since that was asked for; --verbose and --status tell that a copy gains little', async (context) => {
   const place = await world(context)
   const { stderr } = await succeed(place, [`--prefix=${place.prefix}`, `--path=${place.local}`, '--verbose'])
-  assert.match(stderr, /INFO: \S+ lies on local disk already \(file system \w+\): a copy gains little\nINFO: Staging/)
+  assert.match(stderr, /INFO: \S+ is on local disk already \(file system \w+\): a copy gains little\nINFO: Staging/)
   const { stdout } = await succeed(place, ['--status', `--prefix=${place.prefix}`])
   assert.match(stdout, /^original: +on local disk: a copy gains little$/m)
 })

@@ -21,7 +21,7 @@ export interface Slurm {
   stop(): Promise<void>
 }
 
-export interface Job {
+interface Job {
   script: string
   /** As for sbatch: --output=FILE, --array=1-8, ... */
   options: readonly string[]

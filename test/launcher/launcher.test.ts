@@ -1,9 +1,20 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { describe, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 const LAUNCHER = resolve(dirname(fileURLToPath(import.meta.url)), '../../bin/conda-stage')
@@ -42,6 +53,16 @@ class Installation implements Disposable {
   write(path: string, text: string): void {
     mkdirSync(dirname(resolve(this.folder, path)), { recursive: true })
     writeFileSync(resolve(this.folder, path), text)
+  }
+
+  /** Makes dist/ as `npm run build` does, some ticks of the file system's clock after the sources. */
+  async build(): Promise<void> {
+    const files = { 'package.json': '{}', 'package-lock.json': '{}', 'scripts/bundle.ts': '' }
+    for (const [file, text] of Object.entries(files)) this.write(join(this.root, file), text)
+    await setTimeout(20)
+    this.write(join(this.root, 'dist/built'), '')
+    this.write(join(this.root, 'dist/bin.cjs'), PROGRAM)
+    await setTimeout(20)
   }
 
   /** A node that says it has this version, and runs programs by the real one. */
@@ -173,6 +194,44 @@ or set CONDA_STAGE_NODE to the path of a node program that is new enough.
   })
 })
 
+describe('a checkout', () => {
+  /** What runs after a build and then this change. */
+  async function runsAfter(change: (checkout: Installation) => void): Promise<string> {
+    using checkout = new Installation({ checkout: true })
+    checkout.node(join(checkout.root, OWN))
+    checkout.write(join(checkout.root, 'src/model/entry.ts'), '')
+    checkout.write(join(checkout.root, 'elsewhere.ts'), '')
+    symlinkSync('../../elsewhere.ts', join(checkout.root, 'src/model/linked.ts'))
+    await checkout.build()
+    change(checkout)
+    const { seen, stderr } = checkout.run()
+    assert.equal(stderr, '')
+    return seen!.program.slice(checkout.root.length + 1)
+  }
+
+  test('runs its dist/ if no source has changed since it was built', async () => {
+    assert.equal(await runsAfter(() => {}), 'dist/bin.cjs')
+  })
+
+  const changes: Record<string, (at: (name: string) => string) => void> = {
+    'an edit in place': (at) => writeFileSync(at('src/model/entry.ts'), 'edited'),
+    'an older version written over a file with its time': (at) => {
+      writeFileSync(at('src/model/entry.ts'), 'older')
+      utimesSync(at('src/model/entry.ts'), 0, 0)
+    },
+    'an edit behind a symbolic link': (at) => writeFileSync(at('elsewhere.ts'), 'edited'),
+    'a file that was added': (at) => writeFileSync(at('src/model/new.ts'), ''),
+    'a file that was removed': (at) => rmSync(at('src/model/entry.ts')),
+    'other libraries': (at) => writeFileSync(at('package-lock.json'), 'other'),
+    'a build that is not finished': (at) => renameSync(at('dist/built'), at('dist/unfinished')),
+  }
+  for (const [what, change] of Object.entries(changes)) {
+    test(`runs its sources after ${what}`, async () => {
+      assert.equal(await runsAfter(({ root }) => change((name) => join(root, name))), 'src/bin.ts')
+    })
+  }
+})
+
 describe('runs from anywhere', () => {
   test('through symbolic links: absolute, relative, chained, as npm makes them', () => {
     using installed = new Installation({ at: 'a b/node_modules/conda-stage' })
@@ -286,7 +345,7 @@ describe('works whatever the environment holds', () => {
     using installed = new Installation()
     installed.node(join(installed.root, OWN))
     symlinkSync(installed.launcher, join(installed.folder, 'link'))
-    const names = ['cd', 'command', 'echo', 'printf', 'read', 'readlink', 'test']
+    const names = ['cd', 'command', 'echo', 'printf', 'read', 'readlink', 'find', 'test']
     const functions = Object.fromEntries(names.map((name) => [`BASH_FUNC_${name}%%`, '() { /bin/echo bad; }']))
     const env = { ...functions, SHELLOPTS: 'errexit:nounset:noglob:noclobber', IFS: '/n', PATH: '/usr/bin:/bin' }
     const old = installed.node('old/node', 'v20.20.2')

@@ -179,7 +179,7 @@ test('an old archive that is damaged is told, and nothing of the damage gets int
     writeFileSync(at.archive, damaged)
     const { messages, fresh } = await packed(at)
     assert.equal(fresh, false)
-    if (messages.some((text) => /is damaged: .* So all of the environment is read$/.test(text))) told++
+    if (messages.some((text) => /is damaged: .* Reading the whole environment instead$/.test(text))) told++
     await isAsFromNothing(at)
   }
   assert.equal(told, places.length)

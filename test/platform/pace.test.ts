@@ -7,7 +7,7 @@ const wait = (ms: number) => () => {
   while (performance.now() < end);
 }
 
-test('a file system counts as slow after a run of slow calls, and not after one that was interrupted', () => {
+test('a file system counts as slow after a run of slow calls, but not after a single one', () => {
   const pace = new Pace()
   pace.measure(wait(2))
   assert.ok(pace.isQuick)
@@ -15,11 +15,11 @@ test('a file system counts as slow after a run of slow calls, and not after one 
   assert.ok(!pace.isQuick)
 })
 
-test('quick calls make good of slow ones between them', () => {
+test('a file system that is mostly quick does not count as slow', () => {
   const pace = new Pace()
   for (let call = 0; call < 20; call++) {
     pace.measure(wait(1))
-    // However busy the machine is, a call that may take a minute is quick.
+    // A call that may take a minute is quick, however busy the machine is.
     pace.measure(
       () => {},
       () => 60_000,
@@ -32,7 +32,7 @@ test('quick calls make good of slow ones between them', () => {
   assert.ok(pace.isQuick)
 })
 
-test('what the call gives or throws comes through', () => {
+test('measuring a call changes neither its result nor its error', () => {
   const pace = new Pace()
   assert.equal(
     pace.measure(() => 7),

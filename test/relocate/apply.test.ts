@@ -25,7 +25,7 @@ const pieces: Buffer[] = [
   .map((text): Buffer => Buffer.from(text))
   .concat(Object.values(encodings).map((spell) => spell(' /a/env/x')))
 
-/** 200 small files of all kinds, the same ones every time. */
+/** Yields the same 200 small files of all kinds every time. */
 function* files(): Generator<{ data: Buffer; path: string; random: (limit: number) => number }> {
   for (let seed = 0; seed < 200; seed++) {
     const random = generator(seed)
@@ -35,7 +35,7 @@ function* files(): Generator<{ data: Buffer; path: string; random: (limit: numbe
   }
 }
 
-test('At the same length nothing changes but the bytes of occurrences', () => {
+test('At the same length only the bytes of occurrences change', () => {
   for (const { data, path } of files()) {
     const plan = planFor(data, ['/a/env'], '/b/new', { path })
     const after = applyToWhole(data, plan)
@@ -56,7 +56,7 @@ test('A binary keeps its length, whatever the length of the prefix', () => {
   }
 })
 
-test('There and back again gives the original', () => {
+test('A prefix that is replaced and put back leaves the original bytes', () => {
   for (const { data, path } of files()) {
     const there = relocate(data, ['/a/env'], '/b/new', { path })
     const left = planFor(data, ['/a/env'], '/b/new', { path }).left.length
@@ -65,7 +65,7 @@ test('There and back again gives the original', () => {
   }
 })
 
-test('A plan is reversed to the original, with two prefixes of one length as well', () => {
+test('A reversed plan restores the original bytes, even with two prefixes of the same length', () => {
   const from = ['/a/env', '/m/env']
   for (const { data, path } of files()) {
     const both = Buffer.concat([data, Buffer.from(' /m/env/x')])
@@ -74,7 +74,7 @@ test('A plan is reversed to the original, with two prefixes of one length as wel
   }
 })
 
-test('Chunks of any size, edited one by one, make up the whole', () => {
+test('Editing a file chunk by chunk, in chunks of any size, gives the same bytes as editing it whole', () => {
   for (const { data, path, random } of files()) {
     const plan = planFor(data, ['/a/env'], '/b/new', { path })
     const sizes = [1 + random(7), 1 + random(40)]
@@ -91,7 +91,7 @@ test('Chunks of any size, edited one by one, make up the whole', () => {
   }
 })
 
-test('A stream gives the same as the whole file, at any length', async () => {
+test('Editing a stream gives the same bytes as editing the whole file, whatever the length of the prefix', async () => {
   for (const { data, path, random } of files()) {
     const plan = planFor(data, A, `/${'n'.repeat(1 + random(25))}`, { path, placeholder })
     const out: Buffer[] = []
@@ -100,14 +100,14 @@ test('A stream gives the same as the whole file, at any length', async () => {
   }
 })
 
-test('A stream that ends within an edit is an error', async () => {
+test('A stream that ends inside an edit is an error', async () => {
   const plan = planFor(Buffer.from('x /a/env'), ['/a/env'], '/b')
   await assert.rejects(async () => {
     for await (const _ of applyToStream([Buffer.from('x /a')], plan));
   }, RangeError)
 })
 
-test('Other environments are never touched', () => {
+test('The paths of other environments never change', () => {
   const text = '/a/env2 /a/env-old/x "/a/env.bak" /mnt/a/env /a/envé ./a/env'
   for (const to of ['/b/new', '/b', '/much/longer'])
     assert.equal(relocate(Buffer.from(text), ['/a/env'], to).toString(), text)

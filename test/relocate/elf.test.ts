@@ -7,7 +7,7 @@ import { relocate, scan } from './helpers.ts'
 interface Layout {
   is64: boolean
   big: boolean
-  /** Where .dynamic stands in the file; the string table is behind it. */
+  /** Offset of .dynamic in the file; the string table follows it. */
   dynamicAt: number
   headersAt?: number
 }
@@ -15,7 +15,7 @@ interface Layout {
 const ADDRESS = 0x10000
 const STRINGS = '\0libc.so\0/a/env/lib:/x\0/a/env/share\0'
 
-/** An ELF file with two program headers, a dynamic section, and STRINGS as its string table; nothing else. */
+/** An ELF file that consists of two program headers, a dynamic section, and STRINGS as its string table. */
 function elf({ is64, big, dynamicAt, headersAt = 128 }: Layout, entries: [tag: number, value: number][]): Buffer {
   const word = is64 ? 8 : 4
   const stringsAt = dynamicAt + 2 * word * (entries.length + 2)
@@ -71,12 +71,12 @@ for (const is64 of [true, false]) {
   }
 }
 
-test('A dynamic section that stands before the program headers is read too', () => {
+test('A dynamic section in front of the program headers is read, too', () => {
   const data = elf({ is64: true, big: false, dynamicAt: 256, headersAt: 2000 }, [[29, 9]])
   assert.equal(scan(data, ['/a/env'], { chunks: [100] })?.dynamic?.length, 1)
 })
 
-test('A name that begins inside an RPATH is known', () => {
+test('A name that begins inside an RPATH is recorded with it', () => {
   const layout = { is64: true, big: false, dynamicAt: 256 }
   const data = elf(layout, [
     [29, 9],
@@ -85,7 +85,7 @@ test('A name that begins inside an RPATH is known', () => {
   assert.equal(scan(data, ['/a/env'])?.dynamic?.[0]?.shared, data.indexOf('/a/env/lib') + 7)
 })
 
-test('A damaged ELF file is no error', () => {
+test('A damaged ELF file causes no error', () => {
   const data = elf({ is64: true, big: false, dynamicAt: 256 }, [[29, 9]])
   for (let length = 4; length < 128; length += 5) {
     assert.equal(scan(Buffer.concat([data.subarray(0, length), Buffer.from('\0/a/env\0')]), ['/a/env'])?.kind, 'elf')
@@ -117,11 +117,11 @@ for (const [what, text, folder, to, expected] of table) {
   })
 }
 
-test('An RPATH is left where a prefix stands elsewhere than at the beginning of a folder', () => {
+test('An RPATH stays as it is if a prefix in it does not begin a folder', () => {
   assert.equal(refit(string('/a/env/lib:x=/a/env'), { folder: '', from: ['/a/env'], to: '/b', count: 2 }), undefined)
 })
 
-test('An RPATH is left where the end that another name shares would change', () => {
+test('An RPATH stays as it is if the end that it shares with another name would change', () => {
   const options = { folder: '', from: ['/a/env'], to: '/b', count: 1 }
   assert.equal(refit(string('/a/env/lib', { shared: 7 }), options), '/b/////lib')
   assert.equal(refit(string('/a/env/lib', { shared: 5 }), options), undefined)

@@ -14,12 +14,12 @@ const table: [Encoding, string, string][] = [
   ['utf32be', '/😀', '\0\0\0/\0\x01\xf6\0'],
 ]
 for (const [encoding, prefix, expected] of table) {
-  test(`A prefix is spelled in ${encoding} as the programs that write it do`, () => {
+  test(`A prefix in ${encoding} is spelled as programs write it`, () => {
     assert.equal(encodings[encoding](prefix).toString('latin1'), expected)
   })
 }
 
-test('A plain prefix is searched in no spelling twice', () => {
+test('No spelling of a plain prefix is searched for twice', () => {
   const found = needlesOf(['/a/env', '/a/env']).map(({ encoding, prefix }) => `${prefix} ${encoding}`)
   assert.deepEqual(found, ['0 utf8', '0 json-slash', '0 utf16le', '0 utf16be', '0 utf32le', '0 utf32be'])
 })

@@ -7,7 +7,7 @@ import { PrefixScanner } from '../../src/relocate/scan.ts'
 export interface FileOptions {
   path?: string
   placeholder?: FileEntry['placeholder']
-  /** Sizes of the chunks in turn; one chunk if left out. */
+  /** Sizes of the chunks, used in turn. By default the file is one chunk. */
   chunks?: readonly number[]
 }
 
@@ -18,7 +18,7 @@ export function scan(data: Buffer, from: readonly string[], options: FileOptions
   return scanner.finish()
 }
 
-/** Copies, which are overwritten when the next one is asked for: as a reader that reuses its buffers does. */
+/** Cuts data into copies that are overwritten when the next one is requested, like the buffers of a real reader. */
 export function* cut(data: Buffer, sizes: readonly number[]): Generator<Buffer> {
   for (let at = 0, turn = 0; at < data.length; turn++) {
     const piece = Buffer.from(data.subarray(at, at + sizes[turn % sizes.length]!))
@@ -28,7 +28,7 @@ export function* cut(data: Buffer, sizes: readonly number[]): Generator<Buffer> 
   }
 }
 
-export const NOTHING: RelocationPlan = { edits: [], left: [], sameLength: true }
+const NOTHING: RelocationPlan = { edits: [], left: [], sameLength: true }
 
 export function planFor(data: Buffer, from: readonly string[], to: string, options: FileOptions = {}): RelocationPlan {
   const relocation = scan(data, from, options)
@@ -39,12 +39,12 @@ export function relocate(data: Buffer, from: readonly string[], to: string, opti
   return applyToWhole(data, planFor(data, from, to, options))
 }
 
-/** latin1 in and out, for tables. */
+/** Takes and returns latin1, for tables. */
 export function relocateText(text: string, from: string, to: string, options: FileOptions = {}): string {
   return relocate(Buffer.from(text, 'latin1'), [from], to, options).toString('latin1')
 }
 
-/** The same numbers every time (mulberry32): an integer from 0 to below `limit`. */
+/** A generator of integers from 0 to below `limit`, the same ones every time (mulberry32). */
 export function generator(seed: number): (limit: number) => number {
   let state = seed
   return (limit) => {

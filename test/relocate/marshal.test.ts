@@ -24,18 +24,18 @@ const table: [what: string, data: string, expected: { start: number; end: number
   ],
 ]
 for (const [what, data, expected] of table) {
-  test(`A counted string is known by ${what}`, () => {
+  test(`The search for a counted string handles ${what}`, () => {
     assert.deepEqual(found(data), expected)
   })
 }
 
-test('In bytecode alone a letter behind the prefix may be the next object', () => {
+test('Only in byte code can a letter behind the prefix be the next object', () => {
   const data = bytes('\xa7\r\r\n\0\0\0\0z\x06/a/envr')
   assert.equal(scan(data, ['/a/env'], { path: 'x.pyc' })?.occurrences.length, 1)
   assert.equal(scan(data, ['/a/env'], { path: 'x.bin' }), undefined)
 })
 
-test('In bytecode another environment is still another one', () => {
+test('The path of another environment in byte code never changes', () => {
   for (const string of ['z\x07/a/env2', 'z\x08/a/env-x', 'z\x0a/mnt/a/env']) {
     assert.equal(scan(bytes(`\xa7\r\r\n\0\0\0\0${string}N`), ['/a/env'], { path: 'x.pyc' }), undefined, string)
   }

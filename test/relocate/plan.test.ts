@@ -14,10 +14,10 @@ const sameLength: [what: string, before: string, after: string, path?: string][]
   ['an unmanaged binary', '\x01\0/a/env/lib\0x', '\x01\0/b/new/lib\0x'],
   ['an ELF file', `${ELF}\0/a/env/lib:/a/env\n\0x`, `${ELF}\0/b/new/lib:/b/new\n\0x`],
   ['a binary that ends with it', '\0/a/env', '\0/b/new'],
-  ['bytecode', `${PYC}z\x06/a/envr`, `${PYC}z\x06/b/newr`, 'x.pyc'],
+  ['byte code', `${PYC}z\x06/a/envr`, `${PYC}z\x06/b/newr`, 'x.pyc'],
 ]
 for (const [what, before, after, path = 'x'] of sameLength) {
-  test(`A prefix of the same length is written over the old one in ${what}`, () => {
+  test(`A prefix of the same length overwrites the old one in ${what}`, () => {
     assert.equal(relocateText(before, '/a/env', '/b/new', { path }), after)
     assert.equal(planFor(Buffer.from(before, 'latin1'), ['/a/env'], '/b/new', { path }).sameLength, true)
   })
@@ -28,12 +28,12 @@ const otherLength: [what: string, before: string, to: string, after: string, pat
   ['Text takes a shorter prefix', 'x=/a/env:/a/env/', '/b', 'x=/b:/b/'],
   ['Escaped JSON stays escaped', '"\\/a\\/env\\/x"', '/tmp/new', '"\\/tmp\\/new\\/x"'],
   ['A file URL is escaped as one', '/a/env file:///a/env/x', '/t m', '/t m file:///t%20m/x'],
-  ['An unmanaged binary is left', `\0/a/env\0${nuls(40)}`, '/b', `\0/a/env\0${nuls(40)}`],
-  ['An ELF string that is no RPATH is left', `${ELF}\0/a/env\0${nuls(40)}`, '/b', `${ELF}\0/a/env\0${nuls(40)}`],
-  ['Bytecode is left', `${PYC}z\x06/a/env`, '/b', `${PYC}z\x06/a/env`, 'x.pyc'],
+  ['An unmanaged binary stays as it is', `\0/a/env\0${nuls(40)}`, '/b', `\0/a/env\0${nuls(40)}`],
+  ['An ELF string that is no RPATH stays as it is', `${ELF}\0/a/env\0${nuls(40)}`, '/b', `${ELF}\0/a/env\0${nuls(40)}`],
+  ['Byte code stays as it is', `${PYC}z\x06/a/env`, '/b', `${PYC}z\x06/a/env`, 'x.pyc'],
 ]
 for (const [what, before, to, after, path = 'x'] of otherLength) {
-  test(`${what} where the length changes`, () => {
+  test(`${what} when the length changes`, () => {
     assert.equal(relocateText(before, '/a/env', to, { path }), after)
   })
 }
@@ -42,8 +42,13 @@ const managed: [what: string, before: string, to: string, after: string][] = [
   ['shrinks and is padded', `\0/a/env/x\0${nuls(14)}y`, '/b', `\0/b/x\0${nuls(18)}y`],
   ['grows to the last byte of its room', `\0/a/env/x\0${nuls(14)}y`, placeholder.text, `\0${placeholder.text}/x\0y`],
   ['grows no further', `\0/a/env/x\0${nuls(14)}y`, `${placeholder.text}p`, `\0/a/env/x\0${nuls(14)}y`],
-  ['is replaced in all its parts', `\0/a/env:/a/env\n\0${nuls(28)}y`, '/a/envi', `\0/a/envi:/a/envi\n\0${nuls(26)}y`],
-  ['is left if it is not one of conda', `\0/a/env/x\0${nuls(13)}y`, '/b', `\0/a/env/x\0${nuls(13)}y`],
+  [
+    'with several prefixes is replaced in all places',
+    `\0/a/env:/a/env\n\0${nuls(28)}y`,
+    '/a/envi',
+    `\0/a/envi:/a/envi\n\0${nuls(26)}y`,
+  ],
+  ['stays as it is if conda did not pad it', `\0/a/env/x\0${nuls(13)}y`, '/b', `\0/a/env/x\0${nuls(13)}y`],
 ]
 for (const [what, before, to, after] of managed) {
   test(`A managed C string ${what}`, () => {
@@ -51,13 +56,13 @@ for (const [what, before, to, after] of managed) {
   })
 }
 
-test('Containers are left at any length, and listed', () => {
+test('Containers stay as they are at any length, and their prefixes are listed as left', () => {
   const data = Buffer.from('PK\x03\x04 /a/env /a/env', 'latin1')
   const plan = planFor(data, ['/a/env'], '/b/new')
   assert.deepEqual([plan.edits.length, plan.left.length], [0, 2])
 })
 
-test('A C string with two prefixes, of which one does not fit, is not half-patched', () => {
+test('A C string with two prefixes stays as it is if only one of them fits', () => {
   const data = Buffer.from('\0/a/env:/mnt/a/env\0/a/env\0')
   const plan = planFor(data, ['/a/env', '/mnt/a/env'], '/b/new')
   assert.deepEqual(
@@ -67,7 +72,7 @@ test('A C string with two prefixes, of which one does not fit, is not half-patch
   assert.equal(relocate(data, ['/a/env', '/mnt/a/env'], '/b/new').toString(), '\0/a/env:/mnt/a/env\0/b/new\0')
 })
 
-test('Every spelling in a text is relocated in its own, at any length', () => {
+test('Each spelling in a text is relocated in the same spelling, at any length', () => {
   for (const encoding of Object.keys(encodings) as Encoding[]) {
     const spell = encodings[encoding]
     const marks: Partial<Record<Encoding, string>> = {
@@ -135,12 +140,12 @@ for (const [what, before, to, after] of shebangs) {
   })
 }
 
-test('A shebang whose prefix keeps its length stays as it is, were it too long before', () => {
+test('A shebang whose prefix keeps its length stays one line, even if it was too long before', () => {
   const before = `#!${long(130)}/bin/python\n`
   assert.equal(relocateText(before, long(130), `/x${'l'.repeat(128)}`), before.replace('/l', '/x'))
 })
 
-test('A prefix of the same length with a blank makes a polyglot all the same', () => {
+test('A prefix with a blank makes a polyglot, even at the same length', () => {
   assert.match(
     relocateText('#!/a/env/bin/python\n', '/a/env', '/a env'),
     /^#!\/bin\/sh\n'''exec' "\/a env\/bin\/python"/,

@@ -6,10 +6,10 @@ import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { planFor, relocate } from './helpers.ts'
 
-// Real files made by real tools, relocated, and run with the original gone.
+// Real tools make real files here. The files are relocated, and run after the original is gone.
 
 let root: string
-/** The program itself: `python3` on PATH may be a slow script of a version manager. */
+/** The program itself, because `python3` on PATH may be a slow script of a version manager. */
 let python: string
 before(() => {
   root = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'relocate-')))
@@ -21,7 +21,7 @@ function run(command: string, args: string[] = []): string {
   return execFileSync(command, args, { encoding: 'utf8', stdio: 'pipe' })
 }
 
-/** Relocates a whole small environment into a folder of its own, and takes the original away. */
+/** Relocates a small environment into another folder, and removes the original. */
 function stage(from: string, to: string, placeholder?: string): void {
   for (const name of fs.readdirSync(from, { recursive: true, encoding: 'utf8' })) {
     const source = path.join(from, name)
@@ -35,7 +35,7 @@ function stage(from: string, to: string, placeholder?: string): void {
   fs.rmSync(from, { recursive: true })
 }
 
-/** A program and the library it finds by an absolute RPATH; both hold the prefix as text too. */
+/** Compiles a program and a library that it finds by an absolute RPATH. Both also hold the prefix as text. */
 function compile(prefix: string, embedded: string, tag = 'new'): void {
   fs.mkdirSync(`${prefix}/bin`, { recursive: true })
   fs.mkdirSync(`${prefix}/lib`)
@@ -53,7 +53,7 @@ function compile(prefix: string, embedded: string, tag = 'new'): void {
 const rpathOf = (file: string): string => /R(?:UN)?PATH.*\[(.*)\]/i.exec(run('readelf', ['-d', file]))![1]!
 
 describe('a C program with a library and an absolute RPATH', () => {
-  test('runs from a prefix of the same length', () => {
+  test('runs from a new prefix of the same length', () => {
     const [from, to] = [`${root}/old/env`, `${root}/new/env`]
     compile(from, from)
     stage(from, to)
@@ -65,7 +65,7 @@ describe('a C program with a library and an absolute RPATH', () => {
     ['shorter', 'e'],
     ['longer', 'environment'.repeat(5)],
   ] as const) {
-    test(`made with a placeholder and installed as conda does, runs from a ${what} prefix`, () => {
+    test(`compiled with a placeholder and installed as conda does, runs from a ${what} prefix`, () => {
       const from = `${root}/managed-${what}`
       const to = `${root}/${name}`
       const placeholder = `/${'placehold_'.repeat(26).slice(0, 254)}`
@@ -78,18 +78,18 @@ describe('a C program with a library and an absolute RPATH', () => {
   }
 
   for (const tag of ['new', 'old']) {
-    test(`compiled by hand (${tag} tags), is run from a shorter prefix by an RPATH that fills its slot`, () => {
+    test(`compiled by hand (${tag} tags), runs from a shorter prefix, whose RPATH is filled with slashes`, () => {
       const [from, to] = [`${root}/by-hand-${tag}`, `${root}/s-${tag}`]
       compile(from, from, tag)
       stage(from, to)
-      // What is no RPATH can't be moved.
+      // Only the RPATH can change; other strings can't.
       assert.equal(run(`${to}/bin/where`), `${from}/share/data\n${from}\n`)
       const slashes = '/'.repeat(1 + 2 * (from.length - to.length))
       assert.equal(rpathOf(`${to}/bin/where`), `${to}/lib:/nowhere:${to}${slashes}lib64`)
     })
   }
 
-  test('compiled by hand, is run from a longer prefix by an RPATH that begins with $ORIGIN', () => {
+  test('compiled by hand, runs from a longer prefix with an RPATH that begins with $ORIGIN', () => {
     const [from, to] = [`${root}/by-hand-too`, `${root}/${'long'.repeat(20)}`]
     compile(from, from)
     stage(from, to)
@@ -97,7 +97,7 @@ describe('a C program with a library and an absolute RPATH', () => {
     assert.match(rpathOf(`${to}/bin/where`), /^\$ORIGIN\/\.\.\/lib:\/nowhere:\$ORIGIN\/\.\.\/+lib64$/)
   })
 
-  test('is linked by an absolute path, and finds it in a shorter and a longer prefix', () => {
+  test('and a NEEDED entry that is an absolute path finds its library in a shorter and in a longer prefix', () => {
     for (const to of [`${root}/n`, `${root}/${'needed'.repeat(9)}`]) {
       const from = `${root}/absolute/env`
       compile(from, from)
@@ -108,7 +108,7 @@ describe('a C program with a library and an absolute RPATH', () => {
     }
   })
 
-  test('keeps an RPATH whose end another dynamic string shares, if that end would move', () => {
+  test('keeps an RPATH as it is if another dynamic string shares its end and that would move', () => {
     const from = `${root}/shared/env`
     compile(from, from)
     const library = `${from}/lib/libwhere.so`
@@ -134,7 +134,7 @@ describe('a C program with a library and an absolute RPATH', () => {
   })
 })
 
-/** As conda does it: each placeholder replaced, and the C string padded with NULs to its old length. */
+/** Replaces each placeholder and pads the C string with NULs to its old length, as conda does. */
 function installAsConda(file: string, placeholder: string, prefix: string): void {
   const text = fs.readFileSync(file, 'latin1').replace(new RegExp(`${placeholder}[^\\0]*\\0`, 'g'), (string) => {
     const replaced = string.replaceAll(placeholder, prefix)
@@ -156,7 +156,7 @@ def function():
 print(repr((EXACT, BELOW, FLAGS, LETTERS, BYTES, LONG, OTHER, function())))
 `
 
-test('Bytecode runs with the new prefix of the same length in every counted string, whatever its length', () => {
+test('Byte code runs with the new prefix of the same length in every counted string, whatever that length', () => {
   // Counts of 41 to 122 cover signs, digits and letters.
   for (let length = 60; length < 123; length += 3) {
     const name = 'n'.repeat(length - root.length - 1)
@@ -187,7 +187,7 @@ describe('a Python script', () => {
     ["conda's polyglot and a blank", 'c d', (prefix) => `#!/bin/sh\n'''exec' "${prefix}/bin/python" -S "$0" "$@" #'''`],
   ]
   for (const [what, folder, shebang] of cases) {
-    test(`runs by ${what}`, () => {
+    test(`runs with ${what}`, () => {
       const size = folder.startsWith('exact') ? (folder === 'exact' ? 127 : 128) - '#!/bin/python -S'.length : 0
       const to = `${root}/${folder.padEnd(size - root.length - 1, '_')}`
       interpreters(to)

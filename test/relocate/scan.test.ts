@@ -8,7 +8,7 @@ const P = '/a/env'
 const bytes = (text: string): Buffer => Buffer.from(text, 'utf8')
 const offsets = (text: string): number[] => scan(bytes(text), [P])?.occurrences.map(({ offset }) => offset) ?? []
 
-// '@' is where the prefix stands.
+// '@' marks the place of the prefix.
 const ours = [
   '@',
   '@/bin',
@@ -112,12 +112,12 @@ for (const form of ours) {
   })
 }
 for (const form of others) {
-  test(`Another path is left alone: ${JSON.stringify(form)}`, () => {
+  test(`${JSON.stringify(form)} is another path, not the prefix`, () => {
     assert.deepEqual(offsets(form.replace('@', P)), [])
   })
 }
 
-test('The bounds are read in the encoding of the match', () => {
+test('The characters around a match are read in the encoding of the match', () => {
   for (const encoding of ['utf16le', 'utf16be', 'utf32le', 'utf32be'] as Encoding[]) {
     const spell = encodings[encoding]
     for (const text of ['x /a/env/y', 'x /a/env', '/a/env中', '/a/env丯', '/a/env2', '/mnt/a/env', '中/a/env/']) {
@@ -130,7 +130,7 @@ test('The bounds are read in the encoding of the match', () => {
   }
 })
 
-test('Every spelling is found and named', () => {
+test('Every spelling is found, with the name of its encoding', () => {
   const prefix = '/a/é v'
   for (const encoding of Object.keys(encodings) as Encoding[]) {
     const spell = encodings[encoding]
@@ -139,11 +139,11 @@ test('Every spelling is found and named', () => {
   }
 })
 
-test('A prefix in a file URL is known as a URL', () => {
+test('A prefix in a file URL is found as percent-encoded', () => {
   assert.equal(scan(bytes('file:///a/env/x'), [P])?.occurrences[0]?.encoding, 'percent')
 })
 
-test('Where one prefix ends with the other, the longer match is taken', () => {
+test('If one prefix ends with the other, the longer match counts', () => {
   const found = scan(bytes('/home/me/env /mnt/data/home/me/env/x'), ['/home/me/env', '/mnt/data/home/me/env'])
   assert.deepEqual(
     found?.occurrences.map(({ offset, prefix }) => [offset, prefix]),
@@ -154,7 +154,7 @@ test('Where one prefix ends with the other, the longer match is taken', () => {
   )
 })
 
-test('Where one prefix begins with the other, the longer match is taken if it is one', () => {
+test('If one prefix begins with the other, the longer match counts, unless it is another path', () => {
   const found = scan(bytes('/a/env/sub/x /a/env/sub2 /a/env'), ['/a/env', '/a/env/sub'])
   assert.deepEqual(
     found?.occurrences.map(({ offset, prefix }) => [offset, prefix]),
@@ -184,19 +184,19 @@ const kinds: [kind: string, data: string, path?: string][] = [
   ['container', `${'\0'.repeat(257)}ustar\0/a/env`],
 ]
 for (const [kind, data, path = 'x'] of kinds) {
-  test(`${JSON.stringify(data.slice(-24))} in ${path} is taken for ${kind}`, () => {
+  test(`${JSON.stringify(data.slice(-24))} in ${path} is of the kind ${kind}`, () => {
     assert.equal(scan(Buffer.from(data, 'latin1'), [P], { path })?.kind, kind)
   })
 }
 
-test('A NUL far behind the prefix makes a file binary', () => {
+test('A NUL makes a file binary, however far behind the prefix it stands', () => {
   const data = Buffer.concat([bytes('/a/env/'), Buffer.alloc(300_000, 'x'), Buffer.from([0])])
   assert.equal(scan(data, [P], { chunks: [65536] })?.kind, 'binary')
 })
 
 const placeholder = { text: `/${'p'.repeat(19)}`, mode: 'binary' as const } // 14 bytes longer than the prefix
 
-test('The room of a managed C string is what the placeholder left, for all prefixes in it', () => {
+test('A managed C string has the room that the placeholder left, for all prefixes in it', () => {
   const data = bytes(`x\0/a/env/lib:/a/env/x\n\n\0${'\0'.repeat(28)}y`)
   const found = scan(data, [P], { placeholder })!.occurrences
   assert.deepEqual(
@@ -208,7 +208,7 @@ test('The room of a managed C string is what the placeholder left, for all prefi
   )
 })
 
-test('Where fewer NULs follow than a placeholder leaves there is no room', () => {
+test('A C string has no room if fewer NULs follow than a placeholder leaves', () => {
   const found = scan(bytes(`/a/env\0${'\0'.repeat(13)}y`), [P], { placeholder })!.occurrences
   assert.deepEqual(found, [{ offset: 0, prefix: 0, encoding: 'utf8', end: 6 }])
 })
@@ -219,11 +219,11 @@ test('A binary that conda does not manage has no room', () => {
   assert.equal(scan(data, [P], { placeholder: { ...placeholder, mode: 'text' } })!.occurrences[0]!.room, undefined)
 })
 
-test('A string that the end of the file cuts off has no end', () => {
+test('A string that is cut off by the end of the file has no end', () => {
   assert.equal(scan(bytes('\0/a/env'), [P], { placeholder })!.occurrences[0]!.end, undefined)
 })
 
-test('The same is found whatever the chunks', () => {
+test('The size of the chunks never changes what is found', () => {
   const random = generator(7)
   const pieces = [
     '/a/env',

@@ -18,6 +18,6 @@ for (const [target, expected] of table) {
   })
 }
 
-test('Of two prefixes, one in the other, the longer is what a link points to', () => {
+test('If one prefix lies in the other, the longer one that begins the target of a link is replaced', () => {
   assert.equal(relocateTarget('/a/env/x', ['/a', '/a/env'], '/t'), '/t/x')
 })

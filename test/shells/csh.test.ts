@@ -294,5 +294,5 @@ test('another csh than tcsh is told that it will not do', () => {
   world.write('hook', hook('csh', world.launcher))
   const run = spawnSync('bsd-csh', ['-f', '-c', 'source hook; alias'], { cwd: world.root, encoding: 'utf8' })
   assert.equal(run.stdout, '')
-  assert.match(run.stderr, /^conda-stage: .*only tcsh can\n$/)
+  assert.match(run.stderr, /^ERROR: conda-stage needs tcsh: .*\n$/)
 })

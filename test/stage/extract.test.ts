@@ -23,7 +23,7 @@ import { MTIME, newPrefix, originalOf, smallArchive, type Thing, temporaryFolder
 const ORIGINAL = originalOf(80)
 const MIB = 1024 * 1024
 
-/** More than one frame, no two pieces alike. */
+/** Bytes for more than one frame, no two pieces alike. */
 const large = (size: number): Buffer => {
   const content = Buffer.alloc(size)
   for (let at = 0; at + 8 <= size; at += 8) content.writeDoubleLE(at * 1.0000001, at)
@@ -74,7 +74,7 @@ test('the copy has every file, folder and link of the original, with its mode an
   assert.deepEqual(readdirSync(dirname(prefix)), ['env'])
 })
 
-test('in a read-only copy nothing has a write bit, and all else is as in the original', async (context) => {
+test('a read-only copy has no write bits, and every other permission of the original', async (context) => {
   const tree: Record<string, Thing> = {
     'bin/tool': { content: 'x', mode: 0o775 },
     'lib/large': { content: large(5 * MIB), mode: 0o664 },
@@ -84,7 +84,7 @@ test('in a read-only copy nothing has a write bit, and all else is as in the ori
   assert.deepEqual(['', 'bin', 'bin/tool', 'lib', 'lib/large'].map(mode), ['555', '555', '555', '555', '444'])
 })
 
-test('names of any bytes come back as they were', async (context) => {
+test('names of any bytes are the same in the copy', async (context) => {
   const names = ['-leading', 'with space', 'new\nline', '$quote\'"', 'latin\xe9', Buffer.from('ü').toString('latin1')]
   const tree = Object.fromEntries(names.map((name) => [`lib/${name}/${name}`, { content: name }]))
   const { prefix } = await staged(context, tree, {})
@@ -92,9 +92,9 @@ test('names of any bytes come back as they were', async (context) => {
     assert.equal(readFileSync(fsPath(prefix, `lib/${name}/${name}`), 'utf8'), name, JSON.stringify(name))
 })
 
-test('at the same length every prefix is replaced in place, in a large file and across the seams of its frames too', async (context) => {
+test('in a copy whose path has the same length every prefix is replaced in place, even across the frames of a large file', async (context) => {
   const content = large(9 * MIB)
-  // The writer cuts at 4 MiB of tar, some bytes of which are headers: one occurrence every 100 bytes around there.
+  // The writer cuts at 4 MiB of tar, headers included: so there is one occurrence every 100 bytes around there.
   for (const seam of [4 * MIB, 8 * MIB])
     for (let n = -60; n < 20; n++) content.write(`\0${ORIGINAL}/lib\0`, seam + n * 100)
   const tree: Record<string, Thing> = {
@@ -116,7 +116,7 @@ for (const [what, length] of [
   ['longer', 120],
   ['shorter', 60],
 ] as const)
-  test(`at a ${what} prefix text is replaced, whatever its size, and what can't be is told`, async (context) => {
+  test(`in a copy with a ${what} path every prefix in texts is replaced, whatever their size, and files that keep it are reported`, async (context) => {
     const line = `path = ${ORIGINAL}/lib ${'#'.repeat(1000)}\n`
     const text = line.repeat(Math.ceil((9 * MIB) / line.length))
     const tree: Record<string, Thing> = {
@@ -139,7 +139,7 @@ for (const [what, length] of [
     assert.equal(String(read('lib/tool')), `\0\x01${ORIGINAL}/lib\0next string\0`)
   })
 
-test('one thread and more threads than frames write the same', async (context) => {
+test('one thread and more threads than frames write the same copy', async (context) => {
   const tree = { 'lib/a': { content: large(9 * MIB) }, 'lib/b': { content: ORIGINAL } }
   for (const threads of [1, 16, 64]) {
     const { prefix, read } = await staged(context, tree, { threads })
@@ -148,7 +148,7 @@ test('one thread and more threads than frames write the same', async (context) =
   }
 })
 
-test('a umask takes nothing away from the modes of the original', async (context) => {
+test('the umask of the session does not change the modes in the copy', async (context) => {
   const before = process.umask(0o077)
   try {
     const { prefix } = await staged(context, { 'bin/tool': { content: 'x', mode: 0o755 } }, {})
@@ -159,7 +159,7 @@ test('a umask takes nothing away from the modes of the original', async (context
   }
 })
 
-test('progress ends with all files and all bytes', async (context) => {
+test('progress of an extraction ends with all files and all bytes', async (context) => {
   const events: ProgressEvent[] = []
   const onProgress = (event: ProgressEvent) => events.push(event)
   await staged(context, { a: { content: 'abc' }, b: { content: large(5 * MIB) } }, { onProgress })
@@ -168,7 +168,7 @@ test('progress ends with all files and all bytes', async (context) => {
   assert.deepEqual(events.at(-1), expected)
 })
 
-/** Runs an extraction that has to fail, and checks that nothing is left beside the folder of the stage. */
+/** Runs an extraction that must fail, and checks that nothing is left beside the stage's folder. */
 async function failing(
   context: Parameters<typeof temporaryFolder>[0],
   spoil: (archive: string) => void,
@@ -187,7 +187,7 @@ async function failing(
   return error
 }
 
-test('a flipped bit in the archive is an error that names it, and leaves nothing half-made', async (context) => {
+test('a flipped bit in the archive is an error that names the archive, and no half-made copy is left', async (context) => {
   const error = await failing(context, (archive) => {
     const fd = openSync(archive, 'r+')
     writeSync(fd, Buffer.from([0x55, 0xaa]), 0, 2, Math.floor(statSync(archive).size / 2))
@@ -196,26 +196,26 @@ test('a flipped bit in the archive is an error that names it, and leaves nothing
   assert.match(error.message, /env\.tar\.zst/)
 })
 
-test('an archive that is cut off is an error, and leaves nothing half-made', async (context) => {
+test('extracting a truncated archive is an error, and no half-made copy is left', async (context) => {
   const error = await failing(context, (archive) => truncateSync(archive, Math.floor(statSync(archive).size / 3)))
   assert.equal(error.code, 'ARCHIVE_DAMAGED')
 })
 
-test('cancelled before or while it extracts, it leaves nothing half-made', async (context) => {
+test('cancelling an extraction, before or while it runs, leaves no half-made copy', async (context) => {
   assert.equal((await failing(context, () => {}, { signal: AbortSignal.abort('SIGINT') })).code, 'CANCELLED')
   const controller = new AbortController()
   let written = Number.NaN
   const onProgress = (event: ProgressEvent) => {
     if (event.kind === 'progress') written = event.bytes
   }
-  // Just before the extraction, which begins in this turn: its workers are still starting then.
+  // The extraction begins in this turn of the event loop; its workers are still starting in the next.
   const abort = () => void setImmediate(() => controller.abort('SIGINT'))
   const error = await failing(context, abort, { signal: controller.signal, threads: 1, onProgress })
   assert.equal(error.code, 'CANCELLED')
-  assert.ok(written < 12 * MIB, `${written} bytes were written all the same`)
+  assert.ok(written < 12 * MIB, `${written} bytes were written`)
 })
 
-test('a folder that stands in the way is left alone', async (context) => {
+test('an extraction fails if its target exists, and leaves that alone', async (context) => {
   const folder = temporaryFolder(context)
   const { archive, fd, index } = await smallArchive(context, `${folder}/env.tar.zst`, [ORIGINAL], {
     a: { content: 'x' },

@@ -10,7 +10,7 @@ import { keepIndexOf, newPrefix, originalOf, smallArchive, type Thing, temporary
 
 const ORIGINAL = originalOf(100)
 const REAL = ORIGINAL.replace('/net/', '/gpf/')
-/** A counted string (marshal's 'z' is one of up to 255 bytes), as the compiler leaves it in a .pyc. */
+/** A .pyc with one counted string, as the compiler writes it (marshal's 'z' is a string of up to 255 bytes). */
 const pyc = (path: string): Buffer =>
   Buffer.concat([
     Buffer.from([0xf3, 0x0d, 0x0d, 0x0a]),
@@ -53,12 +53,12 @@ async function stage(context: TestContext, { readOnly = false, length = 100, tre
 const found = async (prefix: string) =>
   (await verifyStage(prefix)).map(({ path, kind, harmless }) => `${path} ${kind}${harmless ? ' harmless' : ''}`)
 
-test('a stage at the same length holds nothing of the original, but in what must not be edited', async (context) => {
+test('a stage whose path is as long as the original holds the original prefix only in files that must not be edited', async (context) => {
   for (const readOnly of [true, false])
     assert.deepEqual(await found(await stage(context, { readOnly })), ['share/old.gz prefix harmless'])
 })
 
-test('at another length it is told where a program may still reach the original', async (context) => {
+test('a stage whose path has another length reports each file by which a program may still reach the original', async (context) => {
   const prefix = await stage(context, { length: 130 })
   assert.deepEqual(await found(prefix), [
     'lib/__pycache__/x.pyc prefix harmless',
@@ -69,7 +69,7 @@ test('at another length it is told where a program may still reach the original'
   assert.match(tool!.why, /original prefix in one place: .*reach the original/)
 })
 
-test('one changed byte is found, in a relocated prefix as elsewhere, in a small file, in a large one, and in one of another length', async (context) => {
+test('one changed byte is found, inside a relocated prefix or elsewhere, in small and large files, at the same length or another', async (context) => {
   for (const length of [100, 130]) {
     const prefix = await stage(context, { readOnly: true, length, tree: { ...TREE, 'share/old.gz': { content: '' } } })
     const before = (await found(prefix)).length
@@ -86,7 +86,7 @@ test('one changed byte is found, in a relocated prefix as elsewhere, in a small 
   }
 })
 
-test('what is missing, replaced, of another mode or led elsewhere is found', async (context) => {
+test('files that are missing, replaced or of another mode are found, and links that lead elsewhere', async (context) => {
   const prefix = await stage(context, { readOnly: true })
   for (const folder of ['bin', 'etc', 'lib']) chmodSync(`${prefix}/${folder}`, 0o755)
   rmSync(`${prefix}/etc/both.cfg`)
@@ -113,7 +113,7 @@ test('what is missing, replaced, of another mode or led elsewhere is found', asy
   ])
 })
 
-test('what the user did in a writable stage is listed and harmless, unless it leads to the original', async (context) => {
+test("a user's changes in a writable stage are listed as harmless, unless they lead to the original", async (context) => {
   const prefix = await stage(context, { tree: { 'bin/tool': { content: 'x' }, 'lib/a.py': { content: 'y' } } })
   writeFileSync(`${prefix}/bin/tool`, 'changed')
   rmSync(`${prefix}/lib/a.py`)
@@ -134,7 +134,7 @@ test('what the user did in a writable stage is listed and harmless, unless it le
   ])
 })
 
-test('verify needs neither the archive nor the original, only the stage', async (context) => {
+test('verifying needs only the stage, neither the archive nor the original', async (context) => {
   const prefix = await stage(context)
   rmSync(`${dirname(dirname(prefix))}/env.tar.zst`)
   assert.deepEqual(await found(prefix), ['share/old.gz prefix harmless'])
@@ -142,7 +142,7 @@ test('verify needs neither the archive nor the original, only the stage', async 
   await assert.rejects(verifyStage(`${prefix}.moved`), { code: 'NOT_STAGED' })
 })
 
-test('a cancelled verify ends as such', async (context) => {
+test('verifying that is cancelled ends with the error CANCELLED', async (context) => {
   const tree = Object.fromEntries(Array.from({ length: 600 }, (_, n) => [`f${n}`, { content: 'x' }]))
   const prefix = await stage(context, { tree })
   await assert.rejects(verifyStage(prefix, { signal: AbortSignal.abort('SIGINT') }), { code: 'CANCELLED' })

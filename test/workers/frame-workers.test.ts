@@ -9,7 +9,7 @@ import { temporaryFolder } from '../inventory/prefix.ts'
 
 const MIB = 1024 * 1024
 
-/** In shared memory, as frames are. */
+/** Shared memory, as that of frames. */
 function frame(size: number, fill: string): Buffer {
   return Buffer.from(new SharedArrayBuffer(size)).fill(fill)
 }
@@ -19,7 +19,7 @@ const piece = (path: string, length: number): Piece => {
   return { path, mode: 0o644, mtime: 1_700_000_000, ...place }
 }
 
-test('frames are compressed as ever, whatever their size, in threads and where none is worth its start', async () => {
+test('a frame of any size decompresses to what it was, and threads compress it as the main thread does', async () => {
   for (const format of ['tar.zst', 'tar.gz'] as const) {
     const workers = new FrameWorkers(2)
     try {
@@ -35,7 +35,7 @@ test('frames are compressed as ever, whatever their size, in threads and where n
   }
 })
 
-test('what one request fails with is told to who asked, and the others are done', async (t) => {
+test('a failing request rejects with its own error, and the other requests of that thread are still done', async (t) => {
   const root = await temporaryFolder(t)
   const target = { root, from: ['/original'], to: '/staged', umask: 0o022 }
   writeFileSync(join(root, 'there'), 'was there')
@@ -59,7 +59,7 @@ test('what one request fails with is told to who asked, and the others are done'
   }
 })
 
-test('nobody waits for threads that were ended', async () => {
+test('ending the threads settles every request', async () => {
   const workers = new FrameWorkers(2)
   const asked = Array.from({ length: 8 }, () => workers.compress('tar.zst', frame(4 * MIB, 'x'), 19))
   const outcomes = Promise.allSettled(asked)

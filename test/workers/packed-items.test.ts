@@ -17,14 +17,15 @@ import { slowfsUnavailable } from '../../bench/slowfs/build.ts'
 import { mountSlow } from '../../bench/slowfs/mount.ts'
 import { writeArchive } from '../../src/archive/writer.ts'
 import { listTree } from '../../src/inventory/list.ts'
-import { readItems } from '../../src/inventory/read.ts'
+import { type ReadOptions, readItems } from '../../src/inventory/read.ts'
 import type { ArchiveIndex } from '../../src/model/archive-index.ts'
-import type { ArchiveItem, FramePiece, PackedFrame } from '../../src/model/item.ts'
+import type { FramePiece } from '../../src/model/item.ts'
 import type { Listed, ListedName } from '../../src/model/listed.ts'
 import { PrefixScanner } from '../../src/relocate/scan.ts'
+import { EarlyRuns } from '../../src/workers/early-runs.ts'
 import { packedItems } from '../../src/workers/packed-items.ts'
 import { FrameWorkers } from '../../src/workers/pool.ts'
-import { Runs } from '../../src/workers/runs.ts'
+import { RunPacker } from '../../src/workers/run-packer.ts'
 import { contentsOf, HEADER, run, workFolder } from '../archive/support.ts'
 import { NONE } from '../inventory/prefix.ts'
 import { RandomTree } from '../pipeline/random-tree.ts'
@@ -33,7 +34,7 @@ import { generator } from '../relocate/helpers.ts'
 const MIB = 1024 * 1024
 const NOISE = randomBytes(8 * MIB)
 
-/** Enough for a few runs of small files, of which some (one of so many) are further names of others. */
+/** Small files, enough for a few runs. One in `links` is a further name of another. */
 function smallFiles(prefix: string, seed: number, links = 8): void {
   const number = generator(seed)
   mkdirSync(join(prefix, 'lib/many'), { recursive: true })
@@ -48,14 +49,15 @@ function smallFiles(prefix: string, seed: number, links = 8): void {
   }
 }
 
-/** As if made long ago: what changed just now is not believed. */
+/** Sets all mtimes to long ago: a recent change would make reading wait. */
 function age(folder: string): void {
   for (const found of readdirSync(folder, { withFileTypes: true, recursive: true }))
     if (!found.isSymbolicLink()) utimesSync(join(found.parentPath, found.name), 1e9, 1e9)
   utimesSync(folder, 1e9, 1e9)
 }
 
-const makeScanner = (prefix: string) => (entry: ListedName & { size: number }) => new PrefixScanner([prefix], entry)
+/** How an environment is read whose prefix is `prefix`. */
+const reading = (prefix: string): ReadOptions => ({ makeScanner: (entry) => new PrefixScanner([prefix], entry) })
 
 interface Packing {
   threads?: number
@@ -64,55 +66,48 @@ interface Packing {
   root?: string
   /** What conda's records are said to list. */
   recorded?: ListedName[]
-  /** Done when the recorded files were packed, before the folders are listed. */
-  meanwhile?(): void
+  /** Done when the recorded files were packed. */
+  beforeListing?(): void
+  afterListing?(): void
   takeFrame?(content: Buffer, pieces: FramePiece[]): Promise<void>
-  onItem?(item: ArchiveItem | PackedFrame): void
 }
 
 async function list(prefix: string): Promise<Listed[]> {
   return (await listTree({ prefix }, { isExcluded: NONE })).entries
 }
 
-/** Packs in runs; `files` are the paths that workers were asked for, each time. */
+/** Packs in runs. `asked` are the paths that workers were asked for, each time, `packed` those that they have packed. */
 async function packInRuns(t: TestContext, prefix: string, packing: Packing = {}) {
-  const { threads = 2, format = 'tar.zst', root = '', recorded, meanwhile, takeFrame, onItem } = packing
+  const { threads = 2, format = 'tar.zst', root = '', recorded, takeFrame } = packing
   const path = join(await workFolder(t), `runs.${format}`)
   const workers = new FrameWorkers(threads)
-  const files: string[] = []
+  const asked: string[] = []
+  const packed: string[] = []
   const underWay: Promise<unknown>[] = []
   const pack: FrameWorkers['pack'] = (order) => {
-    files.push(...order.files.map((file) => file.path))
-    const packed = workers.pack(order)
-    underWay.push(packed)
-    return packed
+    asked.push(...order.files.map((file) => file.path))
+    const answer = workers.pack(order)
+    underWay.push(answer)
+    return answer
   }
   const options = { threads, prefix, prefixes: [prefix], root, format, level: 3 }
-  const runs = new Runs({ ...options, workers: { pack }, shareContent: takeFrame !== undefined })
+  const packer = new RunPacker({ ...options, workers: { pack }, shareContent: takeFrame !== undefined })
   try {
-    if (recorded) runs.beginEarly(recorded)
-    if (meanwhile) {
-      await Promise.allSettled(underWay)
-      meanwhile()
-    }
+    const early = recorded && new EarlyRuns(packer, recorded)
+    await Promise.allSettled(underWay)
+    packing.beforeListing?.()
     const entries = await list(prefix)
-    const items = packedItems({ prefix }, entries, { runs, read: { makeScanner: makeScanner(prefix) as never } })
-    async function* seen() {
-      for await (const item of items) {
-        onItem?.(item)
+    packing.afterListing?.()
+    async function* items() {
+      for await (const item of packedItems({ prefix }, entries, { packer, early, read: reading(prefix) })) {
+        if ('stored' in item) packed.push(...item.files.map((file) => file.path))
         yield item
       }
     }
-    const { index } = await writeArchive({
-      path,
-      format,
-      root,
-      threads,
-      header: { ...HEADER, prefixes: [prefix] },
-      items: seen(),
-      ...(takeFrame && { takeFrame }),
-    })
-    return { path, index, files }
+    const header = { ...HEADER, prefixes: [prefix] }
+    const written = { path, format, root, threads, header, items: items(), ...(takeFrame && { takeFrame }) }
+    const { index } = await writeArchive(written)
+    return { path, index, asked, packed }
   } finally {
     await workers.end()
   }
@@ -120,17 +115,17 @@ async function packInRuns(t: TestContext, prefix: string, packing: Packing = {})
 
 async function packOneByOne(t: TestContext, prefix: string): Promise<{ path: string; index: ArchiveIndex }> {
   const path = join(await workFolder(t), 'one-by-one.tar.zst')
-  const items = readItems({ prefix }, await list(prefix), { makeScanner: makeScanner(prefix) as never })
+  const items = readItems({ prefix }, await list(prefix), reading(prefix))
   const header = { ...HEADER, prefixes: [prefix] }
   const { index } = await writeArchive({ path, format: 'tar.zst', threads: 2, header, items })
   return { path, index }
 }
 
-/** What is known of each thing, wherever it lies in the archive. */
+/** The entries without their positions in the archive. */
 const facts = ({ entries }: ArchiveIndex) =>
   entries.map((entry) => (entry.type === 'file' ? { ...entry, frame: 0, frameOffset: 0 } : entry))
 
-test('threads that pack files of their own find what one thread finds that reads them all, and tar unpacks it', async (t) => {
+test('an archive holds the same and tar unpacks it, whether one thread reads the files or each thread packs some of them', async (t) => {
   for (const seed of [1, 2]) {
     const prefix = await workFolder(t)
     new RandomTree(prefix, seed)
@@ -148,7 +143,7 @@ test('threads that pack files of their own find what one thread finds that reads
   }
 })
 
-test('they write other formats too, and below a folder', async (t) => {
+test('a tar.gz that several threads packed below a folder of the archive unpacks by tar', async (t) => {
   const prefix = await workFolder(t)
   smallFiles(prefix, 5)
   const { path } = await packInRuns(t, prefix, { format: 'tar.gz', root: 'env/name' })
@@ -157,7 +152,7 @@ test('they write other formats too, and below a folder', async (t) => {
   await run('diff', ['-r', '--no-dereference', prefix, join(unpacked, 'env/name')])
 })
 
-test('a stage that is written on the way gets each byte of each file once', async (t) => {
+test('a stage that is written while its archive is packed gets each byte of each file once', async (t) => {
   const prefix = await workFolder(t)
   new RandomTree(prefix, 1)
   smallFiles(prefix, 1)
@@ -165,7 +160,7 @@ test('a stage that is written on the way gets each byte of each file once', asyn
   const { path, index } = await packInRuns(t, prefix, {
     async takeFrame(content, pieces) {
       assert.ok(content.buffer instanceof SharedArrayBuffer)
-      // It is valid until this has resolved, whatever is packed meanwhile.
+      // The content is valid until this resolves, whatever is packed meanwhile.
       await new Promise((resolve) => setTimeout(resolve, 20))
       for (const { file, frameOffset, length } of pieces) {
         const piece = Buffer.from(content.subarray(frameOffset, frameOffset + length))
@@ -179,7 +174,7 @@ test('a stage that is written on the way gets each byte of each file once', asyn
   assert.deepEqual(files, new Map(contents))
 })
 
-test('what the records list is packed once, and what they have wrong is packed as it is', async (t) => {
+test('files that conda lists are packed once, before the folders are listed; where conda is wrong, the files are packed as they are', async (t) => {
   const prefix = await workFolder(t)
   smallFiles(prefix, 7, Number.MAX_SAFE_INTEGER)
   writeFileSync(join(prefix, 'lib/many/unrecorded'), 'not in a record')
@@ -195,9 +190,9 @@ test('what the records list is packed once, and what they have wrong is packed a
 
   const right = await packInRuns(t, prefix, { recorded: sound })
   assert.deepEqual(facts(right.index), facts(expected.index))
-  // Again only what a frame did not have room for.
-  const again = right.files.length - new Set(right.files).size
-  assert.ok(again < right.files.length / 4, `${again} of ${right.files.length} were packed again`)
+  // Only what did not fit into its frame is packed again.
+  const again = right.asked.length - new Set(right.asked).size
+  assert.ok(again < right.asked.length / 4, `${again} of ${right.asked.length} were packed again`)
 
   const wrong = ['lib/many/link', 'lib/alias/f2', 'lib/many', 'lib/many/gone', 'lib/many/f1/below', 'lib/many/\u00e9']
   const recorded = [...sound, ...wrong.map((path): ListedName => ({ type: 'file', path }))]
@@ -207,14 +202,14 @@ test('what the records list is packed once, and what they have wrong is packed a
   assert.deepEqual(contentsOf(path, index), contentsOf(expected.path, expected.index))
 })
 
-test('what was packed early of a folder that changed before it was listed is packed as it is now', async (t) => {
+test('a file that was replaced after it was packed and before its folder was listed is in the archive as it is now', async (t) => {
   const prefix = await workFolder(t)
   smallFiles(prefix, 8)
   age(prefix)
   const recorded = (await list(prefix)).filter((entry): entry is ListedName => entry.type === 'file')
   const { index, path } = await packInRuns(t, prefix, {
     recorded,
-    meanwhile() {
+    beforeListing() {
       writeFileSync(join(prefix, 'new'), 'another')
       renameSync(join(prefix, 'new'), join(prefix, 'lib/many/f0'))
     },
@@ -222,36 +217,18 @@ test('what was packed early of a folder that changed before it was listed is pac
   assert.equal(String(contentsOf(path, index).get('lib/many/f0')), 'another')
 })
 
-test('a file that vanished since it was listed is told, but not one that programs make and remove at any time', async (t) => {
+test('a file that vanishes while an environment is packed is an error that names it, unless programs make and remove such files at any time', async (t) => {
   const prefix = await workFolder(t)
   smallFiles(prefix, 9)
   mkdirSync(join(prefix, 'lib/many/__pycache__'))
   writeFileSync(join(prefix, 'lib/many/__pycache__/a.pyc'), 'compiled')
-  const entries = await list(prefix)
-  const pack = async (): Promise<string[]> => {
-    const workers = new FrameWorkers(2)
-    const options = { workers, threads: 2, prefix, prefixes: [prefix], root: '', level: 3, shareContent: false }
-    const runs = new Runs({ ...options, format: 'tar.zst' })
-    const paths: string[] = []
-    try {
-      for await (const item of packedItems({ prefix }, entries, {
-        runs,
-        read: { makeScanner: makeScanner(prefix) as never },
-      }))
-        if ('stored' in item) paths.push(...item.files.map(({ path }) => path))
-      return paths
-    } finally {
-      await workers.end()
-    }
-  }
-  unlinkSync(join(prefix, 'lib/many/__pycache__/a.pyc'))
-  const paths = await pack()
-  assert.ok(paths.includes('lib/many/f0') && !paths.includes('lib/many/__pycache__/a.pyc'))
-  unlinkSync(join(prefix, 'lib/many/f0'))
-  await assert.rejects(pack(), { code: 'CHANGED', path: join(prefix, 'lib/many/f0') })
+  const packWithout = (path: string) => packInRuns(t, prefix, { afterListing: () => unlinkSync(join(prefix, path)) })
+  const { packed } = await packWithout('lib/many/__pycache__/a.pyc')
+  assert.ok(packed.includes('lib/many/f0') && !packed.includes('lib/many/__pycache__/a.pyc'))
+  await assert.rejects(packWithout('lib/many/f0'), { code: 'CHANGED', path: join(prefix, 'lib/many/f0') })
 })
 
-test('where the file system turns out to be slow, the rest is read with many requests at once', {
+test('as soon as a file system turns out to be slow, files are read with many requests at once', {
   skip: slowfsUnavailable() ?? false,
 }, async (t) => {
   const prefix = await workFolder(t)
@@ -260,12 +237,9 @@ test('where the file system turns out to be slow, the rest is read with many req
   const expected = await packOneByOne(t, prefix)
   const mount = await mountSlow(prefix, prefix, { latencyMs: 3, bandwidthMb: 0, validSeconds: 3600 })
   try {
-    const inRuns = new Set<string>()
-    const { path, index } = await packInRuns(t, prefix, {
-      onItem: (item) => 'stored' in item && item.files.forEach((file) => void inRuns.add(file.path)),
-    })
-    assert.ok(inRuns.size < 40, `${inRuns.size} files were packed in runs`)
-    // As many as libuv's pool allows, which only the program makes larger.
+    const { path, index, packed } = await packInRuns(t, prefix)
+    assert.ok(packed.length < 40, `${packed.length} files were packed in runs`)
+    // As many as libuv's pool allows; only the launcher makes it larger.
     assert.ok((await mount.counters()).maxInFlight! >= 4)
     assert.deepEqual(facts(index), facts(expected.index))
     assert.deepEqual(contentsOf(path, index), contentsOf(expected.path, expected.index))

@@ -15,7 +15,7 @@ const piece = (path: string, frame: number, more: Partial<Piece> = {}): Piece =>
   ...more,
 })
 
-test('each frame gives back its own pieces, large offsets and names of any bytes included', () => {
+test("a work list gives back each frame's pieces, with large offsets and names of any bytes", () => {
   const pieces = [piece('b', 2), piece('a\xe9\n/x', 0), piece('c', 2), piece('negative', 3, { mtime: -1.5 })]
   const list = encodeWorkList(pieces, 4)
   const got = [0, 1, 2, 3].map((frame) => [...piecesOf(list, frame)])
@@ -26,7 +26,7 @@ test('each frame gives back its own pieces, large offsets and names of any bytes
   )
 })
 
-test('a relocation comes back whole, and is stored once however many pieces its file has', () => {
+test('a work list gives back each relocation, and stores it once however many pieces its file has', () => {
   const relocation: Relocation = {
     kind: 'elf',
     occurrences: [{ offset: 7e9, prefix: 1, encoding: 'utf8', end: 7e9 + 3, room: 4 }],

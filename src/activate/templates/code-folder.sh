@@ -1,5 +1,5 @@
-# Makes a folder that nobody else can write to, for the code that call.csh waits for, and prints its name, or `none`.
-# csh would cut a name at blanks, so folders with such names are passed by.
+# Makes a folder that nobody else can write to, for the code that call.csh waits for. Prints its name, or `none`.
+# csh would split a name at blanks, so folders with such names are skipped.
 umask 077
 for folder in "${TMPDIR-}" /tmp /dev/shm /var/tmp "${XDG_RUNTIME_DIR-}" "${HOME-}"; do
   case $folder in
@@ -7,5 +7,5 @@ for folder in "${TMPDIR-}" /tmp /dev/shm /var/tmp "${XDG_RUNTIME_DIR-}" "${HOME-
     /*) PATH=/usr/bin:/bin:${PATH-} mktemp -d "$folder/conda-stage-code.XXXXXXXX" 2> /dev/null && exit ;;
   esac
 done
-echo 'ERROR: conda-stage found no folder to write to (TMPDIR, /tmp, /dev/shm, /var/tmp, HOME).' >&2
+echo 'ERROR: conda-stage found no folder that it can write to. Tried: TMPDIR, /tmp, /dev/shm, /var/tmp, HOME.' >&2
 echo none

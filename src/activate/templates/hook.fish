@@ -1,4 +1,4 @@
-# Shell code comes back over a pipe on descriptor 8, the session's own standard output is kept on 9 meanwhile.
+# Shell code comes back over a pipe on descriptor 8; meanwhile 9 holds the session's standard output.
 function conda-stage --description 'Stage the active conda environment to local disk'
     if test "$CONDA_STAGE" = false
         return 0
@@ -16,7 +16,7 @@ function conda-stage --description 'Stage the active conda environment to local 
         set -lx LD_LIBRARY_PATH ''
         @LAUNCHER@ $argv 8>&1 >&9 9>&- | read -z argv
     end 9>&1
-    # The code stands between two marks; nothing at all means that the program could not start.
+    # The code is between two marks. No code at all means that the program could not start.
     string match -q '*conda_stage_code*conda_stage_code*' -- "$argv"
     or return 1
     eval "$argv"

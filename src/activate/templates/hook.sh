@@ -1,10 +1,10 @@
-# Shell code comes back over a pipe on descriptor 8, the session's own standard output is kept on 9 meanwhile.
-# There are no local variables in POSIX sh, nor can a function have a hyphen in its name.
+# Shell code comes back over a pipe on descriptor 8; meanwhile 9 holds the session's standard output.
+# POSIX sh has no local variables, and its functions can't have a hyphen in their names.
 __conda_stage() {
   case "${CONDA_STAGE-}" in
     false) \return 0 ;;
   esac
-  # Standard output is closed: 9>&1 would fail.
+  # If standard output is closed, 9>&1 would fail.
   if \command [ -d /dev/fd ] && ! \command [ -e /dev/fd/1 ]; then
     __conda_stage "$@" > /dev/null
     \return
@@ -16,7 +16,7 @@ __conda_stage() {
       __CONDA_STAGE_HELD_LD_LIBRARY_PATH="${LD_LIBRARY_PATH+x$LD_LIBRARY_PATH}" LD_LIBRARY_PATH= \
       @LAUNCHER@ "$@" 8>&1 >&9 9>&-)"
   } 9>&1
-  # The code stands between two marks; nothing at all means that the program could not start.
+  # The code is between two marks. No code at all means that the program could not start.
   case "$1" in
     *conda_stage_code*conda_stage_code*) ;;
     *) \return 1 ;;

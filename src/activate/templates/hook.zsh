@@ -1,16 +1,16 @@
-# Shell code comes back over a pipe on descriptor 8, the session's own standard output is kept on 9 meanwhile.
-# The function has no variables of its own, and calls builtins as such, whatever functions the session has.
-# The session's options stay as they are, since the scripts of activate.d run in here.
+# Shell code comes back over a pipe on descriptor 8; meanwhile 9 holds the session's standard output.
+# The function has no variables of its own. It calls builtins explicitly, whatever functions the session has.
+# The session's options stay, because the scripts of activate.d run in here.
 function conda-stage {
   if [[ "${CONDA_STAGE-}" == false ]]; then
     \builtin return 0
   fi
-  # Standard output is closed: 9>&1 would fail.
+  # If standard output is closed, 9>&1 would fail.
   if [[ -d /dev/fd && ! -e /dev/fd/1 ]]; then
     conda-stage "$@" > /dev/null
     \builtin return
   fi
-  # `!`: a ZERR trap would run in here, too, for the failure that the function then returns.
+  # `!`: otherwise a ZERR trap would run here as well as for the failure that the function returns.
   {
     \builtin set -- "$(! __CONDA_STAGE_SHELL=zsh __CONDA_STAGE_CODE=8 __CONDA_STAGE_FLAGS="$-" \
       __CONDA_STAGE_PS1="${PS1+x$PS1}" \
@@ -18,7 +18,7 @@ function conda-stage {
       __CONDA_STAGE_HELD_LD_LIBRARY_PATH="${LD_LIBRARY_PATH+x$LD_LIBRARY_PATH}" LD_LIBRARY_PATH= \
       @LAUNCHER@ "$@" 8>&1 >&9 9>&-)"
   } 9>&1
-  # The code stands between two marks; nothing at all means that the program could not start.
+  # The code is between two marks. No code at all means that the program could not start.
   case "$1" in
     *conda_stage_code*conda_stage_code*) ;;
     *) \builtin return 1 ;;

@@ -1,3 +1,3 @@
-# What hook.bash defines; in POSIX mode that is an alias.
+# Removes what hook.bash defines, which is an alias in POSIX mode.
 \builtin unset -f conda-stage __conda_stage
 \builtin unalias conda-stage 2> /dev/null || \builtin :

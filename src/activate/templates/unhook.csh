@@ -1,2 +1,2 @@
-# What hook.csh defines.
+# Removes what hook.csh defines.
 unalias conda-stage

@@ -1,2 +1,2 @@
-# What hook.fish defines.
+# Removes what hook.fish defines.
 builtin functions -e conda-stage

@@ -1,2 +1,2 @@
-# What hook.zsh defines.
+# Removes what hook.zsh defines.
 \builtin unset -f conda-stage 2> /dev/null || \builtin :

@@ -1,11 +1,12 @@
 import type { ArchivedEntry, ArchivedFile, Frame } from '../../model/archive-index.ts'
 import type { BytePath } from '../../model/byte-path.ts'
+import { DIGEST_LENGTH, DIGEST_SIZE } from '../../model/digest.ts'
 import { joinTime } from '../../model/times.ts'
 import { type Format, hasStoredChecksum, needsChecksum } from '../codec.ts'
 import { FRAME_LIMIT } from '../format.ts'
-import { type Columns, DIGEST_SIZE } from './encode.ts'
+import type { Columns } from './encode.ts'
 
-/** What decoding found wrong. The reader makes a StageError of it that names the archive. */
+/** What decoding found wrong. The reader makes a StageError of it that names the archive. @internal Exported for its tests. */
 export class Inconsistent extends Error {}
 
 function check(condition: boolean, what: string): asserts condition {
@@ -130,7 +131,7 @@ function fileDecoder(columns: Columns, digests: Buffer, frames: readonly Frame[]
       size,
       frame,
       frameOffset,
-      digest: hex.slice(nth * DIGEST_SIZE * 2, (nth + 1) * DIGEST_SIZE * 2),
+      digest: hex.slice(nth * DIGEST_LENGTH, (nth + 1) * DIGEST_LENGTH),
       ...(number !== -1 && { package: packages[number]! }),
       ...(placeholder && { placeholder }),
       ...(relocation && { relocation }),

@@ -1,6 +1,7 @@
 import * as v from 'valibot'
 import type { ArchivedFile, ArchiveIndex, Frame } from '../../model/archive-index.ts'
 import { type BytePath, parentOf } from '../../model/byte-path.ts'
+import { DIGEST_SIZE } from '../../model/digest.ts'
 import type { Relocation } from '../../model/relocation.ts'
 import { splitTime } from '../../model/times.ts'
 import { type Format, hasStoredChecksum, needsChecksum } from '../codec.ts'
@@ -57,7 +58,6 @@ export const Columns = v.object({
 export type Columns = v.InferOutput<typeof Columns>
 
 const LETTERS = { directory: 'd', file: 'f', symlink: 'l', hardlink: 'h' } as const
-export const DIGEST_SIZE = 16
 
 export function encodeEntries({ format, entries, frames }: ArchiveIndex): Buffer {
   const positions = new Map<BytePath, number>()

@@ -1,8 +1,8 @@
 # Written by 'conda-stage --auto-stage=enable': stages this environment when it is activated.
 # To disable: conda-stage --auto-stage=disable
 #
-# conda's alias sources this (tcsh), with its arguments still there: an environment that is activated anew, as after 'conda
-# install', or come back to is not staged.
+# conda's alias sources this (tcsh). conda's own arguments are still there. An environment is not staged when conda
+# reactivates it, as after 'conda install', or comes back to it.
 if ( ! $?__CONDA_STAGE_AUTO && x$1:q == xactivate ) then
   set __conda_stage_launcher = @LAUNCHER@
   if ( $?CONDA_STAGE ) then

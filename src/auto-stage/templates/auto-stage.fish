@@ -1,8 +1,8 @@
 # Written by 'conda-stage --auto-stage=enable': stages this environment when it is activated.
 # To disable: conda-stage --auto-stage=disable
 #
-# An environment that is activated anew, as after 'conda install', or come back to is not staged: conda's function says
-# what it does in a variable, others in their arguments.
+# An environment is not staged when conda reactivates it, as after 'conda install', or comes back to it. A variable of
+# conda's function shows what it does; the arguments of other functions do.
 if test "$__CONDA_STAGE_AUTO" != off
     and begin
         test "$cmd" = activate

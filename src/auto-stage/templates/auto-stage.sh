@@ -1,8 +1,8 @@
 # Written by 'conda-stage --auto-stage=enable': stages this environment when it is activated.
 # To disable: conda-stage --auto-stage=disable
 #
-# conda's function runs this in the session's own shell (bash, zsh or sh). Its arguments are still there: an environment
-# that is activated anew, as after 'conda install', or come back to is not staged.
+# conda's function runs this in the session's own shell (bash, zsh or sh). Its arguments are still there. An environment
+# is not staged when conda reactivates it, as after 'conda install', or comes back to it.
 case "${__CONDA_STAGE_AUTO-}${1-}" in
   activate)
     __conda_stage_auto() {
@@ -12,7 +12,7 @@ case "${__CONDA_STAGE_AUTO-}${1-}" in
           \return 0
           ;;
       esac
-      # Of modules; they need not be written for nounset and errexit.
+      # The code of modules may not be written for nounset and errexit.
       case "$-" in
         *u*) \set +u; __conda_stage_prologue; \set -u ;;
         *) __conda_stage_prologue ;;
@@ -21,7 +21,7 @@ case "${__CONDA_STAGE_AUTO-}${1-}" in
         \echo "WARNING: conda-stage was not found (it was at" @LAUNCHER@"): '${CONDA_DEFAULT_ENV-}' is not staged" >&2
         \return 0
       }
-      # The process that reads is this shell, or a subshell: `$$` would not tell.
+      # `read` runs in this shell, which may be a subshell; `$$` would not show that.
       \local pid rest
       IFS=' ' \read -r pid rest < /proc/self/stat || pid=$$
       \set -- --auto --session="$pid" @ARGUMENTS@

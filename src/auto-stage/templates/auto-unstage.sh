@@ -1,8 +1,8 @@
-# Written by 'conda-stage --auto-stage=enable --auto-unstage=enable': its copy in a staged environment removes that when it
-# is left. To disable: conda-stage --auto-stage=disable
+# Written by 'conda-stage --auto-stage=enable --auto-unstage=enable'. A staged copy has this script too, where it removes
+# the copy when the session leaves it. To disable: conda-stage --auto-stage=disable
 #
-# By then conda has taken the environment from PATH. Where it has not, another one is put on top, or this one is activated
-# anew. In the original nothing is done.
+# By then conda has removed the environment from PATH. If it has not, conda activates another environment on top, or
+# reactivates this one. In the original, the script does nothing.
 case "${__CONDA_STAGE_AUTO-}:${CONDA_PREFIX-}" in
   :*/conda-stage_*/*)
     __conda_stage_leave() {

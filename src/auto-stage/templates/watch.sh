@@ -1,19 +1,19 @@
-# Waits until processes have ended, then has the launcher remove the stage, unless that was done by then.
+# Waits until processes have ended, then calls the launcher to remove the stage if it is still there.
 # LAUNCHER PREFIX MARKER [PID START]...
-# The time of its start (in ticks) tells a process from a later one with its number.
+# The start time (in ticks) distinguishes a process from a later one with the same number.
 is_alive() {
   { IFS= read -r line < "/proc/$1/stat"; } 2> /dev/null || return
   started=$2
   set -- ${line##*) }
   case $1 in
-    Z | X) return 1 ;; # ended, and not yet asked about by its parent
+    Z | X) return 1 ;; # it has ended, but its parent has not waited for it yet
   esac
   [ "${20}" = "$started" ]
 }
 
-# The session's end may come with signals for all that belongs to it.
+# The end of the session may signal everything that belongs to it.
 trap '' HUP INT QUIT TERM
-# Descriptors that the session itself has open, of locks for instance; dash can't name those above 9.
+# Close the descriptors that the session itself has open, such as those of locks. dash can't name those above 9.
 for fd in /proc/$$/fd/*; do
   case ${BASH_VERSION:+bash}${fd##*/} in
     [0-2] | bash[0-2] | bash255) ;;

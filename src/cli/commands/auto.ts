@@ -2,7 +2,7 @@ import { shellLevel } from '../../activate/state.ts'
 import type { Step } from '../../activate/steps.ts'
 import { beforeEnd, exitStep } from '../../auto-stage/exit-step.ts'
 import { StageError } from '../../errors.ts'
-import { bindToSession, leave } from '../../pipeline/bind-to-shell.ts'
+import { bindToShell, leave } from '../../pipeline/bind-to-shell.ts'
 import { unstage } from '../../pipeline.ts'
 import { findStage } from '../../stage/record.ts'
 import type { Context } from '../command.ts'
@@ -48,7 +48,7 @@ async function copyBeneath(env: Context['session']['env']): Promise<string | und
 async function bound(steps: Step[], prefix: string, { options, session }: Context): Promise<Step[]> {
   const pid = options.session ?? session.parentPid
   try {
-    return beforeEnd(steps, exitStep('atExit', await bindToSession(prefix, pid, session)))
+    return beforeEnd(steps, exitStep('atExit', await bindToShell(prefix, pid, session)))
   } catch (error) {
     await unstage({ prefix })
     throw error

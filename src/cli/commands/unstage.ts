@@ -1,5 +1,6 @@
 import { readFacts } from '../../activate/facts.ts'
-import { findStaged, planUnstage, type Snapshot } from '../../activate/plan.ts'
+import { findStaged, planUnstage } from '../../activate/plan.ts'
+import type { Snapshot } from '../../activate/state.ts'
 import type { Step } from '../../activate/steps.ts'
 import { exitStep } from '../../auto-stage/exit-step.ts'
 import { withoutAutoStaging } from '../../auto-stage/guard.ts'

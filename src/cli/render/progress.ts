@@ -82,7 +82,7 @@ function sizeAndDate(path: string): string {
 }
 
 /** As `date +'%F %T %z'` writes it. */
-export function localTime(date: Date): string {
+function localTime(date: Date): string {
   const two = (n: number) => String(n).padStart(2, '0')
   const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`
   const time = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`

@@ -3,6 +3,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { damaged, foreign } from '../../archive/failure.ts'
 import { StageError } from '../../errors.ts'
 import { type BytePath, displayPath } from '../../model/byte-path.ts'
+import { digestFrom } from '../../model/digest.ts'
 import type { Entry, FileEntry } from '../../model/entry.ts'
 import type { ArchiveItem, Content, Facts, Scanner } from '../../model/item.ts'
 import { PrefixScanner } from '../../relocate/scan.ts'
@@ -140,7 +141,7 @@ function scanned({ path }: FileEntry, source: AsyncIterable<Buffer>, scanner: Sc
       yield chunk
     }
     const relocation = scanner.finish()
-    facts = { digest: hash.digest('hex').slice(0, 32), ...(relocation && { relocation }) }
+    facts = { digest: digestFrom(hash.digest('hex')), ...(relocation && { relocation }) }
   }
   return {
     chunks: chunks(),

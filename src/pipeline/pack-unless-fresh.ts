@@ -1,0 +1,127 @@
+import { stat } from 'node:fs/promises'
+import { archiveFolders, chooseWritable, pruneArchives, publishOrLose } from '../cache/index.ts'
+import type { Environment } from '../environment/find.ts'
+import { StageError } from '../errors.ts'
+import { type Choice, chooseArchive, isUnchanged, reasonOf } from './archive-choice.ts'
+import type { PackOptions, PackResult } from './options.ts'
+import type { Filled } from './original.ts'
+import { isUnwritable, repack } from './repack.ts'
+import type { BeginStage, StageBegun } from './stage-while-packing.ts'
+import { timed } from './timing.ts'
+import { writeEnvironment } from './write-archive.ts'
+
+/** An archive; or none, with the reason, if a stage was made of the same contents and so can do without. */
+export type Packed = PackedArchive | { lost: StageError; stage: StageBegun }
+
+interface PackedArchive {
+  archive: string
+  /** It was there already. */
+  fresh: boolean
+  /** Why the archive that was there had to be replaced. */
+  reason?: string | undefined
+  /** A stage that was begun while the archive was written. */
+  stage?: StageBegun | undefined
+}
+
+interface Job {
+  environment: Environment
+  choice: Choice
+  options: Filled<PackOptions>
+  begin: BeginStage | undefined
+}
+
+/**
+ * The archive that is fresh, or a new one.
+ * @param begin begins a stage while the archive is being written
+ */
+export async function packUnlessFresh(
+  environment: Environment,
+  options: Filled<PackOptions>,
+  begin?: BeginStage,
+): Promise<Packed> {
+  const { onProgress, check, output } = options
+  const choice = await chooseArchive(environment, options)
+  if (choice.fresh) {
+    onProgress({ kind: 'detail', message: `The archive ${choice.fresh} is up to date (${check} check)` })
+    return { archive: choice.fresh, fresh: true }
+  }
+  const reason = reasonOf(choice)
+  if (reason) onProgress({ kind: 'info', message: reason })
+  const job = { environment, choice, options, begin }
+  const phase = { kind: 'phase', phase: 'pack', prefix: environment.prefix } as const
+  const place = await chooseWritable(choice.candidates, archiveFolders(options)).catch(asUnwritable)
+  if (place instanceof StageError) {
+    // A user who names a file wants that file.
+    if (output !== undefined) throw place
+    return await timed(onProgress, phase, () => readForStage(place, job))
+  }
+  const { path, passedOver } = place
+  for (const other of passedOver) onProgress({ kind: 'info', message: `The archive goes to ${path}: ${other.reason}` })
+  const packed = await timed(onProgress, phase, () => writeNewArchive(path, job))
+  if ('archive' in packed && !packed.fresh) await pruneOthers(path, options)
+  return reason && 'archive' in packed && !packed.fresh ? { ...packed, reason } : packed
+}
+
+export async function resultOf(
+  packed: Packed,
+  { prefix }: Environment,
+  { warnings }: Filled<PackOptions>,
+): Promise<PackResult> {
+  if ('lost' in packed) throw packed.lost
+  const { archive, fresh, reason } = packed
+  return { prefix, archive, bytes: (await stat(archive)).size, fresh, ...(reason && { reason }), warnings }
+}
+
+/** From what the old archive still holds, else by reading everything. Another packer, for which we waited, may have done it. */
+async function writeNewArchive(path: string, job: Job): Promise<Packed> {
+  const { environment, choice, options, begin } = job
+  const { onProgress, signal } = options
+  const { value, lost } = await publishOrLose<'fresh' | 'repacked' | { stage: StageBegun | undefined }>({
+    path,
+    ...(signal && { signal }),
+    onWait: (lock) =>
+      onProgress({ kind: 'info', message: `Another conda-stage is writing ${path} (lock ${lock}): waiting` }),
+    already: async () => {
+      // The full check looks at every file: not twice, unless somebody else has packed meanwhile.
+      if (choice.stale?.archive === path && (await isUnchanged(choice.stale))) return undefined
+      return (await chooseArchive(environment, options)).fresh === path ? 'fresh' : undefined
+    },
+    write: async (temporary) => {
+      const repacked = await repack(temporary, environment, choice, options)
+      if (repacked) return { value: 'repacked', ...repacked }
+      const { stage, ...rest } = await writeEnvironment(temporary, { ...choice, environment, begin }, options)
+      return { value: { stage }, ...rest }
+    },
+  })
+  if (value === 'fresh') return { archive: path, fresh: true }
+  const stage = value === 'repacked' ? undefined : value.stage
+  if (lost === undefined) return { archive: path, fresh: false, stage }
+  if (stage && lost instanceof StageError && lost.code !== 'CANCELLED') return { lost, stage }
+  await stage?.giveUp(lost)
+  // A repack makes no stage on the way, but a stage can do without an archive.
+  if (value === 'repacked' && isUnwritable(lost)) return await readForStage(lost, job)
+  throw lost
+}
+
+/**
+ * Reads the environment for a stage alone, if there is no place for an archive.
+ * @param lost what is wrong with the places; thrown if no stage can be made either
+ */
+async function readForStage(lost: StageError, { environment, choice, options, begin }: Job): Promise<Packed> {
+  if (begin === undefined) throw lost
+  const { stage } = await writeEnvironment(undefined, { ...choice, environment, begin }, options)
+  if (stage === undefined) throw lost
+  return { lost, stage }
+}
+
+function asUnwritable(error: unknown): StageError {
+  if (error instanceof StageError) return error
+  throw error
+}
+
+async function pruneOthers(path: string, options: Filled<PackOptions>): Promise<void> {
+  const { retention, uid, onProgress } = options
+  if (retention === undefined) return
+  for (const gone of await pruneArchives(archiveFolders(options), retention, { keep: path, uid }))
+    onProgress({ kind: 'info', message: `Removed an archive that had not been used for a long time: ${gone}` })
+}

@@ -1,0 +1,15 @@
+import type { Environment } from '../environment/find.ts'
+import { findLocalFolder } from '../platform/local-disk.ts'
+import { assertStageable } from '../stage/place.ts'
+import { localOriginal } from './local.ts'
+import type { StageOptions } from './options.ts'
+import type { Filled } from './original.ts'
+
+/** Before the long work: a name or a local folder that will not do is reported at once. */
+export async function prepareStage(environment: Environment, options: Filled<StageOptions>): Promise<void> {
+  const { onProgress } = options
+  for (const message of await localOriginal(environment, options)) onProgress({ kind: 'detail', message })
+  onProgress({ kind: 'phase', phase: 'stage', prefix: environment.prefix })
+  assertStageable(environment.name)
+  await findLocalFolder({ ...options, needed: { bytes: 0, inodes: 0 }, dryRun: true })
+}
