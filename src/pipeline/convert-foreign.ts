@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { type FileHandle, mkdir, readdir, unlink } from 'node:fs/promises'
+import { type FileHandle, lstat, mkdir, readdir, unlink } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { isOurs, readHead } from '../archive/reader.ts'
 import { writeArchive } from '../archive/writer.ts'
@@ -8,6 +8,7 @@ import type { Environment } from '../environment/find.ts'
 import { StageError } from '../errors.ts'
 import { displayPath } from '../model/byte-path.ts'
 import { defaultThreads } from '../platform/cpus.ts'
+import { type Damaged, identityOf, isDamage } from './archive-choice.ts'
 import { archiveHeader } from './archive-header.ts'
 import { changedSince, foreignReader, isNothing } from './foreign-archive.ts'
 import type { PackOptions } from './options.ts'
@@ -21,6 +22,7 @@ import type { Filled } from './original.ts'
 export async function convertedArchive(
   environment: Environment,
   options: Filled<PackOptions>,
+  damaged?: Damaged,
 ): Promise<string | undefined> {
   const { output, cwd } = options
   if (output === undefined) return undefined
@@ -34,7 +36,7 @@ export async function convertedArchive(
     await mkdir(folder, { recursive: true, mode: 0o700 })
     const start = `${environment.name}-${hashOf(environment.real)}-conda-pack-`
     const target = join(folder, `${start}${hashOf(`${path} ${size} ${mtimeNs}`)}.tar.zst`)
-    await convert({ path, handle, mtimeNs, target, environment, options })
+    await convert({ path, handle, mtimeNs, target, environment, options, damaged })
     await assertSamePackages(path, target, environment)
     for (const name of await readdir(folder))
       if (name.startsWith(start) && join(folder, name) !== target && (await isOurs(join(folder, name))))
@@ -86,16 +88,17 @@ interface Conversion {
   target: string
   environment: Environment
   options: Filled<PackOptions>
+  damaged: Damaged | undefined
 }
 
-async function convert({ path, handle, mtimeNs, target, environment, options }: Conversion): Promise<void> {
+async function convert({ path, handle, mtimeNs, target, environment, options, damaged }: Conversion): Promise<void> {
   const { onProgress, signal, force, threads = defaultThreads() } = options
   const header = archiveHeader(environment)
   const started = performance.now()
   await publishArchive<true>({
     path: target,
     ...(signal && { signal }),
-    already: async () => (!force && (await isOurs(target)) ? true : undefined),
+    already: async () => (!force && (await isSound(target, damaged, options)) ? true : undefined),
     write: async (temporary) => {
       onProgress({ kind: 'info', message: 'Unpacking' })
       const { condaPackItems, openCondaPack } = await foreignReader()
@@ -117,6 +120,24 @@ async function convert({ path, handle, mtimeNs, target, environment, options }: 
       return true
     },
   })
+}
+
+/** Whether the file was converted before and can be used. Warns if it is damaged. */
+async function isSound(
+  target: string,
+  damaged: Damaged | undefined,
+  { onProgress }: Filled<PackOptions>,
+): Promise<boolean> {
+  if (!(await isOurs(target))) return false
+  try {
+    if (damaged?.identity === identityOf(await lstat(target, { bigint: true }))) throw damaged.error
+    await readHead(target)
+    return true
+  } catch (error) {
+    if (!isDamage(error)) throw error
+    onProgress({ kind: 'warning', message: `${error.message}. Converting the archive of conda-pack again` })
+    return false
+  }
 }
 
 const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 12)

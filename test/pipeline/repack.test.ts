@@ -164,7 +164,7 @@ test('from an archive that another version of the program wrote everything is pa
   await isAsFromNothing(at)
 })
 
-test('an old archive that is damaged is told, and nothing of the damage gets into the new one', async (context) => {
+test('a repack reports a damaged old archive, and nothing of the damage gets into the new one', async (context) => {
   const at = await place(context, 11)
   await packed(at)
   const whole = readFileSync(at.archive)
