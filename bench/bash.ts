@@ -4,7 +4,7 @@ import { ENV } from './layout.ts'
 
 /** A bash in which commands are called one after the other. */
 export interface Bash {
-  /** Runs code in the session itself, and gives its seconds by bash's own clock. Throws where it fails. */
+  /** Runs code in the session itself, and returns its seconds by bash's own clock. Throws if it fails. */
   call(code: string): Promise<number>
   close(): void
 }

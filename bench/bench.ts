@@ -8,21 +8,21 @@ import type { Slowness } from './slowly.ts'
 
 /** What a row measures with. */
 export interface Bench {
-  /** Of the environment, in SLOW. */
+  /** The environment's prefix, in SLOW. */
   prefix: string
   programs: Programs
   peers: Peers
   slowness: Slowness
-  /** How often each thing is done. */
+  /** How often each measurement is repeated. */
   runs: number
   /** The same for peers that take minutes. */
   slowRuns: number
 }
 
 export interface Row {
-  /** By any of these names it is chosen: `npm run bench -- NAME`. */
+  /** Any of these names selects it: `npm run bench -- NAME`. */
   names: string[]
-  /** Whether it runs Python from the environment. */
+  /** It runs Python from the environment. */
   needsPython?: boolean
   measure(bench: Bench): Promise<Figure[]>
 }

@@ -13,8 +13,8 @@ export const ENVIRONMENTS = ['real', 'large', 'small'] as const
 export type EnvironmentName = (typeof ENVIRONMENTS)[number]
 
 /**
- * Empties SLOW and puts an environment there, with its package cache; its prefix is returned. `real` is the one of the
- * tests, `large` has jupyterlab, numpy, scipy, pandas, matplotlib and scikit-learn, `small` no Python at all. Built once
+ * Empties SLOW, puts an environment with its package cache there, and returns its prefix. `real` is the tests' environment,
+ * `large` has jupyterlab, numpy, scipy, pandas, matplotlib and scikit-learn, `small` no Python at all. Built once
  * (minutes), and kept in CACHE as a tar.
  */
 export async function provideEnvironment(name: EnvironmentName): Promise<string> {
@@ -51,7 +51,7 @@ function parts(cache: Cache, name: EnvironmentName, folder: string) {
   return { channels: [python, largeChannel(cache, folder), native], specs: [...namesOf(LARGE), 'python', 'greet'] }
 }
 
-/** Conda packages of the wheels that large.txt names. */
+/** Builds conda packages from the wheels that large.txt names. */
 function largeChannel(cache: Cache, folder: string): string {
   const channel = join(folder, 'channel-large')
   const done = join(channel, 'done')

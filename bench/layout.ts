@@ -1,11 +1,11 @@
-/** Where everything of a bench lies: in memory, so that no disk is measured. */
+/** The folders of a bench. They are in memory, so that no disk is measured. */
 import { existsSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 export const REPOSITORY = join(import.meta.dirname, '..')
 
-/** The same in every run: the environments that are kept between runs hold their own path. */
+/** The same in every run, because the environments that are kept between runs contain this path. */
 export const TOP = join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'conda-stage-bench')
 
 /** Environments, their package cache, conda and programs; a plain folder until slowly() mounts it over itself. */
@@ -14,10 +14,10 @@ export const SLOW = join(TOP, 'slow')
 /** The node's own disk. */
 export const LOCAL = join(TOP, 'local')
 
-/** What takes long to make stays here between runs. */
+/** Keeps between runs what takes long to make. */
 export const CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'conda-stage-tests')
 
-/** For all programs that are measured: nothing of the session that called, no cache and no temporary file on a disk. */
+/** The variables of all measured programs: nothing from the calling session, and no cache or temporary file on a disk. */
 export const ENV: Record<string, string> = {
   PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
   HOME: join(TOP, 'home'),

@@ -14,7 +14,7 @@ export interface Ended {
   stderr: string
 }
 
-/** Runs a program in the bench's own variables. Throws where it fails, with the end of what it said. */
+/** Runs a program with the bench's own variables. If it fails, throws with the end of its output. */
 export function run(command: string, args: string[], { env = {}, cwd = '/' }: RunOptions = {}): Ended {
   const options = { env: { ...ENV, ...env }, cwd, encoding: 'utf8', maxBuffer: 2 ** 28 } as const
   const started = performance.now()
@@ -28,7 +28,7 @@ export function run(command: string, args: string[], { env = {}, cwd = '/' }: Ru
   throw new Error(`${[command, ...args].join(' ')} failed: ${why}`)
 }
 
-/** As run(), and the most memory that the process had at any time, in 10^6 bytes: all its threads, pages of files included. */
+/** Like run(), with the peak memory of the process in 10^6 bytes: all its threads, and the pages of files. */
 export function runForMemory(command: string, args: string[]): Ended & { megabytes: number } {
   const wait =
     'import resource, subprocess, sys; s = subprocess.call(sys.argv[1:], stdout=2); print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(s)'
@@ -38,7 +38,7 @@ export function runForMemory(command: string, args: string[]): Ended & { megabyt
 
 type Body = () => number | Promise<number>
 
-/** Takes turns, so that all have the same share of whatever else the machine does. What each body gives, run by run. */
+/** Runs the bodies in turns, so that all share alike in what else the machine does. Returns what each gave, run by run. */
 export async function inTurns<Name extends string>(
   runs: number,
   bodies: Partial<Record<Name, Body>>,
@@ -55,7 +55,7 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }
 
-/** Removes a folder, a read-only stage too, and makes it anew. */
+/** Removes a folder, even a read-only stage, and creates it again. */
 export function emptied(folder: string): string {
   if (existsSync(folder)) run('chmod', ['-R', 'u+w', folder])
   rmSync(folder, { recursive: true, force: true })
@@ -64,15 +64,15 @@ export function emptied(folder: string): string {
 }
 
 /**
- * What is removed behind the call's back must not run into the next measurement.
- * @throws Error where something is left after a minute.
+ * Waits for removals in the background: they must not run into the next measurement.
+ * @throws Error if something is left after a minute.
  */
 export async function whenLocalIsEmpty(): Promise<void> {
   const deadline = Date.now() + 60_000
   for (;;) {
     const left = readdirSync(LOCAL)
     if (left.length === 0) return
-    if (Date.now() > deadline) throw new Error(`Unstaged, and still there: ${left.join(', ')}`)
+    if (Date.now() > deadline) throw new Error(`Unstaged, but still there: ${left.join(', ')}`)
     await new Promise((done) => setTimeout(done, 20))
   }
 }

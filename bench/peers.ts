@@ -7,15 +7,15 @@ import { emptied, run } from './measure.ts'
 const CONDA_PACK = ['conda-pack==0.9.2', 'zstandard==0.25.0', 'setuptools==80.9.0']
 
 export interface Peers {
-  /** Folder with conda-pack and nothing else in it, for PATH. */
+  /** A folder for PATH that holds conda-pack and nothing else. */
   condaPack: string
-  /** Pythons that have conda as a module, where CONDA_STAGE_TEST_CONDA names one. */
+  /** Pythons that have conda as a module, if CONDA_STAGE_TEST_CONDA names one. */
   conda?: { slow: string; local: string }
-  /** The file that defines the function of conda-stage 0.7.1, where CONDA_STAGE_PEER names its checkout. */
+  /** The file that defines the function of conda-stage 0.7.1, if CONDA_STAGE_PEER names its checkout. */
   condaStage?: string
 }
 
-/** conda-pack is installed once, by pip; copies of the others are made beside the environments. */
+/** Installs conda-pack once, by pip. Copies the others beside the environments. */
 export function providePeers(): Peers {
   const { CONDA_STAGE_TEST_CONDA: conda, CONDA_STAGE_PEER: condaStage } = process.env
   return {
@@ -58,14 +58,14 @@ function provideCondaPack(): string {
   return folder
 }
 
-/** All of a Python's prefix. Of a virtual environment, what it takes from the Python below it (the standard library) stays where it is. */
+/** Copies a Python's whole prefix. What a virtual environment takes from the Python below it (the standard library) stays there. */
 function copyOfConda(python: string, folder: string): string {
   const { stdout } = run(python, ['-c', 'import sys; print(sys.prefix)'])
   emptied(folder)
   cpSync(stdout.trim(), folder, { recursive: true, verbatimSymlinks: true, preserveTimestamps: true })
   const script = join(folder, 'bin/conda')
   writeFileSync(script, readFileSync(script, 'utf8').replace(/^#!.*/, `#!${join(folder, 'bin/python')}`))
-  // Where an installer of conda puts it for PATH, apart from the Python.
+  // An installer of conda puts it here, apart from the Python, for PATH.
   mkdirSync(join(folder, 'condabin'))
   symlinkSync('../bin/conda', join(folder, 'condabin/conda'))
   return join(folder, 'bin/python')

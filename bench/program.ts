@@ -1,4 +1,4 @@
-/** conda-stage as users have it: the npm package, bundled, with the Node that comes with it. */
+/** conda-stage as users have it: the bundled npm package, with the Node that it brings. */
 import { cpSync, globSync, readFileSync, rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { REPOSITORY, SLOW, TOP } from './layout.ts'
@@ -17,7 +17,7 @@ export interface Programs {
   local: Program
 }
 
-/** Packs the working tree with npm, and lays the package and its Node out as `npm install` would. */
+/** Packs the working tree with npm, and lays out the package and its Node as `npm install` would. */
 export function installProgram(): Programs {
   const folder = emptied(join(TOP, 'tarball'))
   // npm finds its own Node and its configuration through the variables of the session.

@@ -1,5 +1,5 @@
 /**
- * What no first stage can do without: reads every file below a folder once, and does nothing with it.
+ * The least that any first stage must do: reads every file below a folder once, and does nothing with it.
  * `UV_THREADPOOL_SIZE=N read-once.ts FOLDER N`, with N requests in flight.
  */
 import { open, readdir } from 'node:fs/promises'

@@ -5,12 +5,12 @@ import { median } from './measure.ts'
 
 type Unit = 's' | 'operations' | 'files' | 'MB' | 'bytes'
 
-/** Values are one a run; the table has their median. */
+/** One value for each run; the table shows their median. */
 export interface Figure {
   what: string
   unit: Unit
   ours: number[]
-  /** Ours is to be no more than this. */
+  /** The most that ours should be. */
   limit?: number
   against: Peer[]
   /** Requests to the slow file system during one of our runs, by kind: the counters of slowfs. */
@@ -21,7 +21,7 @@ export interface Figure {
 interface Peer {
   name: string
   values: number[]
-  /** Ours divided by this peer's is to be no more than this: a twentieth means 20 times faster. */
+  /** The most that ours divided by this peer's should be: a twentieth means 20 times faster. */
   limit?: number
 }
 
@@ -34,7 +34,7 @@ export interface Report {
   figures: Figure[]
 }
 
-/** A line for ours, and one for each peer. */
+/** One line for ours, and one for each peer. */
 export function table(figures: readonly Figure[]): string {
   const lines = [['', 'median', 'ours : it', 'to reach', '']]
   for (const figure of figures) {
@@ -59,7 +59,7 @@ export function table(figures: readonly Figure[]): string {
     .join('\n')
 }
 
-/** Keeps the report in a file that is named after its date, and gives its path. */
+/** Keeps the report in a file named after its date, and returns the path. */
 export function keep(report: Report, folder: string): string {
   mkdirSync(folder, { recursive: true })
   const file = join(folder, `${report.date.slice(0, 16).replace(':', '')}-${report.settings.environment}.json`)

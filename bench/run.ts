@@ -41,7 +41,7 @@ async function benchOn(environment: EnvironmentName): Promise<void> {
     try {
       figures.push(...(await row.measure(bench)))
     } catch (error) {
-      // The other rows took long, or will.
+      // The other rows take long: one that fails must not waste them.
       process.exitCode = 1
       console.error(error)
     }

@@ -1,4 +1,4 @@
-/** Stage and unstage as a user has them: whole calls in a bash in which the environment is active. */
+/** Stage and unstage as users do: whole calls in a bash in which the environment is active. */
 import { rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { type Bash, openBash } from './bash.ts'
@@ -7,7 +7,7 @@ import { LOCAL } from './layout.ts'
 import { emptied, whenLocalIsEmpty } from './measure.ts'
 import { type Counters, slowly } from './slowly.ts'
 
-/** Where conda is: on the slow file system, outside of it, or nowhere, the environment being activated by hand. */
+/** Where conda is: on the slow file system, outside it, or nowhere. Without conda, the environment is activated by hand. */
 export type CondaAt = 'slow' | 'local' | 'nowhere'
 
 export interface Session {
@@ -25,22 +25,22 @@ interface Call {
 export async function ourSession(bench: Bench, conda: CondaAt): Promise<Session> {
   const load = `eval "$('${bench.programs.slow.launcher}' --source bash)"`
   const calls: Calls = [load, `conda-stage --path='${LOCAL}'`, 'conda-stage --unstage']
-  // While the program is still there: it removes what is left behind the call's back.
+  // While the program still exists: a process of its own removes the copy after the call.
   return await session(bench, conda, calls, whenLocalIsEmpty)
 }
 
-/** conda-stage 0.7.1, likewise; its archive is there afterwards. */
+/** The same with conda-stage 0.7.1. Its archive is there afterwards. */
 export function peerSession(bench: Bench, conda: CondaAt): Promise<Session> {
   const load = `PATH=$PATH:'${bench.peers.condaPack}'; . '${bench.peers.condaStage}'`
   return session(bench, conda, [load, 'conda-stage --stage', 'conda-stage --unstage'])
 }
 
-/** Its archive, and the list of packages by which it sees whether that is fresh. */
+/** Its archive, and the list of packages that shows it whether the archive is fresh. */
 export function withoutPeersArchive({ prefix }: Bench): void {
   for (const suffix of ['.tar.gz', '.export']) rmSync(`${prefix}${suffix}`, { force: true })
 }
 
-/** Code that loads the function, and the calls of it. */
+/** Code that loads the function, and the calls to it. */
 type Calls = [load: string, stage: string, unstage: string]
 
 async function session(

@@ -3,7 +3,7 @@ import { mountSlow, type SlowMount } from './slowfs/mount.ts'
 
 export type Counters = Record<string, number>
 
-/** Milliseconds a look-up, and 10^6 bytes a second. */
+/** Milliseconds for each look-up, and 10^6 bytes a second. */
 export interface Slowness {
   latencyMs: number
   bandwidthMb: number
@@ -19,7 +19,7 @@ export async function slowly<T>(slowness: Slowness, body: (mount: SlowMount) => 
   }
 }
 
-/** Those that a network file system would wait for, and that slowfs makes wait. */
+/** The requests that wait: on a network file system, and in slowfs. */
 export function operations({ lookup = 0, getattr = 0, open = 0, opendir = 0 }: Counters): number {
   return lookup + getattr + open + opendir
 }

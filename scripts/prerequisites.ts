@@ -1,10 +1,10 @@
-/** What tests and demo need from the system: the one list, and how it gets there. */
+/** The one list of what tests and demo need from the system, and how to install it. */
 import { spawnSync } from 'node:child_process'
 
 interface Prerequisite {
   /** Debian's package. */
   package: string
-  /** A command that succeeds where it is there. */
+  /** A command that succeeds if it is installed. */
   probe: [string, ...string[]]
 }
 
@@ -13,7 +13,7 @@ const program = (name: string, packageName = name): Prerequisite => ({
   probe: ['sh', '-c', `command -v ${name}`],
 })
 
-/** Ordinary users don't have its folder in PATH. */
+/** Its folder is not in the PATH of ordinary users. */
 const daemon = (name: string, packageName: string): Prerequisite => ({
   package: packageName,
   probe: ['sh', '-c', `PATH=$PATH:/usr/sbin; command -v ${name}`],
@@ -43,14 +43,14 @@ const BUILDING: Prerequisite[] = [
   header('sqlite3.h', 'libsqlite3-dev'),
 ]
 
-/** What the tests run besides: every shell that is supported, and tools that look at results from outside. */
+/** What the tests run besides: all supported shells, and tools that check results from outside. */
 const TESTING: Prerequisite[] = [
   program('bash'),
   program('zsh'),
   program('dash'),
   program('fish'),
   program('tcsh'),
-  program('bsd-csh', 'csh'), // not supported, and told so
+  program('bsd-csh', 'csh'), // not supported; conda-stage says so
   program('strace'),
   program('zstd'),
   program('tar'),

@@ -21,7 +21,7 @@ async function main(args: string[]): Promise<number> {
   }
   const files = testFiles(args.filter((argument) => !argument.startsWith('-')))
   if (files.length === 0) {
-    process.stderr.write('No test file has such a name.\n')
+    process.stderr.write('No test file has that name.\n')
     return 1
   }
   return await runTests(
@@ -40,7 +40,7 @@ function testFiles(names: string[]): string[] {
 }
 
 function runTests(options: string[], files: string[]): Promise<number> {
-  // Each test file runs several programs, so more of them than cores only makes them wait for each other.
+  // Each test file runs several programs: more files than cores would only wait for each other.
   const concurrency = `--test-concurrency=${Math.max(1, availableParallelism())}`
   const args = ['--test', '--test-reporter=spec', concurrency, ...options, ...files]
   const child = spawn(process.execPath, args, { cwd: ROOT, stdio: 'inherit' })
@@ -49,7 +49,7 @@ function runTests(options: string[], files: string[]): Promise<number> {
   })
 }
 
-/** Says on stderr how long a step of the set-up took, where that is worth a line. */
+/** Says on stderr how long a set-up step took, if it took over a second. */
 async function timed(what: string, body: () => unknown): Promise<void> {
   const started = performance.now()
   await body()

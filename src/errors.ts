@@ -1,4 +1,4 @@
-/** What went wrong, in a word that programs can test for. Each has a test that provokes it. */
+/** The kind of failure, as a word that programs can test for. A test provokes each of them. */
 export type ErrorCode =
   | 'USAGE' // unknown or conflicting options: exit code 2
   | 'CONFIG' // the user's configuration file is mistaken: exit code 2
@@ -6,35 +6,35 @@ export type ErrorCode =
   | 'NOT_AN_ENVIRONMENT' // the folder has no conda-meta
   | 'BASE_REFUSED'
   | 'ALREADY_STAGED'
-  | 'ALREADY_LOCAL' // with skipLocal: the environment would not gain
+  | 'ALREADY_LOCAL' // with skipLocal: the environment is on local disk, so a copy would gain nothing
   | 'NOT_STAGED'
   | 'NO_LOCAL_DISK' // no candidate folder is local and writable
   | 'TARGET_UNWRITABLE'
   | 'TARGET_NETWORK'
-  | 'TARGET_NOEXEC' // nothing can be run from there
-  | 'TARGET_UNSAFE' // owner, type or mode of the local folder
+  | 'TARGET_NOEXEC' // mounted noexec: programs can't run from there
+  | 'TARGET_UNSAFE' // the folder's owner, type or mode lets others tamper with the copy
   | 'NO_SPACE'
   | 'NO_INODES'
   | 'ARCHIVE_DAMAGED'
   | 'ARCHIVE_FOREIGN' // not written by conda-stage
   | 'ARCHIVE_OTHER_ENVIRONMENT'
   | 'ARCHIVE_VERSION'
-  | 'ARCHIVE_UNTRUSTED' // owner or mode would let somebody else run code as us
+  | 'ARCHIVE_UNTRUSTED' // its owner or mode would let somebody else run code as us
   | 'ARCHIVE_UNWRITABLE'
-  | 'NO_CONDA_PACK' // --packer=conda-pack: neither there nor to be installed
-  | 'CONDA_PACK_FAILED' // it ended with an error
-  | 'LOCKED' // another packer holds the archive's lock for too long
+  | 'NO_CONDA_PACK' // --packer=conda-pack: not installed, and could not be installed
+  | 'CONDA_PACK_FAILED' // conda-pack ended with an error
+  | 'LOCKED' // another packer held the archive's lock for too long
   | 'UNREADABLE' // a file of the environment can't be read
-  | 'ENVIRONMENT_UNWRITABLE' // the environment can't be configured
+  | 'ENVIRONMENT_UNWRITABLE' // --auto-stage can't write its scripts into the environment
   | 'CHANGED' // the environment changed while it was being packed
   | 'VERIFY_FAILED'
   | 'CANCELLED'
   | 'NO_SHELL_FUNCTION'
-  | 'ACTIVATION_FAILED' // by the session's own conda function
+  | 'ACTIVATION_FAILED' // the session's own conda function could not activate the copy
 
 /**
- * An expected failure: something about the world, not a bug of ours. `message` says what happened to which path,
- * `hint` what to do next. Anything else that is thrown is a bug and is shown with its stack.
+ * An expected failure, caused by the world and not by a bug of ours. `message` says what happened to which path;
+ * `hint` says what to do next. Anything else that is thrown is a bug and is shown with its stack.
  */
 export class StageError extends Error {
   readonly code: ErrorCode

@@ -4,7 +4,7 @@ import { archiveOf, type Bench, type Row, stageWith, withArchive } from '../benc
 import { LOCAL, TOP } from '../layout.ts'
 import { emptied, inTurns, run } from '../measure.ts'
 
-/** Everything on local disk: what the program does between an archive and a stage, and the whole of it. */
+/** Everything on local disk: from an archive to a stage, by itself and as the whole program. */
 export const extraction: Row = {
   names: ['extraction'],
   async measure(bench) {
@@ -41,7 +41,7 @@ export const extraction: Row = {
   },
 }
 
-/** As the program itself times it, without its start and its search for archive and local disk. */
+/** Timed by the program itself, without its start and its search for archive and local disk. */
 function extractionPhase({ programs: { local }, prefix }: Bench): number {
   const code = `import { stage } from ${JSON.stringify(join(local.root, 'dist/index.js'))}
     const onProgress = (event) => { if (event.kind === 'done' && event.phase === 'extract') console.log(event.seconds) }

@@ -4,7 +4,7 @@ import { emptied, inTurns } from '../measure.ts'
 import { peerSession, withoutPeersArchive } from '../session.ts'
 import { type Counters, slowly } from '../slowly.ts'
 
-/** From an original on the slow file system, without an archive; both are there afterwards. */
+/** From an original on the slow file system, without an archive. Archive and stage are there afterwards. */
 export const firstStage: Row = {
   names: ['first-stage'],
   async measure(bench) {

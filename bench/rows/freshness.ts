@@ -2,7 +2,7 @@ import { type Row, withArchive } from '../bench.ts'
 import { inTurns, run } from '../measure.ts'
 import { type Counters, operations, slowly } from '../slowly.ts'
 
-/** A fresh archive is recognised; the program is not on the slow file system, so that only what it asks of the original counts. */
+/** Recognises a fresh archive. The program is not on the slow file system, so that only its operations on the original count. */
 export const freshness: Row = {
   names: ['freshness'],
   async measure(bench) {

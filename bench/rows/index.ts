@@ -9,5 +9,5 @@ import { running } from './running.ts'
 import { secondStage } from './second-stage.ts'
 import { start } from './start.ts'
 
-/** In the order of the table. */
+/** All rows, in the order of the table. */
 export const ROWS: Row[] = [firstStage, secondStage, extraction, pack, freshness, start, repack, running, memory]

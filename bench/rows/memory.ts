@@ -7,7 +7,7 @@ import { emptied, inTurns, runForMemory } from '../measure.ts'
 
 const GB = 2 ** 30
 
-/** The most memory at 10 GB of environment, one file of 4 GB in it. */
+/** Peak memory with an environment of 10 GB that has a file of 4 GB. */
 export const memory: Row = {
   names: ['memory'],
   async measure({ programs: { local } }) {
@@ -40,7 +40,7 @@ export const memory: Row = {
   },
 }
 
-/** Holes but for a page a MB, so that it takes little memory itself; half of it in one file, of the rest 4,000 files. */
+/** Holes, except for a page in each MB, so that it takes little memory itself. Half of it is one file, the rest 4,000 files. */
 function makeHuge(folder: string): string {
   const prefix = join(emptied(folder), 'envs/huge')
   mkdirSync(join(prefix, 'conda-meta'), { recursive: true })

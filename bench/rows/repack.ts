@@ -4,7 +4,7 @@ import { type Bench, type Row, withArchive, withoutArchive } from '../bench.ts'
 import { inTurns, run } from '../measure.ts'
 import { type Counters, slowly } from '../slowly.ts'
 
-/** A package is installed anew, then the archive is written again; against writing it from nothing. */
+/** Reinstalls a package and repacks. Compared with packing from nothing. */
 export const repack: Row = {
   names: ['repack'],
   async measure(bench) {
@@ -40,7 +40,7 @@ export const repack: Row = {
   },
 }
 
-/** Every file of one small package gets new content, and the records say so as conda's do. */
+/** Gives every file of one small package new content, and records it as conda does. */
 function reinstall({ prefix }: Bench): void {
   const meta = join(prefix, 'conda-meta')
   const records = readdirSync(meta)
@@ -56,7 +56,7 @@ function reinstall({ prefix }: Bench): void {
   replace(join(meta, 'history'), '# reinstalled\n')
 }
 
-/** By another file, as the name may be a hard link into the package cache. */
+/** Replaces the file, since the name may be a hard link into the package cache. */
 function replace(path: string, added: string): void {
   if (!statSync(path, { throwIfNoEntry: false })?.isFile()) return
   const { mode } = statSync(path)

@@ -6,7 +6,7 @@ import { type Counters, operations, slowly } from '../slowly.ts'
 
 const IMPORTS = 'import jupyterlab, numpy, pandas, IPython'
 
-/** A staged program: what it still asks of the original, and how fast it starts. */
+/** A staged program: its operations on the original, and how fast it starts. */
 export const running: Row = {
   names: ['running', 'jupyter'],
   needsPython: true,
@@ -21,7 +21,7 @@ export const running: Row = {
     })
     const copy = join(emptied(join(TOP, 'copy')), 'env')
     run('cp', ['-a', bench.prefix, copy])
-    // By its Python: the shebang in the copy names the original.
+    // Through Python, because the first line of the plain copy's script names the original.
     const jupyter = (prefix: string) =>
       run(join(prefix, 'bin/python'), [join(prefix, 'bin/jupyter'), '--version']).seconds
     const { ours, theirs } = await inTurns(bench.runs, { ours: () => jupyter(stage), theirs: () => jupyter(copy) })

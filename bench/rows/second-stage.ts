@@ -3,7 +3,7 @@ import { inTurns } from '../measure.ts'
 import type { Figure } from '../report.ts'
 import { type CondaAt, ourSession, peerSession, type Session } from '../session.ts'
 
-/** Stage from an archive that is there, and unstage: whole calls in bash, with conda on the slow file system and beside it. */
+/** Stage from an existing archive, and unstage: whole calls in bash, with conda on the slow file system and outside it. */
 export const secondStage: Row = {
   names: ['second-stage', 'unstage'],
   async measure(bench) {
@@ -17,7 +17,7 @@ async function figures(bench: Bench, conda: CondaAt, limit: number): Promise<Fig
   const ours: Session[] = []
   const theirs: Session[] = []
   const second = async (into: Session[], open: typeof ourSession) => into.push(await open(bench, conda))
-  if (bench.peers.condaStage) await peerSession(bench, 'local') // writes its archive where there is none
+  if (bench.peers.condaStage) await peerSession(bench, 'local') // writes its archive if there is none
   await inTurns(bench.runs, {
     ours: () => second(ours, ourSession),
     ...(bench.peers.condaStage && { theirs: () => second(theirs, peerSession) }),

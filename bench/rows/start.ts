@@ -2,7 +2,7 @@ import type { Row } from '../bench.ts'
 import { inTurns, run } from '../measure.ts'
 import { type Counters, operations, slowly } from '../slowly.ts'
 
-/** The start of the program from the slow file system, where nothing of it is in memory, and that of its Node alone, up to the first line of a program. */
+/** Starts the program from the slow file system, with nothing of it in memory. Compared with its Node alone, up to a program's first line. */
 export const start: Row = {
   names: ['start'],
   async measure({ slowness, runs, programs: { slow } }) {

@@ -18,10 +18,10 @@ const source = import.meta.dirname
 const flags = ['-std=gnu17', '-O2', '-Wall', '-Wextra', '-pthread']
 
 /**
- * The path of the compiled file system, built where its source has changed since the last call. As root, missing Debian
+ * Returns the path of the compiled file system. Builds it if its source has changed since the last call. As root, missing Debian
  * packages are installed.
  *
- * @throws Error that names what is missing: the compiler, or for an ordinary user the set-uid fusermount3.
+ * @throws Error that names what is missing: the compiler or, for an ordinary user, the set-uid fusermount3.
  */
 export function buildSlowfs(): string {
   const files = globSync('*.{c,h}', { cwd: source }).sort()
@@ -42,8 +42,8 @@ export function buildSlowfs(): string {
 }
 
 /**
- * Why nobody could mount a slow file system here, for tests to skip with: the kernel gives no /dev/fuse. undefined where it does.
- * @throws Error where only the program can't be built, which is no reason to skip anything.
+ * Why nobody can mount a slow file system here, as a reason to skip tests: the kernel gives no /dev/fuse. Otherwise undefined.
+ * @throws Error if only the program can't be built: that is no reason to skip tests.
  */
 export function slowfsUnavailable(): string | undefined {
   try {
@@ -59,7 +59,7 @@ function cacheFolder(): string {
   return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'conda-stage-tests')
 }
 
-/** Compiles aside and renames, so that tests which start together never run half a program. */
+/** Compiles to another name and renames, so that tests that start together never run half a program. */
 function compile(files: string[], folder: string, program: string): void {
   mkdirSync(folder, { recursive: true })
   const aside = mkdtempSync(join(folder, '.build-'))

@@ -46,7 +46,7 @@ void pay_latency(enum kind kind) {
   in_flight--;
 }
 
-/* One line shared by all readers. Waits under a millisecond are left standing until they add up: a sleep of 20 us for
+/* One line shared by all readers. Waits under a millisecond add up first: a sleep of 20 us for
    each small file would take more CPU than the read, and the sum is the same. */
 void pay_read(size_t bytes) {
   count(KIND_read);

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The page cache outlives the descriptor: as on a network file system, who opens the file again reads from memory. */
+/* The page cache outlives the descriptor: as on a network file system, a file that is opened again is read from memory. */
 static void fill_open(struct fuse_open_out *out, uint64_t handle) {
   *out = (struct fuse_open_out){.fh = handle, .open_flags = FOPEN_KEEP_CACHE};
 }

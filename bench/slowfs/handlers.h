@@ -5,11 +5,11 @@
 int result_of(int result); /* of a system call that was just made */
 void *reply(struct request *r, size_t length); /* zeroed */
 
-/* What an O_PATH descriptor can't do itself is done through its name in /proc, which takes no privileges. */
+/* Whatever an O_PATH descriptor can't do itself goes through its name in /proc, which takes no privileges. */
 struct proc_path { char name[32]; };
 struct proc_path proc_path(int fd);
 
-/* Replies with the entry that a system call made, unless that failed. */
+/* Replies with the entry that a system call made, unless the call failed. */
 int reply_made(struct request *r, const char *name, int made);
 
 /* Open files and folders. */

@@ -55,7 +55,7 @@ static int reply_attributes(struct request *r) {
   return 0;
 }
 
-/* A failed look-up is answered by its error, which the kernel does not keep: every miss is asked again. */
+/* A failed look-up gets its error as the answer. The kernel does not keep it, so it asks for every miss again. */
 static int reply_entry(struct request *r, const char *name) {
   struct stat attributes;
   uint64_t node;
@@ -147,7 +147,7 @@ static int do_readlink(struct request *r) {
   return length < 0 ? errno : 0;
 }
 
-/* What root's server makes for another user belongs to that user, as if there were no server between. */
+/* What root's server creates for another user belongs to that user, as if there were no server in between. */
 static int give_to_caller(struct request *r, const char *name) {
   struct stat folder;
   if (geteuid() != 0 || r->in->uid == 0) return 0;
@@ -237,7 +237,7 @@ static int do_statfs(struct request *r) {
 
 typedef int (*const handler)(struct request *);
 
-/* Extended attributes, locks and flush are answered with ENOSYS once; the kernel then settles them by itself. */
+/* Extended attributes, locks and flush get ENOSYS once; from then on the kernel handles them by itself. */
 static handler on_nodes[] = {
     [FUSE_LOOKUP] = do_lookup, [FUSE_GETATTR] = do_getattr, [FUSE_SETATTR] = do_setattr,
     [FUSE_READLINK] = do_readlink, [FUSE_SYMLINK] = do_symlink, [FUSE_MKNOD] = do_mknod, [FUSE_MKDIR] = do_mkdir,

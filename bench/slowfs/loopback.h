@@ -9,15 +9,15 @@
 struct request {
   const struct fuse_in_header *in;
   const void *argument; /* what follows the header */
-  int fd;               /* of the node that it is about, O_PATH; not set where it is about an open file */
+  int fd;               /* of the node, O_PATH; not set if the request is about an open file */
   void *reply;          /* room for MAX_IO bytes */
   size_t reply_length;
 };
 
-/* The kernel may keep names and attributes for so long. */
+/* How long the kernel may keep names and attributes. */
 void set_validity(double seconds);
 void set_types(bool told);
 
-/* Fills in the reply and returns 0, or an errno; NO_REPLY where the kernel waits for none. */
+/* Fills in the reply and returns 0, or an errno; NO_REPLY if the kernel waits for none. */
 #define NO_REPLY (-1)
 int answer(struct request *request);

@@ -2,4 +2,4 @@
 #pragma once
 
 int mount_fuse(const char *mount_point); /* the descriptor that requests are read from, or -1 */
-void unmount_fuse(const char *mount_point); /* from the name space at once, even where somebody still uses it */
+void unmount_fuse(const char *mount_point); /* from the name space at once, even if somebody still uses it */

@@ -11,29 +11,29 @@ export interface SlowOptions {
   latencyMs?: number
   /** 10^6 bytes a second, for all readers together; 0 is unlimited. Default 200. */
   bandwidthMb?: number
-  /** Seconds for which the kernel may keep names and attributes. Default 0.5; long where a test counts exactly. */
+  /** Seconds for which the kernel may keep names and attributes. Default 0.5. Tests that count exactly set it high. */
   validSeconds?: number
-  /** Whether a listing tells which names are folders; NFS without READDIRPLUS and old XFS tell no types. Default: true. */
+  /** Listings say which names are folders. NFS without READDIRPLUS and old XFS give no types. Default true. */
   types?: boolean
 }
 
 export interface SlowMount {
   /**
    * Requests by kind since the mount or the last reset (`lookup`, `getattr`, `open`, `opendir`, `readdir`, `read`, ...; see
-   * KINDS in cost.h), `readBytes`, `writtenBytes`, `maxInFlight` (the most requests that slept their latency at the same
-   * time) and `serverCpuMs` (CPU that the server itself took).
+   * KINDS in cost.h), `readBytes`, `writtenBytes`, `maxInFlight` (the most requests that waited at the same
+   * time) and `serverCpuMs` (CPU time of the server itself).
    */
   counters(): Promise<Record<string, number>>
   reset(): Promise<void>
-  /** Takes the mount away, even where it is in use. May be called twice. */
+  /** Removes the mount, even if it is in use. May be called twice. */
   unmount(): Promise<void>
 }
 
 type Server = ChildProcessByStdio<Writable, Readable, Readable>
 
 /**
- * Mounts `source` slowly at `mountPoint`, which may be `source` itself. The server ends with this process however that
- * ends, killed included: it unmounts when its standard input closes.
+ * Mounts `source` slowly at `mountPoint`, which may be `source` itself. The server ends when this process does, even
+ * if it is killed: it unmounts when its standard input closes.
  */
 export async function mountSlow(source: string, mountPoint: string, options: SlowOptions = {}): Promise<SlowMount> {
   const { latencyMs = 2, bandwidthMb = 200, validSeconds = 0.5, types = true } = options
@@ -57,7 +57,7 @@ export async function mountSlow(source: string, mountPoint: string, options: Slo
   }
 }
 
-/** One line of JSON for each word. Keeps this process alive only while an answer is due. */
+/** Each word is answered by one line of JSON. Keeps this process alive only while an answer is due. */
 function conversation(server: Server): (word: string) => Promise<Record<string, number>> {
   const handles = [server, server.stdin as Socket, server.stdout as Socket, server.stderr as Socket]
   const waiting: { resolve(counters: Record<string, number>): void; reject(error: Error): void }[] = []
@@ -100,7 +100,7 @@ async function unmount(server: Server, mountPoint: string): Promise<void> {
   if (isDead(mountPoint)) spawnSync('fusermount3', ['-uz', mountPoint])
 }
 
-/** A mount whose server was killed answers with ENOTCONN what the kernel does not remember: statfs always. */
+/** A mount whose server was killed answers ENOTCONN to whatever the kernel does not remember, and always to statfs. */
 function isDead(mountPoint: string): boolean {
   try {
     statfsSync(mountPoint)

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A node is found by the name it was last looked up by; all names of a hard link share one. One whose name was taken away
+/* A node is found by its last looked-up name; all names of a hard link share one. One whose name was taken away
    has a descriptor instead: the file may still be open. (dev, ino) names a node; a number that the system uses again, for
    another file, is the same node with other attributes. The node's address is its number for the kernel. */
 struct node {
@@ -25,7 +25,7 @@ struct node {
 
 static struct node root;
 static void *nodes;
-/* Also held while a path is followed: no folder on it may be moved between. */
+/* Also held while a path is followed: no folder on it may be moved meanwhile. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 int open_root(const char *path) {
@@ -48,7 +48,7 @@ static struct node *known(const struct stat *attributes) {
 
 static void release(struct node *node, uint64_t references);
 
-/* Name and descriptor are one way or the other to the same file: a new one replaces both. */
+/* Name and descriptor are two ways to the same file: a new one replaces both. */
 static void set_way(struct node *node, struct node *parent, const char *name, int fd) {
   struct node *old_parent = node->parent;
   char *old_name = node->name;
@@ -69,7 +69,7 @@ static void release(struct node *node, uint64_t references) {
   free(node);
 }
 
-/* From the nearest node with a descriptor, the root at last. */
+/* Starts from the nearest node with a descriptor, at the latest from the root. */
 static int follow(const struct node *node) {
   char path[PATH_MAX], *start = path + sizeof path - 1;
   if (node == &root || node->fd >= 0) return fcntl(node->fd, F_DUPFD_CLOEXEC, 0);
@@ -87,7 +87,7 @@ static int follow(const struct node *node) {
   return openat(node->fd, start, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 }
 
-/* Another file may have come to the name behind our back. */
+/* Another file may have taken the name meanwhile. */
 static int follow_and_check(const struct node *node) {
   struct stat found;
   int fd = follow(node);
@@ -143,7 +143,7 @@ int look_up(struct folder in, const char *name, struct stat *attributes, uint64_
   return error;
 }
 
-/* The node of a name in a folder, and a descriptor of it; NULL where the kernel does not know it. Without a descriptor
+/* The node of a name in a folder, and a descriptor of it; NULL if the kernel does not know it. Without a descriptor
    left to open, the node is lost when its name is. */
 static struct node *at(struct folder in, const char *name, int *fd) {
   struct stat attributes;

@@ -7,12 +7,12 @@
    0, or -1 and errno. */
 int open_root(const char *path);
 
-/* An O_PATH descriptor of a node, which is known until let_go; or -1 and errno, ESTALE where the node is not to be found
+/* An O_PATH descriptor of a node, which is known until let_go; or -1 and errno, ESTALE if the node is not to be found
    (the kernel then looks its name up again). */
 int hold(uint64_t node);
 void let_go(uint64_t node, int fd);
 
-/* What follows is done to names in a folder, of which both number and descriptor are given, and returns 0 or an errno. */
+/* The functions below act on names in a folder, given by both number and descriptor, and return 0 or an errno. */
 struct folder {
   uint64_t node;
   int fd;

@@ -17,7 +17,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* Each request in flight sleeps in a thread of its own; more than this many at once wait for one another. */
+/* Each request in flight sleeps in a thread of its own; beyond this number they wait for one another. */
 #define THREADS 256
 
 static int device;
@@ -42,7 +42,7 @@ static void send_reply(const struct request *request, int error) {
   if (writev(device, parts, 2) < 0 && errno != ENOENT && errno != ENODEV) perror("slowfs: reply");
 }
 
-/* Until the file system is unmounted. */
+/* Runs until the file system is unmounted. */
 static void *serve(void *none) {
   const size_t room = MAX_IO + 4096; /* the kernel wants a page for the headers; pages not touched cost nothing */
   char *in = malloc(room), *out = malloc(room);
@@ -67,7 +67,7 @@ static void start(void *(*work)(void *)) {
   }
 }
 
-/* For the files that are open, and the nodes of requests under way. */
+/* For open files, and for the nodes of requests under way. */
 static void raise_descriptor_limit(void) {
   struct rlimit limit;
   getrlimit(RLIMIT_NOFILE, &limit);
@@ -118,5 +118,5 @@ int main(int argc, char **argv) {
   set_costs(latency_ms, bandwidth_mb);
   set_validity(valid_s);
   reset_counters();
-  _exit(run(argv[optind], argv[optind + 1])); /* no thread is waited for: some sleep in a request */
+  _exit(run(argv[optind], argv[optind + 1])); /* does not wait for threads: some sleep in a request */
 }

@@ -4,17 +4,17 @@ import type { AutoStaging } from '../auto-stage/script.ts'
 export const SWITCH = ['enable', 'disable']
 
 export interface AutoOptions {
-  /** What --auto-stage asks for. */
+  /** What --auto-stage requests. */
   autoStage?: AutoStaging & { enable: boolean }
-  /** With --auto: the copy goes with the session. */
+  /** With --auto: remove the copy when the session leaves it or ends. */
   autoUnstage?: boolean
-  /** Process of the shell that called. */
+  /** Process number of the calling shell. */
   session?: number
 }
 
 /**
- * Options of automatic staging. Remembered is what the command line says; what variables and files say is
- * looked at when the environment is activated.
+ * Options of automatic staging. Only the command line is remembered. Variables and files are read later, at each activation
+ * of the environment.
  */
 export function autoOptions(
   given: Readonly<Record<string, unknown>>,
@@ -25,13 +25,14 @@ export function autoOptions(
   const session = given.session === undefined ? {} : { session: given.session as number }
   if (action !== 'autoStage') {
     if (action === 'auto') return { ...session, autoUnstage: given.autoUnstage === 'enable' }
-    if (given.autoUnstage !== undefined) throw usage('--auto-unstage goes with --auto-stage only')
-    if (given.prologue !== undefined) throw usage('--prologue goes with --auto-stage only')
+    if (given.autoUnstage !== undefined) throw usage('--auto-unstage works only with --auto-stage')
+    if (given.prologue !== undefined) throw usage('--prologue works only with --auto-stage')
     return session
   }
   const enable = given.autoStage === 'enable'
   const unstage = (given.autoUnstage ?? given.autoStage) === 'enable'
-  if (!enable && given.autoUnstage === 'enable') throw usage('--auto-unstage=enable goes with --auto-stage=enable only')
+  if (!enable && given.autoUnstage === 'enable')
+    throw usage('--auto-unstage=enable works only with --auto-stage=enable')
   return {
     autoStage: {
       enable,

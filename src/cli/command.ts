@@ -3,15 +3,15 @@ import type { Options } from './options.ts'
 import type { Messages } from './render/messages.ts'
 import type { Session } from './session.ts'
 
-/** What a command gets. */
+/** What a command works with. */
 export interface Context {
   options: Options
   session: Session
   messages: Messages
   signal: AbortSignal
-  /** Called when the command has ended, well or not, before anything is said about that. */
+  /** Registers work for the end of the command, whether it succeeds or fails. It runs before any error is shown. */
   atEnd(body: () => void): void
 }
 
-/** What the shell that called is to do when we have ended; nothing for most. */
+/** Returns the steps that the calling shell must run afterwards. Most commands have none. */
 export type Command = (context: Context) => Promise<Step[] | undefined>

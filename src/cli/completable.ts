@@ -1,10 +1,10 @@
 import type { Option } from 'commander'
 import type { CompletableOption, Value } from '../completion/option.ts'
 
-/** By what --help calls them. What is not here can't be completed. */
+/** By the names that --help has for them. Other values can't be completed. */
 const KINDS: Record<string, Value['kind']> = { dir: 'folder', file: 'file', env: 'environment' }
 
-/** What completion needs to know of the options that --help lists. */
+/** What completion needs to know about the options that --help lists. */
 export function completable(options: readonly Option[]): CompletableOption[] {
   return options
     .filter(({ hidden }) => !hidden)

@@ -4,7 +4,7 @@ import { jobId } from '../platform/job.ts'
 import type { Context } from './command.ts'
 import { progressRenderer } from './render/progress.ts'
 
-/** From the options of the command line to those of the library. */
+/** Maps the options of the command line to those of the library. */
 export function packOptions(context: Context): PackOptions {
   const { options, session, signal } = context
   return {
@@ -49,7 +49,7 @@ export function progressOf({ options, session, messages, atEnd }: Context): OnPr
     live: session.stderr.isTTY === true && session.env.TERM !== 'dumb',
     quiet: options.verbosity === 'quiet',
   })
-  // A bar that is still there would keep the process alive, and the cursor hidden.
+  // A bar that is still shown would keep the process alive and the cursor hidden.
   atEnd(clear)
   return onProgress
 }

@@ -9,7 +9,7 @@ import { type Action, readOptions } from './options.ts'
 import { createMessages, type Messages, writeData } from './render/messages.ts'
 import type { Session } from './session.ts'
 
-// Each action loads its own modules only: the start of the program is part of every job script's time.
+// Each action loads only its own modules: every job script pays for the start of the program.
 const COMMANDS: Record<Action | 'skip', () => Promise<Command>> = {
   stage: async () => (await import('./commands/stage.ts')).stageCommand,
   unstage: async () => (await import('./commands/unstage.ts')).unstageCommand,
@@ -32,10 +32,10 @@ const COMMANDS: Record<Action | 'skip', () => Promise<Command>> = {
 
 const SWITCHED_OFF: ReadonlySet<Action> = new Set(['stage', 'unstage', 'pack'])
 
-/** A mistake in a configuration file must not keep anyone from going back, nor from seeing what is wrong. */
+/** A mistake in a configuration file must not stop anyone from going back or from seeing what is wrong. */
 const TOLERANT: ReadonlySet<Action> = new Set(['unstage', 'verify', 'status', 'auto'])
 
-/** Runs the program, and gives its exit code: 0 done, 1 failed, 2 wrong usage, above 128 stopped by a signal. */
+/** Runs the program and returns its exit code: 0 success, 1 failure, 2 wrong usage, above 128 stopped by a signal. */
 export async function main(session: Session, signal: AbortSignal): Promise<number> {
   let messages = createMessages({ verbosity: 'normal' }, false)
   let steps: Step[] | undefined
@@ -56,7 +56,7 @@ export async function main(session: Session, signal: AbortSignal): Promise<numbe
     exitCode = failure(error, messages, signal)
     if (session.args.includes('--json')) writeFailure(error, signal)
   }
-  // Nothing at all would tell the function that the program could not even start.
+  // The shell function takes an empty answer to mean that the program could not start.
   if (session.shell) answer(session, steps ?? [{ op: 'return', status: exitCode }])
   return exitCode
 }
@@ -70,7 +70,7 @@ function failure(error: unknown, messages: Messages, signal: AbortSignal): numbe
   return error instanceof StageError && (error.code === 'USAGE' || error.code === 'CONFIG') ? 2 : 1
 }
 
-/** For programs: standard output has JSON in any case. What --verify found stands there already. */
+/** With --json, programs find JSON on standard output after a failure, too. --verify has already written its findings. */
 function writeFailure(error: unknown, signal: AbortSignal): void {
   const { code, message, path, hint } = error as Partial<StageError>
   if (code === 'VERIFY_FAILED') return

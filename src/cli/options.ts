@@ -11,7 +11,7 @@ import { type AutoOptions, autoOptions, SWITCH } from './auto-options.ts'
 import { completable } from './completable.ts'
 import { addPackOptions, formatOf, packShape, type ShapeOptions } from './pack-options.ts'
 
-/** What can be asked for; each is a file in commands/. */
+/** What a user can ask for; each action has a file in commands/. */
 const ACTIONS = [
   'stage',
   'unstage',
@@ -26,8 +26,9 @@ const ACTIONS = [
   'help',
 ] as const
 /**
- * Called by our own shell code: when it is back in the original, when conda could not activate the copy, when an environment with
- * automatic staging is activated, and when its copy is left. And by ourselves, to remove what is left of a copy.
+ * Actions that our own code calls. The shell code calls the first four: when it is back in the original, when conda could not
+ * activate the copy, when an environment with automatic staging is activated, and when its copy is left. The program itself
+ * calls the last one, to remove the rest of a copy.
  */
 const INNER = ['finishUnstage', 'abandon', 'auto', 'leave', 'sweep'] as const
 export type Action = (typeof ACTIONS)[number] | (typeof INNER)[number]
@@ -42,21 +43,21 @@ export interface Options extends Settings, ShapeOptions, AutoOptions {
   json: boolean
   output?: string
   full: boolean
-  /** Value of --source, if it was given one. */
+  /** Value of --source, if it has one. */
   dialect?: DialectName
-  /** Value of --completion, if it was given one. */
+  /** Value of --completion, if it has one. */
   completionShell?: CompletionShell
   /** Value of --modulefile. */
   moduleSystem?: ModuleSystemName
   /** When --unstage began, in milliseconds since 1970. */
   since?: number
-  /** Where each setting's value is from. */
+  /** The source of each setting's value. */
   origins: Origins
-  /** Where settings were looked for, with what is mistaken there. */
+  /** The configuration files that were read, with their mistakes. */
   files: ConfigFile[]
 }
 
-/** What has no use for settings, and must work whatever stands in a file or a variable. */
+/** Actions that use no settings. They must work whatever a file or a variable contains. */
 const WITHOUT_SETTINGS: ReadonlySet<Action> = new Set([
   'help',
   'version',
@@ -72,7 +73,7 @@ const WITHOUT_SETTINGS: ReadonlySet<Action> = new Set([
 
 /**
  * Reads arguments, then variables, then configuration files, then built-in defaults.
- * @throws StageError USAGE on anything unknown or in conflict; mistakes in files are for the caller to tell
+ * @throws StageError USAGE on anything unknown or in conflict. The caller reports mistakes in files.
  */
 export async function readOptions(args: readonly string[], variables: Variables, cwd: string): Promise<Options> {
   const command = commandLine()
@@ -86,9 +87,9 @@ export async function readOptions(args: readonly string[], variables: Variables,
   }
   const given = command.opts()
   const action = oneAction(given)
-  if (given.full && action !== 'version' && action !== 'help') throw usage('--full goes with --version only')
+  if (given.full && action !== 'version' && action !== 'help') throw usage('--full works only with --version')
   for (const name of ['prefix', 'path', 'output']) if (given[name] === '') throw usage(`--${name} is empty`)
-  // A variable with a wrong value must not keep anyone from reading about it.
+  // A variable with a wrong value must not stop anyone from reading about it.
   const env = action === 'help' ? {} : variables
   const files = WITHOUT_SETTINGS.has(action) ? [] : await readConfigFiles(env, cwd)
   const format = given.format ?? formatOf(given.output) ?? (given.packer === 'conda-pack' ? 'tar.gz' : undefined)
@@ -131,16 +132,14 @@ function commandLine(): Command {
     .optionsGroup('Actions (without one: --stage):')
     .option('--stage', 'copy the active environment to local disk and activate the copy')
     .option('--unstage', 'go back to the original environment and remove the copy')
-    .option('--pack', 'write the archive only; tells if it is fresh already')
+    .option('--pack', 'write the archive only, unless it is up to date')
     .option('--verify', 'scan the staged copy for the original prefix and for changed bytes')
     .addOption(new Option('--auto-stage <what>', 'stage the environment whenever it is activated').choices(SWITCH))
     .addOption(new Option('--source [shell]', "print the shell function, for 'eval'").choices(Object.keys(dialects)))
-    .addOption(
-      new Option('--completion [shell]', 'print code that completes options and values').choices(COMPLETION_SHELLS),
-    )
+    .addOption(new Option('--completion [shell]', 'print shell code that completes options').choices(COMPLETION_SHELLS))
     .addOption(new Option('--modulefile <system>', 'print a modulefile, for administrators').choices(MODULE_SYSTEMS))
-    .option('--status', 'tell what is active, staged and archived')
-    .option('--version', 'print the version (with --full: of all that takes part)')
+    .option('--status', 'show what is active, staged and archived')
+    .option('--version', 'print the version')
     .option('--help', 'print this help')
     .addOption(new Option('--finish-unstage').hideHelp())
     .addOption(new Option('--abandon').hideHelp())
@@ -150,47 +149,49 @@ function commandLine(): Command {
     .addOption(new Option('--sweep').hideHelp())
     .addOption(new Option('--session <pid>').argParser(Number).hideHelp())
     .optionsGroup('Options:')
-    .option('--prefix <env>', 'this environment rather than the active one; nothing is activated')
-    .option('--path <dir>', 'local folder in which conda-stage_TOKEN/NAME is made')
-    .addOption(new Option('--writable', 'let the copy be written to').conflicts('readOnly'))
+    .option('--prefix <env>', 'use this environment instead of the active one, and activate nothing')
+    .option('--path <dir>', 'local folder in which to make conda-stage_TOKEN/NAME')
+    .addOption(new Option('--writable', 'make the copy writable').conflicts('readOnly'))
     .addOption(new Option('--read-only', 'make the copy read-only (the default)'))
-    .option('--skip-local', 'use an environment that lies on local disk as it is (the default in jobs)')
-    .option('--no-skip-local', 'stage it all the same')
+    .option('--skip-local', 'do not copy an environment that is on local disk already (the default in jobs)')
+    .option('--no-skip-local', 'copy it anyway')
     .addOption(
-      new Option('--auto-unstage <what>', 'with --auto-stage: remove the copy when it is left').choices(SWITCH),
+      new Option('--auto-unstage <what>', 'with --auto-stage: remove the copy when you leave it').choices(SWITCH),
     )
     .option('--prologue <code>', 'with --auto-stage: shell code to run first, for example to load a module')
-    .option('--force', 'pack even if the archive is fresh')
-    .option('--output <file>', 'write the archive to, and look for it at, this file')
-    .addOption(new Option('--check <depth>', 'how to see changes (default: quick)').choices(SETTINGS.check.of))
-    .addOption(new Option('--activator <who>', 'who activates (default: own)').choices(SETTINGS.activator.of))
-    .option('--ignore-missing-files', 'no warning about files that conda installed and that are gone')
-    .option('--json', 'results as JSON on standard output')
-    .addOption(new Option('--quiet', 'only warnings and errors').conflicts(['verbose', 'debug']))
-    .option('--verbose', 'tell more')
-    .option('--debug', 'tell everything, and stacks of errors')
-    .option('--full', 'with --version: versions of all that takes part')
+    .option('--force', 'pack even if the archive is up to date')
+    .option('--output <file>', 'archive file to write, and to stage from')
+    .addOption(
+      new Option('--check <depth>', 'how thoroughly to look for changes (default: quick)').choices(SETTINGS.check.of),
+    )
+    .addOption(new Option('--activator <who>', 'who activates the copy (default: own)').choices(SETTINGS.activator.of))
+    .option('--ignore-missing-files', 'do not warn about files that conda installed and that are gone')
+    .option('--json', 'print results as JSON on standard output')
+    .addOption(new Option('--quiet', 'show only warnings and errors').conflicts(['verbose', 'debug']))
+    .option('--verbose', 'show more')
+    .option('--debug', 'show everything, with stack traces of errors')
+    .option('--full', 'with --version: also print the versions of everything that it runs on')
   return addPackOptions(command.optionsGroup('Archives:'))
 }
 
 const HELP_END = `
 Variables:
   CONDA_STAGE=false        do nothing, and succeed
-  CONDA_STAGE_PATH         as --path
-  CONDA_STAGE_WRITABLE     true as --writable, false as --read-only
-  CONDA_STAGE_SKIP_LOCAL   true as --skip-local, false as --no-skip-local
-  CONDA_STAGE_SITE_CONFIG  the site's configuration file, rather than /etc/conda-stage/config.yaml
-  CONDA_STAGE_VERBOSE      true as --verbose, false as --quiet
-  CONDA_STAGE_DEBUG        true as --debug
-  CONDA_STAGE_ALLOW_BASE   true: the base environment may be staged
+  CONDA_STAGE_PATH         same as --path
+  CONDA_STAGE_WRITABLE     true: same as --writable; false: same as --read-only
+  CONDA_STAGE_SKIP_LOCAL   true: same as --skip-local; false: same as --no-skip-local
+  CONDA_STAGE_SITE_CONFIG  the site's configuration file (default: /etc/conda-stage/config.yaml)
+  CONDA_STAGE_VERBOSE      true: same as --verbose; false: same as --quiet
+  CONDA_STAGE_DEBUG        true: same as --debug
+  CONDA_STAGE_ALLOW_BASE   true: allow the base environment to be staged
   CONDA_STAGE_NODE         the Node (22.15 or newer) to run with
-  NO_COLOR                 no colours
+  NO_COLOR                 do not use colours
 
-What stays in the session: the function conda-stage (in bash and sh with __conda_stage behind it, in tcsh an
-alias) and, while a copy is active, what conda would have set for it (PATH, CONDA_PREFIX, CONDA_DEFAULT_ENV,
-CONDA_PROMPT_MODIFIER, PS1 or prompt, the environment's own variables). Nothing else.
+What stays in your session: the function conda-stage (in bash and sh also __conda_stage; in tcsh an alias). While
+a copy is active, also what conda would have set for it: PATH, CONDA_PREFIX, CONDA_DEFAULT_ENV,
+CONDA_PROMPT_MODIFIER, PS1 or prompt, and the environment's own variables. Nothing else.
 
-Exit status: 0 done; 1 failed, the original environment is active and untouched; 2 wrong usage or configuration.
+Exit status: 0 success; 1 failure (the original environment is active and untouched); 2 wrong usage or configuration.
 Load the shell function with:  eval "$(conda-stage --source)"
               in fish:         conda-stage --source | source
               in tcsh:         eval "\`conda-stage --source\`"
@@ -199,14 +200,14 @@ Load the shell function with:  eval "$(conda-stage --source)"
 function oneAction(given: Record<string, unknown>): Action {
   const actions: Action[] = [...ACTIONS, ...INNER]
   const asked = actions.filter((action) => given[action] !== undefined)
-  // --help wins over all: who asks for help along with something else wants help first.
+  // Anyone who asks for help along with something else wants help first.
   if (asked.includes('help')) return 'help'
-  if (asked.length > 1) throw usage(`${asked.slice(0, 2).map(optionOf).join(' and ')} exclude one another`)
+  if (asked.length > 1) throw usage(`${asked.slice(0, 2).map(optionOf).join(' and ')} can't be combined`)
   return asked[0] ?? 'stage'
 }
 
 const optionOf = (action: string): string => `--${action.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
 
 function usage(message: string): StageError {
-  return new StageError('USAGE', message, { hint: "'conda-stage --help' lists what there is" })
+  return new StageError('USAGE', message, { hint: "'conda-stage --help' lists all options" })
 }

@@ -4,7 +4,7 @@ import { SETTINGS, type Settings } from '../config/settings.ts'
 import type { ArchiveFormat } from '../model/archive-index.ts'
 import { defaultThreads } from '../platform/cpus.ts'
 
-/** Options that shape an archive, with the names and meanings that conda-pack's users know. */
+/** Options that shape an archive. Names and meanings are conda-pack's. */
 export interface ShapeOptions {
   arcroot?: string
   destPrefix?: string
@@ -12,7 +12,7 @@ export interface ShapeOptions {
 }
 
 export function addPackOptions(command: Command): Command {
-  // One list for both, since their order counts.
+  // One list for both, because their order matters.
   const filters: Filter[] = []
   const collect = (kind: Filter['kind']) => (pattern: string) => {
     filters.push({ kind, pattern })
@@ -31,13 +31,13 @@ export function addPackOptions(command: Command): Command {
       new Option('--exclude <pattern>', 'with --pack --output: leave out what matches').argParser(collect('exclude')),
     )
     .addOption(new Option('--include <pattern>', '... but take this, after --exclude').argParser(collect('include')))
-    .option('--arcroot <dir>', 'with --pack --output: folder of the archive that the environment is in')
-    .option('--dest-prefix <dir>', 'with --pack --output: pack for this place; no conda-unpack then')
+    .option('--arcroot <dir>', 'with --pack --output: folder of the archive that holds the environment')
+    .option('--dest-prefix <dir>', 'with --pack --output: pack for this place, without conda-unpack')
     .addOption(new Option('--packer <who>', 'who packs; conda-pack writes NAME.tar.gz').choices(SETTINGS.packer.of))
-    .option('--ignore-editable-packages', 'no warning about packages whose sources are elsewhere')
+    .option('--ignore-editable-packages', 'no warning about packages with their sources elsewhere')
 }
 
-/** Reads what `addPackOptions` added, as far as it is no setting by itself. `usage` makes the error for people. */
+/** Reads the options of `addPackOptions` that are not settings. `usage` makes the error for people. */
 export function packShape(
   given: Record<string, unknown>,
   { format, compressLevel }: Settings,
@@ -56,16 +56,16 @@ export function packShape(
     ...((given.exclude ?? given.include) !== undefined && { filters: (given.exclude ?? given.include) as Filter[] }),
   }
   const [first] = Object.keys(shape)
-  // Such an archive is not the environment's: staging must not come upon it.
+  // Such an archive is not the whole environment: staging must not find it.
   if (first !== undefined && (action !== 'pack' || given.output === undefined)) {
     const name = { arcroot: '--arcroot', destPrefix: '--dest-prefix', filters: '--exclude or --include' }[first]
     throw usage(`${name} makes an archive for use elsewhere: it goes with --pack and --output=FILE`)
   }
-  // A level in a file was not meant for this very format.
+  // A level from a file may exceed what this format takes.
   return { ...shape, compressLevel: Math.min(level, most) || undefined }
 }
 
-/** By the end of its name; undefined where that tells nothing. */
+/** The format that the ending of a name stands for; undefined if none. */
 export function formatOf(output: string | undefined): ArchiveFormat | undefined {
   const end = /\.(tar\.zst|tzst|tar\.gz|tgz|tar|zip)$/.exec(output ?? '')?.[1]
   const short: Record<string, ArchiveFormat> = { tzst: 'tar.zst', tgz: 'tar.gz' }

@@ -2,14 +2,14 @@ import { access } from 'node:fs'
 import { type CallingShell, readCall } from '../activate/call.ts'
 import { packageRoot } from '../platform/program.ts'
 
-/** Everything the program takes from its surroundings, read once at the start and passed on as a value. */
+/** Everything that the program takes from its surroundings, read once at the start and passed on as a value. */
 export interface Session {
-  /** Arguments behind the program's name. */
+  /** Arguments after the program's name. */
   args: string[]
   env: Readonly<Record<string, string | undefined>>
   cwd: string
   uid: number
-  /** Process that called us: the shell, since the launcher replaces itself by Node. */
+  /** Number of the calling process. That is the shell, because the launcher replaces itself with Node. */
   parentPid: number
   stderr: NodeJS.WriteStream
   /** `bin/conda-stage`, which starts this program. */
@@ -18,11 +18,11 @@ export interface Session {
   shell: CallingShell | undefined
 }
 
-/** @param process of this program, whose environment is rid of what is meant for Node alone */
+/** @param process this program's own; variables that are meant for Node alone are removed from its environment */
 export function captureSession(process: NodeJS.Process): Session {
   const { env, shell } = readCall(process.env)
-  // libuv reads the size of its pool when that gets its first work, which must be before the variable goes: it is not for
-  // programs that we start.
+  // The variable must not reach programs that we start. libuv reads it when its pool gets its first work, so give it some
+  // before the variable goes.
   access('/', () => {})
   delete process.env.UV_THREADPOOL_SIZE
   return {

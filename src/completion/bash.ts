@@ -1,7 +1,7 @@
 import { quotePosix as quote } from '../activate/quote.ts'
 import type { CompletableOption } from './option.ts'
 
-/** OPTIONS: words to choose from. VALUES: arms of a `case` for options that take a value. */
+/** OPTIONS: all options. VALUES: arms of a `case`, one for each option that takes a value. */
 export function bashParts(options: CompletableOption[]): Record<string, string> {
   const arms = options.flatMap(({ names, value }) => {
     if (value === undefined) return []

@@ -4,7 +4,7 @@ import { fishParts } from './fish.ts'
 import type { CompletableOption } from './option.ts'
 import { zshParts } from './zsh.ts'
 
-/** What stands in each template, by name. A new shell is an entry here and a template of its own. */
+/** What fills each shell's template, by name. A new shell takes an entry here and a template. */
 const shells = { bash: bashParts, zsh: zshParts, fish: fishParts } satisfies Record<
   string,
   (options: CompletableOption[]) => Record<string, string>
@@ -16,8 +16,8 @@ export const COMPLETION_SHELLS = Object.keys(shells) as CompletionShell[]
 export const isCompletionShell = (name: string): name is CompletionShell => Object.hasOwn(shells, name)
 
 /**
- * Code that completes the options of conda-stage and their values. It starts no program of ours: completion on a slow file
- * system would keep people waiting.
+ * Code that completes the options of conda-stage and their values. It does not start conda-stage, because that would keep
+ * people waiting on a slow file system.
  */
 export function completion(shell: CompletionShell, options: CompletableOption[]): string {
   const parts: Record<string, string> = shells[shell](options)

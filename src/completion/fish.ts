@@ -1,7 +1,7 @@
 import { fish } from '../activate/fish.ts'
 import type { CompletableOption, Value } from './option.ts'
 
-/** COMMANDS: a `complete` for each option. */
+/** COMMANDS: one `complete` for each option. */
 export function fishParts(options: CompletableOption[]): Record<string, string> {
   return { COMMANDS: options.map(command).join('\n') }
 }

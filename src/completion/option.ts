@@ -1,19 +1,19 @@
-/** An option of the command line, as far as completion needs to know it. */
+/** What completion needs to know about an option of the command line. */
 export interface CompletableOption {
-  /** With their dashes; the long one last. */
+  /** With their dashes. The long name comes last. */
   names: string[]
   description: string
-  /** What it takes; `undefined` for one that takes nothing. */
+  /** Undefined for an option without a value. */
   value: Value | undefined
-  /** Whether giving it a second time makes sense. */
+  /** Whether it can be given more than once. */
   repeatable: boolean
 }
 
 export interface Value {
-  /** What --help calls it. */
+  /** As in --help. */
   name: string
   kind: 'choice' | 'folder' | 'file' | 'environment' | 'other'
-  /** For kind 'choice'. */
+  /** Only for kind 'choice'. */
   choices: readonly string[]
   optional: boolean
 }

@@ -1,7 +1,7 @@
 import { quotePosix as quote } from '../activate/quote.ts'
 import type { CompletableOption, Value } from './option.ts'
 
-/** SPECS: arguments of `_arguments`. */
+/** SPECS: the arguments of `_arguments`. */
 export function zshParts(options: CompletableOption[]): Record<string, string> {
   return {
     SPECS: options

@@ -2,16 +2,16 @@ import type { BytePath } from '../model/byte-path.ts'
 import { bytePathOf } from '../model/byte-path.ts'
 import type { Listed } from '../model/listed.ts'
 
-/** One `--exclude=PATTERN` or `--include=PATTERN`. They apply in the order in which they were given. */
+/** One `--exclude=PATTERN` or `--include=PATTERN`. */
 export interface Filter {
   kind: 'exclude' | 'include'
   pattern: string
 }
 
 /**
- * What is left when the filters were applied, as conda-pack applies them: each `exclude` takes away what matches, each
- * `include` brings back what matches of that. Patterns match whole paths below the prefix of what is no folder, and of
- * empty folders; folders that lost all that was in them go too.
+ * Applies filters as conda-pack does, in the order given: `exclude` drops what matches, `include` brings back what matches
+ * among the dropped. A pattern has to match the whole path below the prefix. It is tried on everything but folders that
+ * hold something; such a folder is dropped once all that it held is.
  */
 export function filterEntries(entries: readonly Listed[], filters: readonly Filter[]): Listed[] {
   if (filters.length === 0) return [...entries]
@@ -26,7 +26,7 @@ export function filterEntries(entries: readonly Listed[], filters: readonly Filt
   return kept.filter(({ path, type }) => type !== 'directory' || !filled.has(path) || stillFilled.has(path))
 }
 
-/** All folders, the prefix among them, that have something in them, however deep. */
+/** All folders that hold something, at whatever depth. The prefix always counts. */
 function foldersOf(entries: readonly Listed[]): Set<BytePath> {
   const folders = new Set<BytePath>([''])
   for (const { path } of entries)
@@ -35,7 +35,10 @@ function foldersOf(entries: readonly Listed[]): Set<BytePath> {
   return folders
 }
 
-/** As Python's fnmatch: `*` any characters, slashes too, `?` one, `[abc]` and `[!abc]` sets; letter case counts. */
+/**
+ * Matches like Python's fnmatch: `*` stands for any characters, slashes included, `?` for one, `[abc]` and `[!abc]` for
+ * sets. Case matters.
+ */
 function matcher(pattern: string): (path: BytePath) => boolean {
   const source = bytePathOf(pattern).replace(
     /\*+|\?|\[(!?)(\]?[^\]]*)\]|[\s\S]/g,

@@ -5,97 +5,111 @@ import { delimiter, dirname, join } from 'node:path'
 import { withArchiveLock } from '../cache/index.ts'
 import { StageError } from '../errors.ts'
 
-export interface Surroundings {
-  env: Readonly<Record<string, string | undefined>>
-  /** The environment that is to be packed, whose programs are not used where there are others. */
+type Variables = Readonly<Record<string, string | undefined>>
+
+export interface PackerOptions {
+  env: Variables
+  /** The environment to pack. Its own programs are used only if there are no others. */
   prefix: string
-  /** What the program writes, as it comes. */
-  onOutput(text: string): void
   signal?: AbortSignal | undefined
 }
 
 /**
- * The conda-pack to use: the first on PATH, else the one in a folder of conda-stage's own, where it is installed by pip
- * if it is not there yet.
+ * The first conda-pack on PATH, else the one that `installCondaPack` has installed.
+ * Gives undefined if there is neither.
+ */
+export async function findCondaPack(options: PackerOptions): Promise<string | undefined> {
+  const [onPath] = await programsNamed('conda-pack', options)
+  if (onPath !== undefined) return onPath
+  const { program, complete } = installation(options.env)
+  return (await isThere(complete)) ? program : undefined
+}
+
+/**
+ * Installs conda-pack with pip into conda-stage's own data folder, unless another process has just done so.
  * @throws StageError NO_CONDA_PACK
  */
-export async function findCondaPack(surroundings: Surroundings & { onInstall(): void }): Promise<string> {
-  const [onPath] = await programsNamed('conda-pack', surroundings)
-  if (onPath !== undefined) return onPath
-  const folder = join(dataFolder(surroundings.env), 'conda-pack')
-  const [program, complete] = [join(folder, 'bin/conda-pack'), join(folder, 'complete')]
-  if (await isThere(complete)) return program
+export async function installCondaPack(options: PackerOptions): Promise<string> {
+  const { folder, program, complete } = installation(options.env)
   await mkdir(dirname(folder), { recursive: true, mode: 0o700 }).catch((cause: Error) => {
-    throw failed(`${dirname(folder)} can't be made (${cause.message})`, cause)
+    throw notInstalled(`${dirname(folder)} can't be made (${cause.message})`, cause)
   })
-  await withArchiveLock(folder, surroundings.signal ? { signal: surroundings.signal } : {}, async () => {
+  await withArchiveLock(folder, options.signal ? { signal: options.signal } : {}, async () => {
     if (await isThere(complete)) return
-    surroundings.onInstall()
-    await install(folder, surroundings)
-    // Last, so that what was cut short is begun from nothing.
+    await installInto(folder, options)
+    // Written last: an installation that was interrupted starts again from nothing.
     await writeFile(complete, '')
   })
   return program
 }
 
-/** @throws StageError CONDA_PACK_FAILED, CANCELLED */
+/**
+ * @param onOutput gets what conda-pack prints, as it comes
+ * @throws StageError CONDA_PACK_FAILED, CANCELLED
+ */
 export async function runCondaPack(
   program: string,
   args: readonly string[],
-  surroundings: Surroundings,
+  options: PackerOptions & { onOutput(text: string): void },
 ): Promise<void> {
-  const { status, said } = await run(program, args, surroundings, surroundings.onOutput)
+  const { status, errors } = await run(program, args, options)
   if (status === 0) return
-  if (surroundings.signal?.aborted) throw new StageError('CANCELLED', `${program} was stopped`)
-  throw new StageError('CONDA_PACK_FAILED', `${program} failed (${status}): ${said.trim() || 'it said nothing'}`, {
+  if (options.signal?.aborted) throw new StageError('CANCELLED', `${program} was stopped`)
+  throw new StageError('CONDA_PACK_FAILED', `${program} failed (${status}): ${errors.trim() || NO_OUTPUT}`, {
     path: program,
-    hint: "Mend what it says, or let conda-stage pack by itself: leave out '--packer=conda-pack'.",
+    hint: "Fix what it reports, or let conda-stage pack by itself: leave out '--packer=conda-pack'.",
   })
 }
 
-/** A virtual environment with conda-pack in it, and zstandard, without which it writes no tar.zst. */
-async function install(folder: string, surroundings: Surroundings): Promise<void> {
-  const pythons = await programsNamed('python3', surroundings)
-  if (pythons.length === 0) throw failed('there is no python3 on PATH')
-  const venv = await run(pythons[0]!, ['-m', 'venv', '--clear', folder], surroundings)
-  if (venv.status !== 0)
-    throw failed(
-      `'${pythons[0]} -m venv' failed (${venv.status}): ${lastLine(venv.said)} (on Debian it needs python3-venv)`,
-    )
-  const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', 'conda-pack', 'zstandard']
-  const installed = await run(join(folder, 'bin/python'), pip, surroundings)
-  if (installed.status !== 0) throw failed(`pip failed (${installed.status}): ${lastLine(installed.said)}`)
+/** Where conda-stage keeps its own conda-pack. `complete` marks an installation that came to its end. */
+function installation(env: Variables): { folder: string; program: string; complete: string } {
+  const folder = join(dataFolder(env), 'conda-pack')
+  return { folder, program: join(folder, 'bin/conda-pack'), complete: join(folder, 'complete') }
 }
 
-function failed(what: string, cause?: unknown): StageError {
-  return new StageError('NO_CONDA_PACK', `conda-pack is not on PATH, and can't be installed: ${what}`, {
+/** A virtual environment with conda-pack, and with zstandard, which conda-pack needs for tar.zst. */
+async function installInto(folder: string, options: PackerOptions): Promise<void> {
+  const [python] = await programsNamed('python3', options)
+  if (python === undefined) throw notInstalled('there is no python3 on PATH')
+  const venv = await run(python, ['-m', 'venv', '--clear', folder], options)
+  if (venv.status !== 0) {
+    const reason = `'${python} -m venv' failed (${venv.status}): ${lastLine(venv.errors)}`
+    throw notInstalled(`${reason} (on Debian, install python3-venv)`)
+  }
+  const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', 'conda-pack', 'zstandard']
+  const installed = await run(join(folder, 'bin/python'), pip, options)
+  if (installed.status !== 0) throw notInstalled(`pip failed (${installed.status}): ${lastLine(installed.errors)}`)
+}
+
+function notInstalled(reason: string, cause?: unknown): StageError {
+  return new StageError('NO_CONDA_PACK', `conda-pack is not on PATH and can't be installed: ${reason}`, {
     hint: "Put conda-pack on PATH, or let conda-stage pack by itself: leave out '--packer=conda-pack'.",
     cause,
   })
 }
 
+/** Runs a program to its end. `errors` is the end of what it wrote to standard error. */
 function run(
   program: string,
   args: readonly string[],
-  { env, signal }: Surroundings,
-  onOutput: (text: string) => void = () => {},
-): Promise<{ status: number | string; said: string }> {
-  // What the session has set for its own Python is not for this one.
+  { env, signal, onOutput = () => {} }: PackerOptions & { onOutput?(text: string): void },
+): Promise<{ status: number | string; errors: string }> {
+  // These are meant for the session's own Python, not for the one that runs conda-pack.
   const { PYTHONHOME: _, PYTHONPATH: __, ...others } = env
   return new Promise((resolve) => {
     const child = spawn(program, args, { env: others, stdio: ['ignore', 'pipe', 'pipe'], ...(signal && { signal }) })
-    let said = ''
+    let errors = ''
     child.stdout.setEncoding('utf8').on('data', onOutput)
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      said = (said + text).slice(-10_000)
+      errors = (errors + text).slice(-10_000)
     })
-    child.on('error', (error) => resolve({ status: error.message, said }))
-    child.on('close', (code, stopped) => resolve({ status: code ?? stopped ?? 'ended', said }))
+    child.on('error', (error) => resolve({ status: error.message, errors }))
+    child.on('close', (code, stoppedBy) => resolve({ status: code ?? stoppedBy ?? 'ended', errors }))
   })
 }
 
-/** Programs of that name on PATH, those of the environment itself last. */
-async function programsNamed(name: string, { env, prefix }: Surroundings): Promise<string[]> {
+/** All programs of that name on PATH. Those of the environment itself come last. */
+async function programsNamed(name: string, { env, prefix }: PackerOptions): Promise<string[]> {
   const folders = (env.PATH ?? '').split(delimiter).filter((folder) => folder.startsWith('/'))
   const found: string[] = []
   for (const folder of folders) {
@@ -107,8 +121,8 @@ async function programsNamed(name: string, { env, prefix }: Surroundings): Promi
   return [...found.filter((program) => !isOwn(program)), ...found.filter(isOwn)]
 }
 
-/** As the XDG base directory specification has it. */
-function dataFolder(env: Surroundings['env']): string {
+/** Follows the XDG base directory specification. */
+function dataFolder(env: Variables): string {
   const given = env.XDG_DATA_HOME
   return join(given?.startsWith('/') ? given : join(env.HOME || homedir(), '.local/share'), 'conda-stage')
 }
@@ -119,4 +133,6 @@ const isThere = (path: string, mode?: number): Promise<boolean> =>
     () => false,
   )
 
-const lastLine = (text: string): string => text.trim().split('\n').at(-1) || 'it said nothing'
+const NO_OUTPUT = 'it printed no error message'
+
+const lastLine = (text: string): string => text.trim().split('\n').at(-1) || NO_OUTPUT

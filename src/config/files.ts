@@ -8,16 +8,16 @@ export interface ConfigFile {
   path: string
   whose: 'user' | 'site'
   state: 'read' | 'missing' | 'faulty'
-  /** Without those that are mistaken. */
+  /** Only those that are valid. */
   values: Partial<Settings>
   mistakes: Mistake[]
 }
 
-type Variables = Readonly<Record<string, string | undefined>>
+export type Variables = Readonly<Record<string, string | undefined>>
 
 /**
- * The user's configuration file and the site's, in this order, whatever is wrong with them. What it takes to understand one
- * is loaded where there is one: most sessions have none.
+ * Reads the user's configuration file, then the site's. Mistakes are part of the result. The YAML parser is loaded only if
+ * there is a file: most sessions have none.
  */
 export async function readConfigFiles(env: Variables, cwd: string): Promise<ConfigFile[]> {
   const site = env.CONDA_STAGE_SITE_CONFIG
@@ -29,7 +29,7 @@ export async function readConfigFiles(env: Variables, cwd: string): Promise<Conf
   ]
 }
 
-/** As the XDG base directory specification has it: a relative path counts as none. */
+/** Follows the XDG base directory specification: a relative path does not count. */
 function userFile(env: Variables): string {
   const given = env.XDG_CONFIG_HOME
   return join(given?.startsWith('/') ? given : join(env.HOME || homedir(), '.config'), 'conda-stage/config.yaml')
@@ -44,13 +44,13 @@ async function readConfigFile(path: string, whose: ConfigFile['whose'], isNamed:
       : {
           values: {},
           mistakes: [
-            { message: `can't be read: ${text?.message ?? 'CONDA_STAGE_SITE_CONFIG names it, and it does not exist'}` },
+            { message: `can't be read: ${text?.message ?? 'CONDA_STAGE_SITE_CONFIG names it, but it does not exist'}` },
           ],
         }
   return { path, whose, state: mistakes.length > 0 ? 'faulty' : 'read', values, mistakes }
 }
 
-/** Text of the file, why it can't be had, or undefined where there is no such file. */
+/** Text of the file, the error that reading it gave, or undefined if there is no such file. */
 function contentOf(path: string): string | Error | undefined {
   try {
     return readFileSync(path, 'utf8')

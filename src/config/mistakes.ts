@@ -3,9 +3,9 @@ import type { ConfigFile } from './files.ts'
 import type { Mistake } from './parse.ts'
 
 /**
- * Warnings of what is mistaken in the configuration. Mistakes in the user's own file stop what depends on it (`strict`): to
- * go on would be to do something else than was asked. Those in the site's file never do: one slip of an administrator
- * would stop every job of the site.
+ * Warnings about mistakes in the configuration. If `strict`, a mistake in the user's own file is an error, because going on
+ * would do something other than what the user asked for. A mistake in the site's file is always a warning: an error
+ * would stop every job of the site for one slip of an administrator.
  * @throws StageError CONFIG
  */
 export function configWarnings(files: readonly ConfigFile[], strict: boolean): string[] {
@@ -14,13 +14,13 @@ export function configWarnings(files: readonly ConfigFile[], strict: boolean): s
     const [first, ...others] = linesOf(fatal)
     throw new StageError('CONFIG', [first, ...others].join('\n       '), {
       path: fatal.path,
-      hint: 'Nothing was done. Mend that file, or take it away; docs/configuration.md lists what it can hold.',
+      hint: 'Nothing was done. Correct that file or remove it; docs/configuration.md lists its settings.',
     })
   }
   return files.flatMap((file) => linesOf(file).map((line) => `${line} (${CONSEQUENCE[file.whose]})`))
 }
 
-const CONSEQUENCE = { user: 'passed over', site: 'passed over; please tell the administrators' }
+const CONSEQUENCE = { user: 'ignored', site: 'ignored; please tell the administrators' }
 
 const linesOf = ({ path, mistakes }: ConfigFile): string[] => mistakes.map((mistake) => `${path}${describe(mistake)}`)
 

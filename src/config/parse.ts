@@ -4,18 +4,18 @@ import { type Kind, keyOf, SETTING_NAMES, type SettingName, type Settings, setti
 import { nearest } from './suggest.ts'
 
 export interface Mistake {
-  /** From 1; undefined where the file as a whole can't be read. */
+  /** From 1; undefined if the file can't be read at all. */
   line?: number
-  /** As it stands in the file. */
+  /** As written in the file. */
   key?: string
   message: string
 }
 
-/** Understands the text of a configuration file. A key that is mistaken does not keep the others from being taken. */
+/** Parses the text of a configuration file. One wrong key does not affect the others. */
 export function parseConfig(text: string): { values: Partial<Settings>; mistakes: Mistake[] } {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines })
-  // What follows an error may be read as something that nobody wrote.
+  // After an error, the parser may see keys that nobody wrote.
   const errors = [...document.errors, ...document.warnings].map(({ message, linePos }) => ({
     line: linePos?.[0].line ?? 1,
     message: `${message.split(/ at line \d/, 1)[0]}${bracesHint(text)}`,
@@ -35,9 +35,9 @@ export function parseConfig(text: string): { values: Partial<Settings>; mistakes
   return { values, mistakes }
 }
 
-/** In YAML's short lists braces are maps, which people who name a folder don't expect. */
+/** Between brackets YAML reads braces as a map, which surprises people who name a folder. */
 const bracesHint = (text: string): string =>
-  /\[[^\n"']*\{(user|job)\}/.test(text) ? '; between [ and ] a path with {user} or {job} needs quotes' : ''
+  /\[[^\n"']*\{(user|job)\}/.test(text) ? '; between [ and ], put a path with {user} or {job} into quotes' : ''
 
 const isEmpty = ({ contents }: Document.Parsed): boolean =>
   contents === null || (isScalar(contents) && contents.value === null)
@@ -47,7 +47,7 @@ function placeOf({ key }: Pair, lines: LineCounter): { line: number; key: string
   return { line: lines.linePos(start).line, key: String(isScalar(key) ? key.value : key) }
 }
 
-/** Names of options that people will try, and what to write instead. */
+/** Options that people will try as keys, and what to write instead. */
 const INSTEAD: Readonly<Record<string, string>> = {
   path: 'local-folders: [DIR]',
   'read-only': 'writable: false',
@@ -72,13 +72,14 @@ function checkValue(name: SettingName, pair: Pair, document: Document.Parsed): C
     value = isNode(pair.value) ? pair.value.toJS(document) : pair.value
   } catch (error) {
     if (!(error instanceof ReferenceError)) throw error
-    return { mistake: 'it refers to itself too often' } // yaml's own limit
+    // yaml's own limit.
+    return { mistake: 'it refers to itself too often' }
   }
   const result = v.safeParse(schemaOf(kind), value)
   if (result.success) return { value: result.output }
   const better = kind.kind === 'choice' && typeof value === 'string' ? nearest(value, kind.of) : undefined
   const suggestion = better === undefined ? '' : `; did you mean '${better}'?`
-  return { mistake: `it is ${shown(value)}, and takes ${takes(kind)}${suggestion}` }
+  return { mistake: `it is ${shown(value)}, but takes ${takes(kind)}${suggestion}` }
 }
 
 function schemaOf(kind: Kind): v.GenericSchema {
@@ -118,9 +119,9 @@ function takes(kind: Kind): string {
     case 'number':
       return `a whole number from ${kind.from} to ${kind.to}${kind.unlimited ? ", or 'unlimited'" : ''}`
     case 'folder':
-      return `an absolute path or one that begins with ~/, in which ${braces(kind.words)} is replaced`
+      return `an absolute path or one that begins with ~/, which may contain ${braces(kind.words)}`
     case 'folders':
-      return `a list of paths, absolute or beginning with ~/, in which ${braces(kind.words)} are replaced`
+      return `a list of paths, absolute or beginning with ~/, which may contain ${braces(kind.words)}`
   }
 }
 

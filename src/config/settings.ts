@@ -1,12 +1,12 @@
 import type { ArchiveFormat } from '../model/archive-index.ts'
 
-/** What kind of value a setting has; command line, variables and files all go by this. */
+/** What kind of value a setting has, on the command line, in variables and in files. */
 export type Kind =
   | { kind: 'flag' }
   | { kind: 'choice'; of: readonly string[] }
-  /** A whole number. `unlimited`: that word is taken, too, and means Infinity. */
+  /** A whole number. With `unlimited`, that word is accepted too and means Infinity. */
   | { kind: 'number'; from: number; to: number; unlimited?: true }
-  /** An absolute path, or one below the home folder (`~/`), in which these words in braces are replaced. */
+  /** An absolute path, or one below the home folder (`~/`). These words in braces are replaced in it. */
   | { kind: 'folder'; words: readonly string[] }
   | { kind: 'folders'; words: readonly string[] }
 
@@ -20,24 +20,24 @@ type ValueOf<K> = K extends { kind: 'flag' }
         ? string
         : readonly string[]
 
-/** Where values come from, beside the key in a file and the option of the command line that have the setting's own name. */
+/** Sources of a value other than the key in a file and the option that carry the setting's own name. */
 interface Sources {
-  /** Value where nobody says anything. */
+  /** Value if none is given. */
   default?: unknown
-  /** What happens where nobody says anything and there is no such value, in words. */
+  /** In words, what happens if no value is given and there is no default. */
   unset?: string
-  /** Options without a value, strongest first, and what each means. */
+  /** Options that set this value, strongest first, and the value of each; undefined if the option has its own. */
   flags?: Readonly<Record<string, unknown>>
-  /** true/false variables, strongest first, and what these two mean where that is not true and false. */
+  /** true/false variables, strongest first, and the values that true and false stand for. */
   variables?: Readonly<Record<string, Readonly<{ true?: unknown; false?: unknown }>>>
 }
 
-const AS_IT_IS = { true: true, false: false }
+const TRUE_FALSE = { true: true, false: false }
 
 /**
- * Every setting: the one place for its name (in files with dashes), its values, its default, its options and variables. The
- * words of --help are in cli/options.ts. What names one environment, file or call is no setting, and neither is --path: in
- * files a list, `local-folders`, takes its place.
+ * Every setting: the one place for its name (with dashes in files), values, default, options and variables. Its help text
+ * is in cli/options.ts. An option that is about one environment, file or call is no setting. Neither is --path: files have
+ * the list `local-folders` instead.
  */
 export const SETTINGS = {
   localFolders: { kind: 'folders', words: ['user', 'job'], default: [] },
@@ -45,15 +45,15 @@ export const SETTINGS = {
   skipLocal: {
     kind: 'flag',
     unset: 'true in jobs, else false',
-    variables: { CONDA_STAGE_SKIP_LOCAL: AS_IT_IS },
+    variables: { CONDA_STAGE_SKIP_LOCAL: TRUE_FALSE },
   },
   writable: {
     kind: 'flag',
     default: false,
     flags: { writable: true, readOnly: false },
-    variables: { CONDA_STAGE_WRITABLE: AS_IT_IS },
+    variables: { CONDA_STAGE_WRITABLE: TRUE_FALSE },
   },
-  allowBase: { kind: 'flag', default: false, variables: { CONDA_STAGE_ALLOW_BASE: AS_IT_IS } },
+  allowBase: { kind: 'flag', default: false, variables: { CONDA_STAGE_ALLOW_BASE: TRUE_FALSE } },
   activator: { kind: 'choice', of: ['own', 'conda'], default: 'own' },
   check: { kind: 'choice', of: ['quick', 'full'], default: 'quick' },
   archiveFolder: { kind: 'folder', words: ['user'], unset: 'beside the environment, else the cache folder' },
@@ -88,12 +88,12 @@ type Table = typeof SETTINGS
 export type SettingName = keyof Table
 export const SETTING_NAMES = Object.keys(SETTINGS) as SettingName[]
 
-/** A value for every setting; undefined for those without a default that nobody gave one. */
+/** A value for every setting; undefined if none was given and there is no default. */
 export type Settings = {
   [Name in SettingName]: ValueOf<Table[Name]> | (Table[Name] extends { unset: string } ? undefined : never)
 }
 
 export const settingOf = (name: SettingName): Kind & Sources => SETTINGS[name]
 
-/** As it is called in files and, behind two dashes, on the command line. */
+/** Its name in files and, after two dashes, on the command line. */
 export const keyOf = (name: SettingName): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)

@@ -1,4 +1,4 @@
-/** The word that was probably meant: at most two letters, or a third of them, are wrong, missing, too many or swapped. */
+/** The word that was probably meant. At most two letters, or a third of them, may be wrong, missing, extra or swapped. */
 export function nearest(word: string, words: readonly string[]): string | undefined {
   const [best] = words
     .map((other) => ({ other, distance: distance(word.toLowerCase().replaceAll('_', '-'), other) }))
@@ -7,7 +7,7 @@ export function nearest(word: string, words: readonly string[]): string | undefi
   return best?.other
 }
 
-/** Edits from `a` to `b`: Damerau and Levenshtein's distance, in which no part is edited twice. */
+/** Edits from `a` to `b`: the Damerau-Levenshtein distance that edits no part twice. */
 function distance(a: string, b: string): number {
   const rows = Array.from({ length: a.length + 1 }, (_, i) => [i, ...Array<number>(b.length).fill(0)])
   for (let j = 1; j <= b.length; j++) rows[0]![j] = j

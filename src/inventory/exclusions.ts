@@ -12,7 +12,7 @@ export type IsExcluded = (path: BytePath) => boolean
  */
 const LOCK = /^(?:conda-meta\/conda-meta\.lock|\.guard|\.conda_lock(?:-\d+)?)$/
 
-/** The path that conda-pack/record.ts writes. */
+/** The path that conda-pack/prefix-record.ts writes. */
 const UNPACK_RECORD = 'conda-meta/conda-stage-prefixes'
 
 /**

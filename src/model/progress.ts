@@ -1,4 +1,4 @@
-/** What pack(), stage() and unstage() tell as they go. Renderers and library users both listen to these. */
+/** What pack(), stage() and unstage() report as they work, to renderers and to users of the library. */
 export type ProgressEvent =
   | { kind: 'phase'; phase: Phase; prefix: string; archive?: string; target?: string }
   | {
@@ -12,12 +12,13 @@ export type ProgressEvent =
   | { kind: 'done'; phase: Phase; seconds: number }
   | { kind: 'info'; message: string }
   | { kind: 'warning'; message: string }
-  /** What only the curious want to know. */
+  /** Shown with --verbose. */
   | { kind: 'detail'; message: string }
+  /** Shown with --debug. */
   | { kind: 'debug'; message: string }
-  /** What a program that was called for the work writes for people, as it comes. */
+  /** Text for people from a program that does the work for us (conda-pack), as it arrives. */
   | { kind: 'output'; text: string }
 
-export type Phase = 'stage' | 'pack' | 'extract' | 'read-only' | 'unstage' | 'remove' | 'activate'
+export type Phase = 'stage' | 'pack' | 'extract' | 'read-only' | 'remove'
 
 export type OnProgress = (event: ProgressEvent) => void

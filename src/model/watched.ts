@@ -64,7 +64,7 @@ export function watchedIn(entries: Iterable<Known>): BytePath[] {
  * The most look-ups that a quick check makes, where each folder on the way to a path counts once. Finding the environment and its
  * archive takes about ten more operations, and all together may take 40.
  */
-export const MOST_LOOK_UPS = 26
+const MOST_LOOK_UPS = 26
 
 /** Files that each session, each Python or each Jupyter goes by. */
 const STARTUP =

@@ -7,7 +7,7 @@ import { quoteLua, quoteTcl } from './quote.ts'
 interface ModuleSystem {
   template: string
   quote(text: string): string
-  /** An entry of the table of shell code, which is quoted. */
+  /** An entry in the table of shell code. The code is quoted already. */
   entry(dialect: string, load: string, unload: string): string
 }
 
@@ -28,10 +28,10 @@ export type ModuleSystemName = keyof typeof systems
 export const MODULE_SYSTEMS = Object.keys(systems) as ModuleSystemName[]
 
 /**
- * A modulefile for Lmod (Lua) or for Environment Modules (Tcl). It holds the shell function of every dialect, so that
- * loading it starts no program and reads no other file.
+ * A modulefile for Lmod (Lua) or Environment Modules (Tcl). It holds the shell function in every dialect, so that loading
+ * it starts no program and reads no other file.
  *
- * @param launcher absolute path of bin/conda-stage; its folder comes to the front of PATH
+ * @param launcher absolute path of bin/conda-stage; its folder goes to the front of PATH
  */
 export function modulefile(name: ModuleSystemName, launcher: string, version: string): string {
   const { template, quote, entry } = systems[name]
@@ -47,7 +47,7 @@ export function modulefile(name: ModuleSystemName, launcher: string, version: st
   return read(template).replaceAll(/@([A-Z]+)@/g, (_, key: string) => values[key]!)
 }
 
-/** bash scripts that the session starts have the function, too: they inherit the list of loaded modules. */
+/** bash exports the function: scripts inherit the list of loaded modules, so they should have what it promises. */
 const onLoad = (dialect: DialectName, launcher: string): string =>
   (hook(dialect, launcher) + (dialect === 'bash' ? read('inherit.bash') : '')).trimEnd()
 

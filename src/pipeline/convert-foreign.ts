@@ -6,17 +6,18 @@ import { writeArchive } from '../archive/writer.ts'
 import { archiveFolders, openTrusted, publishArchive } from '../cache/index.ts'
 import type { Environment } from '../environment/find.ts'
 import { StageError } from '../errors.ts'
-import { displayPath } from '../model/byte-path.ts'
+import { type BytePath, displayPath } from '../model/byte-path.ts'
 import { defaultThreads } from '../platform/cpus.ts'
 import { type Damaged, identityOf, isDamage } from './archive-choice.ts'
 import { archiveHeader } from './archive-header.ts'
-import { changedSince, foreignReader, isNothing } from './foreign-archive.ts'
+import { changedSince, foreignReader, isMissing } from './foreign-archive.ts'
 import type { PackOptions } from './options.ts'
 import type { Filled } from './original.ts'
+import { timedInfo } from './timing.ts'
 
 /**
- * Where --output names an archive that conda-pack made: the archive of ours that it is turned into, once, in the user's
- * cache folder. Undefined where it names none, or one of ours.
+ * If --output names an archive that conda-pack made: the archive of ours that it is converted into, once, in the user's
+ * cache folder. Undefined if --output names no file, or one of ours.
  * @throws StageError ARCHIVE_FOREIGN, ARCHIVE_DAMAGED, ARCHIVE_UNTRUSTED, and what writing an archive throws
  */
 export async function convertedArchive(
@@ -27,45 +28,43 @@ export async function convertedArchive(
   const { output, cwd } = options
   if (output === undefined) return undefined
   const path = resolve(cwd, output)
-  if ((await isNothing(path)) || (await isOurs(path))) return undefined
+  if ((await isMissing(path)) || (await isOurs(path))) return undefined
   const handle = await openTrusted(path, [options.uid, environment.ownerUid])
   try {
-    const { size, mtimeNs, mtime } = await handle.stat({ bigint: true })
-    await tellAge(path, { mtimeNs, mtime }, environment, options)
+    const { size, mtimeNs } = await handle.stat({ bigint: true })
+    await reportAge(path, mtimeNs, environment, options)
     const folder = archiveFolders(options).at(-1)!
     await mkdir(folder, { recursive: true, mode: 0o700 })
     const start = `${environment.name}-${hashOf(environment.real)}-conda-pack-`
     const target = join(folder, `${start}${hashOf(`${path} ${size} ${mtimeNs}`)}.tar.zst`)
-    await convert({ path, handle, mtimeNs, target, environment, options, damaged })
+    await convertUnlessDone({ path, handle, mtimeNs, target }, environment, { ...options, damaged })
     await assertSamePackages(path, target, environment)
-    for (const name of await readdir(folder))
-      if (name.startsWith(start) && join(folder, name) !== target && (await isOurs(join(folder, name))))
-        await unlink(join(folder, name)).catch(() => {})
+    await removeEarlier(folder, start, target)
     return target
   } finally {
     await handle.close()
   }
 }
 
-/** Nothing in such an archive tells what the environment was like, so that dates are all there is. */
-async function tellAge(
+/** Dates are all there is to go by: such an archive does not record the state of the environment. */
+async function reportAge(
   path: string,
-  { mtimeNs, mtime }: { mtimeNs: bigint; mtime: Date },
+  mtimeNs: bigint,
   environment: Environment,
   { onProgress }: Filled<PackOptions>,
 ): Promise<void> {
   const changed = await changedSince(environment, mtimeNs)
-  const made = `${path} was made by conda-pack (${mtime.toISOString()})`
+  const made = `${path} was made by conda-pack (${new Date(Number(mtimeNs / 1_000_000n)).toISOString()})`
   if (changed === undefined) {
-    const message = `${made}; conda has changed nothing since, and other changes can't be told`
+    const message = `${made}; conda has changed nothing since. Other changes can't be detected`
     onProgress({ kind: 'info', message })
   } else {
-    const message = `${made}, and ${changed} is newer: the copy will be what the environment was then`
+    const message = `${made}, but ${changed} is newer: the copy will be the environment as it was then`
     onProgress({ kind: 'warning', message })
   }
 }
 
-/** @throws StageError ARCHIVE_OTHER_ENVIRONMENT where conda's records are not those of the environment */
+/** @throws StageError ARCHIVE_OTHER_ENVIRONMENT if conda's records in the archive are not those of the environment */
 async function assertSamePackages(path: string, converted: string, { prefix }: Environment): Promise<void> {
   const { watched } = await readHead(converted)
   const record = /^conda-meta\/([^/]+\.json)$/
@@ -77,46 +76,40 @@ async function assertSamePackages(path: string, converted: string, { prefix }: E
   throw new StageError(
     'ARCHIVE_OTHER_ENVIRONMENT',
     `${path} holds other packages than ${prefix} (${differing[0]!.slice(0, -'.json'.length)}${more})`,
-    { path, hint: 'Make it anew with conda-pack, or leave out --output to have conda-stage pack the environment.' },
+    { path, hint: 'Make it again with conda-pack, or leave out --output to let conda-stage pack the environment.' },
   )
 }
 
-interface Conversion {
+/** Removes what earlier archives of the same environment were converted into. */
+async function removeEarlier(folder: string, start: string, current: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const file = join(folder, name)
+    if (name.startsWith(start) && file !== current && (await isOurs(file))) await unlink(file).catch(() => {})
+  }
+}
+
+interface Source {
   path: string
   handle: FileHandle
   mtimeNs: bigint
   target: string
-  environment: Environment
-  options: Filled<PackOptions>
-  damaged: Damaged | undefined
 }
 
-async function convert({ path, handle, mtimeNs, target, environment, options, damaged }: Conversion): Promise<void> {
-  const { onProgress, signal, force, threads = defaultThreads() } = options
-  const header = archiveHeader(environment)
-  const started = performance.now()
+async function convertUnlessDone(
+  source: Source,
+  environment: Environment,
+  options: Filled<PackOptions> & { damaged: Damaged | undefined },
+): Promise<void> {
+  const { target } = source
+  const { signal, force, damaged, onProgress } = options
   await publishArchive<true>({
     path: target,
     ...(signal && { signal }),
     already: async () => (!force && (await isSound(target, damaged, options)) ? true : undefined),
     write: async (temporary) => {
-      onProgress({ kind: 'info', message: 'Unpacking' })
-      const { condaPackItems, openCondaPack } = await foreignReader()
-      const archive = await openCondaPack(path, handle)
-      const onLeft = (left: string) =>
-        onProgress({ kind: 'warning', message: `The path of the environment does not fit into ${displayPath(left)}` })
-      const items = condaPackItems(archive, handle, { prefixes: header.prefixes, mtimeNs, onLeft })
-      await writeArchive({
-        path: temporary,
-        format: 'tar.zst',
-        level: 1,
-        threads,
-        header,
-        items,
-        ...(signal && { signal }),
-      })
-      const seconds = Math.round((performance.now() - started) / 1000)
-      onProgress({ kind: 'info', message: `Total 'conda-unpack' time: ${seconds} seconds` })
+      await timedInfo(onProgress, { message: 'Unpacking', what: "'conda-unpack'" }, () =>
+        convert(source, temporary, environment, options),
+      )
       return true
     },
   })
@@ -138,6 +131,23 @@ async function isSound(
     onProgress({ kind: 'warning', message: `${error.message}. Converting the archive of conda-pack again` })
     return false
   }
+}
+
+async function convert(
+  { path, handle, mtimeNs }: Source,
+  to: string,
+  environment: Environment,
+  { onProgress, signal, threads = defaultThreads() }: Filled<PackOptions>,
+): Promise<void> {
+  const header = archiveHeader(environment)
+  const { condaPackItems, openCondaPack } = await foreignReader()
+  const archive = await openCondaPack(path, handle)
+  const onNoRoom = (file: BytePath) => {
+    const message = `${displayPath(file)} has no room for ${header.prefixes[0]} and keeps conda's placeholder`
+    onProgress({ kind: 'warning', message })
+  }
+  const items = condaPackItems(archive, handle, { prefixes: header.prefixes, mtimeNs, onNoRoom })
+  await writeArchive({ path: to, format: 'tar.zst', level: 1, threads, header, items, ...(signal && { signal }) })
 }
 
 const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 12)

@@ -10,7 +10,7 @@ import type { Listed, ListedName } from '../model/listed.ts'
 import type { PackOptions } from './options.ts'
 import type { Filled } from './original.ts'
 
-/** What conda's records list, of which the first files are being read already if the file system is slow. */
+/** What conda's records list. If the file system is slow, the first of these files are being read already. */
 export interface Recorded {
   records: Awaited<ReturnType<typeof readRecords>>
   isExcluded: IsExcluded

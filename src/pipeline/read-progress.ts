@@ -28,7 +28,7 @@ export function readOptions(
 ): ReadOptions {
   const prefixes = prefixesOf(environment)
   const progress = new ReadProgress(entries)
-  let told = 0
+  let reported = 0
   return {
     early,
     makeScanner: (entry) => new PrefixScanner(prefixes, entry),
@@ -36,8 +36,8 @@ export function readOptions(
       progress.add(bytes, ended)
       const now = performance.now()
       // Ten times a second is enough for the eye.
-      if (now - told < 100 && progress.files < progress.totalFiles) return
-      told = now
+      if (now - reported < 100 && progress.files < progress.totalFiles) return
+      reported = now
       const { files, totalFiles, bytes: done, totalBytes } = progress
       onProgress({ kind: 'progress', phase: 'pack', files, totalFiles, bytes: done, totalBytes })
     },

@@ -4,7 +4,7 @@ import { canBeReused, OldArchive } from '../archive/reuse/old-archive.ts'
 import { planReuse, type ReusePlan } from '../archive/reuse/plan.ts'
 import { writeArchive } from '../archive/writer.ts'
 import { openTrusted } from '../cache/index.ts'
-import { plainToolMembers } from '../conda-pack/members.ts'
+import { plainToolMembers } from '../conda-pack/plain-tool-members.ts'
 import type { Environment } from '../environment/find.ts'
 import { readRecords } from '../environment/records.ts'
 import { StageError } from '../errors.ts'
@@ -142,12 +142,7 @@ async function write(
       header,
       reused: { files: plan.carried, frames: progress.along(archive.frames(plan.frames)) },
       items: items(archive, { entries, others: plan.others }, contents),
-      besides: (all) =>
-        plainToolMembers(all, {
-          prefixes: header.prefixes,
-          mtimeNs: BigInt(Date.parse(header.created)) * 1_000_000n,
-          unpack: true,
-        }),
+      besides: (entries) => plainToolMembers(entries, { ...header, unpack: true }),
       ...(signal && { signal }),
     })
   } finally {

@@ -12,3 +12,17 @@ export async function timed<T>(
   onProgress({ kind: 'done', phase: phase.phase satisfies Phase, seconds: (performance.now() - started) / 1000 })
   return result
 }
+
+/** The same for work that is no phase: the message comes first, and `Total WHAT time: N seconds` at the end. */
+export async function timedInfo<T>(
+  onProgress: OnProgress,
+  { message, what }: { message: string; what: string },
+  body: () => Promise<T>,
+): Promise<T> {
+  const started = performance.now()
+  onProgress({ kind: 'info', message })
+  const result = await body()
+  const seconds = Math.round((performance.now() - started) / 1000)
+  onProgress({ kind: 'info', message: `Total ${what} time: ${seconds} seconds` })
+  return result
+}

@@ -2,9 +2,9 @@ import { DEFAULT_LEVEL } from '../archive/codec.ts'
 import { framesAtOnce } from '../archive/write/frame-writer.ts'
 import { type WriteOptions, type WrittenArchive, writeArchive } from '../archive/writer.ts'
 import { temporaryName } from '../cache/index.ts'
+import { changePrefix } from '../conda-pack/change-prefix.ts'
 import { filterEntries } from '../conda-pack/filter.ts'
-import { plainToolMembers } from '../conda-pack/members.ts'
-import { rewriteItems } from '../conda-pack/rewrite.ts'
+import { plainToolMembers } from '../conda-pack/plain-tool-members.ts'
 import type { Environment } from '../environment/find.ts'
 import { readItems } from '../inventory/read.ts'
 import { type BytePath, bytePathOf, displayPath } from '../model/byte-path.ts'
@@ -107,12 +107,7 @@ async function write(
       threads,
       compress: (...frame) => workers.compress(...frame),
       items: itemsOf(environment, listed, { recorded, threaded }, options),
-      besides: (all) =>
-        plainToolMembers(all, {
-          prefixes: header.prefixes,
-          mtimeNs: BigInt(Date.parse(header.created)) * 1_000_000n,
-          unpack: destPrefix === undefined,
-        }),
+      besides: (entries) => plainToolMembers(entries, { ...header, unpack: destPrefix === undefined }),
       ...(stage && { takeFrame: stage.takeFrame }),
       ...(signal && { signal }),
     })
@@ -159,12 +154,12 @@ function rewritten(
   to: string,
   { shape, onProgress }: Chosen,
 ): AsyncIterable<ArchiveItem> {
-  return rewriteItems(items, {
+  return changePrefix(items, {
     from: shape.prefixes,
     to,
     makeScanner: (entry) => new PrefixScanner([to], entry),
-    onLeft(left) {
-      const message = `${displayPath(left)} has no room for ${to} and keeps the old path`
+    onNoRoom(file) {
+      const message = `${displayPath(file)} has no room for ${to} and keeps the old path`
       onProgress({ kind: 'warning', message })
     },
   })

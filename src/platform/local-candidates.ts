@@ -1,13 +1,12 @@
 import { resolve as normalise } from 'node:path'
-import { expandFolder, jobId } from './job.ts'
+import { expandFolder, jobId, type Variables } from './job.ts'
 
-type Environment = Readonly<Record<string, string | undefined>>
-
-/** A folder that may be on the node's own disk, and where its name came from, for messages. */
+/** A folder that may be on the node's own disk. */
 export interface Candidate {
   path: string
+  /** Where the path comes from, for messages. */
   source: string
-  /** Why it can't even be looked at. */
+  /** Why the folder can't even be inspected. */
   unusable?: string
 }
 
@@ -15,13 +14,13 @@ export interface Candidate {
 export interface Preference {
   /** Best first; `{user}`, `{job}` and `~/` are replaced. */
   localFolders?: readonly string[]
-  /** No other folders are tried. */
+  /** Try no other folders. */
   localFoldersOnly?: boolean
 }
 
-/** The folders of the configuration, then those that conda-stage knows by itself. */
+/** The folders of the configuration, then the built-in ones. */
 export function localCandidates(
-  env: Environment,
+  env: Variables,
   topFolders: readonly string[],
   { localFolders = [], localFoldersOnly = false }: Preference = {},
 ): Candidate[] {
@@ -36,10 +35,10 @@ export function localCandidates(
 }
 
 /**
- * Folders to try where nobody named one, best first: what the scheduler made for this job (it is emptied with the
- * job), the usual places of clusters, then the temporary folders of every machine.
+ * Folders to try if nobody named one, best first: the folder that the scheduler made for this job (it is emptied with the
+ * job), the usual places on clusters, then the temporary folders of every machine.
  */
-function builtInCandidates(env: Environment, topFolders: readonly string[]): Candidate[] {
+function builtInCandidates(env: Variables, topFolders: readonly string[]): Candidate[] {
   const user = env.USER || env.LOGNAME
   const candidates = jobFolders(env)
   if (user) candidates.push({ path: `/scratch/${user}`, source: '/scratch/$USER' })
@@ -57,8 +56,8 @@ function builtInCandidates(env: Environment, topFolders: readonly string[]): Can
 const withoutRepeats = (candidates: Candidate[]): Candidate[] =>
   candidates.filter(({ path }, at) => candidates.findIndex((other) => other.path === path) === at)
 
-/** The variables by which Slurm, PBS, LSF, Grid Engine and some sites name the folder of a job. */
-function jobFolders(env: Environment): Candidate[] {
+/** The folders of this job, from variables that Slurm, PBS, LSF, Grid Engine and some sites set. */
+function jobFolders(env: Variables): Candidate[] {
   const folders: Candidate[] = []
   for (const name of ['SLURM_TMPDIR', 'PBS_JOBFS', 'LSF_JOB_TMPDIR', 'LOCAL_SCRATCH'])
     if (env[name]) folders.push({ path: env[name], source: `$${name}` })

@@ -13,11 +13,11 @@ export interface LocalRequest extends Preference {
   /** `--path`: this folder or an error, never another one. */
   path?: string | undefined
   needed: Room
-  /** Only to see what there is: a folder that was made for it is removed again. */
+  /** Only look: a folder that was made for the look is removed again. */
   dryRun?: boolean
-  /** What is mounted where; by default as the kernel says now. */
+  /** The mounts of this machine; by default as the kernel reports them now. */
   mounts?: readonly Mount[]
-  /** Folders to try where none is named; by default those of `localCandidates`. */
+  /** Folders to try if none is named; by default those of `localCandidates`. */
   candidates?: readonly Candidate[]
 }
 
@@ -25,14 +25,14 @@ export interface LocalRequest extends Preference {
 export interface LocalFolder {
   /** Absolute, as it was named. */
   path: string
-  /** The same with symbolic links resolved: this is what was checked. */
+  /** The same with symbolic links resolved. This is the path that was checked. */
   real: string
   source: string
-  /** What there is for this user to write. */
+  /** The room that this user may still fill. */
   available: Room
-  /** True where `--path` named a folder that was not there and we made it. It is kept when the stage goes. */
+  /** True if `--path` named a missing folder and we made it. It stays when the stage is removed. */
   created: boolean
-  /** Candidates before it that would not do, and why. */
+  /** The unsuitable candidates before it, with the reasons. */
   skipped: Skipped[]
 }
 
@@ -42,9 +42,9 @@ interface Skipped extends Candidate {
 }
 
 /**
- * The local folder in which a stage is made: the one that the user named, else the first candidate that will do.
- * Throws StageError TARGET_UNWRITABLE, TARGET_NETWORK, TARGET_UNSAFE, TARGET_NOEXEC, NO_SPACE or NO_INODES for a named
- * folder; for the others NO_LOCAL_DISK, or NO_SPACE or NO_INODES where room is all that was missing.
+ * Finds the local folder for a stage: the one that the user named, else the first suitable candidate.
+ * @throws StageError TARGET_UNWRITABLE, TARGET_NETWORK, TARGET_UNSAFE, TARGET_NOEXEC, NO_SPACE or NO_INODES for a named
+ *   folder; otherwise NO_LOCAL_DISK, or NO_SPACE or NO_INODES if a candidate lacked only room.
  */
 export async function findLocalFolder(request: LocalRequest): Promise<LocalFolder> {
   const mounts = request.mounts ?? parseMountInfo(readMountInfo())
@@ -61,7 +61,7 @@ export async function findLocalFolder(request: LocalRequest): Promise<LocalFolde
   throw nothingFound(skipped)
 }
 
-/** Type of the file system that a path (with its symbolic links resolved) lies on, where no network is in between. */
+/** Type of the file system that holds a path (with its symbolic links resolved); undefined if it is on a network. */
 export async function localFileSystem(
   real: string,
   mounts: readonly Mount[] = parseMountInfo(readMountInfo()),
@@ -89,14 +89,14 @@ async function inspectNamed(named: Candidate, request: LocalRequest, mounts: rea
   })
 }
 
-/** Makes the last folder of the path where only that is missing: a mistyped path is not built up. */
+/** Makes the last folder of the path. Only the last one, so that a mistyped path is an error and not a new tree. */
 async function makeMissing({ path, source }: Candidate): Promise<boolean> {
   try {
     await mkdir(path, { mode: 0o700 })
     return true
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'EEXIST' || (await exists(path))) return false
-    throw new StageError('TARGET_UNWRITABLE', `${path} (from ${source}) can't be made: ${errno(cause)}`, {
+    throw new StageError('TARGET_UNWRITABLE', `${path} (from ${source}) can't be created: ${errno(cause)}`, {
       path,
       hint: 'Name a folder on local disk that you can write to with --path or CONDA_STAGE_PATH.',
       cause,
@@ -115,16 +115,19 @@ async function inspect(
 ): Promise<Finding> {
   try {
     const real = await realpath(path)
-    // Before the mounts are looked at: this is what makes an automounter mount.
+    // Before the mounts are inspected, because this makes an automounter mount.
     const facts = await stat(real)
     if (!facts.isDirectory()) return { code: 'TARGET_UNWRITABLE', reason: 'is not a folder' }
     const available = await availableRoom(real)
     const mount = mountOf(real, mounts)
     if (mount === undefined ? isNetworkMagic(available.type) : isNetwork(mount.fsType))
-      return { code: 'TARGET_NETWORK', reason: `is on a network file system (${mount?.fsType ?? 'by its number'})` }
+      return {
+        code: 'TARGET_NETWORK',
+        reason: `is on a network file system (${mount?.fsType ?? `type ${available.type}`})`,
+      }
     if (mount?.options.includes('noexec'))
-      return { code: 'TARGET_NOEXEC', reason: 'is mounted noexec: no program could be run from there' }
-    // Whoever owns / can do anything anyway. Inside a user namespace that is the number that stands for all others.
+      return { code: 'TARGET_NOEXEC', reason: "is mounted noexec: programs can't run from there" }
+    // The owner of / can do anything anyway. In a user namespace that number stands for all other users.
     const unsafe = whyUnsafe(facts, [uid, 0, (await stat('/')).uid])
     if (unsafe !== undefined) return { code: 'TARGET_UNSAFE', reason: unsafe }
     await access(real, constants.W_OK | constants.X_OK)
@@ -134,11 +137,11 @@ async function inspect(
   }
 }
 
-/** Whoever else can rename things in the folder could put a copy of his own in the place of ours. */
+/** Other users who can rename things in the folder could replace our copy with theirs. */
 function whyUnsafe(facts: { uid: number; mode: number }, trusted: number[]): string | undefined {
   if (!trusted.includes(facts.uid)) return `belongs to another user (uid ${facts.uid})`
   const worldWritable = (facts.mode & 0o002) !== 0
-  if (worldWritable && (facts.mode & 0o1000) === 0) return 'can be written by everybody and has no sticky bit'
+  if (worldWritable && (facts.mode & 0o1000) === 0) return 'is writable for everybody and has no sticky bit'
   return undefined
 }
 
@@ -148,17 +151,17 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   TARGET_UNSAFE: 'Name a folder of your own with --path or CONDA_STAGE_PATH, or chmod this one (o-w or +t).',
 }
 
-/** Where room is all that some candidate lacked, that is the news; the other reasons follow in the hint. */
+/** If a candidate lacked only room, that is the message; the other reasons follow in the hint. */
 function nothingFound(skipped: Skipped[]): StageError {
   const list = skipped.map(({ path, source, reason }) => `  ${path} (${source}) ${reason}`).join('\n')
   const full = skipped.find(({ code }) => code === 'NO_SPACE' || code === 'NO_INODES')
   if (full !== undefined)
     return new StageError(full.code, `${full.path} ${full.reason}`, {
       path: full.path,
-      hint: `${ROOM_HINT} Looked at:\n${list}`,
+      hint: `${ROOM_HINT} Folders tried:\n${list}`,
     })
-  return new StageError('NO_LOCAL_DISK', `No folder on local disk will do:\n${list}`, {
-    hint: 'Name one that you can write to with --path or CONDA_STAGE_PATH.',
+  return new StageError('NO_LOCAL_DISK', `No suitable folder on local disk:\n${list}`, {
+    hint: 'Name a folder that you can write to with --path or CONDA_STAGE_PATH.',
   })
 }
 
@@ -166,7 +169,7 @@ function explain(error: unknown): string {
   const code = errno(error)
   if (code === 'ENOENT') return 'does not exist'
   if (code === 'EROFS') return 'is on a read-only file system'
-  if (code === 'EACCES' || code === 'EPERM') return "can't be written by you"
+  if (code === 'EACCES' || code === 'EPERM') return 'is not writable for you'
   if (code === 'ENOTDIR') return 'is not a folder'
   return `can't be used: ${code}`
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 
-/** One line of /proc/self/mountinfo: what proc_pid_mountinfo(5) calls mount ID, parent ID, mount point, type, options. */
+/** One line of /proc/self/mountinfo; proc_pid_mountinfo(5) describes the fields. */
 export interface Mount {
   id: number
   parent: number
@@ -10,7 +10,7 @@ export interface Mount {
   options: string[]
 }
 
-/** The text that the functions below take; '' where there is no /proc. */
+/** The text for the functions below; '' without /proc. */
 export function readMountInfo(): string {
   try {
     return readFileSync('/proc/self/mountinfo', 'utf8')
@@ -22,7 +22,7 @@ export function readMountInfo(): string {
 export function parseMountInfo(text: string): Mount[] {
   const mounts: Mount[] = []
   for (const line of text.split('\n')) {
-    // The optional fields before the lone '-' vary in number.
+    // The number of optional fields before the lone '-' varies.
     const [before, after] = line.split(' - ', 2)
     const fields = before?.split(' ') ?? []
     const [fsType, , superOptions] = after?.split(' ') ?? []
@@ -40,9 +40,9 @@ export function parseMountInfo(text: string): Mount[] {
 }
 
 /**
- * The mount that `path` (absolute, no symbolic links in it) lies on, found as the kernel looks it up: from the root
- * down, each time into the mount that covers the place. So a later mount over the same folder wins, and one that is
- * hidden below another is not seen.
+ * The mount that holds `path` (absolute, without symbolic links). It is found as the kernel does it: from the root down, each
+ * time into the mount that covers the place. So a later mount over the same folder wins, and a mount that is hidden below
+ * another one is not seen.
  */
 export function mountOf(path: string, mounts: readonly Mount[]): Mount | undefined {
   const known = new Set(mounts.map((mount) => mount.id))
@@ -58,7 +58,7 @@ export function mountOf(path: string, mounts: readonly Mount[]): Mount | undefin
   }
 }
 
-/** Mount points strictly below `folder`: what a removal must not walk into. */
+/** Mount points strictly below `folder`. A removal must not enter them. */
 export function mountsBelow(folder: string, mounts: readonly Mount[]): string[] {
   return mounts.map((mount) => mount.mountPoint).filter((point) => point !== folder && isWithin(point, folder))
 }
@@ -72,26 +72,26 @@ function unescapeField(field: string): string {
   return field.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
 }
 
-/** File systems whose look-ups go over a network. autofs stands for whatever it has not mounted yet. */
+/** File systems that look names up over a network. autofs stands for whatever it has not mounted yet. */
 const NETWORK = new Set(
   `9p afs autofs beegfs beegfs_nodev ceph cifs coda cvfs davfs gfs2 glusterfs gpfs kafs lustre mmfs ncpfs nfs nfs4 ocfs2
    orangefs panfs pvfs2 quobyte smb2 smb3 smbfs wekafs xtreemfs`.split(/\s+/),
 )
 
-/** FUSE file systems over a local disk or image. What else is called fuse.* is taken for a network file system. */
+/** FUSE file systems over a local disk or image. Any other fuse.* is taken for a network file system. */
 const LOCAL_FUSE = new Set(
   `fuse-overlayfs fuse2fs fuse-ext2 squashfuse squashfuse_ll ntfs ntfs-3g exfat ext2 ext4 apfs dwarfs bindfs mergerfs
    unionfs lxcfs encfs gocryptfs cryfs`.split(/\s+/),
 )
 
-/** Whether the type of a file system, as mountinfo names it, is one that is reached over a network. */
+/** Whether a type of file system, as mountinfo names it, is reached over a network. */
 export function isNetwork(fsType: string): boolean {
   if (NETWORK.has(fsType)) return true
-  if (fsType === 'fuse') return true // the bare type says nothing: only a mistaken "local" does harm
+  if (fsType === 'fuse') return true // The bare type says nothing, and only a mistaken "local" does harm.
   return fsType.startsWith('fuse.') && !LOCAL_FUSE.has(fsType.slice('fuse.'.length))
 }
 
-/** statfs(2) f_type of network file systems, for a place where mountinfo can't be read. */
+/** statfs(2) f_type of network file systems, in case mountinfo can't be read. */
 const NETWORK_MAGIC = new Set([
   0x6969n, // nfs
   0x517bn, // smb

@@ -2,12 +2,12 @@ import { existsSync, readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** Folder of the package: the nearest one above that has a package.json. The sources lie deeper than what ships. */
+/** The package's folder: the nearest parent with a package.json, because the sources lie deeper than the shipped files. */
 export function packageRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url))
   while (!existsSync(`${folder}/package.json`) && folder !== '/') folder = dirname(folder)
   return folder
 }
 
-/** From package.json: the one place where the version stands. */
+/** From package.json, the one place that states the version. */
 export const programVersion = (): string => JSON.parse(readFileSync(`${packageRoot()}/package.json`, 'utf8')).version

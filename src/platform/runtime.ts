@@ -1,6 +1,6 @@
 import { release } from 'node:os'
 
-/** Versions of what this program runs on. */
+/** The versions of everything that this program runs on. */
 export function runtime(): Record<string, string> {
   const { glibcVersionRuntime } = (process.report.getReport() as unknown as { header: Record<string, string> }).header
   return {

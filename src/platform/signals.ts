@@ -1,15 +1,15 @@
-/** `timeout` and schedulers send a signal to the process and again to its group; on a busy machine we may see the second late. */
+/** `timeout` and schedulers signal the process and then its group. On a busy machine the second signal may arrive late. */
 const SAME_SIGNAL_MS = 2000
 
 /**
- * A signal that is aborted, with the name as its reason, when we are told to stop: whoever writes something can then
- * take it away first. A second one, not at once after the first, ends the process without that.
+ * Returns an AbortSignal that aborts, with the signal's name as its reason, when the process gets a signal to stop. Whoever is
+ * writing something can then remove it first. A second signal some time after the first ends the process at once.
  */
 export function abortOnSignals(): AbortSignal {
   const controller = new AbortController()
   let first = Number.POSITIVE_INFINITY
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    // Stays for the second signal: proper-lockfile ends the process where it finds itself the only listener.
+    // The listener stays for the second signal: proper-lockfile ends the process if it is the only listener.
     const listener = () => {
       if (!controller.signal.aborted) {
         first = Date.now()

@@ -1,10 +1,10 @@
 import { readlinkSync } from 'node:fs'
 import { basename } from 'node:path'
 
-/** For the library, where the caller does not name them. */
+/** Defaults for callers of the library that name no others. */
 export const surroundings = () => ({ env: process.env, cwd: process.cwd(), uid: process.getuid?.() ?? 0 })
 
-/** Name of the program that called us, '' where /proc does not tell. */
+/** Name of a process's program; '' if /proc does not tell. */
 export function parentProgram(pid: number): string {
   try {
     return basename(readlinkSync(`/proc/${pid}/exe`))

@@ -1,2 +1,2 @@
-/** Permission bits that the kernel takes from every file that this process makes. */
+/** Permission bits that the kernel clears in every file that this process creates. */
 export const currentUmask = (): number => process.umask()

@@ -1,4 +1,4 @@
-/** Permission bits of the copy: those of the original, without any write bit in a read-only stage. */
+/** The permission bits of a copy: the original's, without write bits in a read-only stage. */
 export const stagedMode =
   (readOnly: boolean) =>
   (mode: number): number =>

@@ -10,26 +10,26 @@ import { FOLDER_START, OWNER, RESERVED } from './names.ts'
 import { writeOwner } from './record.ts'
 import { removeTree } from './remove-tree.ts'
 
-/** Where a stage is being made. */
+/** The paths of a stage that is being made. */
 export interface Place {
   /** `LOCAL/conda-stage_TOKEN`. */
   folder: string
-  /** The staged prefix: `NAME` in that folder, or further down where the original prefix is longer than one name can be. */
+  /** The staged prefix: `NAME` in that folder, or further down if the original prefix is longer than one name can be. */
   prefix: string
 }
 
-type Base = Pick<LocalFolder, 'path' | 'real' | 'created'>
+type Local = Pick<LocalFolder, 'path' | 'real' | 'created'>
 
 const SHORTEST_TOKEN = 4
 const LONGEST_NAME = 255
 
 /**
- * Makes the folder for a stage, for this user alone, and calls `fill` to make the stage in it. If that fails the folder
- * is removed with all that is in it, and so is LOCAL if it was made for this.
- * `length`: bytes that the staged prefix should have, see `wantedLength`. `name`: last part of the original prefix.
+ * Makes the folder for a stage, for this user alone, and calls `fill` to make the stage in it. If that fails, the folder is
+ * removed with all its contents, and so is LOCAL if it was made for this stage.
+ * @param place `length`: bytes that the staged prefix should have, see `wantedLength`; `name`: last part of the original prefix
  */
 export async function withNewPlace<T>(
-  { local, name, length, uid }: { local: Base; name: string; length: number; uid: number },
+  { local, name, length, uid }: { local: Local; name: string; length: number; uid: number },
   fill: (place: Place) => Promise<T>,
 ): Promise<T> {
   assertStageable(name)
@@ -47,16 +47,18 @@ export async function withNewPlace<T>(
   }
 }
 
-/** Throws StageError TARGET_UNSAFE where an environment of this name would stand where a stage has a file of its own. */
+/** @throws StageError TARGET_UNSAFE if the environment has the name of a file that belongs to the stage itself */
 export function assertStageable(name: string): void {
   if (!RESERVED.has(name)) return
-  const what = `An environment called ${name} can't be staged: a stage has a file of that name`
-  throw new StageError('TARGET_UNSAFE', what, { hint: 'Rename the environment, or reach it through a symbolic link.' })
+  const what = `An environment named ${name} can't be staged: conda-stage puts a file of that name beside the copy`
+  throw new StageError('TARGET_UNSAFE', what, {
+    hint: 'Rename the environment, or stage it through a symbolic link with another name.',
+  })
 }
 
 /**
- * Bytes of that original prefix, of the logical and the real one, that stands in more places: at its length the most
- * can be replaced in place.
+ * The length in bytes of the original prefix, logical or real, that occurs more often. A staged prefix of this length lets
+ * most occurrences be replaced in place.
  */
 export function wantedLength({ prefixes, entries }: Pick<ArchiveIndex, 'prefixes' | 'entries'>): number {
   const counts = prefixes.map(() => 0)
@@ -65,7 +67,7 @@ export function wantedLength({ prefixes, entries }: Pick<ArchiveIndex, 'prefixes
   return Buffer.byteLength(prefixes[counts.indexOf(Math.max(...counts))]!)
 }
 
-/** A path below `base` that ends in `name` and has `length` bytes if that is possible, else the shortest there is. @internal Exported for its tests. */
+/** A path below `base` that ends in `name` and has `length` bytes if possible, else the shortest possible path. @internal Exported for its tests. */
 export function composePlace(base: string, name: string, length: number): Place {
   const start = base === '/' ? '' : base
   const between = length - Buffer.byteLength(`${start}//${name}`)
@@ -74,13 +76,13 @@ export function composePlace(base: string, name: string, length: number): Place 
   return { folder, prefix: [folder, ...sizes.slice(1).map(randomName), name].join('/') }
 }
 
-/** Cuts so many bytes into names, joined by '/', of which the first is the stage's folder. */
+/** The sizes of names that take so many bytes when joined by '/'. The first is the name of the stage's folder. */
 function nameSizes(bytes: number): number[] | undefined {
   if (bytes < FOLDER_START.length + SHORTEST_TOKEN) return undefined
   const sizes: number[] = []
   let left = bytes
   while (left > LONGEST_NAME) {
-    // 256 would leave nothing behind the '/'.
+    // 256 bytes would leave nothing after the '/'.
     const size = left === LONGEST_NAME + 1 ? LONGEST_NAME - 1 : LONGEST_NAME
     sizes.push(size)
     left -= size + 1
@@ -89,10 +91,10 @@ function nameSizes(bytes: number): number[] | undefined {
 }
 
 /**
- * The resolved path of LOCAL, since only that was checked; but the path as given, a symbolic link, where only that is
- * short enough for the original's length, and nobody else can turn it elsewhere.
+ * Usually the resolved path of LOCAL, because only that was checked. The given path, a symbolic link, if only that is short
+ * enough for the original's length and nobody else can redirect it.
  */
-async function bestBase(local: Base, name: string, length: number, uid: number): Promise<string> {
+async function bestBase(local: Local, name: string, length: number, uid: number): Promise<string> {
   const fits = (base: string): boolean => Buffer.byteLength(composePlace(base, name, length).prefix) === length
   if (fits(local.real) || local.path === local.real || !fits(local.path)) return local.real
   const [link, parent] = await Promise.all([lstat(local.path), lstat(dirname(local.path))])
@@ -112,7 +114,7 @@ async function makePlace(base: string, name: string, length: number, uid: number
     }
     const facts = await lstat(place.folder)
     if (facts.isDirectory() && facts.uid === uid && (facts.mode & 0o077) === 0) return place
-    throw new StageError('TARGET_UNSAFE', `${place.folder} was exchanged by somebody else while it was made`, {
+    throw new StageError('TARGET_UNSAFE', `Somebody replaced ${place.folder} while it was being made`, {
       path: place.folder,
       hint: 'Name a folder of your own with --path or CONDA_STAGE_PATH.',
     })

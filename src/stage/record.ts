@@ -20,24 +20,24 @@ const Record = v.object({
   original: v.string(),
   /** The staged prefix. */
   prefix: v.string(),
-  /** The archive that it was made from (none where that could not be written), and when that was written (ISO 8601). */
+  /** The archive that it was made from, without a path if that could not be written; and when it was written (ISO 8601). */
   archive: v.object({ path: v.optional(v.string()), created: v.string() }),
   /** ISO 8601. */
   created: v.string(),
   /** The process that made it. */
   owner: Identity,
   readOnly: v.boolean(),
-  /** How many files it has. */
+  /** The number of files. */
   files: v.optional(v.number()),
-  /** By path (BytePath): first 16 bytes of the SHA-256, in hex, of files that were relocated at another length. */
+  /** For files that were relocated at another length, by path (BytePath): the first 16 bytes of the SHA-256, in hex. */
   digests: v.record(v.string(), v.string()),
-  /** The shell with which the stage goes (automatic unstaging). */
+  /** The shell whose end removes the stage (automatic unstaging). */
   session: v.optional(Identity),
-  /** What activate/ needs to go back; opaque here. */
+  /** What activate/ needs to restore the session; opaque here. */
   activation: v.optional(v.unknown()),
 })
 
-/** What is known of a stage: its marker file, without which a folder is no stage. */
+/** The contents of a stage's marker file. A folder without that file is no stage. */
 export type StageRecord = v.InferOutput<typeof Record>
 export type StageOwner = v.InferOutput<typeof Owner>
 
@@ -47,7 +47,7 @@ export interface Stage {
   record: StageRecord
 }
 
-/** The stage whose staged prefix this is; undefined where it is none, or not one that is whole. */
+/** The stage with this staged prefix; undefined if there is none or it is incomplete. */
 export async function findStage(prefix: string): Promise<Stage | undefined> {
   const folder = folderOf(prefix)
   if (folder === undefined) return undefined
@@ -55,14 +55,14 @@ export async function findStage(prefix: string): Promise<Stage | undefined> {
   return record?.prefix === prefix ? { folder, record } : undefined
 }
 
-/** The nearest folder above with the name of a stage. */
+/** The nearest parent folder that has the name of a stage. */
 function folderOf(prefix: string): string | undefined {
   for (let folder = dirname(prefix); folder !== dirname(folder); folder = dirname(folder))
     if (FOLDER_NAME.test(basename(folder))) return folder
   return undefined
 }
 
-/** Undefined where there is no marker, or one that makes no sense, or one that belongs to another user than the folder. */
+/** Undefined if the marker is missing, makes no sense, or belongs to another user than the folder. */
 export async function readRecord(folder: string): Promise<StageRecord | undefined> {
   const json = await readJson(`${folder}/${MARKER}`)
   const [marker, stage] = await Promise.all([uidOf(`${folder}/${MARKER}`), uidOf(folder)])
@@ -71,7 +71,7 @@ export async function readRecord(folder: string): Promise<StageRecord | undefine
   return parsed.success ? parsed.output : undefined
 }
 
-/** Written aside and renamed, so that a marker is whole or not there; the last thing that is done to a stage. */
+/** Writes aside and renames, so that a marker is complete or absent. This is the last step of making a stage. */
 export async function writeRecord(folder: string, record: StageRecord): Promise<void> {
   const aside = `${folder}/${MARKER}.new`
   await writeJson(aside, record)
@@ -85,15 +85,15 @@ export async function readOwner(file: string): Promise<StageOwner | undefined> {
   return parsed.success ? parsed.output : undefined
 }
 
-/** The beginning and the end of an archive: all but its frames. */
+/** The beginning and the end of an archive, without its frames. */
 export interface IndexBytes {
   start: Buffer
   end: { offset: number; data: Buffer }
 }
 
 /**
- * Keeps the archive's index with the stage, for verify(), since the archive may be rebuilt or removed. The file is the
- * archive with a hole where the frames were: `readIndex` reads it like the archive, and it takes up the index's room.
+ * Keeps the archive's index with the stage for verify(), because the archive may be rebuilt or removed. The file is the
+ * archive with a hole in place of the frames: `readIndex` reads it like the archive, but it takes up only the index's room.
  */
 export async function keepIndex({ start, end }: IndexBytes, folder: string): Promise<void> {
   const target = await open(`${folder}/${INDEX}`, 'wx', 0o600)

@@ -7,11 +7,11 @@ import { type BytePath, displayPath, fsPath } from '../model/byte-path.ts'
 import { mountsBelow, parseMountInfo, readMountInfo } from '../platform/mounts.ts'
 
 /**
- * Removes a folder of this user's with all that is in it, read-only folders too. Symbolic links are removed, not
- * followed. What is gone already, or is being removed by somebody else too, is no error.
- * Throws StageError TARGET_UNSAFE, before anything is removed, where something is mounted inside.
+ * Removes a folder of this user with all its contents, including read-only folders. Symbolic links are removed, not followed.
+ * Files that are gone already, or that another process is removing, too, are no error.
  *
- * Folder by folder with synchronous calls: 31,000 files on tmpfs take 0.6 s of CPU so, and 1.5 s in libuv's pool.
+ * Works folder by folder with synchronous calls: 31,000 files on tmpfs take 0.6 s of CPU that way, and 1.5 s in libuv's pool.
+ * @throws StageError TARGET_UNSAFE, before anything is removed, if something is mounted inside
  */
 export async function removeTree(root: string): Promise<void> {
   await assertNothingMounted(root)
@@ -24,18 +24,18 @@ export async function removeTree(root: string): Promise<void> {
     pending.push(...emptyFolder(root, folder, device))
     await nextTurn()
   }
-  // Reversed, each folder stands before its parent.
+  // In reverse order each folder comes before its parent.
   for (const folder of emptied.reverse()) ignoringMissing(() => rmdirSync(fsPath(root, folder)))
 }
 
-/** Throws StageError TARGET_UNSAFE where something is mounted below `root`, a bind mount of the same disk too. */
+/** @throws StageError TARGET_UNSAFE if something is mounted below `root`, including a bind mount of the same disk */
 export async function assertNothingMounted(root: string): Promise<void> {
   const parent = await realpath(dirname(root)).catch(() => dirname(root))
   const inside = mountsBelow(join(parent, basename(root)), parseMountInfo(readMountInfo()))[0]
   if (inside !== undefined) throw mounted(inside)
 }
 
-/** Unlinks all that is no folder and returns the folders. */
+/** Unlinks everything but folders, and returns the folders. */
 function emptyFolder(root: string, folder: BytePath, device: number): BytePath[] {
   const path = fsPath(root, folder)
   const facts = ignoringMissing(() => lstatSync(path))
@@ -47,7 +47,7 @@ function emptyFolder(root: string, folder: BytePath, device: number): BytePath[]
     return folder === '' ? name : `${folder}/${name}`
   }
   const folders: BytePath[] = []
-  // Buffers: where the disk tells no types, Node can join only these to the folder's name.
+  // As buffers: if the disk reports no types, Node can join only these to the folder's name.
   for (const child of ignoringMissing(() => readdirSync(path, { withFileTypes: true, encoding: 'buffer' })) ?? [])
     if (child.isDirectory()) folders.push(below(child))
     else ignoringMissing(() => unlinkSync(fsPath(root, below(child))))
@@ -55,7 +55,7 @@ function emptyFolder(root: string, folder: BytePath, device: number): BytePath[]
 }
 
 function mounted(path: string): StageError {
-  return new StageError('TARGET_UNSAFE', `Something is mounted on ${path}: nothing there is removed`, {
+  return new StageError('TARGET_UNSAFE', `Something is mounted on ${path}: that folder was not removed`, {
     path,
     hint: `Unmount it first: umount ${path}`,
   })

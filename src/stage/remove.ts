@@ -5,21 +5,14 @@ import { removingName } from './names.ts'
 import { findStage, type Stage } from './record.ts'
 import { assertNothingMounted, removeTree } from './remove-tree.ts'
 
-/**
- * Removes the stage whose staged prefix this is. It is renamed first, so that from then on nobody takes what is left of
- * it for a stage; should we be stopped in between, the next `sweepDebris` finishes it.
- * Throws StageError NOT_STAGED where it is no stage of this user, TARGET_UNSAFE where something is mounted inside.
- */
-export async function removeStage(prefix: string, { uid }: { uid: number }): Promise<Stage> {
-  const { stage, remove } = await detachStage(prefix, { uid })
-  await remove()
-  return stage
-}
-
-/** A removal of so many files takes longer than the start of a process that does it behind our back. */
+/** Removing so many files takes longer than starting a process that does it in the background. */
 export const MANY_FILES = 5000
 
-/** The first half, which takes no time however large the stage is; `remove` does the rest. */
+/**
+ * Renames the stage with this staged prefix, so that from then on nobody takes it for a stage. That takes no time, however large
+ * the stage is. `remove` removes its files; if the process is stopped before that, the next `sweepDebris` does it.
+ * @throws StageError NOT_STAGED if it is no stage of this user, TARGET_UNSAFE if something is mounted inside
+ */
 export async function detachStage(
   prefix: string,
   { uid }: { uid: number },
@@ -28,8 +21,8 @@ export async function detachStage(
   if (stage === undefined) throw notStaged(prefix, 'is not a staged environment')
   const { folder, record } = stage
   const facts = await lstat(folder)
-  if (!facts.isDirectory() || facts.uid !== uid) throw notStaged(prefix, 'is not a stage of yours')
-  if (`${record.original}/`.startsWith(`${folder}/`)) throw notStaged(prefix, 'says that it holds its own original')
+  if (!facts.isDirectory() || facts.uid !== uid) throw notStaged(prefix, 'is a stage of another user')
+  if (`${record.original}/`.startsWith(`${folder}/`)) throw notStaged(prefix, 'claims to contain its own original')
   await assertNothingMounted(folder)
   const removing = `${dirname(folder)}/${removingName(basename(folder))}`
   await rename(folder, removing)

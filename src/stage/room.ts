@@ -3,11 +3,11 @@ import type { Listed } from '../model/listed.ts'
 import type { Room } from '../platform/room.ts'
 
 const BLOCK = 4096
-/** For what file systems need beside the blocks, and for the record. */
+/** File systems need some room beside the blocks. */
 const ALLOWANCE = 1.03
 const RECORD = { bytes: 1024 * 1024, inodes: 8 }
 
-/** What a copy of the archive's tree takes up on a disk with blocks of 4 KiB. */
+/** The room that a copy of the archive's tree takes up on a disk with blocks of 4 KiB. */
 export function roomFor({ entries }: Pick<ArchiveIndex, 'entries'>): Room {
   let [blocks, inodes] = [0, 0]
   for (const entry of entries) {
@@ -18,12 +18,12 @@ export function roomFor({ entries }: Pick<ArchiveIndex, 'entries'>): Room {
   return { bytes: Math.ceil(blocks * BLOCK * ALLOWANCE) + RECORD.bytes, inodes: inodes + RECORD.inodes }
 }
 
-/** What a copy of what was listed takes at least: sizes are known only of what conda's records tell. */
+/** The least room that a copy of the listed files takes up. Sizes are known only for files in conda's records. */
 export function leastRoom(listed: readonly Listed[]): Room {
   let blocks = 0
   for (const entry of listed) blocks += Math.ceil((entry.type === 'file' ? (entry.recordedSize ?? 1) : 1) / BLOCK)
   return { bytes: blocks * BLOCK + RECORD.bytes, inodes: listed.length + RECORD.inodes }
 }
 
-/** What a file takes on the disk. */
+/** The bytes that a file takes up on disk. */
 export const blocksOf = (bytes: number): number => Math.ceil(bytes / BLOCK) * BLOCK

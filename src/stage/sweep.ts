@@ -6,10 +6,10 @@ import { readOwner, readRecord } from './record.ts'
 import { removeTree } from './remove-tree.ts'
 
 /**
- * Removes what killed processes of this user left in LOCAL: stages that were never finished, and removals that were
- * not. Of finished stages only those are touched that go with a session which has ended, and from which nothing runs any
- * more; and nothing of which it is not certain that nobody works on it.
- * Returns what was removed. What can't be removed is left; no error comes out of this.
+ * Removes what killed processes of this user left in LOCAL: unfinished stages and unfinished removals. A finished stage is
+ * removed only if it belongs to a session that has ended and no program runs from it any more. Anything that somebody may
+ * still be working on is left alone.
+ * @returns the removed folders. Folders that can't be removed are left; there is no error for them.
  */
 export async function sweepDebris(local: string, { uid }: { uid: number }): Promise<string[]> {
   const removed: string[] = []
@@ -20,7 +20,7 @@ export async function sweepDebris(local: string, { uid }: { uid: number }): Prom
       await removeTree(folder)
       removed.push(folder)
     } catch {
-      // Left for the next time: staging must not fail for it.
+      // Left for the next time: this must not make staging fail.
     }
   }
   return removed
@@ -34,7 +34,7 @@ async function isDebris(folder: string, name: string, uid: number): Promise<bool
   if (removing) return true
   const owner = await readOwner(`${folder}/${OWNER}`)
   if (owner === undefined || !isDead(owner.owner)) return false
-  // Looked at last: a process that has ended can't finish the stage any more.
+  // Checked last: a process that has ended can no longer finish the stage.
   const isFinished = await lstat(`${folder}/${MARKER}`).then(
     () => true,
     (error: NodeJS.ErrnoException) => error.code !== 'ENOENT',
@@ -42,7 +42,7 @@ async function isDebris(folder: string, name: string, uid: number): Promise<bool
   return !isFinished || (await isLeft(folder))
 }
 
-/** Its session would have removed it, but was killed together with whatever would have done it then. */
+/** The stage's session should have removed it, but was killed together with the process that watched it. */
 async function isLeft(folder: string): Promise<boolean> {
   const session = (await readRecord(folder))?.session
   return session !== undefined && isDead(session) && processesUsing(await realpath(folder)).length === 0

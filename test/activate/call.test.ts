@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { deliverCode, readCall } from '../../src/activate/call.ts'
 
-test('the environment is that of the session, without what is between the parts of conda-stage', () => {
+test("the program sees the session's own variables, without those that the parts of conda-stage exchange", () => {
   const { env } = readCall({
     HOME: '/h',
     PATH: '/p',
@@ -21,7 +21,7 @@ test('the environment is that of the session, without what is between the parts 
   assert.deepEqual(env, { HOME: '/h', PATH: '/p', LD_LIBRARY_PATH: '/lib', NODE_OPTIONS: '' })
 })
 
-test('the shell that calls is known, with a prompt that is set, empty or not set', () => {
+test('the program knows the calling shell, and whether its prompt is set, empty or missing', () => {
   const call = { __CONDA_STAGE_SHELL: 'zsh', __CONDA_STAGE_CODE: '8', __CONDA_STAGE_FLAGS: 'eu' }
   for (const [marked, ps1] of [
     ['x$ ', '$ '],
@@ -34,7 +34,7 @@ test('the shell that calls is known, with a prompt that is set, empty or not set
   assert.equal(readCall({ ...call, __CONDA_STAGE_CODE: '/tmp/x' }).shell?.code, '/tmp/x')
 })
 
-test('without the function, or with one of another version, there is no shell', () => {
+test('a call without the shell function, or by one of another version, gets no shell code', () => {
   for (const env of [
     {},
     { __CONDA_STAGE_SHELL: 'bash' },
@@ -44,7 +44,7 @@ test('without the function, or with one of another version, there is no shell', 
   }
 })
 
-test('code is delivered whole, into a file or a pipe that is read slowly', () => {
+test('shell code arrives whole, in a file or through a pipe that is read slowly', () => {
   const folder = mkdtempSync(join(tmpdir(), 'code-'))
   try {
     deliverCode(join(folder, 'code'), 'é\n')

@@ -17,7 +17,7 @@ function write(path: string, text: string): void {
   writeFileSync(join(prefix, path), text)
 }
 
-test('scripts of the dialect run in the order of their names, and on leaving in reverse', () => {
+test("the scripts of the shell's kind run in the order of their names, and in reverse on leaving", () => {
   for (const name of ['b.sh', 'a.sh', 'a.fish', 'a.csh', 'sh', '~.sh', 'B.sh']) {
     write(`etc/conda/activate.d/${name}`, '')
     write(`etc/conda/deactivate.d/${name}`, '')
@@ -31,14 +31,14 @@ test('scripts of the dialect run in the order of their names, and on leaving in 
   assert.deepEqual(deactivateScripts, names.map((name) => join(prefix, 'etc/conda/deactivate.d', name)).reverse())
 })
 
-test("variables of the environment win over those of packages, and conda's own exceptions hold", () => {
+test('variables of conda-meta/state win over those of packages; PATH, unset ones and names that no shell can export are left out', () => {
   write('etc/conda/env_vars.d/b.json', '{"A": "b", "B": "b"}')
   write('etc/conda/env_vars.d/a.json', '{"A": "a", "C": "a"}')
   write('conda-meta/state', '{"env_vars": {"C": "state", "N": 3, "U": "***unset***", "PATH": "/x", "a-b": "no name"}}')
   assert.deepEqual(readFacts(prefix, 'sh').variables, { A: 'b', B: 'b', C: 'state', N: '3' })
 })
 
-test('a prefix that is gone, or has neither, is nothing special', () => {
+test('a prefix that is gone or empty has no variables and no scripts', () => {
   for (const path of [prefix, `${prefix}/gone`]) {
     assert.deepEqual(readFacts(path, 'zsh'), {
       prefix: path,
@@ -50,14 +50,14 @@ test('a prefix that is gone, or has neither, is nothing special', () => {
   }
 })
 
-test('the real spelling is known where a symbolic link leads to the environment', () => {
+test('both spellings of a prefix that is a symbolic link are known', () => {
   mkdirSync(join(prefix, 'real'))
   symlinkSync('real', join(prefix, 'link'))
   const facts = readFacts(join(prefix, 'link'), 'bash')
   assert.deepEqual([facts.prefix, facts.real], [join(prefix, 'link'), realpathSync(join(prefix, 'real'))])
 })
 
-test('variables that can not be read are an error that names the file', () => {
+test('a file of variables that is not JSON is an error that names the file', () => {
   write('conda-meta/state', '{')
   assert.throws(() => readFacts(prefix, 'bash'), {
     name: 'StageError',

@@ -29,11 +29,11 @@ function printed(program: string, args: string[], script: string, env: Record<st
   }
 }
 
-describe('a quoted value is one word with exactly that text', () => {
+describe('in fish and tcsh a quoted value is one word with exactly that text', () => {
   const settings = ['', 'set backslash_quote', "set histchars = ',;'", 'set noglob nonomatch noclobber']
   for (const setting of settings) {
     for (const LC_ALL of ['C.UTF-8', 'C']) {
-      test(`tcsh, ${LC_ALL}, ${setting || 'plain'}`, () => {
+      test(`tcsh takes a quoted value as one word with exactly that text: ${LC_ALL}, ${setting || 'plain'}`, () => {
         const lines = NASTY.map(dialects.tcsh.quote).map(
           (word) => `printf '%s\\0' ${word}\nsetenv X ${word}\nif ( x$X:q == x${word} ) /usr/bin/printenv -0 X\n`,
         )
@@ -47,7 +47,7 @@ describe('a quoted value is one word with exactly that text', () => {
   }
 
   for (const LC_ALL of ['C.UTF-8', 'C']) {
-    test(`fish, ${LC_ALL}`, () => {
+    test(`fish takes a quoted value as one word with exactly that text: ${LC_ALL}`, () => {
       const lines = NASTY.map(dialects.fish.quote).map(
         (word) => `printf '%s\\0' ${word}\nset -gx X ${word}\ntest "$X" = ${word}; and command printenv -0 X\n`,
       )
@@ -60,7 +60,7 @@ describe('a quoted value is one word with exactly that text', () => {
   }
 })
 
-test('entries of PATH that change are known one by one, with those that any activation may add', () => {
+test('shells that compare entries of PATH whole know those that change, and those that any activation may add', () => {
   const step = { op: 'path' as const, from: ['/e'], keep: ['/e/envs'], to: '/s' }
   const usual = [
     ['/e', '/s'],

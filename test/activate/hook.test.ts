@@ -8,10 +8,10 @@ import { MARK } from '../../src/activate/render.ts'
 
 const TEMPLATES = new URL('../../src/activate/templates/', import.meta.url)
 
-/** What the alias of csh sources, and what that calls. */
+/** The file that the alias of csh sources, and the one that this calls. */
 const CALLED = ['call.csh', 'code-folder.sh']
 
-test('every dialect has its two templates, and the other way round', () => {
+test('every dialect has its two templates, and every template a dialect', () => {
   const names = Object.entries<Dialect>(dialects).map(([name, { templates = name }]) => templates)
   assert.deepEqual(
     readdirSync(TEMPLATES).sort(),
@@ -19,7 +19,7 @@ test('every dialect has its two templates, and the other way round', () => {
   )
 })
 
-test('the function is complete: quoted launcher, no placeholder, no comment, and the marks that code has', () => {
+test('the code of --source has a quoted launcher, no placeholder left, no comment, and looks for the marks around code', () => {
   const launcher = "/it's/$& bin/conda-stage"
   const posix = String.raw`'/it'\''s/$& bin/conda-stage' "$@"`
   const call: Partial<Record<DialectName, string>> = {
@@ -36,6 +36,6 @@ test('the function is complete: quoted launcher, no placeholder, no comment, and
   }
 })
 
-test('the code of csh is one line, since eval in csh puts all on one', () => {
+test('the code of --source for csh is one line, because eval in csh joins lines', () => {
   assert.match(hook('csh', '/bin/conda-stage'), /^.+\n$/)
 })

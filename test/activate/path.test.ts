@@ -15,22 +15,26 @@ const STEP: PathStep = {
 }
 
 const CASES: [string, string, string][] = [
-  ['the bin folder, in place', '/a:/e/my env/bin:/b', "/a:/local/it's/bin:/b"],
-  ['the prefix itself, and any folder below', '/e/my env:/e/my env/x/y', "/local/it's:/local/it's/x/y"],
-  ['the real spelling, whose characters are no pattern', '/real/[x]*/bin:/real/x/bin', "/local/it's/bin:/real/x/bin"],
+  ['the bin folder is replaced in its position', '/a:/e/my env/bin:/b', "/a:/local/it's/bin:/b"],
+  ['the prefix itself and any folder below are replaced', '/e/my env:/e/my env/x/y', "/local/it's:/local/it's/x/y"],
   [
-    'not one that only begins alike',
+    'the real spelling is replaced, and its characters are no pattern',
+    '/real/[x]*/bin:/real/x/bin',
+    "/local/it's/bin:/real/x/bin",
+  ],
+  [
+    'a path that only begins alike stays',
     '/e/my env2/bin:/e/my envs:/x/e/my env/bin',
     '/e/my env2/bin:/e/my envs:/x/e/my env/bin',
   ],
   [
-    'not what belongs to a base prefix',
+    'envs and condabin of a base prefix stay',
     '/e/my env/envs/o/bin:/e/my env/condabin',
     '/e/my env/envs/o/bin:/e/my env/condabin',
   ],
   ['empty entries stay', '::/e/my env/bin::', "::/local/it's/bin::"],
-  ['a PATH that is empty', '', ''],
-  ['the whole PATH where it is known', '/a:/b', '/was'],
+  ['an empty PATH stays empty', '', ''],
+  ['a PATH that is exactly what staging left is restored as a whole', '/a:/b', '/was'],
 ]
 
 const SHELLS = [
@@ -40,7 +44,7 @@ const SHELLS = [
 ] as const
 
 for (const [title, before, after] of CASES) {
-  test(`PATH: ${title}`, () => {
+  test(`in PATH, ${title}`, () => {
     assert.equal(swapPath(before, STEP), after)
     // The shells do the same.
     for (const [dialect, program, ...args] of SHELLS) {

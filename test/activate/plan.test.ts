@@ -24,7 +24,7 @@ const ENV = {
 
 type Env = Record<string, string | undefined>
 
-/** The session after the steps, where PATH steps apart. */
+/** The session after the steps, except for its PATH. */
 function after(env: Env, steps: Step[]): Env & { PS1?: string } {
   const result: Env = { ...env }
   for (const step of steps) {
@@ -35,25 +35,25 @@ function after(env: Env, steps: Step[]): Env & { PS1?: string } {
   return result
 }
 
-describe('the prompt', () => {
+describe('the prompt of a staged session', () => {
   const cases: { title: string; env: Env; ps1: string; staged: string; modifier: string | undefined }[] = [
     { title: 'has a star', env: ENV, ps1: '(my) $ ', staged: '(my*) $ ', modifier: '(my*) ' },
     {
-      title: 'of an environment by path shows its name',
+      title: 'shows the name of an environment that was activated by path',
       env: { ...ENV, CONDA_DEFAULT_ENV: '/net/envs/my', CONDA_PROMPT_MODIFIER: '(/net/envs/my) ' },
       ps1: '(/net/envs/my) $ ',
       staged: '(my*) $ ',
       modifier: '(my*) ',
     },
     {
-      title: 'of base',
+      title: 'has a star behind base',
       env: { ...ENV, CONDA_DEFAULT_ENV: 'base', CONDA_PROMPT_MODIFIER: '(base) ' },
       ps1: '(base) $ ',
       staged: '(base*) $ ',
       modifier: '(base*) ',
     },
     {
-      title: 'keeps a custom env_prompt, in which the name stands as a word',
+      title: 'keeps a custom env_prompt and finds the name in it as a word',
       env: { ...ENV, CONDA_PROMPT_MODIFIER: '[mycroft my-x my] ' },
       ps1: 'a [mycroft my-x my] b',
       staged: 'a [mycroft my-x my*] b',
@@ -67,22 +67,22 @@ describe('the prompt', () => {
       modifier: '> ',
     },
     {
-      title: 'stays where changeps1 is off',
+      title: 'stays if changeps1 is off',
       env: { ...ENV, CONDA_PROMPT_MODIFIER: '' },
       ps1: '$ ',
       staged: '$ ',
       modifier: '',
     },
-    { title: "stays where it is the user's own", env: ENV, ps1: '$ ', staged: '$ ', modifier: '(my*) ' },
+    { title: "stays if it is the user's own", env: ENV, ps1: '$ ', staged: '$ ', modifier: '(my*) ' },
     {
-      title: 'gets one in front where conda has not made any',
+      title: 'gets the name in front if conda has not put it there',
       env: { PATH: ENV.PATH, CONDA_PREFIX: ENV.CONDA_PREFIX },
       ps1: '$ ',
       staged: '(my*) $ ',
       modifier: undefined,
     },
     {
-      title: 'takes no text of the user for a pattern',
+      title: "takes none of the user's text for a pattern",
       env: { ...ENV, CONDA_DEFAULT_ENV: '$&.*', CONDA_PROMPT_MODIFIER: '($&.*) ' },
       ps1: '($&.*) $& ',
       staged: '($&.**) $& ',
@@ -90,7 +90,7 @@ describe('the prompt', () => {
     },
   ]
   for (const { title, env, ps1, staged: expected, modifier } of cases) {
-    test(`${title}, and comes back`, () => {
+    test(`the prompt ${title}, and comes back`, () => {
       const { steps, snapshot } = planStage({ env, ps1, original, staged })
       const { PS1, ...stage } = after({ ...env }, steps)
       assert.equal(PS1, expected)
@@ -104,7 +104,7 @@ describe('the prompt', () => {
     })
   }
 
-  test('that is not set is not made, nor is one that is not UTF-8 written back', () => {
+  test('a prompt that is not set stays so, and one that is not UTF-8 is never written', () => {
     for (const ps1 of [undefined, '(my) \uFFFD']) {
       assert.equal(
         planStage({ env: ENV, ps1, original, staged }).steps.some(({ op }) => op === 'prompt'),
@@ -113,7 +113,7 @@ describe('the prompt', () => {
     }
   })
 
-  test('as conda writes it on coming back from another environment is mended, too', () => {
+  test('a prompt that conda rewrote on coming back from another environment is restored too', () => {
     const { snapshot } = planStage({ env: ENV, ps1: '(my) $ ', original, staged })
     const env = { ...ENV, CONDA_PREFIX: staged.prefix, CONDA_DEFAULT_ENV: staged.prefix }
     const modifier = `(${staged.prefix}) `
@@ -130,11 +130,11 @@ describe('the prompt', () => {
   })
 })
 
-describe('variables of the environment', () => {
+describe('variables of a staged environment', () => {
   const from = facts(original.prefix, { data: '/net/envs/my/d', GONE: 'x' })
   const to = facts(staged.prefix, { data: '/scratch/conda-stage_T/my/d', NEW: 'y' })
 
-  test('are exchanged, in upper case unless conda is configured otherwise', () => {
+  test("the environment's variables are exchanged, in upper case unless conda is configured otherwise", () => {
     for (const name of ['DATA', 'data']) {
       const env = { ...ENV, [name]: '/net/envs/my/d', GONE: 'x', __CONDA_SHLVL_0_GONE: 'was' }
       const { steps, snapshot } = planStage({ env, original: from, staged: to })
@@ -145,14 +145,14 @@ describe('variables of the environment', () => {
     }
   })
 
-  test('without a snapshot are what conda would make them', () => {
+  test("without a record of their old values, the environment's variables become what conda would make them", () => {
     const env = { ...ENV, CONDA_PREFIX: staged.prefix, DATA: to.variables.data, NEW: 'y', GONE: '' }
     const { DATA, NEW, GONE } = after(env, planUnstage({ env, original: from, staged: to }).steps)
     assert.deepEqual({ DATA, NEW, GONE }, { DATA: '/net/envs/my/d', NEW: '', GONE: 'x' })
   })
 })
 
-test('CONDA_DEFAULT_ENV without a snapshot is what conda calls the original', () => {
+test('without a record of its old value, CONDA_DEFAULT_ENV becomes what conda calls the original', () => {
   const cases = [
     [original.prefix, {}, 'my'],
     ['/data/project', {}, '/data/project'],
@@ -166,7 +166,7 @@ test('CONDA_DEFAULT_ENV without a snapshot is what conda calls the original', ()
   }
 })
 
-test('a PATH that is not UTF-8 is never written, only changed by the shell', () => {
+test('a PATH that is not UTF-8 is only changed by the shell, never written', () => {
   const env = { ...ENV, PATH: '/\uFFFD:/net/envs/my/bin' }
   const { snapshot } = planStage({ env, original, staged })
   const { steps } = planUnstage({ env: { ...env, CONDA_PREFIX: staged.prefix }, original, staged, snapshot })
@@ -175,14 +175,14 @@ test('a PATH that is not UTF-8 is never written, only changed by the shell', () 
   assert.doesNotMatch(JSON.stringify(steps), /\uFFFD/)
 })
 
-test('through conda, a stacked environment is stacked again', () => {
+test('with --activator=conda, a stacked environment is stacked again', () => {
   const env = { ...ENV, CONDA_SHLVL: '2', CONDA_STACKED_2: 'true' }
   const { steps } = planStage({ env, original, staged, activator: 'conda' })
   const calls = steps.flatMap((step) => (step.op === 'conda' ? [step.argv] : []))
   assert.deepEqual(calls, [['deactivate'], ['activate', '--stack', staged.prefix]])
 })
 
-test('a stage is found where it is active, or beneath what was activated over it', () => {
+test('a stage is found whether it is active or beneath another environment', () => {
   const isStaged = (prefix: string) => prefix.startsWith('/scratch/')
   const at = (env: Env) => findStaged(env, isStaged)
   assert.deepEqual(at({ CONDA_PREFIX: '/scratch/a' }), { where: 'active', prefix: '/scratch/a' })

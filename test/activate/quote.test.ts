@@ -39,9 +39,9 @@ const SHELLS = [
   ['zsh', '--no-rcs', '-o', 'rc_quotes', '-o', 'sh_word_split', '-o', 'glob_subst', '-o', 'extended_glob'],
 ]
 
-describe('a quoted value is one word with exactly that text', () => {
+describe('in POSIX shells a quoted value is one word with exactly that text', () => {
   for (const [program = '', ...args] of SHELLS) {
-    test([program, ...args].join(' '), () => {
+    test(`${[program, ...args].join(' ')} takes a quoted value as one word with exactly that text`, () => {
       const lines = NASTY.map(
         (text) => `printf '%s\\0' ${quotePosix(text)}\nX=${quotePosix(text)}\nprintf '%s\\0' "$X"\n`,
       )

@@ -12,7 +12,7 @@ const PARTS = {
   },
 }
 
-/** All but the shell function, which stays, and dash's trap, which does nothing any more. */
+/** Everything but the shell function, which stays, and dash's trap, which no longer does anything. */
 const rest = ({ rest }: Dump) => rest.filter((line) => !/conda[-_]stage/.test(line))
 
 const traps = (dump: Dump) => rest(dump).filter((line) => /trap|zshexit/.test(line))
@@ -20,7 +20,7 @@ const traps = (dump: Dump) => rest(dump).filter((line) => /trap|zshexit/.test(li
 for (const shell of SHELLS) {
   for (const conda of CONDAS) {
     describe(`${shell.name}, ${conda} conda`, () => {
-      test('conda activate stages and activates the copy, where no function was loaded; conda deactivate takes it away', () => {
+      test('conda activate stages and activates the copy even if no function was loaded; conda deactivate removes it', () => {
         using auto = new AutoWorld(PARTS)
         auto.configure('enable')
         const { status, stdout, stderr } = auto.run(
@@ -70,7 +70,7 @@ for (const shell of SHELLS) {
         assert.deepEqual(auto.stages(), [])
       })
 
-      test('conda-stage --unstage goes back to the original, which is not staged again', () => {
+      test('after automatic staging, conda-stage --unstage goes back to the original without staging it again', () => {
         using auto = new AutoWorld(PARTS)
         auto.configure('enable')
         const { stdout, stderr } = auto.run(
@@ -102,7 +102,7 @@ for (const shell of SHELLS) {
 
       if (shell.name === 'bash --posix') return
 
-      test('an environment that is activated anew, as after conda install, is neither staged nor unstaged', () => {
+      test('an environment that conda reactivates, as after conda install, is neither staged nor unstaged', () => {
         using auto = new AutoWorld(PARTS)
         auto.configure('enable')
         const again = `again() { for folder in deactivate.d activate.d; do
@@ -129,7 +129,7 @@ for (const shell of SHELLS) {
 }
 
 for (const conda of CONDAS) {
-  test(`conda run: the program works from the copy, has standard output for itself, and its status counts (${conda} conda)`, () => {
+  test(`with conda run, the program runs from the copy, has standard output to itself, and sets the status (${conda} conda)`, () => {
     using auto = new AutoWorld(PARTS)
     auto.configure('enable', ['--prologue=echo text'])
     const standIn = q(join(import.meta.dirname, 'conda-run-stand-in.sh'))
@@ -141,7 +141,7 @@ for (const conda of CONDAS) {
   })
 }
 
-/** Installed by pip, conda's own program runs nothing; as a module it does, and takes the program for what activates. */
+/** If pip installed conda, its own program refuses to run commands, but its module runs them. It uses the program to activate. */
 function realRun(): string {
   const python = process.env.CONDA_STAGE_TEST_CONDA!
   return `env CONDA_EXE=${q(join(dirname(python), 'conda'))} _CE_M= _CE_CONDA= ${q(python)} -m conda run -n my`

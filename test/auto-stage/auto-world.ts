@@ -13,7 +13,7 @@ export const [BASH] = SHELLS as [Shell]
 
 type AnyShell = Parameters<World['run']>[0]
 
-/** As the package ships it: a session starts the program several times, and from sources each takes four times as long. */
+/** As the package ships it: a session starts the program several times, and each start from sources takes four times as long. */
 async function installed(): Promise<string> {
   const root = mkdtempSync(join(tmpdir(), 'installed-'))
   process.once('exit', () => rmSync(root, { recursive: true }))
@@ -60,7 +60,7 @@ export class AutoWorld implements Disposable {
     return readdirSync(this.local).filter((name) => name !== '.keep')
   }
 
-  /** Waits until no copy is left; fails when that does not come. */
+  /** Waits until no copy is left; fails after 30 seconds. */
   async gone(): Promise<void> {
     for (let waited = 0; this.stages().length > 0; waited += 100) {
       assert.ok(waited < 30_000, `still there: ${this.stages()}`)

@@ -1,4 +1,4 @@
-# What `conda run` is in conda 26.9: a script that activates, runs the program, and then runs the original's own scripts of
+# What `conda run` does in conda 26.9: a script activates, runs the program, and then runs the scripts in the original's
 # deactivate.d, whatever is active by then.
 name=$1
 shift

@@ -10,7 +10,7 @@ const ACTIVATE = 'etc/conda/activate.d/zzz.conda-stage-auto.sh'
 const DEACTIVATE = 'etc/conda/deactivate.d/000.conda-stage-auto.sh'
 const tree = (prefix: string) => globSync('**', { cwd: prefix }).sort()
 
-test('enable and disable say what they do, and disable takes every trace away', () => {
+test('--auto-stage=enable and =disable say what they do, and disable removes every trace', () => {
   for (const scripts of [{}, { 'activate.d/tool.sh': '', 'deactivate.d/tool.sh': '' }]) {
     using auto = new AutoWorld({ scripts })
     const before = tree(auto.prefix)
@@ -27,13 +27,13 @@ test('enable and disable say what they do, and disable takes every trace away', 
   }
 })
 
-test('disable takes away what conda-stage 0.7.1 has put there', () => {
+test('--auto-stage=disable removes what conda-stage 0.7.1 put there', () => {
   using auto = new AutoWorld({ scripts: { 'activate.d/zzz.conda-stage-auto.sh': 'exit', 'activate.d/zzz.sh': '' } })
   auto.configure('disable')
   assert.deepEqual(readdirSync(dirname(join(auto.prefix, ACTIVATE))), ['zzz.sh'])
 })
 
-test('the archive stays fresh when automatic staging is enabled and disabled, and a change beside its scripts is seen', () => {
+test('enabling and disabling automatic staging keeps the archive fresh, and a change beside its scripts is noticed', () => {
   for (const scripts of [{}, { 'activate.d/tool.sh': '', 'deactivate.d/tool.sh': '' }]) {
     using auto = new AutoWorld({ scripts })
     const pack = (check: string) => auto.call(['--pack', `--prefix=${auto.prefix}`, `--check=${check}`]).stderr
@@ -50,7 +50,7 @@ test('the archive stays fresh when automatic staging is enabled and disabled, an
   }
 })
 
-test('the copy has no script that stages, and called from within it --auto-stage configures the original', () => {
+test('the copy has no script that stages, and --auto-stage in a staged session configures the original', () => {
   using auto = new AutoWorld()
   auto.configure('enable')
   const { stdout, stderr } = auto.run(
@@ -66,7 +66,7 @@ test('the copy has no script that stages, and called from within it --auto-stage
   assert.ok(!existsSync(join(auto.prefix, ACTIVATE)))
 })
 
-test('enabled from within a copy that was staged by hand, it is the original that stages from then on', () => {
+test('--auto-stage=enable in a session that was staged by hand makes the original stage from then on', () => {
   using auto = new AutoWorld()
   const { stdout, stderr } = auto.run(
     BASH,
@@ -85,7 +85,7 @@ test('enabled from within a copy that was staged by hand, it is the original tha
   assert.ok(existsSync(join(auto.prefix, ACTIVATE)))
 })
 
-test('what was asked for is remembered, also in words with spaces and quotes; variables decide about the rest', () => {
+test('--auto-stage=enable remembers its options, even with spaces and quotes; variables decide about the rest', () => {
   using auto = new AutoWorld()
   const folder = join(auto.local, "it's $HOME")
   mkdirSync(folder)
@@ -126,7 +126,7 @@ test('who may not write to an environment is told so, and it stays as it is', ()
   assert.deepEqual(tree(auto.prefix), before)
 })
 
-test('options that go with --auto-stage only are refused elsewhere', () => {
+test('options that belong to --auto-stage are refused elsewhere', () => {
   using auto = new AutoWorld()
   for (const args of [
     ['--auto-unstage=enable'],

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { SHELLS } from '../shells/world.ts'
 import { AutoWorld } from './auto-world.ts'
 
-/** Ways for a script to end, and the exit status (null: a signal's). A trap of the session's own must run in any case. */
+/** Ways for a script to end, with the exit status (null: a signal). The session's own trap must always run. */
 const ENDINGS: Record<
   string,
   { before?: string; script: string; status: number | null; prints?: string; atOnce?: true }
@@ -14,23 +14,23 @@ const ENDINGS: Record<
   'an error under set -eu': { before: 'set -eu', script: 'false', status: 1 },
   SIGTERM: { script: 'kill -TERM $$; sleep 9', status: null },
   SIGKILL: { script: 'kill -KILL $$; sleep 9', status: null },
-  'exit with a trap of before': {
+  'exit with an earlier trap': {
     before: `trap 'echo "it'\\''s mine"' EXIT`,
     script: 'exit 3',
     status: 3,
     prints: "it's mine\n",
     atOnce: true,
   },
-  'exit with a trap of after': { script: "trap 'echo mine' EXIT; exit 3", status: 3, prints: 'mine\n' },
+  'exit with a later trap': { script: "trap 'echo mine' EXIT; exit 3", status: 3, prints: 'mine\n' },
   'becoming another program': { script: 'exec sh -c "exit 5"', status: 5 },
 }
 
 for (const shell of SHELLS) {
-  test(`${shell.name}: the copy is gone after the script ends, however it does, and an EXIT trap of the script runs`, async () => {
+  test(`${shell.name}: however a script ends, its automatic copy is removed, and its own EXIT trap runs`, async () => {
     using auto = new AutoWorld()
     auto.configure('enable')
     for (const [name, { before = '', script, status, prints = '', atOnce }] of Object.entries(ENDINGS)) {
-      // What makes a difference in POSIX mode is how traps are printed.
+      // POSIX mode only differs in how it prints traps.
       if (shell.name === 'bash --posix' && !atOnce) continue
       const run = auto.run(shell, 'stand-in', `${before}\nconda activate my\necho "$CONDA_PREFIX"\n${script}`)
       const [copy = '', ...printed] = run.stdout.split(/(?<=\n)/)

@@ -10,7 +10,7 @@ import { AutoWorld, BASH, LAUNCHER } from './auto-world.ts'
 const STRICT = 'set -eu'
 const WORK = 'conda activate my; place; echo "$CONDA_PREFIX"'
 
-/** Activation goes on with the original, under errexit too, and says why. */
+/** Activation goes on with the original, even under errexit, and says why. */
 function failsToStage(auto: AutoWorld, says: RegExp, shell: Shell = BASH, env: Record<string, string> = {}): void {
   const { status, stdout, stderr } = auto.run(shell, 'stand-in', `${STRICT}\n${WORK}`, env)
   assert.deepEqual([status, stdout], [0, `${auto.prefix}\n${auto.prefix}\n`], stderr)
@@ -25,7 +25,7 @@ function withoutProgram(auto: AutoWorld): void {
 }
 
 for (const shell of SHELLS) {
-  test(`${shell.name}: where the program is gone the original is active, with a warning`, () => {
+  test(`${shell.name}: if automatic staging finds no program, the original is active, with a warning`, () => {
     using auto = new AutoWorld()
     auto.configure('enable')
     withoutProgram(auto)
@@ -36,7 +36,7 @@ for (const shell of SHELLS) {
     )
   })
 
-  test(`${shell.name}: with CONDA_STAGE=false the original is active, with a warning`, () => {
+  test(`${shell.name}: with CONDA_STAGE=false, conda activate leaves the original active, with a warning`, () => {
     using auto = new AutoWorld()
     auto.configure('enable')
     failsToStage(auto, /^WARNING: CONDA_STAGE=false: conda environment 'my' is not staged\n$/, shell, {
@@ -45,43 +45,43 @@ for (const shell of SHELLS) {
   })
 }
 
-test('with a damaged archive the original is active, with a warning that names it', () => {
+test('if automatic staging finds a damaged archive, the original is active, with a warning that names the archive', () => {
   using auto = new AutoWorld()
   auto.configure('enable')
   assert.equal(auto.call(['--pack', `--prefix=${auto.prefix}`]).status, 0)
   truncateSync(`${auto.prefix}.tar.zst`, 1000)
-  failsToStage(auto, /\nWARNING: '[^\n]*' is not staged: [^\n]*my\.tar\.zst[^\n]*\n {9}\w/)
+  failsToStage(auto, /\nWARNING: '[^\n]*' was not staged: [^\n]*my\.tar\.zst[^\n]*\n {9}\w/)
 })
 
-test('with an archive that this user may not read the original is active, with a warning that names it', () => {
+test('if automatic staging may not read the archive, the original is active, with a warning that names the archive', () => {
   using auto = new AutoWorld()
   auto.configure('enable')
   assert.equal(auto.call(['--pack', `--prefix=${auto.prefix}`]).status, 0)
   chmodSync(`${auto.prefix}.tar.zst`, 0)
-  failsToStage(auto, /\nWARNING: '[^\n]*' is not staged: [^\n]*my\.tar\.zst[^\n]*\n {9}\w/, {
+  failsToStage(auto, /\nWARNING: '[^\n]*' was not staged: [^\n]*my\.tar\.zst[^\n]*\n {9}\w/, {
     ...BASH,
     argv: [...UNPRIVILEGED, ...BASH.argv],
   })
 })
 
-test('without room on the local disk the original is active, with a warning', () => {
+test('if the local disk has no room for automatic staging, the original is active, with a warning', () => {
   using auto = new AutoWorld()
   auto.configure('enable')
   const [program = '', ...args] = MOUNTING
   const mount = 'mount -t tmpfs -o size=16k tmpfs "$1"; shift; exec bash --norc "$@"'
-  failsToStage(auto, /WARNING: '.*' is not staged: .*(?:room|space).*\n {9}\w/, {
+  failsToStage(auto, /WARNING: '.*' was not staged: .*(?:room|space).*\n {9}\w/, {
     ...BASH,
     argv: [program, ...args, mount, 'sh', auto.local],
   })
 })
 
-test('with a local folder that can not be had, or a mistaken variable, the original is active', () => {
+test('if automatic staging can not use its local folder, the original is active, with a warning that names the folder', () => {
   using auto = new AutoWorld()
   auto.configure('enable', ['--path=/proc/nowhere'])
-  failsToStage(auto, /WARNING: '.*' is not staged: .*\/proc\/nowhere/)
+  failsToStage(auto, /WARNING: '.*' was not staged: .*\/proc\/nowhere/)
 })
 
-test('with a prologue that fails the environment is staged all the same, if the program is found', () => {
+test('if the prologue fails but the program is found, the environment is still staged', () => {
   using auto = new AutoWorld()
   auto.configure('enable', ['--prologue=echo text; cd /nowhere'])
   const { stdout, stderr } = auto.run(BASH, 'stand-in', `${STRICT}\n${WORK}; pwd`)
@@ -89,7 +89,7 @@ test('with a prologue that fails the environment is staged all the same, if the 
   assert.ok(stdout.startsWith(`${auto.local}/`))
 })
 
-test('the prologue may bring the program, where it is not found at its old place', () => {
+test('the prologue can provide the program if it is no longer at its old path', () => {
   using auto = new AutoWorld()
   auto.configure('enable', ['--prologue=PATH="$PATH:$HOME/it\'s a module"'])
   withoutProgram(auto)

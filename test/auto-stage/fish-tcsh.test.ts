@@ -5,7 +5,7 @@ import { describe, test } from 'node:test'
 import { CONDAS, FISH, quoted as q, TCSH } from '../shells/world.ts'
 import { AutoWorld, LAUNCHER, SAYS } from './auto-world.ts'
 
-// A path in double quotes is all that conda itself knows to write in csh, and no space in it.
+// In csh, conda itself only quotes paths with double quotes, and it can't handle a space in them.
 const NAME = 'it'
 
 const CASES = [
@@ -27,7 +27,7 @@ const CASES = [
 for (const { shell, end, off, atExit } of CASES) {
   for (const conda of CONDAS) {
     describe(`${shell.name}, ${conda} conda`, () => {
-      test('conda activate stages and activates the copy; leaving it, going back and ending are as in other shells', async () => {
+      test(`${shell.name}: conda activate stages; leaving the copy, going back to it, unstaging and exit behave as in other shells`, async () => {
         using auto = new AutoWorld({}, NAME)
         auto.configure('enable', ['--prologue=echo "a prologue"'])
         const list = `ls ${q(auto.local)}`
@@ -66,7 +66,7 @@ for (const { shell, end, off, atExit } of CASES) {
     })
   }
 
-  test(`${shell.name}: where the program is gone the original is active, with a warning`, () => {
+  test(`${shell.name}: if automatic staging finds no program, the original is active, with a warning`, () => {
     using auto = new AutoWorld({}, NAME)
     auto.configure('enable')
     const script = join(auto.prefix, `etc/conda/activate.d/zzz.conda-stage-auto.${end}`)
@@ -78,14 +78,14 @@ for (const { shell, end, off, atExit } of CASES) {
     assert.match(stderr, /^WARNING: conda-stage was not found \(it was at \/nowhere\): 'my' is not staged\n$/)
   })
 
-  test(`${shell.name}: with a damaged archive the original is active, with a warning that names it`, () => {
+  test(`${shell.name}: if automatic staging finds a damaged archive, the original is active, with a warning that names it`, () => {
     using auto = new AutoWorld({}, NAME)
     auto.configure('enable')
     assert.equal(auto.call(['--pack', `--prefix=${auto.prefix}`]).status, 0)
     truncateSync(`${auto.prefix}.tar.zst`, 1000)
     const { status, stdout, stderr } = auto.run(shell, 'stand-in', 'conda activate my; place; echo $CONDA_PREFIX')
     assert.deepEqual([status, stdout], [0, `${auto.prefix}\n${auto.prefix}\n`], stderr)
-    assert.match(stderr, /\nWARNING: '[^\n]*' is not staged: [^\n]*my\.tar\.zst/)
+    assert.match(stderr, /\nWARNING: '[^\n]*' was not staged: [^\n]*my\.tar\.zst/)
     assert.doesNotMatch(stderr, /ERROR|\n {4}at /)
     assert.deepEqual(auto.stages(), [])
   })

@@ -4,10 +4,10 @@ import { test } from 'node:test'
 import { quoted as q, SHELLS } from '../shells/world.ts'
 import { AutoWorld, BASH } from './auto-world.ts'
 
-/** POSIX mode makes a difference to what activation.test.ts has. */
+/** POSIX mode makes no difference here. */
 const shells = SHELLS.filter(({ name }) => name !== 'bash --posix')
 
-test('a subshell that ends leaves the copy of its parent alone, and takes its own with it', () => {
+test("a subshell that ends removes its own automatic copy and leaves its parent's alone", () => {
   using auto = new AutoWorld()
   auto.configure('enable')
   const count = `ls ${q(auto.local)} | wc -l`
@@ -28,7 +28,7 @@ test('a subshell that ends leaves the copy of its parent alone, and takes its ow
   }
 })
 
-test('a copy from which a program still runs is removed when that has ended', async () => {
+test('a copy from which a program still runs is removed when the program has ended', async () => {
   using auto = new AutoWorld()
   auto.configure('enable')
   const { stdout, stderr } = auto.run(
@@ -40,11 +40,11 @@ test('a copy from which a program still runs is removed when that has ended', as
     wait $! && echo well`,
   )
   assert.equal(stdout, '1\nwell\n', stderr)
-  assert.match(stderr, /INFO: Programs still run from .*\/my: it is removed when they have ended\n/)
+  assert.match(stderr, /INFO: Programs are still running from .*\/my: it will be removed when they end\n/)
   await auto.gone()
 })
 
-test('who waits for the end of the session has nothing of it open, and is in no session of its', () => {
+test("the process that waits for the session's end has none of its descriptors open and a session of its own", () => {
   using auto = new AutoWorld()
   auto.configure('enable')
   const { stdout } = auto.run(
@@ -62,7 +62,7 @@ test('who waits for the end of the session has nothing of it open, and is in no 
   assert.match(stdout, /^\/dev\/null\n.*\/watch\.sh\nown\n$/)
 })
 
-test('where the session and who waited for it were killed, the next to stage there removes the copy', () => {
+test('if the session and the process that waits for its end are killed, the next stage in that folder removes the copy', () => {
   using auto = new AutoWorld()
   auto.configure('enable')
   const killed = auto.run(
@@ -81,7 +81,7 @@ test('where the session and who waited for it were killed, the next to stage the
   assert.notEqual(next.stdout, killed.stdout)
 })
 
-test('without --auto-unstage the copy stays until it is unstaged', () => {
+test('with --auto-unstage=disable the copy stays after conda deactivate', () => {
   using auto = new AutoWorld()
   auto.configure('enable', ['--auto-unstage=disable'])
   const { stdout } = auto.run(BASH, 'stand-in', 'conda activate my; place; conda deactivate')

@@ -8,14 +8,14 @@ import { AutoWorld } from './auto-world.ts'
 
 type AnyShell = Parameters<AutoWorld['run']>[0]
 
-/** How a session ends, `exit` or as the terminal's does when its window is closed, by shell where that differs. */
+/** Hangs up as a closed window does; by shell, if that differs. */
 const HANG_UP: Partial<Record<string, string>> = { fish: 'kill -HUP $fish_pid' }
 const ENDS = {
   'by exit': () => 'exit',
   'when its window is closed': ({ name }: AnyShell) => HANG_UP[name] ?? 'kill -HUP $$',
 }
 
-/** What would be a script is typed into the shell at a terminal. */
+/** Types the script into the shell at a terminal. */
 const typed = ({ argv, ...shell }: AnyShell): AnyShell => ({
   ...shell,
   argv: ['sh', '-c', `exec script -qec ${q([...argv, '-i'].join(' '))} /dev/null < "$1"`, 'sh'],
@@ -23,8 +23,8 @@ const typed = ({ argv, ...shell }: AnyShell): AnyShell => ({
 
 for (const [how, end] of Object.entries(ENDS)) {
   for (const shell of [...SHELLS, FISH, TCSH]) {
-    test(`${shell.name}: conda activate stages at a terminal, and the copy goes with the session that ends ${how}`, async () => {
-      // tcsh's conda knows no space in a path.
+    test(`${shell.name}: conda activate stages at a terminal, and the copy is removed when the session ends ${how}`, async () => {
+      // conda's alias for tcsh can't handle a space in a path.
       using auto = new AutoWorld({}, 'it')
       auto.configure('enable')
       const { stdout } = auto.run(typed(shell), 'stand-in', `conda activate my\nplace > placed\n${end(shell)}`, {

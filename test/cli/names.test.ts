@@ -19,7 +19,7 @@ import { fails, listing, type RunOptions, stageOf, succeed, type World, world } 
 
 const greet = (prefix: string, ...args: string[]) => execFileSync(`${prefix}/bin/greet`, args, { encoding: 'utf8' })
 
-/** Stages, runs, verifies, unstages; the copy's programs know the copy. */
+/** Stages, runs, verifies and unstages. The copy's programs must know the copy's path. */
 async function roundTrip(place: World, options: RunOptions = {}): Promise<void> {
   const staged = await stageOf(place, [], options)
   assert.equal(basename(staged), place.name)
@@ -51,7 +51,7 @@ for (const [what, name] of NAMES) {
   })
 }
 
-test('a name as long as that of an archive can be is packed, on a node with a long name, too', async (context) => {
+test('an environment with the longest possible archive name is packed, even on a node with a long name', async (context) => {
   const place = await world(context)
   for (const name of ['n'.repeat(241), 'ü'.repeat(120)]) {
     const prefix = `${place.root}/home/${name}`
@@ -64,7 +64,7 @@ test('a name as long as that of an archive can be is packed, on a node with a lo
   }
 })
 
-test('a local folder with a strange name is used', async (context) => {
+test('a local folder whose name has spaces, quotes and newlines is used', async (context) => {
   const place = await world(context)
   place.local = `${place.root}/-l $x\n'"ü`
   mkdirSync(place.local)
@@ -82,7 +82,7 @@ test('--prefix, --path and --output may be relative and begin with a dash', asyn
   assert.ok(below.stdout.startsWith(`${place.local}/conda-stage_`))
 })
 
-test('behind a symlinked home the logical and the real prefix are both relocated', async (context) => {
+test('if the home folder is a symbolic link, the logical and the real prefix are both relocated', async (context) => {
   const place = await world(context, { at: 'data/users/me/envs/myjupyter' })
   const real = place.prefix
   symlinkSync('data/users', `${place.root}/people`)
@@ -96,7 +96,7 @@ test('behind a symlinked home the logical and the real prefix are both relocated
   }
 })
 
-test('an environment that is reached by several paths has one archive', async (context) => {
+test('an environment that is reached by several paths has a single archive', async (context) => {
   const place = await world(context, { at: 'data/users/me/envs/myjupyter' })
   symlinkSync('data/users', `${place.root}/people`)
   await stageOf({ ...place, prefix: `${place.root}/people/me/envs/myjupyter` })
@@ -114,7 +114,7 @@ test('an environment that is itself a symbolic link is staged', async (context) 
   assert.ok(existsSync(`${link}.tar.zst`))
 })
 
-test('hard links, dangling, cyclic and absolute links, modes and times are in the copy as in the original', async (context) => {
+test('the copy keeps hard links, dangling, cyclic and absolute symbolic links, modes and times', async (context) => {
   const place = await world(context, { byHand: true })
   const staged = await stageOf(place, ['--writable'])
   const facts = (root: string) =>
@@ -131,7 +131,7 @@ test('hard links, dangling, cyclic and absolute links, modes and times are in th
   assert.equal(readlinkSync(`${staged}/share/by-hand/outside`), '/usr/bin/env')
 })
 
-test('file names in the environment may hold any bytes', async (context) => {
+test('a file is staged whatever bytes its name has', async (context) => {
   const place = await world(context)
   const name = Buffer.concat([Buffer.from(`${place.prefix}/share/`), Buffer.from([0xff, 0x0a, 0x20, 0xe9])])
   writeFileSync(name, place.prefix)
@@ -140,7 +140,7 @@ test('file names in the environment may hold any bytes', async (context) => {
   assert.equal(readFileSync(copy, 'utf8'), staged)
 })
 
-test('an environment in which nothing is but its history is staged', async (context) => {
+test('an environment without any packages is staged', async (context) => {
   const place = await world(context)
   place.prefix = `${place.root}/home/me/miniconda3/envs/empty`
   mkdirSync(`${place.prefix}/conda-meta`, { recursive: true })
@@ -149,7 +149,7 @@ test('an environment in which nothing is but its history is staged', async (cont
   assert.deepEqual(readdirSync(staged), ['conda-meta'])
 })
 
-test("an environment that has the name of a stage's own file is refused before anything is packed", async (context) => {
+test('an environment with the name of a file that a stage keeps for itself is refused before anything is packed', async (context) => {
   const place = await world(context, { at: 'home/me/envs/stage.json' })
   const path = `${place.root}/new`
   await fails(place, [`--prefix=${place.prefix}`, `--path=${path}`], {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type RunOptions, run, succeed, temporaryFolder, type World, world } from './world.ts'
 
-/** For what needs no environment. */
+/** A world for calls that need no environment. */
 const nowhere = (context: TestContext): World => {
   const root = temporaryFolder(context)
   return { root, prefix: '', name: '', archive: '', local: '', env: { HOME: root, PATH: '/usr/bin:/bin' } }
@@ -28,13 +28,13 @@ test('--help lists every action, option and variable, on standard output', async
   assert.ok(stdout.split('\n').every((line) => line.length <= 120))
 })
 
-test('--help wins over whatever else is asked for', async (context) => {
+test('--help is shown whatever other arguments and variables say', async (context) => {
   const place = nowhere(context)
   assert.match((await succeed(place, ['--pack', '--help'])).stdout, /^Usage: conda-stage/)
   assert.match((await succeed(place, ['--help'], { env: { CONDA_STAGE_DEBUG: 'maybe' } })).stdout, /^Usage:/)
 })
 
-test('an unknown option, action or argument is wrong usage, and the message says which one', async (context) => {
+test('an unknown option, action or argument is wrong usage, and the message names it', async (context) => {
   const place = nowhere(context)
   await usage(place, ['--bogus'], /^ERROR: unknown option '--bogus'/)
   await usage(place, ['--unstgae'], /'--unstgae'.*\n?.*--unstage/)
@@ -42,16 +42,16 @@ test('an unknown option, action or argument is wrong usage, and the message says
   await usage(place, ['--', '--stage'], /^ERROR: /)
 })
 
-test('two actions at once, and options that contradict each other, are wrong usage', async (context) => {
+test('two actions in one call, and options that contradict each other, are wrong usage', async (context) => {
   const place = nowhere(context)
-  await usage(place, ['--pack', '--unstage'], /^ERROR: --unstage and --pack exclude one another/)
+  await usage(place, ['--pack', '--unstage'], /^ERROR: --unstage and --pack can't be combined/)
   await usage(place, ['--writable', '--read-only'], /--writable.*--read-only/)
   await usage(place, ['--quiet', '--verbose'], /--quiet.*--verbose/)
   await usage(place, ['--quiet', '--debug'], /--quiet.*--debug/)
   await usage(place, ['--full'], /--full.*--version/)
 })
 
-test('a value that an option does not take is wrong usage, and the message says what it takes', async (context) => {
+test('a wrong value of an option is wrong usage, and the message lists the right ones', async (context) => {
   const place = nowhere(context)
   await usage(place, ['--format=rar'], /--format.*tar\.zst, tar\.gz, tar, zip/)
   await usage(place, ['--check=some'], /--check.*quick, full/)
@@ -65,7 +65,7 @@ test('a value that an option does not take is wrong usage, and the message says 
   await usage(place, ['--path'], /--path/)
 })
 
-test('an empty path, as from a variable that is not set, is wrong usage and never the current folder', async (context) => {
+test('an empty path, as from an unset variable, is wrong usage and never means the current folder', async (context) => {
   const place = nowhere(context)
   for (const action of ['--stage', '--pack', '--unstage', '--verify', '--status'])
     await usage(place, [action, '--prefix='], /--prefix is empty/)
@@ -73,14 +73,14 @@ test('an empty path, as from a variable that is not set, is wrong usage and neve
   await usage(place, ['--prefix=/', '--output='], /--output is empty/)
 })
 
-test('--version prints the version alone', async (context) => {
+test('--version prints nothing but the version', async (context) => {
   const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8'))
   const place = nowhere(context)
   assert.deepEqual(await run(place, ['--version']), { status: 0, stdout: `${version}\n`, stderr: '' })
   assert.deepEqual(JSON.parse((await succeed(place, ['--version', '--json'])).stdout), { 'conda-stage': version })
 })
 
-test('--version --full prints the versions of all that takes part', async (context) => {
+test('--version --full also prints the versions of everything that the program runs on', async (context) => {
   const place = nowhere(context)
   const full = (await succeed(place, ['--version', '--full'])).stdout
   for (const what of ['conda-stage', 'archive format', 'node', 'zstd', 'kernel', 'glibc', 'platform', 'shell', 'conda'])
@@ -95,13 +95,13 @@ test('--version --full prints the versions of all that takes part', async (conte
   )
 })
 
-test('without the shell function and without --prefix nothing is done, and the message says how to load it', async (context) => {
+test('without the shell function and without --prefix nothing is staged, and the message says how to load the function', async (context) => {
   const { status, stdout, stderr } = await run(nowhere(context), [], { env: { CONDA_PREFIX: '/nowhere' } })
   assert.deepEqual([status, stdout], [1, ''])
   assert.match(stderr, /^ERROR: .*shell function.*\n.*eval "\$\(conda-stage --source\)"/)
 })
 
-test('variables take true and false in the usual spellings, and anything else is wrong usage', async (context) => {
+test('variables accept the usual spellings of true and false, and anything else is wrong usage', async (context) => {
   const place = nowhere(context)
   const names = [
     'CONDA_STAGE',
@@ -117,7 +117,7 @@ test('variables take true and false in the usual spellings, and anything else is
   for (const value of ['false', 'FALSE', '0', 'no', 'off']) await succeed(place, [], { env: { CONDA_STAGE: value } })
 })
 
-test('CONDA_STAGE=false does nothing and succeeds; who asked for a prefix gets the one there is', async (context) => {
+test('with CONDA_STAGE=false nothing is staged or packed, the program succeeds, and --prefix is answered with the original', async (context) => {
   const place = nowhere(context)
   const off = { env: { CONDA_STAGE: 'false' }, cwd: '/usr' }
   for (const action of ['--stage', '--unstage', '--pack']) {
@@ -131,7 +131,7 @@ test('CONDA_STAGE=false does nothing and succeeds; who asked for a prefix gets t
   assert.deepEqual(JSON.parse((await succeed(place, ['--pack', '--json'], off)).stdout), { skipped: true })
 })
 
-test('CONDA_STAGE_PATH names the local folder, and --path is stronger', async (context) => {
+test('CONDA_STAGE_PATH names the local folder, and --path overrides it', async (context) => {
   const place = await world(context)
   const env = { CONDA_STAGE_PATH: place.local }
   const { stdout } = await succeed(place, [`--prefix=${place.prefix}`], { env })
@@ -140,7 +140,7 @@ test('CONDA_STAGE_PATH names the local folder, and --path is stronger', async (c
   assert.ok(other.stdout.startsWith(`${place.root}/other/conda-stage_`))
 })
 
-test('--source prints the function for the named shell and nothing else', async (context) => {
+test('--source=SHELL prints the function for that shell and nothing else', async (context) => {
   const place = nowhere(context)
   for (const shell of ['bash', 'zsh', 'sh']) {
     const { stdout, stderr } = await succeed(place, [`--source=${shell}`])

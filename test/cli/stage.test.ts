@@ -8,7 +8,7 @@ import { copiedWorld, listing, run, stageOf, succeed, type World, world } from '
 const stageArgs = ({ prefix, local }: World) => [`--prefix=${prefix}`, `--path=${local}`]
 const DATE = String.raw`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}`
 
-test('a first stage packs and extracts, and says so line by line', async (context) => {
+test('a first stage reports each of its steps in a line', async (context) => {
   const place = await copiedWorld(context)
   const { prefix, archive, local } = place
   const { stdout, stderr } = await succeed(place, stageArgs(place))
@@ -27,7 +27,7 @@ test('a first stage packs and extracts, and says so line by line', async (contex
   assert.match(stdout, new RegExp(`^${local}/conda-stage_[A-Za-z0-9]+/myjupyter\n$`))
 })
 
-test('a second stage finds the archive fresh: it has no packaging lines and leaves the archive alone', async (context) => {
+test('a second stage of an unchanged environment uses the archive and does not pack', async (context) => {
   const place = await copiedWorld(context)
   await succeed(place, stageArgs(place))
   const before = listing(dirname(place.prefix))
@@ -39,7 +39,7 @@ test('a second stage finds the archive fresh: it has no packaging lines and leav
   assert.deepEqual(listing(dirname(place.prefix)), before)
 })
 
-test('the original is never written to, by no action', async (context) => {
+test('no action writes to the original', async (context) => {
   const place = await copiedWorld(context)
   const before = listing(place.prefix)
   const staged = await stageOf(place)
@@ -50,7 +50,7 @@ test('the original is never written to, by no action', async (context) => {
   assert.deepEqual(listing(place.prefix), before)
 })
 
-test('programs run from the copy, reach the copy alone, and need no original', async (context) => {
+test('programs in the copy use only the copy, and run without the original', async (context) => {
   const place = await world(context, { byHand: true })
   const staged = await stageOf(place)
   execFileSync('mv', [place.prefix, `${place.prefix}-away`])
@@ -62,7 +62,7 @@ test('programs run from the copy, reach the copy alone, and need no original', a
   assert.equal(output('greet-script'), `script ${staged}/bin/greet-script\n`)
 })
 
-test('the copy is read-only unless --writable or CONDA_STAGE_WRITABLE asks otherwise; --read-only is stronger', async (context) => {
+test('the copy is read-only unless --writable or CONDA_STAGE_WRITABLE says otherwise, and options win over the variable', async (context) => {
   const place = await copiedWorld(context)
   const writable = async (args: string[], value?: string) => {
     const staged = await stageOf(place, args, { env: { CONDA_STAGE_WRITABLE: value } })
@@ -81,14 +81,14 @@ test('the copy is read-only unless --writable or CONDA_STAGE_WRITABLE asks other
   assert.equal(await writable(['--writable'], 'false'), true)
 })
 
-test('a writable copy can be written to, and has no line about being read-only', async (context) => {
+test('a copy that was staged with --writable can be written to', async (context) => {
   const place = await copiedWorld(context)
   const { stdout, stderr } = await succeed(place, [...stageArgs(place), '--writable'])
   assert.doesNotMatch(stderr, /read-only/)
   writeFileSync(`${stdout.trimEnd()}/share/greet/new`, 'text')
 })
 
-test('--unstage --prefix=STAGED takes the copy away, and the original and the archive stay', async (context) => {
+test('--unstage --prefix=STAGED removes the copy and keeps the original and the archive', async (context) => {
   const place = await copiedWorld(context)
   const [first, second] = [await stageOf(place), await stageOf(place)]
   const { stdout, stderr } = await succeed(place, ['--unstage', `--prefix=${first}/`])
@@ -100,7 +100,7 @@ test('--unstage --prefix=STAGED takes the copy away, and the original and the ar
   assert.deepEqual(readdirSync(place.local), [])
 })
 
-test('--pack writes the archive only, and with a fresh one says so', async (context) => {
+test('--pack writes only the archive, and reports if there is an up-to-date one', async (context) => {
   const place = await copiedWorld(context)
   const pack = ['--pack', `--prefix=${place.prefix}`]
   const first = await succeed(place, pack)
@@ -115,7 +115,7 @@ test('--pack writes the archive only, and with a fresh one says so', async (cont
   assert.deepEqual(listing(dirname(place.prefix)), before)
 })
 
-test('--pack --force writes a new archive though the old one is fresh', async (context) => {
+test('--pack --force writes a new archive even if the old one is up to date', async (context) => {
   const place = await copiedWorld(context)
   const pack = ['--pack', `--prefix=${place.prefix}`]
   await succeed(place, pack)
@@ -124,7 +124,7 @@ test('--pack --force writes a new archive though the old one is fresh', async (c
   assert.notEqual(statSync(place.archive).ino, before)
 })
 
-test('plain tar reads either format of archive', async (context) => {
+test('plain tar reads archives of --format=tar.zst and --format=tar.gz', async (context) => {
   const place = await copiedWorld(context)
   const pack = ['--pack', `--prefix=${place.prefix}`]
   for (const format of ['tar.zst', 'tar.gz']) {
@@ -135,7 +135,7 @@ test('plain tar reads either format of archive', async (context) => {
   await succeed(place, [...stageArgs(place), '--format=tar.gz'])
 })
 
-test('--output names the archive to write and to look for, relative to the current folder', async (context) => {
+test('--output names the archive to write and to stage from, relative to the current folder', async (context) => {
   const place = await copiedWorld(context)
   const args = [...stageArgs(place), '--output=my archive.tar.zst']
   assert.match(
@@ -146,7 +146,7 @@ test('--output names the archive to write and to look for, relative to the curre
   assert.equal(existsSync(place.archive), false)
 })
 
-test('--json gives one JSON value alone on standard output, from every action', async (context) => {
+test('with --json every action prints exactly one JSON value on standard output', async (context) => {
   const place = await copiedWorld(context)
   const json = async (...args: string[]) => JSON.parse((await succeed(place, [...args, '--json'])).stdout)
   const { prefix, archive, local } = place
@@ -169,7 +169,7 @@ test('--json gives one JSON value alone on standard output, from every action', 
   assert.deepEqual(Object.keys(await json('--version')), ['conda-stage'])
 })
 
-test('--quiet tells nothing that goes well, --verbose and --debug tell more', async (context) => {
+test('--quiet shows nothing if all goes well, and --verbose and --debug show more than usual', async (context) => {
   const place = await copiedWorld(context)
   assert.equal((await succeed(place, [...stageArgs(place), '--quiet'])).stderr, '')
   const verbose = /INFO: The archive .* is up to date \(quick check\)\n(.*\n)*INFO: The local folder is .* \(--path\)/
@@ -183,14 +183,14 @@ test('--quiet tells nothing that goes well, --verbose and --debug tell more', as
   assert.equal(await variable('CONDA_STAGE_VERBOSE', 'false'), '')
 })
 
-test('--debug shows the stack of an expected error, too', async (context) => {
+test('--debug shows the stack trace even of an expected error', async (context) => {
   const place = await copiedWorld(context)
   const { status, stderr } = await run(place, ['--debug', '--pack', '--prefix=/nowhere'])
   assert.equal(status, 1)
   assert.match(stderr, /ERROR: \/nowhere does not exist\n(.*\n)+ +at /)
 })
 
-test('--status tells what is active, staged and archived, and changes nothing', async (context) => {
+test('--status shows what is active, staged and archived, and changes nothing', async (context) => {
   const place = await copiedWorld(context)
   const before = listing(place.root)
   const status = async (prefix: string | undefined, cwd = '/') =>

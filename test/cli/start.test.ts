@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { bundle } from '../../scripts/bundle.ts'
 import { temporaryFolder } from '../inventory/prefix.ts'
 
-test('the program starts from one file, without the parts of Node and the libraries that its call does not need', async (t) => {
+test('the program starts from one file, and loads only the parts of Node and the libraries that the call needs', async (t) => {
   const root = await temporaryFolder(t)
   await bundle(join(root, 'dist'))
   copyFileSync(join(import.meta.dirname, '../../package.json'), join(root, 'package.json'))
@@ -29,7 +29,7 @@ test('the program starts from one file, without the parts of Node and the librar
   for (const part of ['crypto', 'zlib', 'child_process', 'net', 'worker_threads', 'readline'])
     assert.ok(!version.node.includes(part), part)
   assert.deepEqual(loaded('--source', 'bash').files, [hook, bin])
-  // Only with a file to read its reader is wanted.
+  // The YAML reader is loaded only if there is a configuration file.
   mkdirSync(join(root, '.config/conda-stage'), { recursive: true })
   writeFileSync(join(root, '.config/conda-stage/config.yaml'), 'threads: 2\n')
   assert.deepEqual(loaded('--status').files, [hook, bin, join(root, 'dist/libraries/yaml.cjs')])

@@ -7,7 +7,7 @@ import { copiedWorld, LAUNCHER, type RunOptions, startCommand, succeed, type Wor
 const ESCAPE = '\u001b'
 const COLOURED = `${ESCAPE}[36mINFO:${ESCAPE}[0m `
 
-/** Runs the program on a terminal of its own, as wide as people's; what stood there is in `stdout`, with all that moved. */
+/** Runs the program on a terminal of its own, 120 columns wide. `stdout` holds everything that was ever shown there. */
 function onTerminal(place: World, args: string[], { inside = [], ...options }: RunOptions = {}, redirected = '') {
   const words = [...inside, LAUNCHER, ...args].map((word) => `'${word}'`).join(' ')
   const command = ['script', '-qefc', `stty cols 120; exec ${words} ${redirected}`, '/dev/null']
@@ -16,7 +16,7 @@ function onTerminal(place: World, args: string[], { inside = [], ...options }: R
 
 const pack = ({ prefix }: World) => ['--pack', '--force', `--prefix=${prefix}`]
 
-test('on a terminal a bar with files and MB moves, and its last state stays as a line', async (context) => {
+test('a terminal shows a moving bar with files and MB, and its last state stays as a line', async (context) => {
   const place = await copiedWorld(context)
   const { status, stdout } = await onTerminal(place, pack(place))
   assert.equal(status, 0, stdout)
@@ -27,14 +27,14 @@ test('on a terminal a bar with files and MB moves, and its last state stays as a
   assert.ok(lines[last + 1]!.startsWith(`${COLOURED}Total packaging time: `))
 })
 
-test('on a terminal the levels are coloured and the cursor is there at the end', async (context) => {
+test('a terminal shows coloured levels, and has its cursor back at the end', async (context) => {
   const place = await copiedWorld(context)
   const { stdout } = await onTerminal(place, pack(place))
   assert.ok(stdout.startsWith(`${COLOURED}Packaging conda environment ...`), JSON.stringify(stdout))
   assert.ok(stdout.lastIndexOf(`${ESCAPE}[?25h`) > stdout.lastIndexOf(`${ESCAPE}[?25l`), JSON.stringify(stdout))
 })
 
-test('NO_COLOR takes the colours away and leaves the bar', async (context) => {
+test('NO_COLOR removes the colours and keeps the bar', async (context) => {
   const place = await copiedWorld(context)
   const { stdout } = await onTerminal(place, pack(place), { env: { NO_COLOR: '1' } })
   assert.ok(stdout.startsWith('INFO: Packaging'))
@@ -42,7 +42,7 @@ test('NO_COLOR takes the colours away and leaves the bar', async (context) => {
   assert.match(stdout, /files \| \d+\/\d+ MB/)
 })
 
-test('elsewhere than on a terminal, and on a dumb one, there is no bar but one line, and nothing moves', async (context) => {
+test('log files and dumb terminals get one line instead of a moving bar', async (context) => {
   const place = await copiedWorld(context)
   const dumb = await onTerminal(place, pack(place), { env: { TERM: 'dumb', NO_COLOR: '1' } })
   await onTerminal(place, pack(place), {}, `2> ${place.root}/log`)
@@ -53,21 +53,21 @@ test('elsewhere than on a terminal, and on a dumb one, there is no bar but one l
   }
 })
 
-test('with --quiet nothing is shown on a terminal', async (context) => {
+test('--quiet shows nothing on a terminal', async (context) => {
   const place = await copiedWorld(context)
   assert.equal((await onTerminal(place, [...pack(place), '--quiet'])).stdout, '')
 })
 
-test('data on standard output is never coloured, nor mixed with the bar', async (context) => {
+test('data on standard output is never coloured or mixed with the bar', async (context) => {
   const place = await copiedWorld(context)
   const args = [`--prefix=${place.prefix}`, `--path=${place.local}`]
   await onTerminal(place, args, {}, `> ${place.root}/data`)
   assert.match(readFileSync(`${place.root}/data`, 'utf8'), new RegExp(`^${place.local}/conda-stage_\\w+/myjupyter\n$`))
 })
 
-test('a failure in the middle takes the bar away, shows the cursor again, and the program ends', async (context) => {
+test('after a failure in the middle of packing the bar is gone, the cursor is back and the program ends', async (context) => {
   const place = await copiedWorld(context)
-  // Packed late, when the bar is there.
+  // This file is packed late, when the bar is shown.
   chmodSync(`${place.prefix}/share/greet/greeting.txt`, 0)
   const { status, stdout } = await onTerminal(place, pack(place), { inside: UNPRIVILEGED })
   assert.equal(status, 1, JSON.stringify(stdout))

@@ -10,10 +10,10 @@ function manyFiles({ prefix }: World): void {
   for (let n = 0; n < MANY_FILES; n++) writeFileSync(`${prefix}/share/many/${n}`, '')
 }
 
-/** What the shell function calls when it has left the copy. */
+/** The shell function calls this when it has left the copy. */
 const finish = (staged: string) => ['--finish-unstage', `--prefix=${staged}`]
 
-test('nobody waits for the removal of a large copy, which is none any more at once and gone soon', async (context) => {
+test('nobody waits for the removal of a large copy: it is renamed at once and gone soon', async (context) => {
   const place = await copiedWorld(context)
   manyFiles(place)
   const staged = await stageOf(place)
@@ -29,7 +29,7 @@ test('nobody waits for the removal of a large copy, which is none any more at on
   }
 })
 
-test('in a job, and with --prefix, it is gone when the call ends', async (context) => {
+test('in a job, and with --unstage --prefix, even a large copy is gone when the call ends', async (context) => {
   const place = await copiedWorld(context)
   manyFiles(place)
   await succeed(place, finish(await stageOf(place)), { env: { SLURM_JOB_ID: '17' } })

@@ -10,31 +10,31 @@ import { type InstallOptions, smallEnvironment } from '../fixtures/environment.t
 
 export const LAUNCHER = join(import.meta.dirname, '../../bin/conda-stage')
 
-/** In front of a command that has to mount things; for an ordinary user as well. */
+/** Goes in front of a command that mounts things. Works for ordinary users, too. */
 export const MOUNTING = ['unshare', '-rm', '--propagation=private', 'sh', '-ec']
 
 export interface World {
   root: string
   prefix: string
   name: string
-  /** Where the archive goes by default. */
+  /** The default path of the archive. */
   archive: string
-  /** To be named with --path. Shorter than the original's folder, so that the copy's path can be as long as the original's. */
+  /** For --path. Shorter than the original's folder, so that the copy's path can be as long as the original's. */
   local: string
   env: Record<string, string>
 }
 
 export interface WorldOptions extends Omit<InstallOptions, 'packages'> {
-  /** Of the environment, below the root. */
+  /** Path of the environment below the root. */
   at?: string
 }
 
-/** By default without what users do by hand, which takes a compiler its time. */
+/** By default without what users do by hand, because that takes a compiler some time. */
 export async function world(context: TestContext, { at, ...install }: WorldOptions = {}): Promise<World> {
   return worldWith(context, at, (prefix) => smallEnvironment(prefix, { byHand: false, ...install }))
 }
 
-/** The same, quicker: an environment that was installed elsewhere and copied, so that its own prefix is not what stands in it. */
+/** The same, but quicker: the environment was installed elsewhere and copied, so its files name another prefix. */
 export async function copiedWorld(context: TestContext): Promise<World> {
   installed ??= install()
   const template = await installed
@@ -48,7 +48,7 @@ let installed: Promise<string> | undefined
 
 async function install(): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'cli-'))
-  // A hook would belong to the one test that comes first.
+  // A hook would belong to the first test alone.
   process.once('exit', () => rmSync(folder, { recursive: true }))
   const { prefix } = await smallEnvironment(`${folder}/myjupyter`, { byHand: false })
   return prefix
@@ -84,7 +84,7 @@ export function temporaryFolder(context: TestContext): string {
 }
 
 export interface RunOptions {
-  /** Beside those of the world; undefined takes one away. */
+  /** Added to the world's variables; undefined removes one. */
   env?: Record<string, string | undefined>
   cwd?: string
   /** Program and arguments in front of the launcher. */
@@ -92,13 +92,13 @@ export interface RunOptions {
 }
 
 export interface Ended {
-  /** Exit code, or the name of the signal that ended it. */
+  /** Exit code, or the name of the signal that ended the program. */
   status: number | string
   stdout: string
   stderr: string
 }
 
-/** Begins to run the program; `ended` is there when it has ended, never rejected. */
+/** Starts the program. `ended` resolves when the program has ended, whatever its status. */
 export const start = (world: Pick<World, 'env'>, args: readonly string[], options: RunOptions = {}) =>
   startCommand(world, [...(options.inside ?? []), LAUNCHER, ...args], options)
 
@@ -118,14 +118,14 @@ export function startCommand(world: Pick<World, 'env'>, command: readonly string
 export const run = (world: Pick<World, 'env'>, args: readonly string[], options: RunOptions = {}): Promise<Ended> =>
   start(world, args, options).ended
 
-/** The same, for what has to end well. */
+/** Runs the program and fails unless it succeeds. */
 export async function succeed(world: World, args: readonly string[], options: RunOptions = {}): Promise<Ended> {
   const ended = await run(world, args, options)
   assert.equal(ended.status, 0, `${args.join(' ')}: ${JSON.stringify(ended, null, 2)}`)
   return ended
 }
 
-/** Stages, and gives the staged prefix, which stands alone on standard output. */
+/** Stages, and returns the staged prefix. Standard output must hold nothing else. */
 export async function stageOf(world: World, args: readonly string[] = [], options: RunOptions = {}): Promise<string> {
   const { stdout } = await succeed(world, [`--prefix=${world.prefix}`, `--path=${world.local}`, ...args], options)
   assert.ok(stdout.startsWith(`${world.local}/conda-stage_`) && stdout.endsWith('\n'), stdout)
@@ -148,15 +148,15 @@ function endOf(child: ChildProcess): Promise<Ended> {
 export interface Failure {
   code: ErrorCode
   status?: number
-  /** What the message has to name; beside it, `says` and `hint` have to be in the message and in the next step. */
+  /** A path that the message must name. The message must also match `says`, and the next step `hint`. */
   path?: string
   says?: string | RegExp
   hint: string | RegExp
 }
 
 /**
- * Runs what has to fail as told: for people on standard error, by --json for programs on standard output. The original and
- * all that stands beside it has to be as it was, and nothing may be left in the local folder.
+ * Runs a call that must fail as described, for people on standard error and, with --json, for programs on standard output. The
+ * original and everything beside it must be unchanged, and nothing may be left in the local folder.
  */
 export async function fails(
   world: World,
@@ -182,18 +182,18 @@ export async function fails(
 const asPattern = (text: string | RegExp): RegExp =>
   typeof text === 'string' ? new RegExp(text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')) : text
 
-/** Changes with every write, rename and change of mode or time in the tree. */
+/** A description of a tree that changes with every write, rename and change of mode or time. */
 export function listing(root: string): Map<string, string> {
   const found = new Map<string, string>()
   const visit = (path: string): void => {
     const { ino, size, mode, nlink, mtimeNs, ctimeNs } = lstatSync(path, { bigint: true })
     const kind = Number(mode) & 0o170000
     found.set(path, [ino, size, mode, nlink, mtimeNs, ctimeNs, kind === 0o120000 && readlinkSync(path)].join(' '))
-    // A test may have made it unreadable.
+    // A test may have made the folder unreadable.
     if (kind === 0o040000 && Number(mode) & 0o500) for (const name of readdirSync(path)) visit(`${path}/${name}`)
   }
   visit(root)
-  // Making and removing a file beside the environment changes the folder's own times, which is no harm.
+  // Making and removing a file beside the environment changes the folder's own times. That is harmless.
   found.delete(root)
   return found
 }

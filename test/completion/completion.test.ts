@@ -9,18 +9,18 @@ import { COMPLETION_SHELLS, type CompletionShell, completion } from '../../src/c
 
 const TAB = '\t'
 
-/** What is typed behind `conda-stage `, and the words that it comes to. FOLDER stands for the test's own. */
+/** Keys typed after `conda-stage `, and the resulting words. FOLDER stands for the test's own folder. */
 const CASES: Record<string, [string, ...string[]]> = {
-  'an action': [`--unst${TAB}`, '--unstage'],
-  'an option that takes a value, and goes on with it': [`--activ${TAB}own`, '--activator=own'],
-  'a choice behind =': [`--check=f${TAB}`, '--check=full'],
-  'a choice as a word of its own': [`--activator c${TAB}`, '--activator', 'conda'],
-  'a choice that is optional': [`--source=z${TAB}`, '--source=zsh'],
-  'a folder, and no file': [`--path=FOLDER/a${TAB}`, '--path=FOLDER/a folder'],
-  'a folder as a word of its own': [`--path FOLDER/a${TAB}`, '--path', 'FOLDER/a folder'],
-  'a file': [`--output=FOLDER/an${TAB}`, '--output=FOLDER/an.tar.zst'],
+  'the name of an action': [`--unst${TAB}`, '--unstage'],
+  'the name of an option, ready for its value': [`--activ${TAB}own`, '--activator=own'],
+  'a choice after =': [`--check=f${TAB}`, '--check=full'],
+  'a choice as a separate word': [`--activator c${TAB}`, '--activator', 'conda'],
+  'an optional choice': [`--source=z${TAB}`, '--source=zsh'],
+  'a folder but no file for an option that takes a folder': [`--path=FOLDER/a${TAB}`, '--path=FOLDER/a folder'],
+  'a folder as a separate word': [`--path FOLDER/a${TAB}`, '--path', 'FOLDER/a folder'],
+  'a file for an option that takes a file': [`--output=FOLDER/an${TAB}`, '--output=FOLDER/an.tar.zst'],
   'an environment that conda knows': [`--prefix=/far/e${TAB}`, '--prefix=/far/envs/my'],
-  'an environment by its folder': [`--pack --prefix FOLDER/a${TAB}`, '--pack', '--prefix', 'FOLDER/a folder'],
+  'an environment given by its folder': [`--pack --prefix FOLDER/a${TAB}`, '--pack', '--prefix', 'FOLDER/a folder'],
 }
 
 const SHELLS: Record<CompletionShell, { program: string; set: string }> = {
@@ -56,7 +56,7 @@ function type(shell: CompletionShell, keys: string, folder: string): string[] {
 for (const shell of COMPLETION_SHELLS) {
   describe(`${shell} completes`, () => {
     for (const [title, [keys, ...words]] of Object.entries(CASES)) {
-      // fish leaves a blank rather than the sign behind an option.
+      // fish puts a blank after an option, not the equals sign.
       const expected = shell === 'fish' && keys.endsWith('own') ? ['--activator', 'own'] : words
       test(title, () => {
         const folder = mkdtempSync(join(tmpdir(), 'completion-'))
@@ -78,7 +78,7 @@ for (const shell of COMPLETION_SHELLS) {
   })
 }
 
-test('every option that --help lists is completed in every shell, and none that it hides', () => {
+test('every shell completes all options that --help lists, and none that it hides', () => {
   const options = completableOptions()
   for (const shell of COMPLETION_SHELLS) {
     const code = completion(shell, options)
@@ -90,12 +90,12 @@ test('every option that --help lists is completed in every shell, and none that 
   }
 })
 
-test('--completion prints it for the shell that calls or is named, and says so where there is none', () => {
+test('--completion prints the code for the named or the calling shell, and fails if there is none for it', () => {
   const launcher = join(import.meta.dirname, '../../bin/conda-stage')
   const run = (program: string, ...args: string[]) => spawnSync(program, args, { encoding: 'utf8' })
   assert.equal(run(launcher, '--completion=fish').stdout, completion('fish', completableOptions()))
   assert.equal(run('zsh', '-fc', '$1 --completion; :', 'zsh', launcher).stdout, completion('zsh', completableOptions()))
   const { status, stdout, stderr } = run(launcher, '--completion')
   assert.deepEqual([status, stdout], [2, ''])
-  assert.match(stderr, /^ERROR: --completion: there is none for node\n.*--completion=bash/)
+  assert.match(stderr, /^ERROR: --completion does not support node\n.*--completion=bash/)
 })

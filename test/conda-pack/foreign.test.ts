@@ -1,4 +1,4 @@
-/** Archives that conda-pack made, staged by the built-in engine. */
+/** Archives that conda-pack made, staged without conda-pack. */
 import assert from 'node:assert/strict'
 import {
   existsSync,
@@ -17,14 +17,14 @@ import { condaPack } from './conda-pack.ts'
 import { digest, output } from './support.ts'
 
 for (const format of ['tar.gz', 'tar.zst', 'tar', 'zip'] as const) {
-  test(`a ${format} of conda-pack's that --output names is staged, and stays as it is`, async (context) => {
+  test(`a ${format} made by conda-pack and named by --output is staged, and stays unchanged`, async (context) => {
     const place = await world(context, { byHand: true })
     const file = `${place.root}/theirs.${format}`
     await condaPack(place.prefix, file, ...(format === 'zip' ? ['--zip-symlinks'] : []))
     const before = digest(file)
     const args = [`--prefix=${place.prefix}`, `--path=${place.local}`, `--output=${file}`]
     const { stdout, stderr } = await succeed(place, args)
-    assert.match(stderr, /theirs\.\S+ was made by conda-pack \(\S+\); conda has changed nothing since/)
+    assert.match(stderr, /theirs\.\S+ was made by conda-pack \(20\S+Z\); conda has changed nothing since/)
     assert.match(stderr, /INFO: Unpacking\nINFO: Total 'conda-unpack' time: \d+ seconds\n/)
     const staged = stdout.trimEnd()
     assert.equal(digest(file), before)
@@ -36,7 +36,7 @@ for (const format of ['tar.gz', 'tar.zst', 'tar', 'zip'] as const) {
     assert.equal(readFileSync(`${staged}/share/by-hand/pair-2`, 'utf8'), `${staged}\n`)
     renameSync(`${place.prefix}.away`, place.prefix)
 
-    // It was turned into an archive of ours once; the next time only that is extracted.
+    // It is converted into an archive of ours only once.
     const again = await succeed(place, args)
     assert.doesNotMatch(again.stderr, /Unpacking/)
     assert.equal(readdirSync(`${place.root}/cache/conda-stage`).filter((name) => name.includes('conda-pack')).length, 1)
@@ -62,7 +62,7 @@ test("what was converted from conda-pack's archive is converted again if it is d
   }
 })
 
-test('an archive within a folder (--arcroot) is found in it', async (context) => {
+test('an environment in a folder of a conda-pack archive (--arcroot) is staged', async (context) => {
   const place = await world(context)
   await condaPack(place.prefix, `${place.root}/theirs.tar`, '--arcroot=some/folder')
   const args = [`--prefix=${place.prefix}`, `--path=${place.local}`, `--output=${place.root}/theirs.tar`]
@@ -70,7 +70,7 @@ test('an archive within a folder (--arcroot) is found in it', async (context) =>
   assert.equal(await output(`${staged}/bin/greet`, ['--prefix']), `${staged}\n`)
 })
 
-test('one that is older than the last change by conda is staged with a warning', async (context) => {
+test('a conda-pack archive older than the last change by conda is staged with a warning', async (context) => {
   const place = await world(context)
   const file = `${place.root}/theirs.tar`
   await condaPack(place.prefix, file)
@@ -81,13 +81,13 @@ test('one that is older than the last change by conda is staged with a warning',
   assert.match(stderr, /WARNING: \S+theirs\.tar was made by conda-pack .*\/conda-meta\/history is newer/)
 })
 
-test('one of other packages is refused, and so are damaged and untrusted ones, and those of neither program', async (context) => {
+test('an archive of other packages is refused, and so is a damaged, untrusted or foreign one', async (context) => {
   const place = await world(context)
   const file = `${place.root}/theirs.tar.gz`
   const args = [`--prefix=${place.prefix}`, `--path=${place.local}`, `--output=${file}`]
   await condaPack(place.prefix, file)
   writeFileSync(`${place.prefix}/conda-meta/new-1-0.json`, '{"name": "new", "version": "1", "build": "0"}')
-  const other = /Make it anew with conda-pack/
+  const other = /Make it again with conda-pack/
   await fails(place, args, { code: 'ARCHIVE_OTHER_ENVIRONMENT', path: file, says: 'other packages', hint: other })
   rmSync(`${place.prefix}/conda-meta/new-1-0.json`)
 
@@ -104,7 +104,7 @@ test('one of other packages is refused, and so are damaged and untrusted ones, a
   await fails(place, args, { code: 'ARCHIVE_FOREIGN', path: file, hint: 'It is left alone' })
 })
 
-test("conda-pack's archive beside the environment, under the name that it gives, is never touched", async (context) => {
+test("an archive of conda-pack's beside the environment is never touched", async (context) => {
   const place = await world(context)
   await condaPack(place.prefix, `${place.prefix}.tar.gz`)
   const before = digest(`${place.prefix}.tar.gz`)
@@ -114,7 +114,7 @@ test("conda-pack's archive beside the environment, under the name that it gives,
   assert.equal(digest(`${place.prefix}.tar.gz`), before)
 })
 
-test('a member whose path leads out of the archive is refused', async (context) => {
+test('an archive with a member whose path leads out of it is refused', async (context) => {
   const place = await world(context)
   const file = `${place.root}/theirs.tar`
   await condaPack(place.prefix, file)

@@ -1,4 +1,4 @@
-/** Options of --pack that conda-pack's users know, with conda-pack beside it where it has the last word. */
+/** Options of --pack that conda-pack's users know, compared with conda-pack itself where it defines them. */
 import assert from 'node:assert/strict'
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
@@ -28,7 +28,7 @@ const FILTERS: readonly string[][] = [
   ['--exclude=lib/[!p]*', '--exclude=share/??eet/*'],
 ]
 
-test('--exclude and --include leave and take the files that they do with conda-pack, in the order given', async (context) => {
+test('--exclude and --include select the same files as with conda-pack, in the order given', async (context) => {
   const place = await world(context)
   const own =
     /^bin\/(activate|activate\.fish|deactivate|conda-unpack|conda_unpack_progress\.py)$|^conda-meta\/conda-stage-prefixes$/
@@ -41,7 +41,7 @@ test('--exclude and --include leave and take the files that they do with conda-p
   }
 })
 
-test('a folder that lost all its files is left out, and an empty one stays', () => {
+test('a folder that loses all its files to --exclude is left out, but an empty folder stays', () => {
   const common = { mode: 0o755, mtimeNs: 0n }
   const entries: Listed[] = [
     { type: 'directory', path: '', ...common },
@@ -59,7 +59,7 @@ test('a folder that lost all its files is left out, and an empty one stays', () 
   assert.deepEqual(filterEntries(entries, []), entries)
 })
 
-test('--arcroot puts the environment into a folder of the archive, and it works from there', async (context) => {
+test('--arcroot puts the environment into a folder of the archive, where it works', async (context) => {
   const place = await world(context, { byHand: true })
   for (const name of ['a.tar.gz', 'a.zip'] as const) {
     const file = await pack(place, name, '--arcroot=/some/folder/')
@@ -73,7 +73,7 @@ test('--arcroot puts the environment into a folder of the archive, and it works 
   }
 })
 
-test('--dest-prefix packs for that place: no conda-unpack, and the same files as with conda-pack', async (context) => {
+test('--dest-prefix packs the same files as conda-pack for that place, without conda-unpack', async (context) => {
   const place = await world(context)
   for (const dest of [`${place.root}/srv`, `${place.root}/a much longer place/than the original has/env`]) {
     const args = [`--dest-prefix=${dest}`]
@@ -87,7 +87,7 @@ test('--dest-prefix packs for that place: no conda-unpack, and the same files as
     const [ours, theirs] = [tree(dest), tree(`${place.root}/theirs`)]
     assert.ok(!ours.has('bin/conda-unpack') && ours.has('bin/activate'))
     const bytes = (facts: string | undefined) => facts?.split(' ').at(-1)
-    // conda-pack has env find the interpreter, which needs the environment to be active.
+    // conda-pack lets env find the interpreter, which takes an active environment.
     const known = /^bin\/(activate|deactivate|greet-script)|^conda-meta\//
     for (const [path, facts] of theirs)
       if (!known.test(path) && !facts.endsWith('folder')) assert.equal(bytes(ours.get(path)), bytes(facts), path)
@@ -95,7 +95,7 @@ test('--dest-prefix packs for that place: no conda-unpack, and the same files as
   }
 })
 
-test('packages whose sources lie elsewhere are warned of, but with --ignore-editable-packages', async (context) => {
+test('packages with their sources elsewhere cause a warning, unless --ignore-editable-packages is given', async (context) => {
   const place = await world(context)
   const info = `${place.prefix}/lib/python3.11/site-packages/mine-1.0.dist-info`
   mkdirSync(info, { recursive: true })
@@ -105,7 +105,7 @@ test('packages whose sources lie elsewhere are warned of, but with --ignore-edit
   assert.doesNotMatch((await succeed(place, [...args, '--ignore-editable-packages'])).stderr, /WARNING/)
 })
 
-test('--n-threads and -j are taken like --threads, -1 for all CPUs', async (context) => {
+test('--n-threads and -j mean --threads, and -1 means all CPUs', async (context) => {
   const place = await world(context)
   for (const option of [['--n-threads=1'], ['-j', '2'], ['--n-threads=-1']])
     await pack(place, 'a.tar', '--force', ...option)
@@ -114,7 +114,7 @@ test('--n-threads and -j are taken like --threads, -1 for all CPUs', async (cont
   assert.equal((await run(place, ['--pack', '--n-threads=0'])).status, 2)
 })
 
-test('the format goes by the name of --output where --format says nothing', async (context) => {
+test('without --format, the ending of --output decides the format', async (context) => {
   const place = await world(context)
   const names = {
     'a.zip': 'zip',
@@ -129,7 +129,7 @@ test('the format goes by the name of --output where --format says nothing', asyn
   assert.equal((await readIndex(await pack(place, 'b.zip', '--format=tar'))).format, 'tar')
 })
 
-test('an archive with files left out is never taken for the one of the environment', async (context) => {
+test('an archive made with --exclude, --include, --arcroot or --dest-prefix is never staged', async (context) => {
   const place = await world(context)
   for (const option of ['--exclude=x', '--include=x', '--arcroot=x', '--dest-prefix=/x']) {
     const name = option.slice(0, option.indexOf('='))

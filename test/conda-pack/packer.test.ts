@@ -16,7 +16,7 @@ import { fails, run, succeed, type World, world } from '../cli/world.ts'
 import { condaPackData } from './conda-pack.ts'
 import { digest, output } from './support.ts'
 
-/** A folder for PATH with some of the system's programs, and others of our own. */
+/** A folder for PATH with some of the system's programs and some of the test's own. */
 function programs(place: World, system: readonly string[], own: Record<string, string> = {}): string {
   const folder = `${place.root}/programs`
   mkdirSync(folder)
@@ -26,10 +26,10 @@ function programs(place: World, system: readonly string[], own: Record<string, s
   return folder
 }
 
-/** In front of all that has to work without conda-pack, which may be on the machine's own PATH. */
+/** All that conda-stage itself needs. The machine's own PATH may have a conda-pack. */
 const SYSTEM = ['sh', 'env', 'dirname', 'readlink', 'uname', 'cat', 'sed', 'id'] as const
 
-test('it packs with conda-pack and stages that, with the lines that people know; the next time it is up to date', async (context) => {
+test('--packer=conda-pack packs with conda-pack and stages the result; the next stage uses the same archive', async (context) => {
   const place = await world(context)
   const env = { XDG_DATA_HOME: await condaPackData() }
   const args = ['--packer=conda-pack', `--prefix=${place.prefix}`, `--path=${place.local}`]
@@ -58,7 +58,7 @@ test('it packs with conda-pack and stages that, with the lines that people know;
   assert.notEqual(digest(`${place.prefix}.tar.gz`), before)
 })
 
-test('missing, it is installed from PyPI into a folder of its own, once, and nothing into the environment', async (context) => {
+test('a missing conda-pack is installed from PyPI once, into a folder of its own, not into the environment', async (context) => {
   const place = await world(context)
   const env = { XDG_DATA_HOME: `${place.root}/data` }
   const before = await output('find', [place.prefix])
@@ -74,7 +74,7 @@ test('missing, it is installed from PyPI into a folder of its own, once, and not
   assert.doesNotMatch(second.stderr, /Installing/)
 })
 
-test('without Python, without venv, or without a network, the error says what is missing and what to do', async (context) => {
+test('if conda-pack can not be installed, the error says what is missing and what to do', async (context) => {
   const place = await world(context)
   const args = ['--pack', '--packer=conda-pack', `--prefix=${place.prefix}`]
   const data = `${place.root}/data`
@@ -84,7 +84,7 @@ test('without Python, without venv, or without a network, the error says what is
   await fails(place, args, { code: 'NO_CONDA_PACK', says: 'no python3 on PATH', hint }, { env: { ...node, PATH } })
 
   writeFileSync(`${PATH}/python3`, '#!/bin/sh\necho "No module named venv" >&2; exit 1\n', { mode: 0o755 })
-  const says = /-m venv' failed \(1\): No module named venv \(on Debian it needs python3-venv\)/
+  const says = /-m venv' failed \(1\): No module named venv \(on Debian, install python3-venv\)/
   await fails(place, args, { code: 'NO_CONDA_PACK', says, hint }, { env: { ...node, PATH } })
 
   const offline = {
@@ -97,18 +97,18 @@ test('without Python, without venv, or without a network, the error says what is
   assert.ok(!existsSync(join(data, 'conda-stage/conda-pack/complete')))
 })
 
-test('the Python of the environment that is packed is not used where there is another one', async (context) => {
+test('programs of the packed environment are not used if PATH has others', async (context) => {
   const place = await world(context)
   writeFileSync(`${place.prefix}/bin/python3`, `#!/bin/sh\ntouch '${place.root}/used'\nexit 1\n`, { mode: 0o755 })
   writeFileSync(`${place.prefix}/bin/conda-pack`, `#!/bin/sh\ntouch '${place.root}/used'\nexit 1\n`, { mode: 0o755 })
   const PATH = `${place.prefix}/bin:${programs(place, SYSTEM, { 'conda-pack': 'echo packing; exit 3' })}`
   const env = { PATH, CONDA_STAGE_NODE: process.execPath }
   const ended = await run(place, ['--pack', '--packer=conda-pack', `--prefix=${place.prefix}`], { env })
-  assert.match(ended.stderr, /conda-pack failed \(3\): it said nothing/)
+  assert.match(ended.stderr, /conda-pack failed \(3\): it printed no error message/)
   assert.ok(!existsSync(`${place.root}/used`))
 })
 
-test('when conda-pack fails its words are in the error, and nothing is left', async (context) => {
+test('if conda-pack fails, the error quotes it and no file is left', async (context) => {
   const place = await world(context)
   const own = {
     'conda-pack':
@@ -123,7 +123,7 @@ test('when conda-pack fails its words are in the error, and nothing is left', as
   await fails(place, ['--packer=conda-pack', `--prefix=${place.prefix}`, `--path=${place.local}`], failure, { env })
 })
 
-test("what stands at the archive's place and is not conda-pack's is never replaced", async (context) => {
+test('--packer=conda-pack never replaces a file that conda-pack did not write', async (context) => {
   const place = await world(context)
   const file = `${place.prefix}.tar.gz`
   const args = ['--pack', '--packer=conda-pack', '--force', `--prefix=${place.prefix}`]

@@ -1,4 +1,4 @@
-/** Archives of ours in the hands of people who have tar, unzip, a shell and a Python, but no conda-stage. */
+/** Our archives in the hands of people who have tar, unzip, a shell and Python, but no conda-stage. */
 import assert from 'node:assert/strict'
 import { chmodSync, cpSync, existsSync, readFileSync, renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -11,7 +11,7 @@ const FORMATS: readonly ArchiveFormat[] = ['tar.zst', 'tar.gz', 'tar', 'zip']
 const SCRIPTS = ['bin/activate', 'bin/activate.fish', 'bin/conda-unpack', 'bin/deactivate']
 const RECORD = 'conda-meta/conda-stage-prefixes'
 
-/** An environment with what users do by hand, packed. */
+/** A packed environment, with files that a user made by hand. */
 async function packed(context: TestContext, format: ArchiveFormat): Promise<World & { file: string }> {
   const place = await world(context, { byHand: true })
   const file = `${place.root}/packed.${format}`
@@ -19,7 +19,7 @@ async function packed(context: TestContext, format: ArchiveFormat): Promise<Worl
   return { ...place, file }
 }
 
-/** Everything that runs in the environment has to find itself there, and nothing else. */
+/** Programs, scripts and files of the environment have to name its own prefix. */
 async function assertWorks(prefix: string): Promise<void> {
   const code = [
     `. '${prefix}/bin/activate'`,
@@ -41,7 +41,7 @@ async function assertWorks(prefix: string): Promise<void> {
 }
 
 for (const format of FORMATS) {
-  test(`a ${format} unpacks into the whole environment, which works after conda-unpack, and after each move`, async (context) => {
+  test(`a ${format} unpacks into the whole environment, which works after conda-unpack there and after each move`, async (context) => {
     const place = await packed(context, format)
     const original = tree(place.prefix)
     const there = `${place.root}/x`
@@ -55,7 +55,7 @@ for (const format of FORMATS) {
     const code = `. '${there}/bin/activate' && conda-unpack && command -v conda-unpack`
     assert.equal(await output('bash', ['-c', code]), `${there}/bin/conda-unpack\n`)
     await assertWorks(there)
-    // Longer than the original's path and than what the kernel reads of a first line, then short again.
+    // First longer than the original's path and than what the kernel reads of a first line, then short again.
     const far = `${place.root}/${'far away/'.repeat(16)}moved`
     await output('mkdir', ['-p', dirname(far)])
     for (const [from, to] of [
@@ -68,7 +68,7 @@ for (const format of FORMATS) {
     }
   })
 
-  test(`a ${format} is staged by the built-in engine, without the scripts for those who unpack it`, async (context) => {
+  test(`a copy staged from a ${format} has no scripts for people who unpack archives`, async (context) => {
     const place = await packed(context, format)
     const args = [`--prefix=${place.prefix}`, `--path=${place.local}`, `--output=${place.file}`]
     const { stdout, stderr } = await succeed(place, args)
@@ -108,19 +108,19 @@ test('conda-unpack leaves modes, times, hard links and all other bytes as they w
     readFileSync(`${there}/share/by-hand/neighbour`, 'utf8'),
     `${place.prefix}2/lib is another environment\n`,
   )
-  // What fits nowhere is told, and whole as it was.
+  // Whatever has no room is reported and unchanged.
   assert.match(stderr, /^conda-unpack: warning: .*\/bin\/by-hand has no room/m)
   assert.equal(after.get('share/by-hand/utf16.txt'), before.get('share/by-hand/utf16.txt'))
 })
 
-test('conda-unpack that was stopped in the middle goes on when it is called again, also elsewhere', async (context) => {
+test('after an interruption, the next conda-unpack finishes the work, even at another path', async (context) => {
   const place = await packed(context, 'tar')
   const there = `${place.root}/there`
   await unpack(place.file, 'tar', there)
   cpSync(there, `${place.root}/fresh`, { recursive: true, verbatimSymlinks: true, preserveTimestamps: true })
   await output(`${there}/bin/conda-unpack`, [])
   const done = tree(there)
-  // As if it had come to half of the files: their old bytes, and a record that only says where to.
+  // As if it had been stopped halfway: every other file has its old bytes, and the record says where to relocate to.
   const record = JSON.parse(readFileSync(`${place.root}/fresh/${RECORD}`, 'utf8'))
   for (const [at, { path, links }] of record.files.entries())
     if (at % 2 === 0 && !links) cpSync(`${place.root}/fresh/${path}`, `${there}/${path}`, { preserveTimestamps: true })
@@ -154,7 +154,7 @@ test('without any Python, conda-unpack says so and changes nothing', async (cont
   assert.deepEqual(tree(`${place.root}/x`), before)
 })
 
-test('a file that was edited after unpacking is left as it is, and told; one that was removed is no trouble', async (context) => {
+test('conda-unpack leaves files edited after unpacking alone and reports them; removed files do not matter', async (context) => {
   const place = await packed(context, 'tar')
   const there = `${place.root}/x`
   await unpack(place.file, 'tar', there)
@@ -162,7 +162,7 @@ test('a file that was edited after unpacking is left as it is, and told; one tha
   await output('rm', [`${there}/etc/greet/search-path`])
   const ended = await end(`${there}/bin/conda-unpack`, [])
   assert.equal(ended.status, 0)
-  assert.match(ended.stderr, /end-of-file was changed since conda-unpack last saw it/)
+  assert.match(ended.stderr, /end-of-file was changed after unpacking/)
   assert.equal(readFileSync(`${there}/share/by-hand/end-of-file`, 'utf8'), 'mine')
   assert.equal(await output(`${there}/bin/greet`, ['--prefix']), `${there}\n`)
 })
@@ -178,7 +178,7 @@ test("the environment's own scripts of these names stay, and conda-unpack gets a
   assert.equal(await output(`${place.root}/x/bin/greet`, ['--prefix']), `${place.root}/x\n`)
 })
 
-test('an unpacked environment is packed, staged and unpacked like any other', async (context) => {
+test('an unpacked environment can be packed, staged and unpacked again', async (context) => {
   const place = await packed(context, 'tar.zst')
   const second = `${place.root}/second/env`
   await unpack(place.file, 'tar.zst', second)
@@ -193,7 +193,7 @@ test('an unpacked environment is packed, staged and unpacked like any other', as
 })
 
 for (const shell of ['bash', 'zsh', 'dash']) {
-  test(`${shell} activates by sourcing bin/activate, and is as before after deactivate`, async (context) => {
+  test(`in ${shell}, sourcing bin/activate activates the environment, and deactivate restores the session`, async (context) => {
     const place = await packed(context, 'tar')
     const there = `${place.root}/it's $HOME`
     await unpack(place.file, 'tar', there)
@@ -219,7 +219,7 @@ for (const shell of ['bash', 'zsh', 'dash']) {
   })
 }
 
-test('an ordinary user unpacks and relocates an environment with read-only folders', async (context) => {
+test('an ordinary user can unpack and relocate an environment with read-only folders', async (context) => {
   const place = await world(context)
   chmodSync(`${place.prefix}/etc/greet`, 0o555)
   await succeed(place, ['--pack', `--prefix=${place.prefix}`])
@@ -233,7 +233,7 @@ test('an ordinary user unpacks and relocates an environment with read-only folde
   assert.ok(!existsSync(`${there}/etc/greet/search-path.conda-unpack`))
 })
 
-test('fish activates by sourcing bin/activate.fish, and is as before after deactivate', async (context) => {
+test('in fish, sourcing bin/activate.fish activates the environment, and deactivate restores the session', async (context) => {
   const place = await packed(context, 'tar')
   const there = `${place.root}/with a blank`
   await unpack(place.file, 'tar', there)

@@ -1,6 +1,6 @@
 /**
- * The real environment, packed by conda-pack and by us, unpacked at the same place by tar and relocated by the conda-unpack
- * of each: what differs is what docs/conda-pack.md lists, and nothing else.
+ * The real environment, packed by conda-pack and by us, unpacked at the same place by tar and relocated by each archive's
+ * conda-unpack. docs/conda-pack.md lists all differences.
  */
 import assert from 'node:assert/strict'
 import { existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
@@ -19,15 +19,15 @@ after(() => rmSync(folder, { recursive: true }))
 const isScript = (path: string): boolean =>
   existsSync(path) && lstatSync(path).isFile() && readFileSync(path).subarray(0, 2).toString() === '#!'
 
-test('unpacked and relocated, the trees of conda-pack and of us differ only in what is documented', async () => {
+test('unpacked and relocated, archives of conda-pack and ours differ only as documented', async () => {
   const { prefix } = await realEnvironment()
   await pack({ prefix, output: `${folder}/ours.tar`, format: 'tar' })
   await condaPack(prefix, `${folder}/theirs.tar`)
-  // Both at one path, so that the same text has to stand in both.
+  // Both at one path, so that both have to contain the same text.
   const place = `${folder}/place`
   for (const name of ['ours', 'theirs']) {
     mkdirSync(place)
-    // conda-pack writes a hard link with content, at which tar complains.
+    // conda-pack writes a hard link with content, and tar complains about it.
     const { status, stderr } = await end('tar', ['-xf', `${folder}/${name}.tar`, '-C', place])
     if (name === 'ours') assert.deepEqual([status, stderr], [0, ''])
     const script = `. '${place}/bin/activate' && conda-unpack`
@@ -52,14 +52,14 @@ test('unpacked and relocated, the trees of conda-pack and of us differ only in w
   assert.deepEqual([...used].sort(), [...new Set(DOCUMENTED.map(([number]) => number))].sort())
 })
 
-test('what is moved again works: programs, libraries and a kernel, with the original out of reach', async () => {
+test('moved again and without the original, programs, libraries and a kernel work', async () => {
   const there = `${folder}/a place/${'further '.repeat(20)}away`
   mkdirSync(join(there, '..'), { recursive: true })
   renameSync(`${folder}/ours`, there)
   await output(`${there}/bin/conda-unpack`, [])
   const { prefix } = await realEnvironment()
   const run = (...command: string[]) =>
-    // The original is covered by an empty file system, in a namespace of this command's own.
+    // In a namespace of this command's own, an empty file system hides the original.
     output('unshare', ['-rm', 'sh', '-ec', 'mount -t tmpfs none "$1"; shift; exec "$@"', 'sh', prefix, ...command], {
       env: { PATH: '/usr/bin:/bin', HOME: folder },
     })

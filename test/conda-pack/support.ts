@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import type { ArchiveFormat } from '../../src/model/archive-index.ts'
 
-/** Runs a program to its end, whatever that is. */
+/** Runs a program to its end, whether it succeeds or not. */
 export function end(
   program: string,
   args: readonly string[],
@@ -17,21 +17,21 @@ export function end(
   })
 }
 
-/** The same, for what has to end well; gives what it wrote. */
+/** Runs a program that has to succeed. Gives its standard output. */
 export async function output(program: string, args: readonly string[], options: ExecFileOptions = {}): Promise<string> {
   const { status, stdout, stderr } = await end(program, args, options)
   assert.equal(status, 0, `${program} ${args.join(' ')}: ${stderr}`)
   return stdout
 }
 
-/** Unpacks as a user of the format does it. */
+/** Unpacks an archive with the usual tool for its format. */
 export async function unpack(archive: string, format: ArchiveFormat, into: string): Promise<void> {
   mkdirSync(into, { recursive: true })
   if (format === 'zip') await output('unzip', ['-q', archive, '-d', into])
   else await output('tar', ['-xf', archive, '-C', into])
 }
 
-/** What stands below a folder, by path: kind, mode, time in whole seconds, and digest or target. */
+/** Everything below a folder, by path: mode, time in whole seconds and digest, or a link's target. */
 export function tree(root: string): Map<string, string> {
   const found = new Map<string, string>()
   const visit = (path: string): void => {

@@ -12,42 +12,42 @@ import {
 import { dirname } from 'node:path'
 import { test } from 'node:test'
 import { listing, succeed, type World, world } from '../cli/world.ts'
-import { configure, place, told } from './place.ts'
+import { configure, place, statusOf } from './place.ts'
 
-test('local-folders are tried in their order before all that is built in, and --path is stronger', async (context) => {
+test('local-folders are tried in order before the built-in folders, and --path beats them', async (context) => {
   const at = place(context)
   const [first, second] = [`${at.root}/first`, `${at.root}/second`]
   writeFileSync(at.siteFile, `local-folders:\n  - ${first}\n  - ${second}\n`)
   mkdirSync(second)
-  assert.deepEqual((await told(at)).local, { path: second, source: 'local-folders' })
+  assert.deepEqual((await statusOf(at)).local, { path: second, source: 'local-folders' })
   mkdirSync(first)
-  assert.equal((await told(at)).local.path, first)
+  assert.equal((await statusOf(at)).local.path, first)
   mkdirSync(`${at.root}/named`)
-  assert.equal((await told(at, [`--path=${at.root}/named`])).local.path, `${at.root}/named`)
+  assert.equal((await statusOf(at, [`--path=${at.root}/named`])).local.path, `${at.root}/named`)
   const variable = { env: { CONDA_STAGE_PATH: `${at.root}/named` } }
-  assert.equal((await told(at, [], variable)).local.path, `${at.root}/named`)
+  assert.equal((await statusOf(at, [], variable)).local.path, `${at.root}/named`)
 })
 
-test('{user} and {job} are replaced, and a folder with {job} is passed over outside of jobs', async (context) => {
+test('{user} and {job} are replaced in local-folders, and a folder with {job} counts only in jobs', async (context) => {
   const at = place(context)
   for (const folder of ['nvme/7', 'scratch/me']) mkdirSync(`${at.root}/${folder}`, { recursive: true })
   writeFileSync(at.siteFile, `local-folders:\n  - ${at.root}/nvme/{job}\n  - ${at.root}/scratch/{user}\n`)
-  assert.equal((await told(at)).local.path, `${at.root}/scratch/me`)
-  assert.equal((await told(at, [], { env: { SLURM_JOB_ID: '7' } })).local.path, `${at.root}/nvme/7`)
-  assert.equal((await told(at, [], { env: { SLURM_JOB_ID: '8' } })).local.path, `${at.root}/scratch/me`)
+  assert.equal((await statusOf(at)).local.path, `${at.root}/scratch/me`)
+  assert.equal((await statusOf(at, [], { env: { SLURM_JOB_ID: '7' } })).local.path, `${at.root}/nvme/7`)
+  assert.equal((await statusOf(at, [], { env: { SLURM_JOB_ID: '8' } })).local.path, `${at.root}/scratch/me`)
 })
 
-test('with local-folders-only no other folder is taken, and the error tells why none of them will do', async (context) => {
+test('with local-folders-only no other folder is tried, and the error says what is wrong with each', async (context) => {
   const at = place(context)
   writeFileSync(at.siteFile, `local-folders:\n  - /nvme/{job}\n  - ${at.root}/none\nlocal-folders-only: true\n`)
-  const { problem } = (await told(at)).local
+  const { problem } = (await statusOf(at)).local
   assert.match(
     problem!,
-    /^No folder on local disk will do:\n.*\/nvme\/\{job\} .*is for jobs, and this is none\n.*\/none .*does not exist$/,
+    /^No suitable folder on local disk:\n.*\/nvme\/\{job\} .*is only for jobs, and this is not a job\n.*\/none .*does not exist$/,
   )
 })
 
-test('archive-folder is where new archives go, and an archive beside the environment is still found', async (context) => {
+test('new archives go to archive-folder, and an archive beside the environment is still found', async (context) => {
   const place = await world(context)
   const config = configure(place, `archive-folder: ${place.root}/archives/{user}\n`)
   const pack = ['--pack', `--prefix=${place.prefix}`]
@@ -60,7 +60,7 @@ test('archive-folder is where new archives go, and an archive beside the environ
 
 const DAYS = (n: number) => new Date(Date.now() - n * 86_400_000)
 
-/** Archives of other environments in the cache folder, by the days for which nobody has used them. */
+/** Makes archives of other environments in the cache folder, unused for so many days. */
 function aged(place: World, template: string, days: readonly number[]): string[] {
   const folder = `${place.env.XDG_CACHE_HOME}/conda-stage`
   return days.map((n) => {
@@ -71,7 +71,7 @@ function aged(place: World, template: string, days: readonly number[]): string[]
   })
 }
 
-test('packing removes archives that were not used for long from the cache folder, and nothing that is not ours', async (context) => {
+test('packing removes archives that nobody has used for long from the cache folder, and no other files', async (context) => {
   const place = await world(context)
   const { folder, archive } = await packed(place)
   const [old, young] = aged(place, archive, [91, 89]) as [string, string]
@@ -90,7 +90,7 @@ test('packing removes archives that were not used for long from the cache folder
   assert.deepEqual(readdirSync(folder).sort(), left.map((path) => path.slice(folder.length + 1)).sort())
 })
 
-test('retention-days and retention-archives say how many stay; one used today always does', async (context) => {
+test('retention-days and retention-archives limit the archives that stay; one used today always stays', async (context) => {
   const place = await world(context)
   const { archive } = await packed(place)
   const [today, two, three, four] = aged(place, archive, [0, 2, 3, 4]) as [string, string, string, string]
@@ -105,7 +105,7 @@ test('retention-days and retention-archives say how many stay; one used today al
   assert.match((await succeed(place, repack(place), configure(place, 'retention-days: 1999\n'))).stderr, /Removed/)
 })
 
-test('what a user keeps beside environments is never removed', async (context) => {
+test('archives beside environments are never removed', async (context) => {
   const place = await world(context)
   await succeed(place, ['--pack', `--prefix=${place.prefix}`])
   const old = `${dirname(place.prefix)}/other-0123456789ab.tar.zst`
@@ -118,7 +118,7 @@ test('what a user keeps beside environments is never removed', async (context) =
 
 const repack = ({ prefix }: World) => ['--pack', '--force', `--prefix=${prefix}`]
 
-/** Packs into the cache folder: a file of somebody else stands at the place beside the environment. */
+/** Packs into the cache folder, because a foreign file has the archive's name beside the environment. */
 async function packed(place: World): Promise<{ folder: string; archive: string }> {
   writeFileSync(place.archive, 'not an archive')
   await succeed(place, ['--pack', `--prefix=${place.prefix}`])

@@ -3,13 +3,13 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { keyOf, SETTING_NAMES } from '../../src/config/settings.ts'
 import { run } from '../cli/world.ts'
-import { place, told } from './place.ts'
+import { place, statusOf } from './place.ts'
 
-test('an option is stronger than a variable, that than the user file, that than the site file, that than what is built in', async (context) => {
+test('an option beats a variable, then come the user file, the site file and the built-in default', async (context) => {
   const at = place(context)
   const { userFile, siteFile } = at
   const writable = async (args: string[] = [], value?: string) =>
-    (await told(at, args, { env: { CONDA_STAGE_WRITABLE: value } })).of('writable')
+    (await statusOf(at, args, { env: { CONDA_STAGE_WRITABLE: value } })).of('writable')
   assert.deepEqual(await writable(), [false, 'built-in'])
   writeFileSync(siteFile, 'writable: true\n')
   assert.deepEqual(await writable(), [true, siteFile])
@@ -20,12 +20,12 @@ test('an option is stronger than a variable, that than the user file, that than 
   assert.deepEqual(await writable(['--writable'], 'false'), [true, '--writable'])
 })
 
-test('the files are merged key by key, and a list is taken whole', async (context) => {
+test('the two configuration files are merged key by key, but a list comes from one of them', async (context) => {
   const at = place(context, {
     user: 'check: full\nlocal-folders:\n  - /mine\n',
     site: 'activator: conda\nlocal-folders:\n  - /a\n  - /b\nthreads: 2\n',
   })
-  const { of, files } = await told(at, ['--threads=3'])
+  const { of, files } = await statusOf(at, ['--threads=3'])
   assert.deepEqual(of('check'), ['full', at.userFile])
   assert.deepEqual(of('activator'), ['conda', at.siteFile])
   assert.deepEqual(of('local-folders'), [['/mine'], at.userFile])
@@ -40,7 +40,7 @@ test('the files are merged key by key, and a list is taken whole', async (contex
   )
 })
 
-test('each setting can be given in a file, and --status tells so', async (context) => {
+test('every setting can be given in a file, and --status names that file', async (context) => {
   const values: Record<string, unknown> = {
     'local-folders': ['/x'],
     'local-folders-only': true,
@@ -63,26 +63,26 @@ test('each setting can be given in a file, and --status tells so', async (contex
   assert.deepEqual(Object.keys(values).sort(), SETTING_NAMES.map(keyOf).sort())
   const lines = Object.entries(values).map(([key, value]) => `${key}: ${JSON.stringify(value)}\n`)
   const at = place(context, { user: lines.join('') })
-  const { of } = await told(at)
+  const { of } = await statusOf(at)
   for (const [key, value] of Object.entries(values)) assert.deepEqual([key, of(key)], [key, [value, at.userFile]])
 })
 
-test('XDG_CONFIG_HOME names the folder of the user file, if it is absolute', async (context) => {
+test('XDG_CONFIG_HOME names the folder of the user file if it is absolute', async (context) => {
   const at = place(context, { user: 'check: full\n' })
   mkdirSync(`${at.root}/xdg/conda-stage`, { recursive: true })
   writeFileSync(`${at.root}/xdg/conda-stage/config.yaml`, 'threads: 7\n')
-  const xdg = (XDG_CONFIG_HOME: string) => told(at, [], { env: { XDG_CONFIG_HOME }, cwd: at.root })
+  const xdg = (XDG_CONFIG_HOME: string) => statusOf(at, [], { env: { XDG_CONFIG_HOME }, cwd: at.root })
   assert.deepEqual((await xdg(`${at.root}/xdg`)).of('threads'), [7, `${at.root}/xdg/conda-stage/config.yaml`])
   assert.deepEqual((await xdg('xdg')).of('check'), ['full', at.userFile])
 })
 
-test('without CONDA_STAGE_SITE_CONFIG the site file is that in /etc', async (context) => {
+test('without CONDA_STAGE_SITE_CONFIG, the site file is the one in /etc', async (context) => {
   const at = place(context)
-  const { files } = await told(at, [], { env: { CONDA_STAGE_SITE_CONFIG: undefined } })
+  const { files } = await statusOf(at, [], { env: { CONDA_STAGE_SITE_CONFIG: undefined } })
   assert.equal(files[1]!.path, '/etc/conda-stage/config.yaml')
 })
 
-test('--status tells people the value of each setting and where it is from', async (context) => {
+test('--status shows the value of each setting and where it is from', async (context) => {
   const at = place(context, { user: 'check: full\n' })
   const { stdout } = await run(at, ['--status', '--threads=3'])
   const lines = [
@@ -95,17 +95,17 @@ test('--status tells people the value of each setting and where it is from', asy
   for (const line of lines) assert.match(stdout, new RegExp(`^${line}$`, 'm'))
 })
 
-test('a format that the name of --output tells is stronger than one in a file', async (context) => {
+test('the ending of --output beats a format in a configuration file', async (context) => {
   const at = place(context, { user: 'format: tar.gz\n' })
-  assert.equal((await told(at)).of('format')[0], 'tar.gz')
-  assert.equal((await told(at, ['--output=/x/a.zip'])).of('format')[0], 'zip')
-  assert.equal((await told(at, ['--output=/x/a.zip', '--format=tar'])).of('format')[0], 'tar')
+  assert.equal((await statusOf(at)).of('format')[0], 'tar.gz')
+  assert.equal((await statusOf(at, ['--output=/x/a.zip'])).of('format')[0], 'zip')
+  assert.equal((await statusOf(at, ['--output=/x/a.zip', '--format=tar'])).of('format')[0], 'tar')
 })
 
-test('a level in a file is cut to what the format takes, while one on the command line has to fit', async (context) => {
+test('a compression level in a file is cut to what the format takes, but one on the command line has to fit', async (context) => {
   const at = place(context, { user: 'compress-level: 15\n' })
-  assert.equal((await told(at)).of('compress-level')[0], 15)
-  assert.equal((await told(at, ['--format=tar.gz'])).of('compress-level')[0], 9)
-  assert.equal((await told(at, ['--format=tar'])).of('compress-level')[0], null)
+  assert.equal((await statusOf(at)).of('compress-level')[0], 15)
+  assert.equal((await statusOf(at, ['--format=tar.gz'])).of('compress-level')[0], 9)
+  assert.equal((await statusOf(at, ['--format=tar'])).of('compress-level')[0], null)
   assert.equal((await run(at, ['--status', '--format=tar.gz', '--compress-level=15'])).status, 2)
 })

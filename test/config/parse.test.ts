@@ -5,7 +5,7 @@ import { parseConfig } from '../../src/config/parse.ts'
 const mistakes = (text: string) =>
   parseConfig(text).mistakes.map(({ line, key, message }) => [line, key, message] as const)
 
-test('a file gives the values of its keys, which are the names of the options', () => {
+test('the keys of a configuration file are the names of the options', () => {
   const text = `
 # the node's own disks
 local-folders:
@@ -30,12 +30,12 @@ retention-days: unlimited
   })
 })
 
-test('an empty file, or one of comments, holds nothing and is no mistake', () => {
+test('an empty configuration file, or one with comments only, is valid', () => {
   for (const text of ['', '\n', '# nothing\n', '---\n'])
     assert.deepEqual(parseConfig(text), { values: {}, mistakes: [] })
 })
 
-test('an unknown key is told with its line and the one that was probably meant', () => {
+test('an unknown key is reported with its line and the key that was probably meant', () => {
   assert.deepEqual(mistakes('writable: true\nchekc: full\n'), [
     [2, 'chekc', "there is no such setting; did you mean 'check'?"],
   ])
@@ -48,38 +48,38 @@ test('an unknown key is told with its line and the one that was probably meant',
   assert.equal(meant('colour-of-the-sky'), undefined)
 })
 
-test('a wrong value is told with what the key takes', () => {
+test('a wrong value is reported together with the values that the key takes', () => {
   const cases: [string, string][] = [
-    ['check: ful', "it is 'ful', and takes quick or full; did you mean 'full'?"],
-    ['check: 1', 'it is 1, and takes quick or full'],
-    ['writable: yes', "it is 'yes', and takes true or false"],
-    ['writable:', 'it is empty, and takes true or false'],
-    ['threads: 0', 'it is 0, and takes a whole number from 1 to 1024'],
-    ['threads: 2.5', 'it is 2.5, and takes a whole number from 1 to 1024'],
-    ['threads: unlimited', "it is 'unlimited', and takes a whole number from 1 to 1024"],
-    ['retention-days: never', "it is 'never', and takes a whole number from 1 to 36500, or 'unlimited'"],
-    ['compress-level: 20', 'it is 20, and takes a whole number from 1 to 19'],
+    ['check: ful', "it is 'ful', but takes quick or full; did you mean 'full'?"],
+    ['check: 1', 'it is 1, but takes quick or full'],
+    ['writable: yes', "it is 'yes', but takes true or false"],
+    ['writable:', 'it is empty, but takes true or false'],
+    ['threads: 0', 'it is 0, but takes a whole number from 1 to 1024'],
+    ['threads: 2.5', 'it is 2.5, but takes a whole number from 1 to 1024'],
+    ['threads: unlimited', "it is 'unlimited', but takes a whole number from 1 to 1024"],
+    ['retention-days: never', "it is 'never', but takes a whole number from 1 to 36500, or 'unlimited'"],
+    ['compress-level: 20', 'it is 20, but takes a whole number from 1 to 19'],
     [
       'archive-folder: cache',
-      "it is 'cache', and takes an absolute path or one that begins with ~/, in which {user} is replaced",
+      "it is 'cache', but takes an absolute path or one that begins with ~/, which may contain {user}",
     ],
     [
       'archive-folder: /a/{job}',
-      "it is '/a/{job}', and takes an absolute path or one that begins with ~/, in which {user} is replaced",
+      "it is '/a/{job}', but takes an absolute path or one that begins with ~/, which may contain {user}",
     ],
     [
       'local-folders: /scratch',
-      "it is '/scratch', and takes a list of paths, absolute or beginning with ~/, in which {user} and {job} are replaced",
+      "it is '/scratch', but takes a list of paths, absolute or beginning with ~/, which may contain {user} and {job}",
     ],
     [
       'local-folders: ["/{jobid}"]',
-      'it is ["/{jobid}"], and takes a list of paths, absolute or beginning with ~/, in which {user} and {job} are replaced',
+      'it is ["/{jobid}"], but takes a list of paths, absolute or beginning with ~/, which may contain {user} and {job}',
     ],
   ]
   for (const [text, says] of cases) assert.deepEqual(mistakes(`\n${text}`), [[2, text.split(':')[0], says]])
 })
 
-test('a mistake does not keep the keys beside it from being taken', () => {
+test('a mistake in one key does not affect the others', () => {
   const { values, mistakes } = parseConfig('check: ful\nthreads: 2\nnothing: 1\n')
   assert.deepEqual(values, { threads: 2 })
   assert.deepEqual(
@@ -91,7 +91,7 @@ test('a mistake does not keep the keys beside it from being taken', () => {
   )
 })
 
-test('a file that is no YAML is not guessed at, and the line is told', () => {
+test('nothing is taken from a file that is not YAML, and the message names the line', () => {
   const broken = parseConfig('threads: 2\ncheck: full\n  writable: true\n')
   assert.deepEqual(broken.values, {})
   assert.equal(broken.mistakes[0]!.line, 2)
@@ -103,9 +103,9 @@ test('a file that is no YAML is not guessed at, and the line is told', () => {
   assert.match(mistakes('just words')[0]![2], /no 'KEY: VALUE' lines/)
 })
 
-test('braces in a short list, which YAML takes for something else, are explained', () => {
+test('a list in brackets that holds an unquoted {user} gets a hint about quotes', () => {
   const [[line, , message]] = mistakes('check: full\nlocal-folders: [/scratch/{user}]\n') as [[number, string, string]]
   assert.equal(line, 2)
-  assert.match(message, /between \[ and \] a path with \{user\} or \{job\} needs quotes$/)
+  assert.match(message, /between \[ and \], put a path with \{user\} or \{job\} into quotes$/)
   assert.deepEqual(mistakes('local-folders: ["/scratch/{user}"]\n'), [])
 })

@@ -1,4 +1,4 @@
-/** A home and a site's file of its own, and what --status tells there. */
+/** A home folder and a site file for one test, and what --status reports there. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -26,7 +26,7 @@ export function place(context: TestContext, { user, site }: { user?: string; sit
   }
 }
 
-interface Told {
+interface Status {
   /** Value and origin by key. */
   of(key: string): [unknown, string]
   files: { path: string; whose: string; state: string }[]
@@ -34,14 +34,14 @@ interface Told {
   stderr: string
 }
 
-export async function told(at: Place, args: string[] = [], options: RunOptions = {}): Promise<Told> {
+export async function statusOf(at: Place, args: string[] = [], options: RunOptions = {}): Promise<Status> {
   const { status, stdout, stderr } = await run(at, ['--status', '--json', ...args], options)
   if (status !== 0) throw new Error(stderr)
   const { settings, files, local } = JSON.parse(stdout)
   return { of: (key) => [settings[key].value, settings[key].from], files, local, stderr }
 }
 
-/** Gives the user of a world a configuration file; what is returned goes with a run of the program. */
+/** Writes the configuration file of a world's user. Gives the options for running the program with it. */
 export function configure({ env }: Pick<World, 'env'>, text: string): RunOptions {
   const folder = `${env.HOME}/.config/conda-stage`
   mkdirSync(folder, { recursive: true })

@@ -1,4 +1,4 @@
-/** The whole way in fish and tcsh, with the program that ships; which shell it is, --source finds out by itself. */
+/** The whole way in fish and tcsh, with the program that ships. --source finds out by itself which shell it is. */
 import assert from 'node:assert/strict'
 import { readdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
@@ -50,7 +50,7 @@ for (const { shell, load, or } of SHELLS) {
   }
 }
 
-test('tcsh is known under the name csh, too, and a csh that is none is told so', () => {
+test('--source recognizes tcsh under the name csh, and any other csh gets an error', () => {
   using world = new World()
   const csh = join(world.root, 'csh')
   symlinkSync('/usr/bin/tcsh', csh)

@@ -1,4 +1,4 @@
-/** Programs run from outside, in an environment that holds nothing of the session's own conda or Python. */
+/** Runs programs with variables that hold nothing of this session's own conda or Python. */
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 
@@ -10,14 +10,14 @@ export interface Ended {
   stderr: string
 }
 
-/** HOME and PATH as a batch job has them; `home` takes what programs leave there. */
+/** HOME and PATH as in a batch job. Programs leave their files in `home`. */
 export const plainEnvironment = (home: string, ...folders: string[]): Record<string, string> => ({
   HOME: home,
   PATH: [...folders, '/usr/local/bin', '/usr/bin', '/bin'].join(':'),
   LANG: 'C.UTF-8',
 })
 
-/** Never rejects for an exit code; the caller looks at it. */
+/** Never rejects because of an exit code; the caller checks it. */
 export function run(program: string, args: string[], env: Record<string, string>, cwd = '/'): Promise<Ended> {
   return new Promise((resolve, reject) => {
     execFile(program, args, { env, cwd, maxBuffer: 1 << 28 }, (error, stdout, stderr) => {
@@ -28,7 +28,7 @@ export function run(program: string, args: string[], env: Record<string, string>
   })
 }
 
-/** What the program prints, if it ends well. */
+/** Standard output of a program that must succeed. */
 export async function output(program: string, args: string[], env: Record<string, string>, cwd = '/'): Promise<string> {
   const { code, stdout, stderr } = await run(program, args, env, cwd)
   if (code !== 0) throw new Error(`${program} ${args.join(' ')} ended with ${code}\n${stdout}\n${stderr}`)

@@ -1,5 +1,5 @@
 /**
- * The whole way in each shell, with the program that ships: activate by conda (the stand-in, and a real one where
+ * The whole way in each shell, with the program that ships: activate by conda (the stand-in, and a real one if
  * CONDA_STAGE_TEST_CONDA names it), stage, work, unstage.
  */
 import assert from 'node:assert/strict'
@@ -111,7 +111,7 @@ for (const shell of SHELLS) {
       assert.deepEqual(stages(), [])
     })
 
-    test('where staging fails the original stays active, the status is 1 and nothing is half made', async () => {
+    test('if staging fails, the original stays active, the status is 1 and nothing half made is left', async () => {
       const { world, local, stages } = await session()
       using _ = world
       const run = world.runWith(
@@ -150,20 +150,23 @@ for (const shell of SHELLS) {
         conda-stage --quiet --unstage`,
       )
       assert.equal(run.stdout, 'status 1\nstatus 1\nstatus 1\n', run.stderr)
-      assert.match(run.stderr, /is not a staged one[\s\S]*is a staged copy of[\s\S]*lies beneath the active one/)
+      assert.match(
+        run.stderr,
+        /is not a staged copy[\s\S]*is a staged copy of[\s\S]*another environment was activated after it/,
+      )
       assert.deepEqual(stages(), [])
     })
   })
 }
 
-test('a session in a folder with a quote, a dollar sign, a newline and UTF-8 in its name stages and unstages', async () => {
+test('an environment in a folder with a quote, a dollar sign, a newline and UTF-8 in its name is staged and unstaged', async () => {
   for (const shell of SHELLS) {
     const { world, prefix, local, stages } = await session(`a'b "c" $d\n\u00e9`, false)
     using _ = world
     const run = world.runWith(
       hook(shell),
       shell,
-      // conda itself can't activate there.
+      // conda itself can't activate an environment there.
       'none',
       `export CONDA_PREFIX=${q(prefix)} CONDA_DEFAULT_ENV=my PATH=${q(`${prefix}/bin`)}:"$PATH"
       for script in "$CONDA_PREFIX"/etc/conda/activate.d/*.sh; do . "$script"; done

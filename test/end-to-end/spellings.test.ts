@@ -4,14 +4,14 @@ import { holdsPrefix, replacePrefix } from './spellings.ts'
 
 const holds = (text: string | Buffer) => holdsPrefix(Buffer.from(text as string), '/a/env')
 
-test('the scan for what is left of the original sees every spelling, and is not misled by its neighbours', () => {
+test("the tests' own scan finds every spelling of the prefix, and no neighbour's", () => {
   for (const text of ['#!/a/env/bin/sh', '-L/a/env/lib', '/a/env', '/x:/a/env:', '{"p":"\\/a\\/env"}'])
     assert.ok(holds(text), text)
   assert.ok(holds(Buffer.from('"/a/env/lib', 'utf16le')))
   for (const text of ['/a/env2/bin', '/a/env-old', '/a/env.bak', './a/env/lib', '/a/en']) assert.ok(!holds(text), text)
 })
 
-test('turning the prefix of the copy back gives the bytes of the original', () => {
+test("the tests' own replacement of a prefix covers every spelling and no neighbour's", () => {
   const text = '/a/env/bin \\/a\\/env\\/x /a/env2'
   const copy = replacePrefix(Buffer.from(text), '/a/env', '/b/env')
   assert.equal(copy.toString(), '/b/env/bin \\/b\\/env\\/x /b/env2')

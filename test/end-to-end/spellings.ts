@@ -1,16 +1,16 @@
-/** The ways in which the fixture's files spell their prefix. */
+/** How the fixture's files spell their prefix. */
 const SPELLINGS: ((prefix: string) => Buffer)[] = [
   (prefix) => Buffer.from(prefix),
   (prefix) => Buffer.from(prefix, 'utf16le'),
   (prefix) => Buffer.from(prefix.replaceAll('/', '\\/')),
 ]
 
-/** `content` with every `from` turned into `to`, in each spelling. */
+/** Replaces every `from` by `to`, in each spelling. */
 export function replacePrefix(content: Buffer, from: string, to: string): Buffer {
   return SPELLINGS.reduce((data, spell) => replaceAll(data, spell(from), spell(to)), content)
 }
 
-/** True where `prefix` itself stands in `content`: `PREFIX2` and `PREFIX-old` are other paths, and so is `.PREFIX` (`./root/...`). */
+/** Whether `content` holds `prefix` itself: `PREFIX2` and `PREFIX-old` are other paths, and so is `.PREFIX` (`./root/...`). */
 export function holdsPrefix(content: Buffer, prefix: string): boolean {
   return SPELLINGS.some((spell) => {
     const bytes = spell(prefix)

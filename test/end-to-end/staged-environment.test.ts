@@ -19,7 +19,7 @@ import { holdsPrefix, replacePrefix } from './spellings.ts'
 import { startedPrograms, touching, trace } from './trace.ts'
 import { contentOf, differences, stateOf, treeOf } from './tree.ts'
 
-// One environment of its own, since the cached one must not be renamed, and one stage of it. The tests go in order.
+// It has an environment of its own, because the cached one must not be renamed, and one stage of it. The tests run in order.
 describe('a real environment with Python and Jupyter, staged', () => {
   const folder = mkdtempSync(join(tmpdir(), 'end-to-end-'))
   const original = join(folder, 'home/me/miniconda3/envs/myjupyter')
@@ -39,7 +39,7 @@ describe('a real environment with Python and Jupyter, staged', () => {
   })
   after(() => rmSync(folder, { recursive: true, force: true }))
 
-  test('packing and staging start neither conda nor Python, and the prefix alone is on stdout', async () => {
+  test('packing and staging start neither conda nor Python, and standard output is the staged prefix alone', async () => {
     const log = join(folder, 'stage.strace')
     const { code, stdout, stderr, lines } = await trace('execve,execveat', log, stage(), plainEnvironment(home))
     assert.equal(code, 0, stderr)
@@ -51,7 +51,7 @@ describe('a real environment with Python and Jupyter, staged', () => {
     assert.deepEqual(programs.filter(isCondaOrPython), [])
   })
 
-  test('the original is as it was, to the inode and the time of its last change', () => {
+  test('staging leaves the original as it was, down to inodes and times of the last change', () => {
     assert.deepEqual(stateOf(original), stateBefore)
   })
 
@@ -61,7 +61,7 @@ describe('a real environment with Python and Jupyter, staged', () => {
     assert.deepEqual(differences(treeOf(original), treeOf(staged), relocate).slice(0, 20), [])
   })
 
-  test('no byte differs but those of the prefix', () => {
+  test('the only bytes of the copy that differ from the original are those of the prefix', () => {
     const differing: string[] = []
     for (const [path, { type }] of treeOf(original)) {
       if (type !== 'file') continue
@@ -72,7 +72,7 @@ describe('a real environment with Python and Jupyter, staged', () => {
     assert.deepEqual(differing, [])
   })
 
-  test('nothing in the copy holds the original prefix, in any spelling; its neighbour of a longer name is left alone', () => {
+  test('no file of the copy holds the original prefix, in any spelling; paths of a neighbour with a longer name stay', () => {
     const holding = [...treeOf(staged)].filter(
       ([path, { type }]) => type === 'file' && holdsPrefix(contentOf(staged, path), original),
     )
@@ -83,15 +83,15 @@ describe('a real environment with Python and Jupyter, staged', () => {
     assert.match(readFileSync(`${staged}/share/by-hand/neighbour`, 'utf8'), new RegExp(`^${original}2/lib`))
   })
 
-  test('no .pyc file has become stale', async () => {
-    // With the copy writable for this test's owner a stale one would be written anew.
+  test('no .pyc file of the copy is stale', async () => {
+    // Python would report a stale one, and write it again if this user can.
     const code = 'import sys, notebook, pandas, sympy, sysconfig; sysconfig.get_config_vars(); print(len(sys.modules))'
     const { stderr } = await run(`${staged}/bin/python`, ['-v', '-c', code], inStage())
     assert.match(stderr, /code object from '/)
     assert.doesNotMatch(stderr, /(bytecode is stale|could not create|wrote) /)
   })
 
-  test('a staged program does no file operation on the original', async () => {
+  test('a staged program performs no file operation on the original', async () => {
     const log = join(folder, 'jupyter.strace')
     const { code, stderr, lines } = await trace('%file', log, [`${staged}/bin/jupyter`, '--version'], inStage())
     assert.equal(code, 0, stderr)
@@ -99,7 +99,7 @@ describe('a real environment with Python and Jupyter, staged', () => {
     assert.deepEqual(touching(lines, original), [])
   })
 
-  test('with the original renamed away, compiled programs and scripts run from the copy', async () => {
+  test('compiled programs and scripts run from the copy after the original was renamed', async () => {
     renameSync(original, away)
     assert.equal(await output(`${staged}/bin/greet`, [], inStage()), 'Hello from the environment\n')
     assert.equal(await output(`${staged}/bin/greet`, ['--library-prefix'], inStage()), `${staged}\n`)
@@ -113,7 +113,7 @@ describe('a real environment with Python and Jupyter, staged', () => {
     assert.match(await output('jupyter', ['--version'], inStage()), /^notebook +: 7\./m)
   })
 
-  test('a notebook kernel executes a cell with the modules of the copy, those from pip among them', async () => {
+  test('a notebook kernel executes a cell with the modules of the copy, including those from pip', async () => {
     const source =
       'import sys, fastgreet, numpy, tabulate\nprint(sys.prefix, fastgreet.prefix(), numpy.__file__, tabulate.__file__)'
     const notebook = join(home, 'cell.ipynb')
@@ -123,12 +123,12 @@ describe('a real environment with Python and Jupyter, staged', () => {
     assert.equal(printed.split(' ').filter((path) => path.startsWith(staged)).length, 4, printed)
   })
 
-  test('--verify finds nothing in a stage that is sound', async () => {
+  test('--verify finds nothing in a sound stage', async () => {
     const { code, stdout, stderr } = await run(LAUNCHER, ['--verify', `--prefix=${staged}`], plainEnvironment(home))
     assert.equal(code, 0, stdout + stderr)
   })
 
-  test('--verify names a program that reaches the original, and a file whose bytes differ, and exits 1', async () => {
+  test('--verify names a program that reaches the original and a file whose bytes differ, and exits with 1', async () => {
     damage(`${staged}/bin/greet-config`, (text) => text.replace(staged, original))
     damage(`${staged}/share/greet/greeting.txt`, (text) => text.replace('Hello', 'Hallo'))
     const { code, stdout, stderr } = await run(LAUNCHER, ['--verify', `--prefix=${staged}`], plainEnvironment(home))

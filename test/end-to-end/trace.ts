@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { run } from './run.ts'
 
-/** The system calls of a program and its children, one a line, as strace tells them. */
+/** The system calls of a program and its children, one per line, as strace prints them. */
 export async function trace(
   calls: string,
   log: string,
@@ -14,7 +14,7 @@ export async function trace(
   return { ...ended, lines: readFileSync(log, 'utf8').split('\n').slice(0, -1) }
 }
 
-/** Base names of the programs that were started (attempts that failed left out). */
+/** Base names of the programs that were started, without failed attempts. */
 export function startedPrograms(lines: string[]): string[] {
   return lines.flatMap((line) => {
     const program = /execve\("([^"]+)".* = 0$/.exec(line)?.[1]
@@ -22,7 +22,7 @@ export function startedPrograms(lines: string[]): string[] {
   })
 }
 
-/** Lines in which a path is `prefix` or below it. */
+/** Lines with a path that is `prefix` or below it. */
 export function touching(lines: string[], prefix: string): string[] {
   return lines.filter((line) => line.includes(`"${prefix}"`) || line.includes(`"${prefix}/`))
 }

@@ -1,17 +1,17 @@
-/** What a tree consists of, looked at with nothing of the product's own code. */
+/** Describes a tree without using any of the product's own code. */
 import { type BigIntStats, lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 export interface Thing {
   type: 'directory' | 'file' | 'symlink'
   mode: number
   mtimeNs: bigint
-  /** Of a symbolic link. */
+  /** Target of a symbolic link. */
   target?: string
-  /** The first name, where several names in the tree are one file. */
+  /** The first name, if several names in the tree are one file. */
   linkedTo?: string
 }
 
-/** Paths, relative to `root` as latin1 strings, to what stands there; '' is the root itself. */
+/** By path relative to `root`, as a latin1 string; '' is the root itself. */
 export function treeOf(root: string): Map<string, Thing> {
   const things = new Map<string, Thing>()
   const names = new Map<bigint, string[]>()
@@ -26,15 +26,15 @@ export function treeOf(root: string): Map<string, Thing> {
     for (const child of children.sort()) visit(path === '' ? child : `${path}/${child}`)
   }
   visit('')
-  // Conda links files to its package cache as well; only names inside the tree make a pair.
+  // Conda also links files to its package cache; only names inside of the tree make a pair.
   const pairs = [...names.values()].filter((paths) => paths.length > 1)
   for (const path of pairs.flat()) things.get(path)!.linkedTo = pairs.find((paths) => paths.includes(path))![0]!
   return things
 }
 
 /**
- * Where `copy` is not what `original` is, for people. Write bits may be missing in the copy (it is read-only by default), and
- * times are compared to the microsecond. `relocate` gives the target that a symbolic link of the copy has to have.
+ * How `copy` differs from `original`, in words. Write bits may be missing in the copy (it is read-only by default). Times are
+ * compared to the microsecond. `relocate` gives the target that a symbolic link of the copy must have.
  */
 export function differences(
   original: Map<string, Thing>,

@@ -157,7 +157,7 @@ test('the archive of another environment is never staged in place of this one', 
   await stageOf(place)
 })
 
-test('an archive of another version of the format is told as such, with who wrote it', async (context) => {
+test('an archive with another version of the format is reported as such, with the program that wrote it', async (context) => {
   const place = await packed(context)
   const bytes = readFileSync(place.archive)
   const footer = bytes.subarray(-256)
@@ -176,7 +176,7 @@ for (const [what, content] of [
   ['an empty file', ''],
   ["somebody's tar archive", Buffer.from('28b52ffd00', 'hex')],
 ] as const) {
-  test(`a file with the archive's name that is none of ours (${what}) is never overwritten or deleted`, async (context) => {
+  test(`a file with the archive's name that conda-stage did not write (${what}) is never overwritten or deleted`, async (context) => {
     const place = await copiedWorld(context)
     writeFileSync(place.archive, content)
     const { stderr } = await succeed(place, stage(place))
@@ -201,7 +201,7 @@ for (const [what, content] of [
   })
 }
 
-test("a folder or a symbolic link with the archive's name is left alone, too", async (context) => {
+test("a folder or a symbolic link with the archive's name is left alone", async (context) => {
   const place = await packed(context)
   mkdirSync(`${place.root}/folder.tar.zst`)
   symlinkSync(place.archive, `${place.root}/link.tar.zst`)
@@ -214,7 +214,7 @@ test("a folder or a symbolic link with the archive's name is left alone, too", a
   await fails(place, output('link'), { code: 'ARCHIVE_FOREIGN', path: `${place.root}/link.tar.zst`, hint: '--output' })
 })
 
-test('an archive that others may write is not staged: they could run code as us', async (context) => {
+test('an archive that others may write is not staged, because they could run code as this user', async (context) => {
   const place = await packed(context)
   for (const mode of [0o664, 0o646]) {
     chmodSync(place.archive, mode)
@@ -230,7 +230,7 @@ test('an archive that others may write is not staged: they could run code as us'
   await stageOf(place)
 })
 
-test('an archive of a third user is not staged, one of the owner of the environment is', {
+test("an archive is staged if it belongs to the environment's owner, and not if it belongs to a third user", {
   skip: !isRoot && 'needs root, to give files away',
 }, async (context) => {
   const place = await packed(context)
@@ -245,7 +245,7 @@ test('an archive of a third user is not staged, one of the owner of the environm
   await stageOf(place)
 })
 
-test('where the archive named by --output can not be written, nothing is', async (context) => {
+test('if the archive named by --output cannot be written, no other one is written', async (context) => {
   const place = await copiedWorld(context)
   const output = `${place.root}/nowhere/my.tar.zst`
   await fails(place, [...pack(place), `--output=${output}`], {

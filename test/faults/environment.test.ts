@@ -9,7 +9,7 @@ const isRoot = process.getuid!() === 0
 const stage = ({ prefix, local }: World) => [`--prefix=${prefix}`, `--path=${local}`]
 const pack = ({ prefix }: World) => ['--pack', `--prefix=${prefix}`]
 
-/** What a base environment has beside packages. */
+/** Adds what a base environment has beside packages. */
 function makeBase({ prefix }: World): void {
   writeFileSync(
     `${prefix}/conda-meta/conda-26.9.0-py312_0.json`,
@@ -21,7 +21,7 @@ function makeBase({ prefix }: World): void {
   }
 }
 
-test('base is refused, whether its folders or the session tell that it is base', async (context) => {
+test('the base environment is refused, whether its folders or the session identify it', async (context) => {
   const place = await copiedWorld(context)
   const expected = {
     code: 'BASE_REFUSED',
@@ -37,7 +37,7 @@ test('base is refused, whether its folders or the session tell that it is base',
   await fails(place, stage(place), expected, { env: { CONDA_STAGE_ALLOW_BASE: 'false' } })
 })
 
-test('base is staged where that is allowed, without its package cache and its other environments', async (context) => {
+test('with CONDA_STAGE_ALLOW_BASE the base environment is staged, without its package cache and its other environments', async (context) => {
   const place = await copiedWorld(context)
   makeBase(place)
   const staged = await stageOf(place, [], { env: { CONDA_STAGE_ALLOW_BASE: 'true' } })
@@ -45,7 +45,7 @@ test('base is staged where that is allowed, without its package cache and its ot
   assert.ok(existsSync(`${staged}/bin/greet`))
 })
 
-test('an environment with folders pkgs and envs of its own that is no base is staged whole', async (context) => {
+test('an ordinary environment with its own folders pkgs and envs is staged completely', async (context) => {
   const place = await copiedWorld(context)
   makeBase(place)
   rmSync(`${place.prefix}/conda-meta/conda-26.9.0-py312_0.json`)
@@ -53,7 +53,7 @@ test('an environment with folders pkgs and envs of its own that is no base is st
   assert.ok(existsSync(`${staged}/pkgs/cache/big`) && existsSync(`${staged}/envs/other/conda-meta/history`))
 })
 
-test('with no environment active the message says to activate or to name one', async (context) => {
+test('if no environment is active, the message says to activate or to name one', async (context) => {
   const place = await copiedWorld(context)
   const expected = {
     code: 'NO_ENVIRONMENT',
@@ -66,7 +66,7 @@ test('with no environment active the message says to activate or to name one', a
   await fails(place, ['--unstage'], { code: 'NOT_STAGED', says: 'no environment is active', hint: '--prefix=STAGED' })
 })
 
-test('a prefix that is no environment is told as such', async (context) => {
+test('a prefix that is not a conda environment is reported as such', async (context) => {
   const place = await copiedWorld(context)
   const hint = /conda-meta in it.*path, not its name/
   const of = (prefix: string) => [`--prefix=${prefix}`, `--path=${place.local}`]
@@ -91,7 +91,7 @@ test('staging a staged environment is an error that says so', async (context) =>
   await fails(place, ['--pack'], expected, { env: { CONDA_PREFIX: staged } })
 })
 
-test('what is no stage is never removed by --unstage, nor looked at by --verify', async (context) => {
+test('--unstage and --verify refuse a folder that is not a stage', async (context) => {
   const place = await copiedWorld(context)
   mkdirSync(`${place.local}/conda-stage_mine/mine`, { recursive: true })
   for (const prefix of [place.prefix, `${place.local}/conda-stage_mine/mine`, '/nowhere']) {
@@ -106,7 +106,7 @@ test('what is no stage is never removed by --unstage, nor looked at by --verify'
   }
 })
 
-test('an editable install that points outside of the environment is warned of, and staged', async (context) => {
+test('an editable install whose source is outside the environment is staged with a warning', async (context) => {
   const place = await copiedWorld(context)
   const site = `${place.prefix}/lib/python3.12/site-packages`
   mkdirSync(`${site}/mine-1.0.dist-info`, { recursive: true })
@@ -120,7 +120,7 @@ test('an editable install that points outside of the environment is warned of, a
   assert.ok((await succeed(place, [...pack(place), '--force', '--quiet'])).stderr.startsWith(`WARNING: ${warning}`))
 })
 
-test('files that conda installed and that are gone are warned of, unless --ignore-missing-files', async (context) => {
+test('a warning names files that conda installed and that are gone, unless --ignore-missing-files is given', async (context) => {
   const place = await copiedWorld(context)
   rmSync(`${place.prefix}/include/greet.h`)
   const { stderr } = await succeed(place, stage(place))
@@ -131,7 +131,7 @@ test('files that conda installed and that are gone are warned of, unless --ignor
   assert.doesNotMatch(ignored.stderr, /WARNING/)
 })
 
-test('a file that may not be read stops the packing, with its name', async (context) => {
+test('an unreadable file stops the packing, and the message names it', async (context) => {
   const place = await copiedWorld(context)
   const secret = `${place.prefix}/share/greet/greeting.txt`
   chmodSync(secret, 0)
@@ -140,7 +140,7 @@ test('a file that may not be read stops the packing, with its name', async (cont
   await fails(place, [...pack(place), '--force'], expected, { inside: UNPRIVILEGED })
 })
 
-test('a folder that may not be looked into stops the packing, with its name', async (context) => {
+test('an unreadable folder stops the packing, and the message names it', async (context) => {
   const place = await copiedWorld(context)
   const secret = `${place.prefix}/share/greet`
   chmodSync(secret, 0)
@@ -168,7 +168,7 @@ test("an environment in a read-only folder is staged: its archive goes to the us
   chmodSync(folder, 0o755)
 })
 
-test('an environment that somebody else owns is staged, and the copy is mine', {
+test('an environment of another user is staged, and the copy belongs to the user who stages it', {
   skip: !isRoot && 'needs root, to give files away',
 }, async (context) => {
   const place = await copiedWorld(context)

@@ -1,4 +1,4 @@
-/** A first stage writes archive and stage in one pass; neither fails with the other. */
+/** A first stage writes the archive and the stage in one pass. A failure of one does not stop the other. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { randomFillSync } from 'node:crypto'
@@ -12,7 +12,7 @@ import { UNPRIVILEGED } from '../platform/as-ordinary-user.ts'
 
 const stage = ({ prefix, local }: World) => [`--prefix=${prefix}`, `--path=${local}`]
 
-/** Everything in a tree: type, mode, size, mtime, content and links. */
+/** A description of everything in a tree: types, modes, sizes, mtimes, contents and links. */
 function picture(root: string): string {
   const find = ['.', '-printf', '%P %y %m %s %T@ %l %n\\n']
   const facts = execFileSync('find', find, { cwd: root, encoding: 'latin1' }).split('\n').sort().join('\n')
@@ -20,7 +20,7 @@ function picture(root: string): string {
   return facts + execFileSync('find', sums, { cwd: root, encoding: 'latin1' }).split('\n').sort().join('\n')
 }
 
-/** Files over several frames, with the prefix in the seams between them and elsewhere. */
+/** Files that span several frames, with the prefix at the seams and elsewhere. */
 function largeFiles({ prefix }: World): void {
   const noise = (size: number) => randomFillSync(Buffer.alloc(size))
   const seam = (byte: number) =>
@@ -30,7 +30,7 @@ function largeFiles({ prefix }: World): void {
   writeFileSync(`${prefix}/share/without`, noise(5_000_000), { mode: 0o2640 })
 }
 
-/** So many that threads pack them in runs, some with the prefix in them, some with further names. */
+/** So many files that threads pack them in runs. Some contain the prefix, some are hard links. */
 function manyFiles({ prefix }: World): void {
   mkdirSync(`${prefix}/share/many`)
   for (let n = 0; n < 700; n++) {
@@ -53,7 +53,7 @@ for (const [length, what] of [
   ['', 'as long as'],
   ['/a/much/longer/folder/than/that/of/the/original', 'longer than'],
 ] as const) {
-  test(`the copy of a first stage is that of a second one to the last bit, with a path ${what} the original's`, async (context) => {
+  test(`the first and the second stage make the same copy to the last bit, with a path ${what} the original's`, async (context) => {
     const place = await copiedWorld(context)
     largeFiles(place)
     manyFiles(place)
@@ -63,7 +63,7 @@ for (const [length, what] of [
     const first = await stageOf({ ...place, local })
     const second = await stageOf({ ...place, local })
     assert.equal(first.length, second.length)
-    // The token is the one thing that differs: bring it to the same, then compare.
+    // Only the token differs: make it the same, then compare.
     const neutral = picture(first).length
     assert.equal(picture(second).length, neutral)
     const found = async (one: string) => {
@@ -94,7 +94,7 @@ for (const latencyMs of [0, 3]) {
     try {
       await succeed(place, stage(place))
       const { open } = await mount.counters()
-      // Records and what tells of editable installs are read beforehand.
+      // conda's records and the files that reveal editable installs are read beforehand.
       const records = readdirSync(`${place.prefix}/conda-meta`).length
       assert.ok(open! <= files + records + 2, `${open} opens for ${files} files`)
     } finally {
@@ -103,7 +103,7 @@ for (const latencyMs of [0, 3]) {
   })
 }
 
-test('if no archive can be written, the environment is staged anyway, with a warning that says why', async (context) => {
+test('if no archive can be written, the copy is made anyway, with a warning that says why', async (context) => {
   const place = await copiedWorld(context)
   chmodSync(dirname(place.prefix), 0o555)
   execFileSync('touch', [`${place.root}/cache`])
@@ -126,7 +126,7 @@ test('if no archive can be written, the environment is staged anyway, with a war
   assert.deepEqual(readdirSync(dirname(place.prefix)), ['myjupyter'])
 })
 
-test('where there is no place for the archive nor room for the copy, the place is named, and nothing is left', async (context) => {
+test('if there is neither a place for the archive nor room for the copy, the message names the place, and nothing is left', async (context) => {
   const place = await copiedWorld(context)
   execFileSync('touch', [`${place.root}/cache`])
   const before = listing(place.prefix)
@@ -139,7 +139,7 @@ test('where there is no place for the archive nor room for the copy, the place i
   assert.deepEqual([status, stdout], [1, ''])
   const [error = '', ...rest] = stderr.slice(stderr.indexOf('ERROR: ')).trimEnd().split('\n')
   assert.match(error, new RegExp(`^ERROR: The archive ${place.archive} can't be written`))
-  // A hint, then what is there: the environment alone.
+  // A hint, then the listing: only the environment.
   assert.deepEqual(
     rest.filter((line) => !line.startsWith(' ')),
     ['myjupyter'],
@@ -148,7 +148,7 @@ test('where there is no place for the archive nor room for the copy, the place i
 })
 
 for (const [amount, fill] of AMOUNTS) {
-  test(`an archive of ${amount} that fills its disk is given up and leaves nothing, and the copy is whole`, async (context) => {
+  test(`an archive of ${amount} that fills its disk is abandoned without a trace, and the copy is complete`, async (context) => {
     const place = await copiedWorld(context)
     fill(place)
     writeFileSync(`${place.prefix}/share/noise`, randomFillSync(Buffer.alloc(12_000_000)))
@@ -176,12 +176,12 @@ for (const [amount, fill] of AMOUNTS) {
   })
 }
 
-test('if there is no room to repack, the environment is staged anyway, and the outdated archive stays', async (context) => {
+test('if there is no room to repack, the copy is made anyway, and the outdated archive stays', async (context) => {
   const place = await copiedWorld(context)
   writeFileSync(`${place.prefix}/share/noise`, randomFillSync(Buffer.alloc(4_000_000)))
   const archives = `${place.root}/archives`
   mkdirSync(archives)
-  // Room for one of them.
+  // Room for one archive.
   const script = [
     'mount -t tmpfs -o size=6m tmpfs "$1"; archives=$1; prefix=$2; shift 2',
     '"$1" --pack "$2" "$3"; cp "$archives"/* "$prefix.before"; echo new >"$prefix/share/new"',
@@ -208,10 +208,10 @@ test('if there is no room to repack, the environment is staged anyway, and the o
 })
 
 for (const [amount, fill] of AMOUNTS) {
-  test(`a disk too small for the copy of ${amount} is not filled up, the archive is written, and the error says how much it takes`, async (context) => {
+  test(`a disk too small for a copy of ${amount} is not filled up, the archive is written, and the error states the room needed`, async (context) => {
     const place = await copiedWorld(context)
     fill(place)
-    // conda's records know nothing of these, so that it shows only in the midst of it.
+    // These are not in conda's records, so the lack of room shows only in the middle.
     for (let n = 0; n < 30; n++)
       writeFileSync(`${place.prefix}/share/noise-${n}`, randomFillSync(Buffer.alloc(700_000)))
     const script =
@@ -219,7 +219,7 @@ for (const [amount, fill] of AMOUNTS) {
     const inside = [...MOUNTING.slice(0, -1), '-c', script, 'sh', place.local]
     const { status, stderr } = await run(place, stage(place), { inside })
     assert.equal(status, 1, stderr)
-    const [, needed] = /ERROR: .* has no room: ([\d.]+) MB needed, [\d.]+ MB available/.exec(stderr) ?? []
+    const [, needed] = /ERROR: .* has too little room: ([\d.]+) MB needed, [\d.]+ MB available/.exec(stderr) ?? []
     assert.ok(Number(needed) > 21, stderr)
     assert.ok(stderr.trimEnd().endsWith('CONDA_STAGE_PATH.'), `something is left: ${stderr}`)
     assert.ok(existsSync(place.archive))
@@ -228,7 +228,7 @@ for (const [amount, fill] of AMOUNTS) {
 }
 
 for (const [amount, fill] of AMOUNTS) {
-  test(`a file among ${amount} that can not be read fails both, and leaves nothing of either`, async (context) => {
+  test(`an unreadable file among ${amount} fails both the archive and the copy, and nothing of either is left`, async (context) => {
     const place = await copiedWorld(context)
     fill(place)
     for (let n = 0; n < 10; n++) writeFileSync(`${place.prefix}/share/a-${n}`, randomFillSync(Buffer.alloc(2_000_000)))

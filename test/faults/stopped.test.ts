@@ -16,11 +16,11 @@ import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { copiedWorld, type Ended, listing, run, stageOf, start, succeed, type World } from '../cli/world.ts'
 
-/** Large enough to be in the middle of it when the signal comes: random letters, which take zstd seconds at this level. */
+/** Large enough that the signal arrives in the middle: random letters, which take zstd seconds at this level. */
 async function largeWorld(context: TestContext): Promise<World> {
   const place = await copiedWorld(context)
   for (let n = 0; n < 12; n++) writeFileSync(`${place.prefix}/share/noise-${n}`, noise())
-  // So many that threads pack them in runs.
+  // So many files that threads pack them in runs.
   for (let n = 0; n < 600; n++) writeFileSync(`${place.prefix}/share/small-${n}`, noise(10_000))
   return place
 }
@@ -31,7 +31,7 @@ const pack = ({ prefix }: World) => ['--pack', `--prefix=${prefix}`, '--compress
 const stage = ({ prefix, local }: World) => [`--prefix=${prefix}`, `--path=${local}`, '--threads=1']
 const beside = ({ prefix }: World) => readdirSync(dirname(prefix))
 
-/** Stops it by the signal as soon as `isUnderWay`. */
+/** Runs the program, and sends the signal as soon as `isUnderWay`. */
 async function stop(place: World, args: string[], signal: NodeJS.Signals, isUnderWay: () => boolean): Promise<Ended> {
   const { child, ended } = start(place, args)
   while (!isUnderWay()) {
@@ -44,13 +44,13 @@ async function stop(place: World, args: string[], signal: NodeJS.Signals, isUnde
   return ended
 }
 
-/** Resolves when the program has said it on standard error, or has ended. */
+/** Resolves when the program has written the words to standard error, or has ended. */
 const said = (child: ChildProcess, words: string): Promise<void> =>
   new Promise((resolve) => {
     child.stderr!.on('data', (text) => String(text).includes(words) && resolve()).on('close', () => resolve())
   })
 
-/** The file with which the folder is tried is there before the lock, and empty. */
+/** An empty file comes first: it tests whether the folder is writable. */
 const isPacking = (place: World) => () => {
   const temporary = beside(place).find((name) => name.startsWith('.tmp.'))
   const facts = temporary && statSync(`${dirname(place.prefix)}/${temporary}`, { throwIfNoEntry: false })
@@ -95,7 +95,7 @@ test('SIGINT and SIGTERM in the middle of extracting end with 130 and 143, and n
   }
 })
 
-test('a packer that was killed is no obstacle: the next one takes over and sweeps what it left', async (context) => {
+test('after a packer was killed, the next one packs and removes what it left', async (context) => {
   const place = await largeWorld(context)
   assert.equal((await stop(place, pack(place), 'SIGKILL', isPacking(place))).status, 'SIGKILL')
   const lock = `${dirname(place.prefix)}/.myjupyter.tar.zst.lock`
@@ -107,7 +107,7 @@ test('a packer that was killed is no obstacle: the next one takes over and sweep
   assert.deepEqual(beside(place), ['myjupyter', 'myjupyter.tar.zst'])
 })
 
-test('a repack that was killed leaves the old archive whole, and the next one takes from it', async (context) => {
+test('a killed repack leaves the old archive intact, and the next one reuses it', async (context) => {
   const place = await largeWorld(context)
   await succeed(place, pack(place))
   const before = readFileSync(place.archive)
@@ -121,7 +121,7 @@ test('a repack that was killed leaves the old archive whole, and the next one ta
   assert.equal((await succeed(place, ['--verify', `--prefix=${await stageOf(place)}`])).status, 0)
 })
 
-test('a stage that was killed leaves nothing that is taken for one, and the next one sweeps it', async (context) => {
+test('a killed stage leaves nothing that is taken for a stage, and the next one removes it', async (context) => {
   const place = await largeWorld(context)
   await succeed(place, ['--pack', `--prefix=${place.prefix}`, '--compress-level=1'])
   assert.equal((await stop(place, stage(place), 'SIGKILL', isExtracting(place))).status, 'SIGKILL')
@@ -131,11 +131,11 @@ test('a stage that was killed leaves nothing that is taken for one, and the next
   assert.deepEqual(readdirSync(place.local), [stdout.split('/').at(-2)])
 })
 
-test('two packers at once make one good archive: the second waits and takes what the first has packed', async (context) => {
+test('of two packers at once the second waits, and uses the archive of the first', async (context) => {
   const place = await largeWorld(context)
   const first = start(place, pack(place))
   while (!isPacking(place)()) await sleep(1)
-  // It must not be done before the second one has come upon its lock, however slowly that one starts.
+  // It must not finish before the second one has met its lock, however slowly that one starts.
   first.child.kill('SIGSTOP')
   const second = start(place, stage(place))
   await said(second.child, 'waiting')
@@ -148,7 +148,7 @@ test('two packers at once make one good archive: the second waits and takes what
   assert.deepEqual(beside(place), ['myjupyter', 'myjupyter.tar.zst'])
 })
 
-test('who waits for another packer can be stopped', async (context) => {
+test('a packer that waits for another one can be stopped', async (context) => {
   const place = await copiedWorld(context)
   const lock = `${dirname(place.prefix)}/.myjupyter.tar.zst.lock`
   mkdirSync(lock)

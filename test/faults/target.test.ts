@@ -10,7 +10,7 @@ import { UNPRIVILEGED } from '../platform/as-ordinary-user.ts'
 const isRoot = process.getuid!() === 0
 const stage = ({ prefix, local }: World) => [`--prefix=${prefix}`, `--path=${local}`]
 
-/** In front of the program: with a small disk in place of the local folder, which it alone sees. */
+/** Goes in front of the program: mounts a small disk on the local folder, which only the program sees. */
 const onSmallDisk = ({ local }: World, options: string) => [
   ...MOUNTING,
   `mount -t tmpfs -o ${options} tmpfs "$1"; shift; exec "$@"`,
@@ -18,13 +18,13 @@ const onSmallDisk = ({ local }: World, options: string) => [
   local,
 ]
 
-test('a local folder that can not be written to is told as such, before anything is packed', async (context) => {
+test('an unwritable local folder is reported as such before anything is packed', async (context) => {
   const place = await copiedWorld(context)
   chmodSync(place.local, 0o555)
   const expected = {
     code: 'TARGET_UNWRITABLE',
     path: place.local,
-    says: "(from --path) can't be written by you",
+    says: '(from --path) is not writable for you',
     hint: '--path or CONDA_STAGE_PATH',
   } as const
   await fails(place, stage(place), expected, { inside: UNPRIVILEGED })
@@ -33,7 +33,7 @@ test('a local folder that can not be written to is told as such, before anything
   await fails(place, [`--prefix=${place.prefix}`], { ...expected, says: '(from CONDA_STAGE_PATH)' }, variable)
 })
 
-test('a local folder below one that is missing, or that is a file, is told as such and nothing is made', async (context) => {
+test('a --path below a missing folder, or one that is a file, is reported as such, and nothing is created', async (context) => {
   const place = await copiedWorld(context)
   const of = (path: string) => [`--prefix=${place.prefix}`, `--path=${path}`]
   const missing = `${place.root}/missing/local`
@@ -44,7 +44,7 @@ test('a local folder below one that is missing, or that is a file, is told as su
   await fails(place, of(file), { code: 'TARGET_UNWRITABLE', path: file, says: 'is not a folder', hint: '--path' })
 })
 
-test('a local folder that --path names and that is not there is made, and taken away again where staging fails', async (context) => {
+test('a missing folder that --path names is created, and removed again if staging fails', async (context) => {
   const place = await copiedWorld(context)
   const path = `${place.root}/new`
   await run(place, ['--prefix=/nowhere', `--path=${path}`])
@@ -53,7 +53,7 @@ test('a local folder that --path names and that is not there is made, and taken 
   assert.ok(stdout.startsWith(`${path}/conda-stage_`))
 })
 
-test('a local folder of somebody else, or one that everybody may rename things in, is refused', {
+test('a local folder of another user, or one in which everybody may rename files, is refused', {
   skip: !isRoot && 'needs root, to give folders away',
 }, async (context) => {
   const place = await copiedWorld(context)
@@ -65,7 +65,9 @@ test('a local folder of somebody else, or one that everybody may rename things i
   await fails(place, stage(place), { ...expected, says: 'another user (uid 65533)' })
 })
 
-test('a network file system is refused as local folder', { skip: slowfsUnavailable() ?? false }, async (context) => {
+test('a folder on a network file system is refused as the local folder', {
+  skip: slowfsUnavailable() ?? false,
+}, async (context) => {
   const place = await copiedWorld(context)
   const [source, point] = [`${place.root}/server`, `${place.root}/net`]
   mkdirSync(source)
@@ -94,16 +96,16 @@ test('an environment and an archive on a network file system are staged from the
   }
 })
 
-test('a disk without room for the environment is told as such before anything is written there', async (context) => {
+test('a disk without room for the environment is reported as such before anything is written there', async (context) => {
   const place = await copiedWorld(context)
   writeFileSync(`${place.prefix}/share/big`, Buffer.alloc(2_000_000))
   await succeed(place, ['--pack', `--prefix=${place.prefix}`])
-  const says = /has not enough room: [\d.]+ MB needed, 1 MB available|has no room: [\d.]+ MB needed/
+  const says = /has too little room: [\d.]+ MB needed, [\d.]+ MB available/
   const expected = { code: 'NO_SPACE', path: place.local, says, hint: 'Free some room there, or name another' } as const
   await fails(place, stage(place), expected, { inside: onSmallDisk(place, 'size=1m') })
 })
 
-test('a disk without inodes for the environment is told as such before anything is written there', async (context) => {
+test('a disk without inodes for the environment is reported as such before anything is written there', async (context) => {
   const place = await copiedWorld(context)
   await succeed(place, ['--pack', `--prefix=${place.prefix}`])
   const expected = {
@@ -115,13 +117,13 @@ test('a disk without inodes for the environment is told as such before anything 
   await fails(place, stage(place), expected, { inside: onSmallDisk(place, 'nr_inodes=20') })
 })
 
-test('a disk on which no program may run is refused', async (context) => {
+test('a disk from which no program can run is refused', async (context) => {
   const place = await copiedWorld(context)
   const expected = { code: 'TARGET_NOEXEC', path: place.local, says: 'is mounted noexec', hint: '--path' } as const
   await fails(place, stage(place), expected, { inside: onSmallDisk(place, 'noexec') })
 })
 
-test('a disk that is full while the archive is written is told as such, and nothing is left of the archive', async (context) => {
+test('a disk that runs full while the archive is written is reported as such, and nothing is left of the archive', async (context) => {
   const place = await copiedWorld(context)
   writeFileSync(`${place.prefix}/share/noise`, randomFillSync(Buffer.alloc(3_000_000)))
   const output = `${place.local}/my.tar.zst`

@@ -11,7 +11,7 @@ import { configure } from '../config/place.ts'
 
 const JOB: RunOptions = { env: { SLURM_JOB_ID: '7' } }
 const SAYS =
-  /^INFO: (\S+) is on local disk already \(file system \w+\): a copy would gain nothing\. It is used as it is \(--no-skip-local stages it all the same\)\n$/
+  /^INFO: (\S+) is on local disk already \(file system \w+\): a copy would gain nothing\. Using it as it is \(--no-skip-local stages it anyway\)\n$/
 
 const stages = async (place: World, args: string[] = [], options: RunOptions = {}): Promise<boolean> => {
   const all = [`--prefix=${place.prefix}`, `--path=${place.local}`, ...args]
@@ -21,7 +21,7 @@ const stages = async (place: World, args: string[] = [], options: RunOptions = {
   return false
 }
 
-test('a job whose environment is on local disk already is told so and goes on with it', async (context) => {
+test('a job whose environment is already on local disk learns that, and continues with it', async (context) => {
   const place = await world(context)
   const asked = [`--prefix=${place.prefix}`, `--path=${place.local}`]
   const { status, stdout, stderr } = await run(place, asked, JOB)
@@ -32,7 +32,7 @@ test('a job whose environment is on local disk already is told so and goes on wi
   assert.deepEqual(JSON.parse(json.stdout), { skipped: true, original: place.prefix, prefix: place.prefix })
 })
 
-test('the script of such a job goes on with the original active, under set -euo pipefail', async (context) => {
+test('a job script under set -euo pipefail continues with the original if that is already on local disk', async (context) => {
   const place = await world(context)
   const script = `set -euo pipefail
     eval "$('${LAUNCHER}' --source=bash)"
@@ -47,7 +47,7 @@ test('the script of such a job goes on with the original active, under set -euo 
   assert.match(stderr, SAYS)
 })
 
-test('outside of jobs it is staged, since that was asked for; --verbose and --status tell that a copy gains little', async (context) => {
+test('outside jobs an environment on local disk is staged on request; --verbose and --status say that a copy gains little', async (context) => {
   const place = await world(context)
   const { stderr } = await succeed(place, [`--prefix=${place.prefix}`, `--path=${place.local}`, '--verbose'])
   assert.match(stderr, /INFO: \S+ is on local disk already \(file system \w+\): a copy gains little\nINFO: Staging/)
@@ -55,7 +55,7 @@ test('outside of jobs it is staged, since that was asked for; --verbose and --st
   assert.match(stdout, /^original: +on local disk: a copy gains little$/m)
 })
 
-test('--skip-local, --no-skip-local, the variable and the file say otherwise, in jobs and outside', async (context) => {
+test('--skip-local, --no-skip-local, the variable and the file decide whether local environments are staged, in jobs and outside', async (context) => {
   const place = await world(context)
   assert.equal(await stages(place, ['--skip-local']), false)
   assert.equal(await stages(place, [], { env: { CONDA_STAGE_SKIP_LOCAL: 'true' } }), false)
@@ -66,12 +66,12 @@ test('--skip-local, --no-skip-local, the variable and the file say otherwise, in
   assert.equal(await stages(place, [], JOB), true)
 })
 
-test('who wants a copy to write to gets one in a job, too: the original must not be written to in its place', async (context) => {
+test('a job that asks for a writable copy gets one even on local disk: the original must not be written instead', async (context) => {
   const place = await world(context)
   assert.equal(await stages(place, ['--writable'], JOB), true)
 })
 
-test('what is wrong with the environment is still an error in a job', async (context) => {
+test('a broken environment on local disk is an error in a job, too', async (context) => {
   const place = await world(context)
   const { status, stderr } = await run(place, ['--prefix=/nowhere'], JOB)
   assert.equal(status, 1)
@@ -91,7 +91,7 @@ test('an environment on a network file system is staged in a job', {
   }
 })
 
-test('local is what the kernel has mounted from no network', async () => {
+test('a file system counts as local unless the kernel mounted it from a network', async () => {
   const mounts = parseMountInfo(
     `1 0 8:1 / / rw - ext4 /dev/sda1 rw
     2 1 0:9 / /home rw - nfs4 s:/x rw

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { LAUNCHER, startCommand, succeed, world } from '../cli/world.ts'
 import { configure } from '../config/place.ts'
 
-/** What the schedulers set in a job of theirs, FOLDER being the job's own. */
+/** What each scheduler sets in its jobs. FOLDER is the job's own. */
 const JOBS: Record<string, Record<string, string>> = {
   'Slurm, where the site sets SLURM_TMPDIR': { SLURM_JOB_ID: '7', SLURM_TMPDIR: 'FOLDER', TMPDIR: '/tmp' },
   'Slurm, where TMPDIR is private to the job': { SLURM_JOB_ID: '7', TMPDIR: 'FOLDER' },
@@ -32,7 +32,7 @@ test("in a job the copy goes to the job's own local folder, which the scheduler 
   await Promise.all(stages)
 })
 
-test('what the site prefers for jobs is stronger than what the scheduler made', async (context) => {
+test('a local folder that the site configures for jobs comes before the one that the scheduler made', async (context) => {
   const place = await world(context)
   for (const folder of ['nvme/7', 'tmp/7']) mkdirSync(`${place.root}/${folder}`, { recursive: true })
   const env = { SLURM_JOB_ID: '7', SLURM_TMPDIR: `${place.root}/tmp/7` }
@@ -41,7 +41,7 @@ test('what the site prefers for jobs is stronger than what the scheduler made', 
   assert.equal(dirname(dirname((await succeed(place, args, { env })).stdout)), `${place.root}/nvme/7`)
 })
 
-test('a trap with --unstage takes the copy away however the script ends, and its exit status stays', async (context) => {
+test('a trap with --unstage removes the copy however the script ends, and keeps the exit status', async (context) => {
   const place = await world(context)
   const script = (end: string) => `eval "$('${LAUNCHER}' --source=bash)"
     export CONDA_PREFIX='${place.prefix}' PATH='${place.prefix}/bin':$PATH

@@ -35,7 +35,7 @@ async function asUser(context: TestContext, body: (user: World) => Promise<void>
     return await body(place)
   }
   const mount = await mountSlow(envs, envs, { latencyMs: 0 })
-  // Not after the test: its folder would be removed before that.
+  // Here, not after the test: its folder would already be gone.
   await body(place).finally(() => mount.unmount())
 }
 
@@ -45,7 +45,7 @@ const submit = ({ root, env }: World, script: string, ...options: string[]) =>
 const outputs = ({ root }: World): string[] =>
   readdirSync(`${root}/out`).map((name) => readFileSync(`${root}/out/${name}`, 'utf8'))
 
-test('a job script whose only new line is conda-stage runs from local disk, and its exit code is that of the script', (context) =>
+test('a Slurm job script whose only new line is conda-stage runs from local disk and keeps its exit code', (context) =>
   asUser(context, async (place) => {
     const script = `#!/bin/bash -l
 set -euo pipefail
@@ -64,7 +64,7 @@ exit 7
     assert.match(output, new RegExp(`^${staged}/bin/greet\n${staged}\njob ${job}\n$`, 'm'), output)
   }))
 
-test('the 8 tasks of an array on one node that begin at the same time all run from local disk, and one of them packs', (context) =>
+test('8 tasks of a Slurm array that start together on one node all run from local disk, and only one of them packs', (context) =>
   asUser(context, async (place) => {
     const script = `#!/bin/bash -l
 set -euo pipefail
@@ -86,7 +86,7 @@ exit $SLURM_ARRAY_TASK_ID
     assert.equal(all.filter((output) => /100% Completed/.test(output)).length, 1, all.join('\n'))
   }))
 
-test('with automatic staging a job script needs no new line, and its copy is gone from the node however it ends', (context) =>
+test('with automatic staging a Slurm job script needs no new line, and its copy leaves the node however the job ends', (context) =>
   asUser(context, async (place) => {
     await succeed(place, ['--auto-stage=enable', `--prefix=${place.prefix}`, `--path=${place.local}`])
     const ends = { 'exit 7': 7, 'set -e; false': 1, "trap 'echo mine' EXIT; exit 3": 3, 'kill -TERM $$; sleep 9': 143 }
@@ -102,7 +102,7 @@ test('with automatic staging a job script needs no new line, and its copy is gon
     }
   }))
 
-test('a job that can not be staged fails under set -e, and goes on with the original without', (context) =>
+test("a Slurm job that can't be staged fails under set -e, and otherwise continues with the original", (context) =>
   asUser(context, async (place) => {
     const script = (options: string) => `#!/bin/bash -l
 ${options}

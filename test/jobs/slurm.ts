@@ -1,4 +1,4 @@
-/** A Slurm cluster of one node on this machine, all of it in a folder of its own: no root, no service of the system. */
+/** A Slurm cluster of one node on this machine, entirely in a folder of its own: no root, no system service. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -12,23 +12,23 @@ import { promisify } from 'node:util'
 const run = promisify(execFile)
 
 export interface Slurm {
-  /** `FOLDER/JOBID` is the local folder that the site makes for a job: its SLURM_TMPDIR. */
+  /** The site makes `FOLDER/JOBID` as the local folder of a job: its SLURM_TMPDIR. */
   jobFolders: string
   /** For SLURM_CONF. */
   config: string
-  /** Runs a batch script and waits for it, and all tasks of its array, to end. Gives the highest exit code of them, for a signal as shells do. */
+  /** Runs a batch script and waits for it and all tasks of its array. Returns the highest exit code; for a signal, as shells give it. */
   submit(job: Job): Promise<number>
   stop(): Promise<void>
 }
 
 interface Job {
   script: string
-  /** As for sbatch: --output=FILE, --array=1-8, ... */
+  /** Options of sbatch: --output=FILE, --array=1-8, ... */
   options: readonly string[]
   env: Record<string, string>
 }
 
-/** As many as an array has tasks that are to run at once; Slurm takes our word for it. */
+/** As many CPUs as tasks of an array are to run at once; Slurm takes our word for it. */
 const CPUS = 8
 
 export async function startSlurm(): Promise<Slurm> {
@@ -64,7 +64,7 @@ async function configure(root: string): Promise<string> {
   const [controlPort, nodePort] = [await freePort(), await freePort()]
   for (const folder of ['spool', 'state', 'n']) mkdirSync(`${root}/${folder}`)
   writeFileSync(`${root}/munge.key`, randomBytes(128), { mode: 0o400 })
-  // As sites do it: what this prints goes into the job's environment.
+  // As sites do: its output goes into the job's environment.
   script(`${root}/prolog`, `mkdir -m 700 ${root}/n/$SLURM_JOB_ID && echo export SLURM_TMPDIR=${root}/n/$SLURM_JOB_ID`)
   script(`${root}/epilog`, `chmod -R u+w ${root}/n/$SLURM_JOB_ID && rm -r ${root}/n/$SLURM_JOB_ID`)
   const path = `${root}/slurm.conf`
@@ -119,7 +119,7 @@ async function submit({ script, options, env }: Job, config: string): Promise<nu
   submission.child.stdin!.end(script)
   const id = (await submission).stdout.trim()
   let codes: number[] = []
-  // sbatch's own --wait looks after 2, 10 and 42 seconds.
+  // sbatch's own --wait checks after 2, 10 and 42 seconds.
   await until(`job ${id}`, 'end', async () => {
     const { stdout } = await run('scontrol', ['show', 'job', '--oneliner', id], variables)
     const tasks = stdout.trim().split('\n')
@@ -154,7 +154,7 @@ async function ended(daemon: ChildProcess): Promise<void> {
   clearTimeout(impatience)
 }
 
-/** Nobody else gets it as long as nobody asks for one: good enough for a test. */
+/** A port that is free now. Another program may take it before we do, but that is rare enough for a test. */
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')

@@ -19,7 +19,7 @@ import { fileURLToPath } from 'node:url'
 
 const LAUNCHER = resolve(dirname(fileURLToPath(import.meta.url)), '../../bin/conda-stage')
 
-/** What the program sees; printed by the program that stands in for the real one. */
+/** What the program sees. A stand-in for the program prints it. */
 interface Seen {
   node: string
   program: string
@@ -34,7 +34,7 @@ const PROGRAM = `console.log(JSON.stringify({
   flags: process.execArgv,
 }))\n`
 
-/** An installed package, or a checkout, with the launcher under test; `node` puts a node somewhere. */
+/** An installed package or a checkout with the launcher under test. */
 class Installation implements Disposable {
   readonly folder = mkdtempSync(join(tmpdir(), 'launcher-'))
   readonly root: string
@@ -65,7 +65,7 @@ class Installation implements Disposable {
     await setTimeout(20)
   }
 
-  /** A node that says it has this version, and runs programs by the real one. */
+  /** Puts a node there that claims this version and runs programs by the real one. */
   node(path: string, version = 'v26.0.0'): string {
     const file = resolve(this.folder, path)
     const code = `#!/bin/bash\n[ "$1" != --version ] || { echo ${version}; exit; }\nexec -a "$0" '${process.execPath}' "$@"\n`
@@ -90,8 +90,8 @@ class Installation implements Disposable {
 
 const OWN = `node_modules/node-linux-${process.arch}/bin/node`
 
-describe('finds a Node', () => {
-  test("the package's own, below it or beside it", () => {
+describe('the launcher finds a Node', () => {
+  test("the package's own, inside the package or beside it", () => {
     for (const at of [OWN, `../../node_modules/${OWN.slice('node_modules/'.length)}`]) {
       using installed = new Installation()
       const node = installed.node(join(installed.root, at))
@@ -102,14 +102,14 @@ describe('finds a Node', () => {
     }
   })
 
-  test('CONDA_STAGE_NODE comes first', () => {
+  test('CONDA_STAGE_NODE before any other', () => {
     using installed = new Installation()
     installed.node(join(installed.root, OWN))
     const chosen = installed.node('chosen/node')
     assert.equal(installed.run([], { env: { CONDA_STAGE_NODE: chosen } }).seen?.node, chosen)
   })
 
-  test('a CONDA_STAGE_NODE that is missing, too old or broken is passed over with a warning', () => {
+  test('another one, with a warning, if CONDA_STAGE_NODE is missing, too old or broken', () => {
     using installed = new Installation()
     const own = installed.node(join(installed.root, OWN))
     const cases = {
@@ -124,7 +124,7 @@ describe('finds a Node', () => {
     }
   })
 
-  test('the first on PATH that is new enough', () => {
+  test('otherwise the first one on PATH that is new enough', () => {
     using installed = new Installation()
     installed.node('a/node', 'v20.20.2')
     installed.node('b/node', 'v23.7.0')
@@ -133,7 +133,7 @@ describe('finds a Node', () => {
     assert.equal(installed.run([], { env: { PATH } }).seen?.node, join(installed.folder, 'd/node'))
   })
 
-  test('a checkout needs one that runs TypeScript', () => {
+  test('in a checkout without dist/, one that runs TypeScript', () => {
     using checkout = new Installation({ checkout: true })
     checkout.node('a/node', 'v22.17.9')
     const node = checkout.node('b/node', 'v22.18.0')
@@ -165,12 +165,12 @@ describe('finds a Node', () => {
         assert.equal(installed.run(args, { env: { ...env, PATH, ...chosen } }).seen?.node, outside)
       }
     }
-    // Another environment than the active one.
+    // An environment other than the active one.
     const other = installed.run(['--prefix=/else'], { env: { CONDA_PREFIX: my, PATH: dirname(inside) } })
     assert.equal(other.seen?.node, inside)
   })
 
-  test('without any, says what was looked at and how to mend it', () => {
+  test('and if there is none, says where it looked and what to do', () => {
     using installed = new Installation()
     const old = installed.node('a/node', 'v20.20.2')
     const inside = installed.node('my/bin/node')
@@ -232,7 +232,7 @@ describe('a checkout', () => {
   }
 })
 
-describe('runs from anywhere', () => {
+describe('the launcher runs from anywhere', () => {
   test('through symbolic links: absolute, relative, chained, as npm makes them', () => {
     using installed = new Installation({ at: 'a b/node_modules/conda-stage' })
     const own = installed.node(join(installed.root, OWN))
@@ -264,7 +264,7 @@ describe('runs from anywhere', () => {
     }
   })
 
-  test('in a folder that is gone', () => {
+  test('in a current folder that was deleted', () => {
     using installed = new Installation()
     installed.node(join(installed.root, OWN))
     const script = `mkdir gone && cd gone && rmdir ../gone && exec '${installed.launcher}' --path=x`
@@ -272,14 +272,14 @@ describe('runs from anywhere', () => {
     assert.equal((JSON.parse(stdout) as Seen).cwd, '/')
   })
 
-  test('and otherwise stays in the current folder, since arguments are relative to it', () => {
+  test('and otherwise stays in the current folder, because arguments are relative to it', () => {
     using installed = new Installation()
     installed.node(join(installed.root, OWN))
     assert.equal(installed.run([], { env: { CDPATH: '/tmp', PWD: '/wrong' } }).seen?.cwd, installed.folder)
   })
 })
 
-describe('works whatever the environment holds', () => {
+describe('the launcher works whatever the environment holds', () => {
   const strange: Record<string, string> = {
     NODE_OPTIONS: '--no-such-option',
     NODE_PATH: '/nowhere',
@@ -293,7 +293,7 @@ describe('works whatever the environment holds', () => {
     UV_THREADPOOL_SIZE: '1',
   }
 
-  test('what changes Node is kept from it, and held for the program', () => {
+  test('variables that change Node are hidden from it, and held for the program', () => {
     using installed = new Installation()
     installed.node(join(installed.root, OWN))
     for (const shell of [[], ['dash'], ['bash', '--posix']]) {
@@ -309,7 +309,7 @@ describe('works whatever the environment holds', () => {
     }
   })
 
-  test('what the shell function holds already is not overwritten', () => {
+  test('variables that the shell function already holds are not overwritten', () => {
     using installed = new Installation()
     installed.node(join(installed.root, OWN))
     const env = { __CONDA_STAGE_HELD_LD_PRELOAD: 'x/some.so', LD_PRELOAD: '', __CONDA_STAGE_HELD_LD_LIBRARY_PATH: '' }
@@ -319,7 +319,7 @@ describe('works whatever the environment holds', () => {
     assert.equal(seen?.env.LD_PRELOAD, undefined)
   })
 
-  test('CONDA_STAGE_POOL is the number of threads for files, where it is a number', () => {
+  test('CONDA_STAGE_POOL sets the number of threads for files, if it is a number', () => {
     using installed = new Installation()
     installed.node(join(installed.root, OWN))
     for (const [pool, threads] of [
@@ -331,7 +331,7 @@ describe('works whatever the environment holds', () => {
     }
   })
 
-  test('a PATH that is empty or has no commands is passed on as it is, also through a symbolic link', () => {
+  test('a PATH that is empty or has no commands is passed on unchanged, also through a symbolic link', () => {
     using installed = new Installation()
     installed.node(join(installed.root, OWN))
     symlinkSync(installed.launcher, join(installed.folder, 'link'))
@@ -341,7 +341,7 @@ describe('works whatever the environment holds', () => {
     }
   })
 
-  test('functions and options that bash exports', () => {
+  test('functions and options that bash exports have no effect', () => {
     using installed = new Installation()
     installed.node(join(installed.root, OWN))
     symlinkSync(installed.launcher, join(installed.folder, 'link'))
@@ -365,7 +365,7 @@ describe('works whatever the environment holds', () => {
     }
   })
 
-  test('nothing is started but Node itself, and readlink for a symbolic link', () => {
+  test('an installed launcher starts nothing but Node, and readlink if a symbolic link leads to it', () => {
     using installed = new Installation()
     const node = join(installed.root, OWN)
     mkdirSync(dirname(node), { recursive: true })
@@ -378,7 +378,7 @@ describe('works whatever the environment holds', () => {
         env: { PATH: '/nowhere' },
       },
     )
-    assert.equal(error, undefined, 'strace has to be installed')
+    assert.equal(error, undefined, 'strace must be installed')
     assert.match(stderr, /node-linux/)
     const beforeNode = stderr.slice(0, stderr.indexOf('node-linux'))
     assert.doesNotMatch(beforeNode, /clone|fork/)

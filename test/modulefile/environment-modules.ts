@@ -1,13 +1,13 @@
-/** Debian's environment-modules, unpacked beside the lmod with which it can't be installed. */
+/** Debian's environment-modules, unpacked into the tests' cache because it conflicts with the lmod package. */
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { readyCache } from '../fixtures/cache.ts'
 
-/** Of its init scripts, those whose path of the program is set to where that is. */
+/** Shells whose init script is changed to name the unpacked program. */
 const SHELLS = ['bash', 'zsh', 'sh', 'fish', 'tcsh']
 
-/** The folder with its init scripts, one for each shell. */
+/** Gives the folder with the init scripts, one for each shell. */
 export async function environmentModules(): Promise<string> {
   const { root } = await readyCache('small')
   const unpacked = join(root, `environment-modules-for-${SHELLS.join('-')}`)
@@ -26,7 +26,7 @@ function unpack(cache: string, target: string): void {
       const text = readFileSync(script, 'utf8')
       writeFileSync(script, text.replaceAll(/\/usr\/lib\/[\w-]+\/modulecmd\.tcl/g, `${target}/usr/lib/modulecmd.tcl`))
     }
-    // Another test may have been faster.
+    // Another test may have done the same meanwhile.
     if (!existsSync(target)) renameSync(join(download, 'files'), target)
   } finally {
     rmSync(download, { recursive: true })

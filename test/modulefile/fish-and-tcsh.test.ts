@@ -17,14 +17,14 @@ const CASES: { shell: Shell; path: string; isDefined: string; forget: string }[]
   },
 ]
 
-/** What neither module system's own code can put into PATH in tcsh (`{` and `[`) is no path of an installation there. */
+/** In tcsh neither module system can put `{` and `[` into PATH, so no installation has these in its path. */
 const FOLDER = { fish: undefined, tcsh: `it's é "the" $version; * #\\` }
 
 for (const system of SYSTEMS) {
   for (const { shell, path, isDefined, forget } of CASES) {
     const folderFor = FOLDER[shell.name as keyof typeof FOLDER]
     describe(`${system.name}, ${shell.name}`, () => {
-      test('module load defines conda-stage without calling anything, and module unload takes all of it away', () => {
+      test('module load defines conda-stage without starting it, and module unload restores the session', () => {
         using world = new World(system)
         const folder = world.addRecorder('0.1.0', folderFor)
         const { stdout, stderr } = world.run(
@@ -48,7 +48,7 @@ for (const system of SYSTEMS) {
         assert.deepEqual(world.dump('after'), world.dump('before'))
       })
 
-      test('reloaded or swapped, there is one function, of one version', () => {
+      test('after a reload or a swap, the session has one conda-stage, of the version loaded last', () => {
         using world = new World(system)
         world.addRecorder('0.1.0', 'old')
         world.addRecorder('0.2.0', 'new')
@@ -65,7 +65,7 @@ for (const system of SYSTEMS) {
         assert.equal(stdout, `0.1.0 for ${shell.dialect}: again\n0.2.0 for ${shell.dialect}: swapped\n`, stderr)
       })
 
-      test('a script that the session starts loads it again', () => {
+      test('a script started by the session can load the module again', () => {
         using world = new World(system)
         world.addRecorder('0.1.0', folderFor)
         const again = world.prelude(shell)

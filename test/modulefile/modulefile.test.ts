@@ -5,7 +5,7 @@ import { SESSIONS, SHELLS, SYSTEMS, World } from './world.ts'
 
 for (const { system, shell } of SESSIONS) {
   describe(`${system.name}, ${shell.name}`, () => {
-    test('module load defines the function without calling anything, and module unload takes all of it away', () => {
+    test('module load defines conda-stage without starting it, and module unload restores the session', () => {
       using world = new World(system)
       const folder = world.addRecorder('0.1.0')
       const { stdout, stderr } = world.run(
@@ -30,7 +30,7 @@ for (const { system, shell } of SESSIONS) {
       assert.deepEqual(world.dump('after'), world.dump('before'))
     })
 
-    test('however often it is loaded, reloaded or swapped, there is one function, of one version', () => {
+    test('after repeated loads, reloads and swaps, the session has one conda-stage, of one version', () => {
       using world = new World(system)
       world.addRecorder('0.1.0')
       const folder = world.addRecorder('0.2.0')
@@ -52,7 +52,7 @@ for (const { system, shell } of SESSIONS) {
         unset CALLED
         dump after`,
       )
-      // Lmod exchanges versions; Environment Modules refuses to load another one.
+      // Lmod exchanges the version; Environment Modules refuses to load a second one.
       const other = system.kind === 'lmod' ? '0.1.0' : '0.2.0'
       const calls = ['0.1.0: twice', '0.1.0: again', '0.2.0: swapped', `${other}: other`]
       const lines = calls.map((call) => call.replace(':', ` for ${shell.dialect}:`))
@@ -62,7 +62,7 @@ for (const { system, shell } of SESSIONS) {
       assert.deepEqual(world.dump('after'), world.dump('before'))
     })
 
-    test('a script that the session starts loads it again, and has the function', () => {
+    test('a script started by the session can load the module again', () => {
       using world = new World(system)
       world.addRecorder('0.1.0')
       const job = `${world.prelude(shell)}module load CBI conda-stage\nconda-stage job`
@@ -70,7 +70,7 @@ for (const { system, shell } of SESSIONS) {
       assert.equal(stdout, `0.1.0 for ${shell.dialect}: job\n`, stderr)
     })
 
-    test('module functions of older versions, which let the shell split and expand what they evaluate, load it too', () => {
+    test('older module functions load it too, although they let the shell split and expand the code', () => {
       using world = new World(system)
       world.addRecorder('0.1.0')
       const { stdout, stderr } = world.run(
@@ -90,7 +90,7 @@ for (const system of SYSTEMS) {
   const shell = SHELLS[0]!
 
   describe(system.name, () => {
-    test('whatis, help and show tell what it is for, its version and how to use it', () => {
+    test('module whatis, help and show give its purpose, version and usage', () => {
       using world = new World(system)
       const folder = world.addRecorder('0.1.0')
       const { stdout } = world.run(
@@ -103,11 +103,11 @@ for (const system of SYSTEMS) {
       assert.match(whatis, /: (Version: |conda-stage )0\.1\.0/)
       assert.match(help, /^conda-stage 0\.1\.0: .*\n\n(.*\n)* {2}conda-stage --unstage {2,}go back/m)
       for (const part of [folder, 'conda-stage']) assert.ok(show.includes(part), show)
-      // Code would run here.
+      // The shell would run any code in this.
       assert.doesNotMatch(show, /builtin|eval/)
     })
 
-    test('bash scripts that the session starts have the function even if they load nothing', () => {
+    test('bash scripts started by the session have the function even if they load nothing', () => {
       using world = new World(system)
       world.addRecorder('0.1.0')
       const { stdout, stderr } = world.run(

@@ -13,13 +13,13 @@ const NASTY = [
   '\x01\x7f 1',
 ]
 
-test('a Lua string is what it was, to Lua', () => {
+test('Lua reads a quoted string as the original text', () => {
   for (const text of NASTY) {
     assert.equal(execFileSync('lua5.3', ['-e', `io.write(${quoteLua(text)})`], { encoding: 'utf8' }), text)
   }
 })
 
-test('a word in Tcl is what it was, also in a body within braces', () => {
+test('Tcl reads a quoted word as the original text, also in a body between braces', () => {
   for (const text of NASTY) {
     const input = `fconfigure stdout -translation lf\nproc body {} {\n  puts -nonewline ${quoteTcl(text)}\n}\nbody\n`
     assert.equal(execFileSync('tclsh', { input, encoding: 'utf8', env: { LANG: 'C.UTF-8' } }), text)

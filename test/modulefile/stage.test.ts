@@ -1,4 +1,4 @@
-/** As in the field: `module load CBI conda-stage`, then `conda-stage`, with the program as it ships and a real environment. */
+/** `module load CBI conda-stage`, then `conda-stage`, with the real program and a real environment. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { cpSync, mkdirSync, symlinkSync } from 'node:fs'
@@ -13,7 +13,7 @@ import { FISH, SHELLS, SYSTEMS, TCSH, World } from './world.ts'
 const REPOSITORY = join(import.meta.dirname, '../..')
 
 for (const system of SYSTEMS) {
-  test(`an environment is staged and unstaged after module load, in every shell, with ${system.name}`, async () => {
+  test(`after module load, conda-stage stages and unstages in every shell, with ${system.name}`, async () => {
     using world = new World(system)
     const { prefix } = await smallEnvironment(join(world.root, 'home/me/miniconda3/envs/my env'), { byHand: false })
     const local = join(world.root, 'local')
@@ -46,7 +46,7 @@ for (const system of SYSTEMS) {
     }
   })
 
-  test(`conda-stage --modulefile=${system.kind} prints the modulefile of this installation`, () => {
+  test(`conda-stage --modulefile=${system.kind} prints a modulefile for this installation`, () => {
     const launcher = join(REPOSITORY, 'bin/conda-stage')
     const run = (...args: string[]) =>
       execFileSync(launcher, [`--modulefile=${system.kind}`, ...args], { encoding: 'utf8', cwd: '/' })
@@ -56,7 +56,7 @@ for (const system of SYSTEMS) {
   })
 }
 
-/** The launcher of a checkout in a folder of that name. */
+/** Makes a checkout in a folder of that name. Gives its launcher. */
 function checkout(folder: string): string {
   mkdirSync(folder)
   cpSync(join(REPOSITORY, 'bin'), join(folder, 'bin'), { recursive: true })

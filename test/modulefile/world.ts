@@ -1,4 +1,4 @@
-/** Sessions of real shells with real module systems, and modulefiles for an installation whose path is no easy one. */
+/** Sessions of real shells with real module systems, and modulefiles for an installation with a difficult path. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -27,9 +27,9 @@ export const TCSH: Shell = { name: 'tcsh', dialect: 'tcsh', argv: ['tcsh', '-f']
 export interface System {
   name: string
   kind: ModuleSystemName
-  /** Folder of its init scripts. */
+  /** Folder with its init scripts. */
   init: string
-  /** Shell code for the program behind the `module` function. */
+  /** Shell code that calls the program behind the `module` function. */
   command: string
   extension: string
   addToModulePath(folder: string): string
@@ -56,7 +56,7 @@ export const SYSTEMS: System[] = [
   },
 ]
 
-/** Each shell with each module system. */
+/** Every shell with every module system. */
 export const SESSIONS = SYSTEMS.flatMap((system) => SHELLS.map((shell) => ({ system, shell })))
 
 export class World implements Disposable {
@@ -64,7 +64,7 @@ export class World implements Disposable {
   readonly #system: System
   readonly #log = join(this.root, 'calls')
 
-  /** `CBI`, which leads to `conda-stage`; the latter has still to be added. */
+  /** Has the module `CBI`, which leads to `conda-stage`. The latter still has to be added. */
   constructor(system: System) {
     this.#system = system
     this.#write(`core/CBI${system.extension}`, system.addToModulePath(join(this.root, 'its own')))
@@ -74,7 +74,7 @@ export class World implements Disposable {
     this.#write(`its own/conda-stage/${version}${this.#system.extension}`, text)
   }
 
-  /** A module whose program tells its version and arguments, and has the session set a variable. Gives its folder. */
+  /** Adds a module whose program prints its version and arguments and sets a variable in the session. Gives its folder. */
   addRecorder(version: string, name = `it's é "the"  {$version [${version}]; * #\\`): string {
     const folder = join(this.root, name, 'bin')
     const launcher = join(folder, 'conda-stage')
@@ -98,12 +98,12 @@ set -g CALLED yes
     return folder
   }
 
-  /** How often a program was called. */
+  /** How often such a program was called. */
   calls(): number {
     return existsSync(this.#log) ? readFileSync(this.#log, 'utf8').split('\n').length - 1 : 0
   }
 
-  /** Starts the module system in a shell of any kind, in front of a script. */
+  /** Code that starts the module system, to go in front of a script. */
   prelude({ dialect }: Shell): string {
     return `${dialect === 'tcsh' ? 'source' : '.'} ${quoted(join(this.#system.init, dialect))}\n`
   }
@@ -128,13 +128,13 @@ set -g CALLED yes
     return ended
   }
 
-  /** Writes a script beside that of the session, and gives its path. */
+  /** Writes a script beside that of the session. Gives its path. */
   script(name: string, text: string): string {
     this.#write(name, text)
     return join(this.root, name)
   }
 
-  /** What `dump NAME` saw in the session, line by line, but for what module systems keep there. */
+  /** The lines that `dump NAME` saw in the session, except those that module systems keep for themselves. */
   dump(name: string): string[] {
     const lines = readFileSync(join(this.root, name), 'utf8').split('\n')
     return lines.filter((line) => !BOOKKEEPING.test(line))
@@ -159,7 +159,7 @@ interface RunOptions {
 const BOOKKEEPING =
   /^(export |declare -x |set -g |set -gx )?(_ModuleTable|_?_?LMOD_|LOADEDMODULES|_LMFILES_|__MODULES_|_mlstatus|__lmod|_=|LINENO|RANDOM|SRANDOM|SECONDS|EPOCH|BASH_|PIPESTATUS|pipestatus|PPID|TTYIDLE|'?[?!$*@]'?=|argv[= ]|status[= ]|CMD_DURATION )/
 
-/** Variables, also exported ones, functions, aliases, options. */
+/** Writes all variables, exports, functions, aliases and options to a file. */
 const DUMP = {
   bash: 'dump() { { ( set -o posix; set ); export -p; declare -f; declare -Fx; alias; shopt -p; set +o; } > "$1"; }',
   zsh: 'dump() { { set; export -p; functions; alias; setopt; } > "$1"; }',

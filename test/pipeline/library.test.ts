@@ -15,7 +15,7 @@ import { copiedWorld, listing, type World } from '../cli/world.ts'
 
 const options = ({ prefix, local, env }: World): StageOptions => ({ prefix, path: local, env })
 
-test('pack(), stage(), verify() and unstage() give what was done as values', async (context) => {
+test('pack(), stage(), verify() and unstage() return what they did as values', async (context) => {
   const place = await copiedWorld(context)
   const { prefix, archive, local } = place
   const packed = await pack(options(place))
@@ -29,14 +29,14 @@ test('pack(), stage(), verify() and unstage() give what was done as values', asy
   assert.deepEqual(readdirSync(local), [])
 })
 
-test('without a prefix the active environment is meant, by the variables that are given', async (context) => {
+test('without a prefix, pack() takes the environment that is active in the given variables', async (context) => {
   const place = await copiedWorld(context)
   const { prefix } = await pack({ env: { ...place.env, CONDA_PREFIX: place.prefix } })
   assert.equal(prefix, place.prefix)
   await assert.rejects(pack({ env: place.env }), { name: 'StageError', code: 'NO_ENVIRONMENT' })
 })
 
-test('relative paths start from the folder that is given', async (context) => {
+test('relative paths start from the given current folder', async (context) => {
   const place = await copiedWorld(context)
   const { prefix } = await stage({
     prefix: 'home/me/miniconda3/envs/myjupyter',
@@ -48,7 +48,7 @@ test('relative paths start from the folder that is given', async (context) => {
   await unstage({ prefix: prefix.slice(place.root.length + 1), cwd: place.root })
 })
 
-test('progress events come in order: phases one after another, numbers that grow up to their totals', async (context) => {
+test('progress events come in order: one phase after another, with numbers that grow up to their totals', async (context) => {
   const place = await copiedWorld(context)
   const events: ProgressEvent[] = []
   const result = await stage({ ...options(place), onProgress: (event) => events.push(event) })
@@ -83,19 +83,19 @@ test('progress events come in order: phases one after another, numbers that grow
   assert.ok(events.every((event) => event.kind !== 'done' || event.seconds >= 0))
 })
 
-test('an expected failure is a StageError with code, path and hint; a warning is an event and in the result', async (context) => {
+test('an expected failure is a StageError with code, path and hint; a warning is an event and part of the result', async (context) => {
   const place = await copiedWorld(context)
   const error = await pack({ ...options(place), prefix: '/nowhere' }).catch((error: unknown) => error)
   assert.ok(error instanceof StageError)
   assert.deepEqual([error.code, error.path], ['NOT_AN_ENVIRONMENT', '/nowhere'])
   assert.match(error.hint!, /conda-meta/)
   writeFileSync(`${place.prefix}/conda-meta/broken-1-0.json`, '{')
-  const told: string[] = []
+  const events: string[] = []
   const { warnings } = await pack({
     ...options(place),
-    onProgress: (event) => event.kind === 'warning' && told.push(event.message),
+    onProgress: (event) => event.kind === 'warning' && events.push(event.message),
   })
-  assert.deepEqual([warnings.length, warnings], [1, told])
+  assert.deepEqual([warnings.length, warnings], [1, events])
 })
 
 test('an AbortSignal stops packing and staging with CANCELLED, and nothing half made is left', async (context) => {
@@ -113,12 +113,12 @@ test('an AbortSignal stops packing and staging with CANCELLED, and nothing half 
     for (const folder of [place.local, `${place.root}/home/me/miniconda3/envs`])
       for (const tree of [before, after]) tree.delete(folder)
     assert.deepEqual(after, before)
-    // The archive is there for the second round.
+    // In the second round there is an archive.
     await pack(options(place))
   }
 })
 
-test('a signal that is aborted already lets nothing begin', async (context) => {
+test('nothing begins if the signal is aborted already', async (context) => {
   const place = await copiedWorld(context)
   const signal = AbortSignal.abort()
   for (const begin of [() => pack({ ...options(place), signal }), () => stage({ ...options(place), signal })])
@@ -128,14 +128,14 @@ test('a signal that is aborted already lets nothing begin', async (context) => {
   assert.deepEqual(readdirSync(place.local), [])
 })
 
-test('environments are staged at the same time by one process, each into a copy of its own', async (context) => {
+test('one process can stage several environments at the same time, each into a copy of its own', async (context) => {
   const place = await copiedWorld(context)
   const staged = await Promise.all([1, 2, 3].map(() => stage(options(place))))
   assert.equal(new Set(staged.map(({ prefix }) => prefix)).size, 3)
   assert.equal(readdirSync(place.local).length, 3)
 })
 
-test('options are typed: what the library does not know is an error of the compiler', () => {
+test('the compiler rejects options that the library does not know', () => {
   // @ts-expect-error
   const wrong: PackOptions = { formats: 'tar.zst' }
   // @ts-expect-error

@@ -37,7 +37,7 @@ export class RandomTree {
     for (let count = 0; count < 3; count++) this.addSymlink()
   }
 
-  /** Such as the quick check's rules allow; `deep`: also such as only a look at every file tells. */
+  /** Changes that the quick check sees; with `deep` also changes that only a look at every file reveals. */
   change(deep: boolean): void {
     const changes = [
       () => this.addFile(),
@@ -53,7 +53,7 @@ export class RandomTree {
       () => this.#each(this.#files(), (path) => this.#becomes(path, () => mkdirSync(path))),
       () => this.#each(this.#folders(), (path) => utimesSync(path, new Date(), new Date())),
       () => this.#each(this.#folders(), (path) => chmodSync(path, 0o711)),
-      // Some folder has to stay for what comes next.
+      // The next changes need at least one folder.
       () =>
         this.#each(
           this.#folders().filter((path) => path !== join(this.prefix, 'share')),
@@ -66,7 +66,7 @@ export class RandomTree {
     changes[this.#number(changes.length)]!()
   }
 
-  /** Makes every check see that something changed. */
+  /** A change that every check sees. */
   note(): void {
     appendFileSync(join(this.prefix, 'conda-meta/history'), 'changed\n')
   }
@@ -83,7 +83,7 @@ export class RandomTree {
     symlinkSync('../share/a', this.#newPath())
   }
 
-  /** As conda's. A path is in one record only. */
+  /** Records like conda's. A path is in one record only. */
   record(paths: readonly string[]): void {
     const recorded = this.#recorded()
     const files = paths.map((path) => path.slice(this.prefix.length + 1)).filter((path) => !recorded.has(path))
@@ -145,7 +145,7 @@ export class RandomTree {
     return new Set(this.#recordFiles().flatMap((path) => JSON.parse(readFileSync(path, 'utf8')).files as string[]))
   }
 
-  /** Files that may be edited in place: all, or those of which no name is recorded. */
+  /** Files that may be edited in place: all, or those without a recorded name. */
   #own(all: boolean): string[] {
     const inodes = new Set<number>()
     const files = this.#files()

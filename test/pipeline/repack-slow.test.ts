@@ -13,10 +13,10 @@ const FOLDERS = 5
 const FILES = 10
 /** Files that no record lists. */
 const OWN = 7
-/** What recognising a fresh archive may take; it is asked before and under the lock. */
+/** Operations that the freshness check may cost; it runs before the lock is taken and again under it. */
 const CHECK = 40
 
-/** Of package N: `lib/pN/fM/file-K`, all of them recorded. */
+/** Files of package N: `lib/pN/fM/file-K`, all recorded. */
 const filesOf = (number: number): string[] =>
   Array.from({ length: FOLDERS * FILES }, (_, at) => `lib/p${number}/f${Math.floor(at / FILES)}/file-${at % FILES}`)
 const recordOf = (number: number): string => `conda-meta/p${number}-1-0.json`
@@ -36,7 +36,7 @@ function environment(prefix: string): void {
   for (let number = 0; number < OWN; number++) put(`share/mine-${number}`, 'not recorded')
 }
 
-/** By another file, as package managers do. */
+/** Replaces the file by another one, as package managers do. */
 function replace(path: string): void {
   writeFileSync(`${path}.new`, `${readFileSync(path, 'utf8')} `)
   renameSync(`${path}.new`, path)
@@ -45,11 +45,11 @@ function replace(path: string): void {
 interface Changed {
   prefix: string
   options: PackOptions
-  /** Paths of the files that are not as they were packed. */
+  /** Paths of the files that have changed since they were packed. */
   files: string[]
 }
 
-/** A packed environment of which one package was installed anew: all files in one folder, its record, and history. */
+/** A packed environment in which one package was reinstalled: the files in one folder, the record, and the history. */
 async function changed(context: TestContext): Promise<Changed> {
   const root = await temporaryFolder(context)
   const prefix = `${root}/env`
@@ -61,7 +61,7 @@ async function changed(context: TestContext): Promise<Changed> {
   return { prefix, options, files }
 }
 
-/** What the original was asked for by a pack. */
+/** Operations on the original that a pack costs. */
 async function counted({ prefix, options }: Changed, check: 'quick' | 'full') {
   const mount = await mountSlow(prefix, prefix, { latencyMs: 1, bandwidthMb: 0, validSeconds: 3600 })
   try {
@@ -74,24 +74,24 @@ async function counted({ prefix, options }: Changed, check: 'quick' | 'full') {
 
 const FOLDERS_IN_ALL = 4 + PACKAGES * (1 + FOLDERS)
 
-test('a repack opens what changed, lists the folders in which something changed, and looks at no recorded file of the others', {
+test('a repack opens changed files, lists changed folders, and does not look at recorded files in unchanged folders', {
   skip,
 }, async (context) => {
   const place = await changed(context)
   const { open, opendir, lookup, readBytes } = await counted(place, 'quick')
-  // The record that changed is read for what it lists, and again to be packed.
+  // The changed record is read for its list, and again to be packed.
   assert.equal(open, place.files.length + 1)
   assert.equal(
     readBytes,
     place.files.reduce((sum, path) => sum + statSync(path).size, 0),
   )
   assert.equal(opendir, 2)
-  // Once each: folders but the prefix, what is in conda-meta, files of the package that changed, and those of no package.
+  // Once each: folders except the prefix, files in conda-meta, files of the changed package, and files of no package.
   const looked = FOLDERS_IN_ALL - 1 + (PACKAGES + 1) + FOLDERS * FILES + OWN
   assert.ok(lookup! >= looked && lookup! <= looked + CHECK, `${lookup} look-ups, ${looked} of them for this`)
 })
 
-test('a repack by the full check lists every folder twice, once to see that something changed and once to pack', {
+test('a repack after the full check lists every folder twice: once to find the change and once to pack', {
   skip,
 }, async (context) => {
   const place = await changed(context)

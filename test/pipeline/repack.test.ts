@@ -21,7 +21,7 @@ async function place(context: TestContext, seed: number): Promise<Place> {
   return { root, prefix, archive: `${prefix}.tar.zst`, tree: new RandomTree(prefix, seed) }
 }
 
-/** Packs, and gives all that was told, beside the result. */
+/** Packs, and returns all messages with the result. */
 async function packed({ root, prefix }: Place, more: Partial<PackOptions> = {}) {
   const events: ProgressEvent[] = []
   const onProgress = (event: ProgressEvent) => void events.push(event)
@@ -34,7 +34,7 @@ async function packed({ root, prefix }: Place, more: Partial<PackOptions> = {}) 
   return { ...result, events, messages, reused, frames, read, files }
 }
 
-/** What the index says of each thing in the environment, wherever in the archive its content is. */
+/** The index's facts about each entry, except where in the archive its content is. */
 function facts({ entries }: ArchiveIndex) {
   const names = new Map<string, string[]>()
   for (const entry of entries) {
@@ -52,13 +52,13 @@ function facts({ entries }: ArchiveIndex) {
     assert.ok(file?.type === 'file')
     const { size, digest, relocation } = file
     const same = names.get(target)!.sort()
-    // Of a file with several names any may be the one whose record is told.
+    // A file with several names may be listed under the record of any of them.
     return { path, mode, mtimeNs, size, digest, relocation, same, package: same.length === 1 && file.package }
   }
   return entries.map(factsOf)
 }
 
-/** The tree that plain tar makes of it, but for what is there for those who unpack it by hand. */
+/** The tree that plain tar extracts, without the scripts for people who unpack it by hand. */
 async function unpacked(archive: string, folder: string): Promise<string[]> {
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder)
@@ -67,7 +67,7 @@ async function unpacked(archive: string, folder: string): Promise<string[]> {
   return (await listing(folder)).filter((line) => !besides.test(line))
 }
 
-/** The archive is what packing from nothing makes: by its index, frames, and plain tar. */
+/** The archive equals one that is packed from nothing: in its index, its frames, and what plain tar extracts. */
 async function isAsFromNothing(at: Place, archive = at.archive): Promise<void> {
   const other = `${at.root}/other${archive.slice(archive.indexOf('.tar'))}`
   await packed(at, { output: other, force: true })
@@ -85,7 +85,7 @@ async function isAsFromNothing(at: Place, archive = at.archive): Promise<void> {
 const SEEDS = [1, 2, 3, 4, 5, 6]
 
 for (const check of ['quick', 'full'] as const) {
-  test(`after any changes that the ${check} check sees, a repacked archive is what packing from nothing makes`, async (context) => {
+  test(`after any changes that the ${check} check sees, a repacked archive equals one that is packed from nothing`, async (context) => {
     for (const seed of SEEDS) {
       await context.test(`seed ${seed}`, async (inner) => {
         const at = await place(inner, seed)
@@ -103,7 +103,7 @@ for (const check of ['quick', 'full'] as const) {
 }
 
 for (const format of ['tar.gz', 'tar'] as const) {
-  test(`a ${format} is repacked too, and is what packing from nothing makes`, async (context) => {
+  test(`a repacked ${format} archive equals one that is packed from nothing`, async (context) => {
     const at = await place(context, 7)
     const archive = `${at.prefix}.${format}`
     await packed(at, { format })
@@ -114,7 +114,7 @@ for (const format of ['tar.gz', 'tar'] as const) {
   })
 }
 
-test('only what changed is read, and the user can see how much', async (context) => {
+test('a repack reads only what changed, and says how much that is', async (context) => {
   const at = await place(context, 8)
   await packed(at)
   at.tree.note()
@@ -127,7 +127,7 @@ test('only what changed is read, and the user can see how much', async (context)
   assert.equal(bytes, statSync(at.archive).size)
 })
 
-/** Nothing of the old archive is used, and what is written is right. */
+/** Nothing of the old archive is reused, and the new one is right. */
 const FROM_NOTHING: Record<string, { first?: Partial<PackOptions>; second?: Partial<PackOptions> }> = {
   'with --force': { second: { force: true } },
   'at another level': { second: { compressLevel: 1 } },
@@ -137,7 +137,7 @@ const FROM_NOTHING: Record<string, { first?: Partial<PackOptions>; second?: Part
 }
 
 for (const [what, { first = {}, second = {} }] of Object.entries(FROM_NOTHING)) {
-  test(`${what} everything is packed from nothing`, async (context) => {
+  test(`nothing of the old archive is reused ${what}`, async (context) => {
     const at = await place(context, 9)
     const output = `${at.root}/archive.${second.format ?? 'tar.zst'}`
     await packed(at, { output, ...first })
@@ -148,7 +148,7 @@ for (const [what, { first = {}, second = {} }] of Object.entries(FROM_NOTHING)) 
   })
 }
 
-test('from an archive that another version of the program wrote everything is packed from nothing', async (context) => {
+test('nothing is reused from an archive that another version of the program wrote', async (context) => {
   const at = await place(context, 10)
   await packed(at)
   const { entries, ...header } = await readIndex(at.archive)
@@ -164,7 +164,7 @@ test('from an archive that another version of the program wrote everything is pa
   await isAsFromNothing(at)
 })
 
-test('a repack reports a damaged old archive, and nothing of the damage gets into the new one', async (context) => {
+test('a repack reports a damaged old archive, and no damage gets into the new one', async (context) => {
   const at = await place(context, 11)
   await packed(at)
   const whole = readFileSync(at.archive)
@@ -172,15 +172,15 @@ test('a repack reports a damaged old archive, and nothing of the damage gets int
   at.tree.note()
   const places = frames.slice(0, -1).map(({ offset, compressedSize }) => offset + (compressedSize >> 1))
   assert.ok(places.length >= 3)
-  let told = 0
+  let reports = 0
   for (const place of places) {
     const damaged = Buffer.from(whole)
     damaged[place]! ^= 0x10
     writeFileSync(at.archive, damaged)
     const { messages, fresh } = await packed(at)
     assert.equal(fresh, false)
-    if (messages.some((text) => /is damaged: .* Reading the whole environment instead$/.test(text))) told++
+    if (messages.some((text) => /is damaged: .* Reading the whole environment instead$/.test(text))) reports++
     await isAsFromNothing(at)
   }
-  assert.equal(told, places.length)
+  assert.equal(reports, places.length)
 })

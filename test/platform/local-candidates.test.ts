@@ -24,11 +24,11 @@ test("inside a job the scheduler's own folder comes first, whichever scheduler i
   assert.equal(first({ PBS_JOBID: '7', TMPDIR: '/var/tmp/pbs.7' }), '/var/tmp/pbs.7')
   assert.equal(first({ LSB_JOBID: '7', TMPDIR: '/lsf/7' }), '/lsf/7')
   assert.equal(first({ JOB_ID: '7', SGE_ROOT: '/sge', TMPDIR: '/tmp/7.q' }), '/tmp/7.q')
-  // JOB_ID alone is any program's variable: TMPDIR keeps its later place.
+  // JOB_ID alone may belong to any program: TMPDIR keeps its later place.
   assert.equal(first({ JOB_ID: '7', TMPDIR: '/t' }), '/scratch/me')
 })
 
-test('nothing is tried twice, nothing relative, and a missing user name is no folder called undefined', () => {
+test('no folder is tried twice, no relative folder is tried, and a missing user name adds no folder', () => {
   assert.deepEqual(paths({ TMPDIR: '/tmp/' }, ['local']), ['/local', '/tmp'])
   assert.deepEqual(paths({ TMPDIR: 'relative', USER: '' }), ['/tmp'])
 })

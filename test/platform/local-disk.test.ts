@@ -34,7 +34,7 @@ const find = (request: Partial<LocalRequest>) =>
     ...request,
   })
 
-/** The error's code, after checks that every such error must pass. */
+/** The error, after checks that every error of this kind must pass. */
 async function failure(request: Partial<LocalRequest>): Promise<StageError> {
   const error: StageError = await find(request).then(
     () => assert.fail('found a folder'),
@@ -55,19 +55,19 @@ test('--path wins over CONDA_STAGE_PATH, which wins over every other place', asy
   assert.equal((await find({ env: { TMPDIR: home }, candidates: [{ path: home, source: 'x' }] })).path, home)
 })
 
-test('a relative --path starts from the current folder, and its last part is made for this user alone', async () => {
+test('a relative --path starts at the current folder, and its last part is created for this user alone', async () => {
   const found = await find({ path: 'new' })
   assert.deepEqual([found.path, found.created], [`${home}/new`, true])
   assert.equal(statSync(`${home}/new`).mode & 0o7777, 0o700)
   assert.equal((await find({ path: 'new' })).created, false)
 })
 
-test('a look without use makes no folder', async () => {
+test('a dry run leaves no folder behind', async () => {
   assert.equal((await find({ path: 'new', dryRun: true })).real, `${home}/new`)
   assert.equal(existsSync(`${home}/new`), false)
 })
 
-test('a mistyped --path is an error and nothing is made', async () => {
+test('a --path with several missing parts is an error, and nothing is created', async () => {
   const error = await failure({ path: `${home}/typo/more` })
   assert.equal(error.code, 'TARGET_UNWRITABLE')
   assert.equal(existsSync(`${home}/typo`), false)
@@ -78,7 +78,7 @@ test('a --path that is a file is refused', async () => {
   assert.equal((await failure({ path: `${home}/file` })).code, 'TARGET_UNWRITABLE')
 })
 
-test('a --path on a network file system is refused, behind a symbolic link too, and is not made there', async () => {
+test('a --path on a network file system is refused, even behind a symbolic link, and nothing is created there', async () => {
   mkdirSync(`${home}/net`)
   symlinkSync(`${home}/net`, `${home}/link`)
   const mounts = [...LOCAL, ...parseMountInfo(`2 1 0:9 / ${home}/net rw - nfs4 s:/x rw`)]
@@ -95,7 +95,7 @@ test('a --path from which no program can be run is refused', async () => {
   assert.equal((await failure({ path: home, mounts })).code, 'TARGET_NOEXEC')
 })
 
-test('a folder in which others could exchange our copy is refused', async () => {
+test('a folder in which other users could replace the copy is refused', async () => {
   mkdirSync(`${home}/open`)
   chmodSync(`${home}/open`, 0o777)
   assert.equal((await failure({ path: `${home}/open` })).code, 'TARGET_UNSAFE')
@@ -103,7 +103,7 @@ test('a folder in which others could exchange our copy is refused', async () => 
   assert.equal((await find({ path: `${home}/open` })).path, `${home}/open`)
 })
 
-test("another user's folder is refused", async () => {
+test("another user's folder is refused as the local folder", async () => {
   mkdirSync(`${home}/theirs`)
   const me = process.getuid!()
   if (me === 0) chownSync(`${home}/theirs`, 12345, 12345)
@@ -115,10 +115,10 @@ test('a folder that this user may not write to is refused', () => {
   mkdirSync(`${home}/closed`, { mode: 0o555 })
   const error = JSON.parse(asOrdinaryUser(FIND, [`${home}/closed`, String(process.getuid!())]))
   assert.equal(error.code, 'TARGET_UNWRITABLE')
-  assert.match(error.message, /can't be written/)
+  assert.match(error.message, /is not writable for you/)
 })
 
-test('too little room or too few inodes is known before anything is written, in numbers', async () => {
+test('too little room or too few inodes is reported in numbers before anything is written', async () => {
   const space = await failure({ path: home, needed: { bytes: 1e18, inodes: 1 } })
   assert.equal(space.code, 'NO_SPACE')
   assert.match(space.message, /1000000000000 MB needed, [\d.]+ MB available/)
@@ -128,7 +128,7 @@ test('too little room or too few inodes is known before anything is written, in 
   assert.equal(existsSync(`${home}/new`), false)
 })
 
-test('without a named folder the first that will do is taken, and it is known why the others would not', async () => {
+test('if no folder is named, the first suitable one is used, and the reasons against the others are kept', async () => {
   for (const name of ['net', 'open', 'good']) mkdirSync(`${home}/${name}`)
   chmodSync(`${home}/open`, 0o777)
   const mounts = [...LOCAL, ...parseMountInfo(`2 1 0:9 / ${home}/net rw - lustre s:/x rw`)]
@@ -145,7 +145,7 @@ test('without a named folder the first that will do is taken, and it is known wh
   )
 })
 
-test('where no folder will do the error names each of them and why', async () => {
+test('if no folder is suitable, the error names each one with the reason', async () => {
   mkdirSync(`${home}/net`)
   const mounts = [...LOCAL, ...parseMountInfo(`2 1 0:9 / ${home}/net rw - lustre s:/x rw`)]
   const candidates = ['net', 'none'].map((name) => ({ path: `${home}/${name}`, source: name }))
@@ -154,7 +154,7 @@ test('where no folder will do the error names each of them and why', async () =>
   assert.match(error.message, /net \(net\) is on a network file system \(lustre\)\n.*none \(none\) does not exist/)
 })
 
-test('where all that was missing is room, the error says so', async () => {
+test('if a folder lacks only room, the error says so', async () => {
   const candidates = ['none', '.'].map((name) => ({ path: `${home}/${name}`, source: name }))
   const error = await failure({ candidates, needed: { bytes: 1e18, inodes: 1 } })
   assert.equal(error.code, 'NO_SPACE')

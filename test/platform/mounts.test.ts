@@ -18,7 +18,7 @@ const TABLE = parseMountInfo(
   ].join('\n'),
 )
 
-test('the file system of a path is that of the mount it really lies on', () => {
+test('the file system of a path is that of the mount that really holds it', () => {
   const cases: [path: string, mountPoint: string, fsType: string][] = [
     ['/', '/', 'ext4'],
     ['/usr/lib', '/', 'ext4'],
@@ -37,24 +37,24 @@ test('the file system of a path is that of the mount it really lies on', () => {
   }
 })
 
-test('options of the mount point and of the file system are both known', () => {
+test('the options of a mount are those of the mount point and of the file system', () => {
   assert.deepEqual(mountOf('/scratch/me', TABLE)?.options, ['rw', 'noexec', 'rw', 'inode64'])
 })
 
-test('a table without a root, as in some chroots, still finds what is mounted', () => {
+test('mounts are found even if the table has no root, as in some chroots', () => {
   const table = parseMountInfo('30 7 0:1 / /data rw - xfs /dev/sdb rw')
   assert.equal(mountOf('/data/x', table)?.fsType, 'xfs')
   assert.equal(mountOf('/other', table), undefined)
   assert.equal(mountOf('/other', []), undefined)
 })
 
-test('what is mounted inside a folder is found, the folder itself and its neighbours are not', () => {
+test('mounts inside a folder are found, without the folder itself and its neighbours', () => {
   assert.deepEqual(mountsBelow('/scratch', TABLE), ['/scratch/shared'])
   assert.deepEqual(mountsBelow('/scratch/shared', TABLE), [])
   assert.deepEqual(mountsBelow('/hom', TABLE), [])
 })
 
-test('network file systems are told from local ones', () => {
+test('network file systems are distinguished from local ones', () => {
   const network = `nfs nfs4 lustre beegfs beegfs_nodev gpfs cifs smb3 smbfs ceph fuse.ceph glusterfs fuse.glusterfs
     fuse.sshfs afs orangefs pvfs2 panfs wekafs fuse.rclone fuse.s3fs fuse autofs`
   const local = `ext4 xfs btrfs zfs tmpfs overlay f2fs ramfs fuseblk fuse.squashfuse fuse.fuse-overlayfs fuse.ntfs-3g`
@@ -62,10 +62,10 @@ test('network file systems are told from local ones', () => {
   for (const type of local.split(/\s+/)) assert.equal(isNetwork(type), false, type)
 })
 
-test('without mountinfo the number of the file system tells NFS from ext4 and tmpfs', () => {
+test('without mountinfo NFS is distinguished from ext4 and tmpfs by the number of the file system', () => {
   assert.equal(isNetworkMagic(0x6969n), true)
   assert.equal(isNetworkMagic(0xef53n), false)
   assert.equal(isNetworkMagic(0x01021994n), false)
-  // The kernel's field is signed: CIFS comes out negative on some builds.
+  // The kernel's field is signed: CIFS is negative on some builds.
   assert.equal(isNetworkMagic(-0xacb2ben), true)
 })

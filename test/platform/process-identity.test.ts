@@ -10,7 +10,7 @@ const TELL = `
   console.log(JSON.stringify(ownIdentity()))
   process.stdin.resume()`
 
-test('a process is alive until it has ended, and dead from then on', async () => {
+test('a process counts as alive until it ends, and as dead from then on', async () => {
   const child = spawn(process.execPath, ['--input-type=module', '-e', TELL])
   const [line] = await once(child.stdout, 'data')
   const identity: ProcessIdentity = JSON.parse(String(line))
@@ -20,16 +20,16 @@ test('a process is alive until it has ended, and dead from then on', async () =>
   assert.equal(isDead(identity), true)
 })
 
-test('a number that another process got later is not taken for the first', () => {
+test('a process is not confused with a later one that got the same number', () => {
   assert.equal(isDead({ ...ownIdentity(), started: '1' }), true)
   assert.equal(isDead(ownIdentity()), false)
 })
 
-test('everything is dead after the machine was started anew', () => {
+test('every process from before a restart of the machine counts as dead', () => {
   assert.equal(isDead({ ...ownIdentity(), boot: 'another' }), true)
 })
 
-test('what runs on another host or in another container is never taken for dead', () => {
+test('a process on another host or in another container never counts as dead', () => {
   const gone = { ...ownIdentity(), started: '1' }
   assert.equal(isDead({ ...gone, host: 'elsewhere' }), false)
   assert.equal(isDead({ ...gone, host: 'elsewhere', boot: 'another' }), false)

@@ -1,5 +1,5 @@
-# The part of conda that lives in the shell, as conda's own: sourced once it makes an alias that sources it again, with
-# arguments, and then it evaluates what a program prints.
+# The part of conda that lives in the shell. Like conda's own, it makes an alias that sources it again with arguments; then it
+# evaluates what a program prints.
 if ("`alias conda`" == "") then
   alias conda 'source "$CONDA_CSH_STAND_IN"'
   if (! $?CONDA_SHLVL) setenv CONDA_SHLVL 0

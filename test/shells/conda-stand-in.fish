@@ -1,4 +1,4 @@
-# The part of conda that lives in the shell, as conda's own: it evaluates what a program prints.
+# The part of conda that lives in the shell. Like conda's own, it evaluates what a program prints.
 function conda
     switch $argv[1]
         case activate deactivate

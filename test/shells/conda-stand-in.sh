@@ -1,4 +1,4 @@
-# The part of conda that lives in the shell, as conda's own: it evaluates what a program prints. For bash, zsh and sh.
+# The part of conda that lives in the shell. Like conda's own, it evaluates what a program prints. For bash, zsh and sh.
 conda() {
   case "$1" in
     activate | deactivate)

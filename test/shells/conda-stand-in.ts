@@ -1,12 +1,12 @@
 /**
- * What `conda shell.posix activate|deactivate|reactivate` prints, or shell.fish or shell.csh, followed from conda 26.9 as measured. Names are looked up in
- * $CONDA_ROOT_STAND_IN/envs. Each call leaves a line in the file $CONDA_LOG_STAND_IN.
+ * Prints what `conda shell.posix activate|deactivate|reactivate` prints in conda 26.9, or shell.fish or shell.csh. Names are
+ * those of $CONDA_ROOT_STAND_IN/envs. Each call adds a line to the file $CONDA_LOG_STAND_IN.
  */
 import { appendFileSync, existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 
 const { env } = process
-/** How the shell that evaluates us says it; `posix` where the call doesn't tell. */
+/** The language of the shell that evaluates the output; `posix` if the call doesn't say. */
 const LANGUAGES = {
   posix: {
     extension: '.sh',
@@ -84,7 +84,7 @@ function deactivate(): string[] {
   ]
 }
 
-/** What follows a transaction, whose packages may have brought or taken scripts. */
+/** conda does this after a transaction, because packages may have added or removed scripts. */
 function reactivate(): string[] {
   if (level === 0) return []
   const modifier = `(${defaultEnv(active)}) `
@@ -105,7 +105,7 @@ function state(prefix: string, shellLevel: number): Record<string, string> {
   }
 }
 
-/** PATH with one environment in the place of the other, in front where there is none. */
+/** PATH with one environment replaced by another, which goes to the front if there is none to replace. */
 function path(leave: string, enter: string): string {
   const entries = (env.PATH ?? '').split(':')
   const at = leave === '' ? -1 : entries.indexOf(`${leave}/bin`)

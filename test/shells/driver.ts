@@ -1,6 +1,6 @@
 /**
- * Takes the place of the program behind the launcher: activates a copy that the test has made, by the same modules
- * and the same protocol as the real one. `driver.ts FOLDER stage|unstage ORIGINAL STAGED [own|conda]`.
+ * Replaces the program behind the launcher: activates a copy that the test made, with the modules and the protocol of
+ * the real program. `driver.ts stage|unstage ORIGINAL STAGED [own|conda]`.
  */
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'

@@ -23,7 +23,7 @@ export interface Shell<Dialect = 'bash' | 'zsh' | 'sh'> {
   dialect: Dialect
   argv: string[]
 }
-type AnyShell = Shell<keyof typeof LANGUAGES>
+export type AnyShell = Shell<keyof typeof LANGUAGES>
 
 export const SHELLS: Shell[] = [
   { name: 'bash', dialect: 'bash', argv: ['bash', '--norc'] },
@@ -35,7 +35,7 @@ export const SHELLS: Shell[] = [
 export const FISH: Shell<'fish'> = { name: 'fish', dialect: 'fish', argv: ['fish', '--no-config'] }
 export const TCSH: Shell<'tcsh'> = { name: 'tcsh', dialect: 'tcsh', argv: ['tcsh', '-f'] }
 
-/** Python of a real conda, if there is one to test with. */
+/** Python of a real conda, if there is one for the tests. */
 const REAL_CONDA = process.env.CONDA_STAGE_TEST_CONDA
 export const CONDAS = REAL_CONDA ? (['stand-in', 'real'] as const) : (['stand-in'] as const)
 export type Conda = (typeof CONDAS)[number]
@@ -46,15 +46,15 @@ export interface Run {
   status: number | null
 }
 
-/** The state of a session, as its `dump` left it. */
+/** The state of a session that `dump` wrote. */
 export interface Dump {
   env: Record<string, string>
-  /** All variables of the shell, options, aliases, functions, traps, descriptors: line by line. */
+  /** All variables of the shell, options, aliases, functions, traps and descriptors, in lines. */
   rest: string[]
 }
 
 /**
- * A conda installation with a few environments, a copy of one of them where a stage would be, and a checkout of
+ * A conda installation with a few environments, a copy of one of them as a stage would be, and a checkout of
  * conda-stage with `driver.ts` as its program. Dispose of it at the end of the test.
  */
 export class World implements Disposable {
@@ -86,7 +86,7 @@ export class World implements Disposable {
     writeFileSync(join(this.root, path), text)
   }
 
-  /** Make an environment below `envs`, and return its prefix. */
+  /** Makes an environment below `envs`, and returns its prefix. */
   environment(name: string, { variables = {}, scripts = {} }: EnvironmentParts = {}): string {
     const path = `conda/envs/${name}`
     this.write(`${path}/conda-meta/history`, '')
@@ -96,7 +96,7 @@ export class World implements Disposable {
     return join(this.root, path)
   }
 
-  /** Copy an environment to where it would be staged, with its variables relocated, and return that prefix. */
+  /** Copies an environment as staging would, with its variables relocated, and returns the new prefix. */
   stage(prefix: string, folder = 'local/conda-stage_Tok'): string {
     const staged = join(this.root, folder, prefix.slice(prefix.lastIndexOf('/') + 1))
     cpSync(prefix, staged, { recursive: true })
@@ -105,12 +105,12 @@ export class World implements Disposable {
     return staged
   }
 
-  /** Run a script; `dump NAME` is there, and `conda` and `conda-stage` are loaded unless `bare`. */
+  /** Runs a script in which `dump NAME`, `conda` (unless 'none') and `conda-stage` are loaded. */
   run(shell: AnyShell, conda: Conda | 'none', script: string, env: Record<string, string> = {}): Run {
     return this.runWith(this.preludeOfHook(shell), shell, conda, script, env)
   }
 
-  /** The same with another program behind the function: `hook` is what loads it. */
+  /** Runs a script in which `hook` loads another `conda-stage`. */
   runWith(hook: string, shell: AnyShell, conda: Conda | 'none', script: string, env: Record<string, string> = {}): Run {
     const file = join(this.root, `script${this.dumps++}`)
     const lines = [LANGUAGES[shell.dialect].dump, ...this.preludeOfConda(shell, conda), hook, script]
@@ -165,7 +165,7 @@ export class World implements Disposable {
     return name === 'csh' ? [this.realCondaOfCsh()] : load(`${REAL_CONDA} -m conda shell.${name} hook`)
   }
 
-  /** The alias that conda makes sources a file beside the program, where pip installs none. */
+  /** conda's alias for csh sources a file beside the program, where pip does not install it. */
   private realCondaOfCsh(): string {
     const root = join(dirname(this.root), 'real')
     for (const folder of ['bin', 'etc/profile.d']) mkdirSync(join(root, folder), { recursive: true })
@@ -189,13 +189,13 @@ export interface EnvironmentParts {
 
 export const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`
 
-/** Two states are the same to the user. */
+/** Fails unless two states look the same to the user. */
 export function assertSame(after: Dump, before: Dump): void {
   assert.deepEqual(after.env, before.env)
   assert.deepEqual(after.rest, before.rest)
 }
 
-/** `load` has the session read the code that a command prints; `conda`: what conda calls the language. */
+/** `load` makes the session read the code that a command prints; `conda` is conda's name of the language. */
 const posix = { conda: 'posix', load: (command: string) => [`eval "$(${command})"`] }
 
 const LANGUAGES = {
@@ -236,6 +236,6 @@ const LANGUAGES = {
   },
 }
 
-/** Variables that a shell itself changes all the time. */
+/** Variables that shells themselves change all the time. */
 const CHANGING =
   /^'?(_|history|ask_conda|conda_tmp_status|LINENO|RANDOM|SRANDOM|SECONDS|EPOCHSECONDS|EPOCHREALTIME|BASH_\w+|PIPESTATUS|pipestatus|TTYIDLE|PPID|[?!$*@]|argv|status|EUID)'?[=\s]/

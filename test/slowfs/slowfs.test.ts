@@ -44,7 +44,7 @@ async function nonZero(mount: SlowMount): Promise<Record<string, number>> {
   return Object.fromEntries(entries.filter(([name, value]) => value > 0 && name !== 'serverCpuMs'))
 }
 
-test('every request is counted, and what the kernel remembers is not', { skip }, () =>
+test('slowfs counts every request that reaches it, and none that the kernel answers from memory', { skip }, () =>
   withSlow(patient, async ({ at, mount }) => {
     // The root has no look-up: the kernel asks for its attributes before it searches it.
     statSync(join(at, 'folder/deep/file'))
@@ -58,11 +58,11 @@ test('every request is counted, and what the kernel remembers is not', { skip },
     assert.deepEqual(await nonZero(mount), { open: 1, read: 1, readBytes: 7, maxInFlight: 1 })
     readFileSync(join(at, 'folder/deep/file'))
     const { open, read } = await mount.counters()
-    assert.deepEqual({ open, read }, { open: 2, read: 1 }, 'an open costs each time, the content stays in memory')
+    assert.deepEqual({ open, read }, { open: 2, read: 1 }, 'every open costs, the content stays in memory')
   }),
 )
 
-test('a name that is not there is asked for every time', { skip }, () =>
+test('slowfs is asked for a missing name every time', { skip }, () =>
   withSlow(patient, async ({ at, mount }) => {
     statSync(at)
     await mount.reset()
@@ -71,23 +71,26 @@ test('a name that is not there is asked for every time', { skip }, () =>
   }),
 )
 
-test('listing a folder costs one opendir, and a look-up for each name that is then asked about', { skip }, () =>
-  withSlow(patient, async ({ at, mount }) => {
-    statSync(join(at, 'folder'))
-    await mount.reset()
-    const names = await fs.readdir(join(at, 'folder'))
-    assert.equal(names.length, 129)
-    for (const name of names) statSync(join(at, 'folder', name))
-    const { opendir, lookup, getattr } = await mount.counters()
-    assert.deepEqual({ opendir, lookup, getattr }, { opendir: 1, lookup: 129, getattr: 0 })
-  }),
+test(
+  'listing a folder on slowfs costs one opendir, and a look-up for each name that is examined afterwards',
+  { skip },
+  () =>
+    withSlow(patient, async ({ at, mount }) => {
+      statSync(join(at, 'folder'))
+      await mount.reset()
+      const names = await fs.readdir(join(at, 'folder'))
+      assert.equal(names.length, 129)
+      for (const name of names) statSync(join(at, 'folder', name))
+      const { opendir, lookup, getattr } = await mount.counters()
+      assert.deepEqual({ opendir, lookup, getattr }, { opendir: 1, lookup: 129, getattr: 0 })
+    }),
 )
 
-test('look-ups in one folder wait side by side, as many as are asked at once', { skip }, () =>
+test('look-ups in one folder of slowfs wait side by side, however many are asked for at once', { skip }, () =>
   withSlow({ ...patient, latencyMs: 300 }, async ({ at, mount }) => {
     statSync(join(at, 'folder'))
     await mount.reset()
-    // A process of its own, whose thread pool can be large enough to ask for all at once.
+    // In a process of its own: its thread pool can be large enough to ask for all at once.
     const program = `for (let i = 0; i < 64; i++) require('fs').stat('folder/f' + i, () => {})`
     const env = { ...process.env, UV_THREADPOOL_SIZE: '64' }
     await once(spawn(process.execPath, ['-e', program], { cwd: at, env, stdio: 'ignore' }), 'close')
@@ -97,7 +100,7 @@ test('look-ups in one folder wait side by side, as many as are asked at once', {
   }),
 )
 
-test('what is read through it equals the source, and what is written through it arrives there', { skip }, () =>
+test('reads through slowfs give the source, and writes through it arrive there', { skip }, () =>
   withSlow({ latencyMs: 0 }, async ({ source, at, mount }) => {
     const data = Buffer.from(Array.from({ length: 3_000_001 }, (_, i) => (i * 7919) >> 8))
     writeFileSync(join(source, 'big'), data)
@@ -110,7 +113,7 @@ test('what is read through it equals the source, and what is written through it 
   }),
 )
 
-test('links, modes, times to the nanosecond, renames and removals pass through', { skip }, () =>
+test('links, modes, times to the nanosecond, renames and removals pass through slowfs', { skip }, () =>
   withSlow({ latencyMs: 0 }, async ({ source, at }) => {
     const seconds = 987654321
     await fs.mkdir(join(at, 'made'), 0o750)
@@ -139,7 +142,7 @@ test('links, modes, times to the nanosecond, renames and removals pass through',
   }),
 )
 
-test('a file stays itself whatever happens to its name', { skip }, () =>
+test('an open file on slowfs stays the same file whatever happens to its name', { skip }, () =>
   withSlow(patient, async ({ source, at, mount }) => {
     const read = (path: string) => readFileSync(join(at, path), 'utf8')
     assert.equal(read('folder/deep/file'), 'content')
@@ -172,7 +175,7 @@ test('a file stays itself whatever happens to its name', { skip }, () =>
   }),
 )
 
-test('more files are remembered than the server may have open', { skip }, () => {
+test('slowfs remembers more files than its server may have open', { skip }, () => {
   const top = mkdtempSync(join(tmpdir(), 'slowfs-test-'))
   for (let i = 0; i < 2000; i++) writeFileSync(join(top, `f${i}`), '')
   const module = join(import.meta.dirname, '../../bench/slowfs/mount.ts')
@@ -189,7 +192,9 @@ test('more files are remembered than the server may have open', { skip }, () => 
   rmSync(top, { recursive: true })
 })
 
-test('it is mounted as fuse.slowfs, and is gone after unmount, even while somebody is inside', { skip }, async () => {
+test('slowfs is mounted as fuse.slowfs, and is gone after unmount, even while somebody is inside', {
+  skip,
+}, async () => {
   let left = ''
   await withSlow(patient, async ({ at, mount }) => {
     left = at
@@ -202,7 +207,7 @@ test('it is mounted as fuse.slowfs, and is gone after unmount, even while somebo
   assert.equal(mountLine(left), undefined)
 })
 
-test('it goes when the process that asked for it is killed', { skip }, async () => {
+test('a slowfs mount ends when the process that asked for it is killed', { skip }, async () => {
   const top = mkdtempSync(join(tmpdir(), 'slowfs-test-'))
   const module = join(import.meta.dirname, '../../bench/slowfs/mount.ts')
   const program = `import { mountSlow } from ${JSON.stringify(module)}
@@ -218,11 +223,11 @@ test('it goes when the process that asked for it is killed', { skip }, async () 
   rmSync(top, { recursive: true })
 })
 
-test('a mount that fails says why', { skip }, async () => {
+test('a slowfs mount that fails says why', { skip }, async () => {
   await assert.rejects(mountSlow(tmpdir(), '/nowhere/at/all', patient), /slowfs ended: .*\/nowhere\/at\/all/)
 })
 
-test('the program is built once, outside the repository', { skip }, () => {
+test('slowfs is compiled once, outside the repository', { skip }, () => {
   const cache = mkdtempSync(join(tmpdir(), 'slowfs-test-'))
   const script = join(import.meta.dirname, '../../bench/slowfs/build.ts')
   const env = { ...process.env, XDG_CACHE_HOME: cache }

@@ -27,7 +27,7 @@ async function scene(context: TestContext, more: Record<string, Thing> = {}) {
   return { archive, local: `${base}/local`, base }
 }
 
-/** What the child printed. It is not told to exit: that it ends shows that no worker is left running. */
+/** What the child printed. The child does not call exit: that it ends shows that no worker is left running. */
 function runChild(command: string[], args: string[]) {
   const [program, ...rest] = [...command, process.execPath, CHILD, ...args]
   const { stdout, stderr, signal, status } = spawnSync(program!, rest, { encoding: 'utf8', timeout: 60_000 })
@@ -35,7 +35,7 @@ function runChild(command: string[], args: string[]) {
   return JSON.parse(stdout)
 }
 
-test('the process ends by itself after an extraction, and after one that failed', async (context) => {
+test('the process ends by itself after an extraction, whether it succeeded or failed', async (context) => {
   const { archive, local } = await scene(context)
   const { outcome, left } = runChild([], [archive, local])
   assert.deepEqual([outcome, left.length], ['done', 1])
@@ -43,7 +43,7 @@ test('the process ends by itself after an extraction, and after one that failed'
   assert.equal(runChild([], [archive, local]).outcome.code, 'ARCHIVE_DAMAGED')
 })
 
-test('an ordinary user gets a read-only copy with all modes, and nobody else can look into it', async (context) => {
+test('an ordinary user gets a read-only copy that keeps the modes, and nobody else can look into it', async (context) => {
   const { archive, local } = await scene(context, {
     'bin/setuid': { content: 'x', mode: 0o4755 },
     closed: { folder: true, mode: 0o600 },
@@ -57,7 +57,7 @@ test('an ordinary user gets a read-only copy with all modes, and nobody else can
   assert.deepEqual(['lib', 'bin/setuid', 'closed'].map(mode), ['555', '4555', '400'])
 })
 
-test('a disk that runs full while it is written to is told as such, and nothing is left', async (context) => {
+test('a disk that runs full during extraction is reported as such, and nothing is left', async (context) => {
   const { archive, local } = await scene(context)
   const script = 'mount -t tmpfs -o size=3m tmpfs "$1" && shift && exec "$@"'
   const { outcome, left } = runChild(['unshare', '-rm', 'sh', '-c', script, 'sh', local], [archive, local])
@@ -66,7 +66,7 @@ test('a disk that runs full while it is written to is told as such, and nothing 
   assert.deepEqual(left, [])
 })
 
-test('inodes that run out while it is written to are told as such, and nothing is left', async (context) => {
+test('a disk that runs out of inodes during extraction is reported as such, and nothing is left', async (context) => {
   const { archive, local } = await scene(context)
   const script = 'mount -t tmpfs -o nr_inodes=100 tmpfs "$1" && shift && exec "$@"'
   const { outcome, left } = runChild(['unshare', '-rm', 'sh', '-c', script, 'sh', local], [archive, local])
@@ -74,7 +74,7 @@ test('inodes that run out while it is written to are told as such, and nothing i
   assert.deepEqual(left, [])
 })
 
-test('what a killed process left is no stage, and goes with the next sweep; what a live one makes stays', async (context) => {
+test('a sweep removes the unfinished stage of a killed process, and leaves the one that a live process is making', async (context) => {
   const { archive, local } = await scene(context)
   const child = spawn(process.execPath, [CHILD, archive, local, 'hang'], { stdio: 'ignore' })
   const ended = once(child, 'exit')
@@ -93,7 +93,7 @@ test('what a killed process left is no stage, and goes with the next sweep; what
   assert.deepEqual(readdirSync(local), [])
 })
 
-test('a sweep leaves finished stages and whatever it can not be certain of', async (context) => {
+test('a sweep leaves finished stages, and folders that another process may still be using', async (context) => {
   const { local } = await scene(context)
   const dead = { host: 'this', boot: 'b', pidNamespace: 'n', pid: 1, started: '1' }
   const { writeOwner } = await import('../../src/stage/record.ts')

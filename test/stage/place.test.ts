@@ -9,7 +9,7 @@ import { temporaryFolder } from './small-archive.ts'
 const uid = process.getuid!()
 const local = (path: string, more: Partial<LocalFolder> = {}) => ({ path, real: path, created: false, ...more })
 
-test('the staged prefix has exactly the length that is asked for, from the shortest to the longest path', () => {
+test('the staged prefix has exactly the wanted length, from the shortest to the longest path', () => {
   for (const base of ['/', '/tmp', '/scratch/mé'])
     for (let length = Buffer.byteLength(composePlace(base, 'my env', 0).prefix); length <= 1500; length++) {
       const { folder, prefix } = composePlace(base, 'my env', length)
@@ -19,7 +19,7 @@ test('the staged prefix has exactly the length that is asked for, from the short
     }
 })
 
-test('where the original is too short the staged prefix is as short as it can be', () => {
+test('if the original prefix is too short to match, the staged prefix is as short as possible', () => {
   for (const length of [0, 5, 25])
     assert.match(composePlace('/tmp', 'env', length).prefix, /^\/tmp\/conda-stage_\w{4}\/env$/)
 })
@@ -28,7 +28,7 @@ test('two stages of the same environment have different names', () => {
   assert.notEqual(composePlace('/tmp', 'env', 40).folder, composePlace('/tmp', 'env', 40).folder)
 })
 
-test('the length wanted is that of the prefix, logical or real, that stands in more places', () => {
+test('the staged prefix gets the length of the prefix, logical or real, that occurs more often', () => {
   const file = (prefix: number): ArchivedEntry => ({
     type: 'file',
     path: String(prefix),
@@ -46,7 +46,7 @@ test('the length wanted is that of the prefix, logical or real, that stands in m
   assert.equal(wantedLength({ prefixes, entries: [] }), 10)
 })
 
-test('the folder of a stage is open to its user alone, whatever LOCAL is', async (context) => {
+test('only its user can enter the folder of a stage, even in a folder that is open to all', async (context) => {
   const base = temporaryFolder(context)
   mkdirSync(`${base}/shared`, { mode: 0o777 })
   await withNewPlace({ local: local(`${base}/shared`), name: 'env', length: 600, uid }, async ({ folder, prefix }) => {
@@ -57,7 +57,7 @@ test('the folder of a stage is open to its user alone, whatever LOCAL is', async
   })
 })
 
-test('if making the stage fails, nothing of it is left, nor the folder that was made for --path', async (context) => {
+test('a stage that fails leaves nothing behind, not even a folder that was made for --path', async (context) => {
   const base = temporaryFolder(context)
   mkdirSync(`${base}/made`)
   const failing = withNewPlace(
@@ -72,7 +72,7 @@ test('if making the stage fails, nothing of it is left, nor the folder that was 
   assert.deepEqual(readdirSync(base), [])
 })
 
-test('a full disk or quota is told as such, with the folder', async (context) => {
+test('a full disk or quota is reported as such, with the folder', async (context) => {
   const base = temporaryFolder(context)
   for (const code of ['ENOSPC', 'EDQUOT']) {
     const failing = withNewPlace({ local: local(base), name: 'env', length: 300, uid }, async () => {
@@ -82,7 +82,7 @@ test('a full disk or quota is told as such, with the folder', async (context) =>
   }
 })
 
-test('a short symbolic link serves where only it is short enough, and nobody else can turn it', async (context) => {
+test('a symbolic link to the local folder is used if only it is short enough and nobody else can redirect it', async (context) => {
   const base = temporaryFolder(context)
   const real = `${base}/a-folder-with-a-long-name`
   mkdirSync(real)
@@ -99,7 +99,7 @@ test('a short symbolic link serves where only it is short enough, and nobody els
   assert.equal(statSync(`${base}/s`).isDirectory(), true)
 })
 
-test('an environment that has the name of a file of ours is refused, with the name', async (context) => {
+test('an environment with the name of a file that a stage keeps for itself is refused, and the message names it', async (context) => {
   const base = temporaryFolder(context)
   const failing = withNewPlace({ local: local(base), name: 'stage.json', length: 300, uid }, async () => {})
   await assert.rejects(failing, { name: 'StageError', message: /stage\.json/ })

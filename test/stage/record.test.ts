@@ -26,14 +26,14 @@ async function stageIn(base: string, length = 100) {
   return { folder, prefix }
 }
 
-test('a stage is known by its staged prefix, also where that is longer than one name can be', async (context) => {
+test('a stage is found by its staged prefix, even if that is longer than one file name can be', async (context) => {
   for (const length of [100, 700]) {
     const { folder, prefix } = await stageIn(temporaryFolder(context), length)
     assert.deepEqual(await findStage(prefix), { folder, record: recordOf(prefix) })
   }
 })
 
-test('no folder but the staged prefix itself is taken for a stage', async (context) => {
+test('only the staged prefix itself is taken for a stage, not the folders around or inside it', async (context) => {
   const base = temporaryFolder(context)
   const { folder, prefix } = await stageIn(base)
   mkdirSync(`${prefix}/envs/other`, { recursive: true })
@@ -41,7 +41,7 @@ test('no folder but the staged prefix itself is taken for a stage', async (conte
     assert.equal(await findStage(path), undefined, path)
 })
 
-test('a folder without a marker, or with a damaged one, is no stage', async (context) => {
+test('a folder without a marker file, or with a damaged one, is not taken for a stage', async (context) => {
   const { folder, prefix } = await stageIn(temporaryFolder(context))
   const marker = `${folder}/stage.json`
   for (const text of [readFileSync(marker, 'utf8').slice(0, -5), '{}', '{"version":2}']) {
@@ -52,14 +52,14 @@ test('a folder without a marker, or with a damaged one, is no stage', async (con
   assert.equal(await findStage(prefix), undefined)
 })
 
-test('a marker that another user put into the folder counts for nothing', async (context) => {
+test('a marker file that belongs to another user does not make a stage', async (context) => {
   const { folder, prefix } = await stageIn(temporaryFolder(context))
   if (process.getuid!() !== 0) return context.skip('only root can make a file of another user')
   chownSync(`${folder}/stage.json`, 12345, 12345)
   assert.equal(await findStage(prefix), undefined)
 })
 
-test('the marker can be read by its user alone, and a later one replaces it', async (context) => {
+test('only its user can read a marker file, and a later one replaces it', async (context) => {
   const { folder, prefix } = await stageIn(temporaryFolder(context))
   chmodSync(folder, 0o700)
   assert.equal(statSync(`${folder}/stage.json`).mode & 0o777, 0o600)
@@ -67,7 +67,7 @@ test('the marker can be read by its user alone, and a later one replaces it', as
   assert.equal((await findStage(prefix))?.record.activation, 'later')
 })
 
-test('the stage keeps the index, and not the contents, of an archive of either kind', async (context) => {
+test('a stage keeps the index of its archive without the contents', async (context) => {
   const folder = temporaryFolder(context)
   const noise = Buffer.from(Array.from({ length: 3_000_000 }, (_, n) => (n * n * 7919) >> 7))
   const { archive, index } = await smallArchive(context, `${folder}/env.tar.zst`, ['/net/env'], {

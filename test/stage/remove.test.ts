@@ -9,7 +9,7 @@ import { fsPath } from '../../src/model/byte-path.ts'
 import { ownIdentity } from '../../src/platform/process-identity.ts'
 import { composePlace } from '../../src/stage/place.ts'
 import { writeRecord } from '../../src/stage/record.ts'
-import { detachStage, removeStage } from '../../src/stage/remove.ts'
+import { detachStage } from '../../src/stage/remove.ts'
 import { removeTree } from '../../src/stage/remove-tree.ts'
 import { sweepDebris } from '../../src/stage/sweep.ts'
 import { asOrdinaryUser } from '../platform/as-ordinary-user.ts'
@@ -34,7 +34,13 @@ async function stageIn(base: string, original = '/net/env') {
   return { folder, prefix }
 }
 
-test('a stage is removed with its folder, and what its links lead to stays', async (context) => {
+async function removeStage(prefix: string, by = { uid }) {
+  const { stage, remove } = await detachStage(prefix, by)
+  await remove()
+  return stage
+}
+
+test('a stage is removed with its folder, and the targets of its links stay', async (context) => {
   const base = temporaryFolder(context)
   const outside = `${base}/outside`
   mkdirSync(outside)
@@ -42,13 +48,13 @@ test('a stage is removed with its folder, and what its links lead to stays', asy
   const { prefix } = await stageIn(base)
   symlinkSync(outside, `${prefix}/lib/link`)
   symlinkSync('/nowhere', `${prefix}/lib/dangling`)
-  const stage = await removeStage(prefix, { uid })
+  const stage = await removeStage(prefix)
   assert.equal(stage.record.original, '/net/env')
   assert.deepEqual(readdirSync(base), ['outside'])
   assert.deepEqual(readdirSync(outside), ['kept'])
 })
 
-test('an ordinary user can remove read-only folders of his', (context) => {
+test('an ordinary user can remove their own read-only folders', (context) => {
   const base = temporaryFolder(context)
   mkdirSync(`${base}/t/a/b`, { recursive: true })
   for (const name of ['t/file', 't/a/file', 't/a/b/file']) writeFileSync(`${base}/${name}`, '')
@@ -58,37 +64,37 @@ test('an ordinary user can remove read-only folders of his', (context) => {
   assert.deepEqual(readdirSync(base), [])
 })
 
-test('what is no stage is not removed', async (context) => {
+test('a folder that is not a stage of this user is not removed', async (context) => {
   const base = temporaryFolder(context)
   const { prefix } = await stageIn(base)
   mkdirSync(`${base}/conda-stage_abcd/env`, { recursive: true })
   for (const path of [base, dirname(prefix), `${prefix}/lib`, `${base}/conda-stage_abcd/env`, `${base}/none`])
-    await assert.rejects(removeStage(path, { uid }), { code: 'NOT_STAGED', path })
+    await assert.rejects(removeStage(path), { code: 'NOT_STAGED', path })
   await assert.rejects(removeStage(prefix, { uid: uid + 1 }), { code: 'NOT_STAGED' })
   assert.ok(existsSync(`${prefix}/lib/deep/er/file`) && existsSync(`${base}/conda-stage_abcd/env`))
 })
 
-test('a stage that says that the original is inside it is not removed', async (context) => {
+test('a stage whose record places the original inside it is not removed', async (context) => {
   const base = temporaryFolder(context)
   const { folder, prefix } = await stageIn(base)
   await stageIn(base)
   const { record } = (await import('../../src/stage/record.ts').then(({ findStage }) => findStage(prefix)))!
   await writeRecord(folder, { ...record, original: `${prefix}/original` })
-  await assert.rejects(removeStage(prefix, { uid }), { code: 'NOT_STAGED' })
+  await assert.rejects(removeStage(prefix), { code: 'NOT_STAGED' })
   assert.ok(existsSync(prefix))
 })
 
-test('a stage that is being removed is found by nobody, and a killed removal is finished by the next sweep', async (context) => {
+test('nobody finds a stage that is being removed, and the next sweep finishes a killed removal', async (context) => {
   const base = temporaryFolder(context)
   const { prefix } = await stageIn(base)
   await detachStage(prefix, { uid })
-  await assert.rejects(removeStage(prefix, { uid }), { code: 'NOT_STAGED' })
+  await assert.rejects(removeStage(prefix), { code: 'NOT_STAGED' })
   assert.equal(readdirSync(base).length, 1)
   assert.equal((await sweepDebris(base, { uid })).length, 1)
   assert.deepEqual(readdirSync(base), [])
 })
 
-test('two that remove the same folder at once both succeed', async (context) => {
+test('two processes that remove the same folder at once both succeed', async (context) => {
   const base = temporaryFolder(context)
   for (let n = 0; n < 200; n++) mkdirSync(`${base}/t/${n % 10}/${n}`, { recursive: true })
   for (let n = 0; n < 200; n++) writeFileSync(`${base}/t/${n % 10}/${n}/file`, '')
@@ -96,7 +102,7 @@ test('two that remove the same folder at once both succeed', async (context) => 
   assert.deepEqual(readdirSync(base), [])
 })
 
-test('a symbolic link in the place of the folder is left alone, with what it leads to', async (context) => {
+test('a symbolic link in place of the folder to remove is left alone, and so is its target', async (context) => {
   const base = temporaryFolder(context)
   mkdirSync(`${base}/real`)
   writeFileSync(`${base}/real/kept`, '')
@@ -112,8 +118,11 @@ test('nothing is removed from a stage in which something is mounted', async (con
   writeFileSync(`${base}/original/precious`, '')
   mkdirSync(`${prefix}/data`)
   const module = JSON.stringify(new URL('../../src/stage/remove.ts', import.meta.url).href)
-  const code = `const { removeStage } = await import(${module})
-    await removeStage(process.argv[1], { uid: process.getuid() }).catch(({ code, message }) => console.log(code, message))`
+  const code = `const { detachStage } = await import(${module})
+    await detachStage(process.argv[1], { uid: process.getuid() }).then(
+      ({ remove }) => remove(),
+      ({ code, message }) => console.log(code, message),
+    )`
   const { stdout, stderr } = spawnSync(
     'unshare',
     [
@@ -137,7 +146,7 @@ test('nothing is removed from a stage in which something is mounted', async (con
   assert.ok(existsSync(`${base}/original/precious`) && existsSync(`${prefix}/lib/deep/er/file`))
 })
 
-test('a disk that tells no types in its listings (old XFS) is emptied like any other', {
+test('a folder is removed from a disk that reports no types in its listings (old XFS)', {
   skip: slowfsUnavailable() ?? false,
 }, async (context) => {
   const disk = `${temporaryFolder(context)}/disk`

@@ -3,7 +3,7 @@ import { originalOf } from '../../pipeline/original.ts'
 import type { Context } from '../command.ts'
 import { writeData } from '../render/messages.ts'
 
-/** Has conda stage an environment whenever it is activated, or no longer. From within a copy, its original is meant. */
+/** Makes conda stage an environment whenever it is activated, or stops that. In a staged copy this configures its original. */
 export async function autoStageCommand({ options, session, messages }: Context): Promise<undefined> {
   const { enable, ...staging } = options.autoStage!
   messages.info('Configuring automatic staging of original conda environment ...')

@@ -10,7 +10,7 @@ import { progressOf } from '../library-options.ts'
 import { writeError } from '../render/messages.ts'
 import { activation, stageOrSkip } from './stage.ts'
 
-/** What the script in the original's activate.d calls. Whatever happens, the activation goes on. */
+/** The script in the original's activate.d calls this. Whatever happens, the activation continues. */
 export async function autoCommand(context: Context): Promise<Step[] | undefined> {
   const { options, session, messages, signal } = context
   const { shell, env } = session
@@ -21,7 +21,7 @@ export async function autoCommand(context: Context): Promise<Step[] | undefined>
   }
   const copy = await copyBeneath(env)
   if (copy) {
-    messages.info(`Going back to the staged copy, which this session has already: ${copy}`)
+    messages.info(`This session already has a staged copy; going back to it: ${copy}`)
     const end: Step = { op: 'return', status: 0 }
     return [{ op: 'conda', argv: ['deactivate'], otherwise: [end] }, end]
   }
@@ -32,13 +32,13 @@ export async function autoCommand(context: Context): Promise<Step[] | undefined>
     return options.autoUnstage ? await bound(steps, result.prefix, context) : steps
   } catch (error) {
     if (!(error instanceof StageError) || signal.aborted) throw error
-    messages.warning(`'${env.CONDA_PREFIX}' is not staged: ${error.message}`)
+    messages.warning(`'${env.CONDA_PREFIX}' was not staged: ${error.message}`)
     if (error.hint) writeError(`         ${error.hint}\n`)
     return undefined
   }
 }
 
-/** Whoever activates an environment twice has it once with conda, but its copy has another path. */
+/** conda counts an environment that is activated twice once. Ours would count twice, because the copy has another path. */
 async function copyBeneath(env: Context['session']['env']): Promise<string | undefined> {
   const prefix = env[`CONDA_PREFIX_${shellLevel(env) - 1}`]
   const stage = prefix ? await findStage(prefix) : undefined
@@ -55,13 +55,14 @@ async function bound(steps: Step[], prefix: string, { options, session }: Contex
   }
 }
 
-/** What the script in the copy's deactivate.d calls, and what is called when the session's shell has ended. */
+/** Called by the script in the copy's deactivate.d, and when the session's shell has ended. */
 export async function leaveCommand(context: Context): Promise<Step[] | undefined> {
   const { options, session, messages } = context
   const prefix = options.prefix ?? ''
   const left = await leave(prefix, options.session, session)
   if (left === undefined) return undefined
-  if (left.state === 'used') messages.info(`Programs still run from ${prefix}: it is removed when they have ended`)
+  if (left.state === 'used')
+    messages.info(`Programs are still running from ${prefix}: it will be removed when they end`)
   else await unstage({ prefix, cwd: session.cwd, onProgress: progressOf(context) })
   return [exitStep('notAtExit', left.bound), { op: 'return', status: 0 }]
 }

@@ -5,12 +5,12 @@ import type { Context } from '../command.ts'
 import { completableOptions } from '../options.ts'
 import { writeData } from '../render/messages.ts'
 
-/** Prints the code that completes our options; without a value for the shell that called us. */
+/** Prints the shell code that completes our options: for the named shell, else for the calling one. */
 export async function completionCommand({ options, session }: Context): Promise<undefined> {
   const shell = options.completionShell ?? parentProgram(session.parentPid)
   if (!isCompletionShell(shell)) {
-    throw new StageError('USAGE', `--completion: there is none for ${shell || 'the shell that called'}`, {
-      hint: 'Name the shell it is for: --completion=bash, --completion=zsh or --completion=fish',
+    throw new StageError('USAGE', `--completion does not support ${shell || 'the calling shell'}`, {
+      hint: 'Name a shell: --completion=bash, --completion=zsh or --completion=fish',
     })
   }
   const code = completion(shell, completableOptions())

@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import type { Context } from '../command.ts'
 import { writeData } from '../render/messages.ts'
 
-/** With CONDA_STAGE=false nothing is done. Who asked for a prefix to work in gets the one there is. */
+/** With CONDA_STAGE=false nothing is done. Callers that asked for a prefix to work in get the original's. */
 export async function skipCommand({ options, session, messages }: Context): Promise<undefined> {
   messages.info('CONDA_STAGE=false: nothing was done')
   const asked = options.action === 'stage' ? options.prefix : undefined

@@ -4,7 +4,7 @@ import { parentProgram } from '../../platform/surroundings.ts'
 import type { Context } from '../command.ts'
 import { writeData } from '../render/messages.ts'
 
-/** Prints the shell function; without a value for the shell that called us, where it can be told. */
+/** Prints the shell function: for the named shell, else for the calling one if it can be recognised. */
 export async function sourceCommand({ options, session }: Context): Promise<undefined> {
   const dialect = options.dialect ?? dialectOf(parentProgram(session.parentPid))
   const source = hook(dialect, session.launcher)
@@ -12,8 +12,8 @@ export async function sourceCommand({ options, session }: Context): Promise<unde
 }
 
 /**
- * Any other shell gets the POSIX function, which works wherever eval "$(...)" does, but not in a csh of whatever name: that of csh
- * says so there.
+ * Other shells get the POSIX function, which works wherever eval "$(...)" does. Any kind of csh gets the code for csh, which
+ * reports if that kind is not supported.
  */
 function dialectOf(program: string): DialectName {
   if (isDialect(program)) return program

@@ -11,7 +11,7 @@ import type { Context } from '../command.ts'
 import { stageOptions } from '../library-options.ts'
 import { writeData } from '../render/messages.ts'
 
-/** Stages the active environment and has the shell activate the copy; with --prefix only prints where the copy is. */
+/** Stages the active environment and makes the shell activate the copy. With --prefix it only prints the copy's path. */
 export async function stageCommand(context: Context): Promise<Step[] | undefined> {
   const { options, session } = context
   const { shell } = session
@@ -23,7 +23,7 @@ export async function stageCommand(context: Context): Promise<Step[] | undefined
   return options.prefix === undefined && shell ? activation(context, shell, result) : undefined
 }
 
-/** undefined where the environment would not gain, which is told. */
+/** Returns undefined, with a message, if the environment would not gain from a copy. */
 export async function stageOrSkip(context: Context): Promise<StageResult | undefined> {
   return await stage(stageOptions(context)).catch((error: unknown) => {
     if (error instanceof StageError && error.code === 'ALREADY_LOCAL') return skipped(error, context)
@@ -31,14 +31,14 @@ export async function stageOrSkip(context: Context): Promise<StageResult | undef
   })
 }
 
-/** Going on with the original is no failure. Who asked for a prefix to work in gets that one. */
+/** Continuing with the original is no failure. Callers that asked for a prefix to work in get the original's. */
 function skipped({ message, path: prefix }: StageError, { options, messages }: Context): undefined {
-  messages.info(`${message}. It is used as it is (--no-skip-local stages it all the same)`)
+  messages.info(`${message}. Using it as it is (--no-skip-local stages it anyway)`)
   if (options.json) writeData(`${JSON.stringify({ skipped: true, original: prefix, prefix })}\n`)
   else if (options.prefix !== undefined) writeData(`${prefix}\n`)
 }
 
-/** What the shell has to do to activate the copy, which is removed where that can't be told. */
+/** Plans the shell's steps to activate the copy. If that fails, the copy is removed. */
 export async function activation(
   { options, session, messages }: Context,
   shell: CallingShell,
@@ -62,23 +62,23 @@ export async function activation(
   }
 }
 
-/** What the shell calls where conda could not activate the copy, which it has told by then. */
+/** The shell calls this if conda could not activate the copy. conda has reported its reason by then. */
 export async function abandonCommand({ options, session }: Context): Promise<undefined> {
   await unstage({ prefix: options.prefix ?? '', cwd: session.cwd })
   throw new StageError(
     'ACTIVATION_FAILED',
-    `conda could not activate the staged copy ${options.prefix}, which was removed`,
+    `conda could not activate the staged copy ${options.prefix}; the copy was removed`,
     {
-      hint: "Leave out '--activator=conda', or see whether 'conda activate' works in this session.",
+      hint: "Leave out '--activator=conda', or check that 'conda activate' works in this session.",
     },
   )
 }
 
 export function noShellFunction(): StageError {
-  return new StageError('NO_SHELL_FUNCTION', 'only the shell function conda-stage can change this session', {
+  return new StageError('NO_SHELL_FUNCTION', 'Only the shell function conda-stage can change this session', {
     hint: [
       'Load it first:  eval "$(conda-stage --source)"',
-      '       Or leave the session as it is:  conda-stage --prefix=ENV prints the path of the copy.',
+      '       Or stage without activating:  conda-stage --prefix=ENV prints the path of the copy.',
     ].join('\n'),
   })
 }

@@ -14,7 +14,7 @@ import { writeData } from '../render/messages.ts'
 import { noShellFunction } from './stage.ts'
 import { sweeper } from './sweep.ts'
 
-/** Has the shell go back to the original and then call --finish-unstage; with --prefix only removes that copy. */
+/** Makes the shell go back to the original and then call --finish-unstage. With --prefix it only removes that copy. */
 export async function unstageCommand(context: Context): Promise<Step[] | undefined> {
   const { options, session, messages } = context
   if (options.prefix !== undefined) {
@@ -46,7 +46,7 @@ export async function unstageCommand(context: Context): Promise<Step[] | undefin
   return options.activator === 'conda' ? withoutAutoStaging(all) : all
 }
 
-/** What the shell calls when it has left the copy and is back in the original. */
+/** The shell calls this when it has left the copy and is back in the original. */
 export async function finishUnstageCommand(context: Context): Promise<undefined> {
   const { options, session, messages } = context
   const given = { prefix: options.prefix ?? '', cwd: session.cwd, onProgress: progressOf(context) }
@@ -63,7 +63,7 @@ const passedOn = ({ options }: Context): string[] => [
 ]
 
 function notStaged(active: string | undefined): StageError {
-  const what = active ? `the active environment ${active} is not a staged one` : 'no environment is active'
+  const what = active ? `the active environment ${active} is not a staged copy` : 'no environment is active'
   return new StageError('NOT_STAGED', `Nothing to unstage: ${what}`, {
     ...(active && { path: active }),
     hint: 'To remove a copy that is not active: conda-stage --unstage --prefix=STAGED',
@@ -71,8 +71,12 @@ function notStaged(active: string | undefined): StageError {
 }
 
 function beneath(prefix: string): StageError {
-  return new StageError('NOT_STAGED', `The staged environment ${prefix} lies beneath the active one`, {
-    path: prefix,
-    hint: "Leave the active one first ('conda deactivate'), then call 'conda-stage --unstage' again.",
-  })
+  return new StageError(
+    'NOT_STAGED',
+    `The staged copy ${prefix} is not on top: another environment was activated after it`,
+    {
+      path: prefix,
+      hint: "Leave that environment first ('conda deactivate'), then run 'conda-stage --unstage' again.",
+    },
+  )
 }

@@ -15,7 +15,7 @@ export async function versionCommand({ options, session }: Context): Promise<und
   else for (const [what, which] of Object.entries(versions)) writeData(`${what}: ${which}\n`)
 }
 
-/** Of all that takes part. No program is started to find out. */
+/** Versions of everything that the program runs on. Starts no other program to find out. */
 const surroundingVersions = (session: Session): Record<string, string> => ({
   'archive format': String(FORMAT_VERSION),
   ...runtime(),
@@ -30,7 +30,7 @@ function condaVersion(condaExe: string | undefined): string {
     const version = records.map((name) => /^conda-(\d[^-]*)-[^-]+\.json$/.exec(name)?.[1]).find(Boolean)
     if (version) return `${version} (${condaExe})`
   } catch {
-    // Not installed as a conda package: its version is not to be had without starting it.
+    // Not installed as a conda package. Only starting it would tell the version.
   }
-  return `of unknown version (${condaExe})`
+  return `unknown version (${condaExe})`
 }

@@ -2,7 +2,7 @@ import { writeSync } from 'node:fs'
 import { StageError } from '../../errors.ts'
 import type { Options } from '../options.ts'
 
-/** Where words for people go: standard error, one line each, with the level in front. */
+/** Writes messages for people to standard error, one line each, with the level in front. */
 export interface Messages {
   info(text: string): void
   warning(text: string): void
@@ -24,7 +24,7 @@ export function createMessages(options: Pick<Options, 'verbosity'>, colour: bool
     debug: (text) => void (rank >= 3 && line('DEBUG', text)),
     error(error) {
       if (!(error instanceof StageError)) {
-        line('ERROR', `this is a bug in conda-stage, please report it:\n${stackOf(error)}`)
+        line('ERROR', `This is a bug in conda-stage. Please report it:\n${stackOf(error)}`)
         return
       }
       line('ERROR', error.message)
@@ -39,12 +39,12 @@ function stackOf(error: unknown): string {
   return error.cause === undefined ? `${error.stack}` : `${error.stack}\ncaused by ${stackOf(error.cause)}`
 }
 
-/** Synchronous, so that nothing is lost when the process ends; a reader that went away is no reason to fail. */
+/** Synchronous, so that nothing is lost when the process ends. A reader that went away is no reason to fail. */
 export function writeError(text: string): void {
   write(2, text)
 }
 
-/** Data for programs, on standard output. */
+/** Writes data for programs to standard output. */
 export function writeData(text: string): void {
   write(1, text)
 }

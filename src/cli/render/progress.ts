@@ -4,14 +4,14 @@ import type { OnProgress, ProgressEvent } from '../../model/progress.ts'
 import { type Messages, writeError } from './messages.ts'
 
 export interface Terminal {
-  /** Standard error, where the bar goes. */
+  /** Standard error, where the bar is shown. */
   stream: NodeJS.WriteStream
-  /** A bar that moves; else one line at its end, for log files. */
+  /** Whether to show a moving bar. Log files get one line at its end instead. */
   live: boolean
   quiet: boolean
 }
 
-/** Turns what pack(), stage() and unstage() tell into the lines and the bar that people see. */
+/** Turns the progress events of pack(), stage() and unstage() into the lines and the bar that people see. */
 export function progressRenderer(messages: Messages, terminal: Terminal): { onProgress: OnProgress; clear(): void } {
   const bar = createBar(terminal)
   const lines = new LastOfLines()
@@ -31,11 +31,11 @@ export function progressRenderer(messages: Messages, terminal: Terminal): { onPr
   return { onProgress, clear: bar.clear }
 }
 
-/** For log files: of a line that was written over again and again, what stood there at its end. */
+/** For log files: keeps only the last state of a line that a program overwrites again and again. */
 class LastOfLines {
   #line = ''
 
-  /** Gives the lines that are complete by now. */
+  /** Returns the lines that are complete by now. */
   push(text: string): string {
     const lines = (this.#line + text).split('\n')
     this.#line = lines.pop()!.replace(/^.*\r/s, '\r')
@@ -50,7 +50,7 @@ function say(event: Exclude<ProgressEvent, { kind: 'progress' | 'output' }>, mes
   else if (event.kind === 'debug') messages.debug(event.message)
   else if (event.kind === 'phase') messages.info(phaseLine(event))
   else {
-    const name = { pack: 'packaging', extract: 'extract', unstage: 'unstage' }[event.phase as string]
+    const name = { pack: 'packaging', extract: 'extract' }[event.phase as string]
     if (name) messages.info(`Total ${name} time: ${Math.round(event.seconds)} seconds`)
   }
 }
@@ -67,10 +67,6 @@ function phaseLine(event: Extract<ProgressEvent, { kind: 'phase' }>): string {
         : `Extracting ${event.archive} (${sizeAndDate(event.archive)}) to ${event.target}`
     case 'read-only':
       return 'Make staged environment read-only'
-    case 'activate':
-      return `Activating staged conda environment: ${event.target}`
-    case 'unstage':
-      return 'Unstaging and reverting to original conda environment ...'
     case 'remove':
       return `Removing all staged files: ${event.target}`
   }
@@ -99,13 +95,13 @@ interface Bar {
 
 const WIDTH = 40
 
-/** A live bar on a terminal, one line at the end elsewhere; the line is that of conda-pack, which people know. */
+/** A live bar on a terminal; elsewhere one line at the end. The line is conda-pack's, which people know. */
 function createBar({ stream, live, quiet }: Terminal): Bar {
   let started: number | undefined
   let last: Extract<ProgressEvent, { kind: 'progress' }> | undefined
   let bar: SingleBar | undefined
   let library: typeof import('cli-progress') | undefined
-  // Only where there is something to see: what is loaded takes its time at each start.
+  // Loaded only for a terminal: loading takes time at each start.
   if (live && !quiet)
     import('cli-progress').then((loaded) => {
       library = loaded

@@ -2,7 +2,7 @@
 __conda_stage_complete() {
   local IFS=$' \t\n' cur=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} option= start= kind= choices= known
   COMPREPLY=()
-  # bash cuts --option=value at the sign, unless COMP_WORDBREAKS has none.
+  # bash splits --option=value at the equals sign, unless COMP_WORDBREAKS lacks it.
   if [[ $cur == "=" ]]; then
     option=$before cur=
   elif [[ $before == "=" ]]; then

@@ -1,5 +1,5 @@
 #compdef conda-stage
-# Completion of conda-stage for zsh, to be evaluated after compinit, or kept as _conda-stage in a folder of fpath.
+# Completion of conda-stage for zsh. Evaluate it after compinit, or keep it as _conda-stage in a folder of fpath.
 # Printed by: conda-stage --completion=zsh
 _conda-stage-environments() {
   local -a known

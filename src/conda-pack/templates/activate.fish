@@ -1,5 +1,5 @@
-# To be sourced by fish: puts the environment that this file is in at the front of the session, and defines a function
-# 'deactivate' that takes it back. Written by conda-stage into the archives it makes.
+# Activates the environment that holds this file, and defines a function 'deactivate' that undoes it. Source it from fish.
+# conda-stage writes this script into its archives.
 
 set -l prefix (builtin realpath -s (dirname (status filename))/..)
 if test "$CONDA_PREFIX" != "$prefix"
@@ -17,7 +17,7 @@ if test "$CONDA_PREFIX" != "$prefix"
     if functions -q fish_prompt; and not functions -q _conda_stage_old_prompt
         functions -c fish_prompt _conda_stage_old_prompt
         function fish_prompt
-            # The user's own first: it may show the status of the last command.
+            # The user's own prompt runs first: it may show the status of the last command.
             set -l prompt (_conda_stage_old_prompt)
             echo -n "$CONDA_PROMPT_MODIFIER"
             string join -- \n $prompt

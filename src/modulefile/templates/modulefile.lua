@@ -7,10 +7,10 @@ whatis("Version: " .. version)
 whatis("Category: conda, software environment")
 whatis("Description: Stage the active conda environment to local disk, and work from there")
 
--- For programs that call conda-stage; a session calls the function.
+-- For programs that call conda-stage. Sessions call the function.
 prepend_path("PATH", @FOLDER@)
 
--- By shell: what 'conda-stage --source' prints, and what takes it away again.
+-- For each shell: what 'conda-stage --source' prints, and code that undoes it.
 local code = {
 @CODE@
 }
@@ -20,7 +20,7 @@ if (not code[shell]) then
    shell = kin[shell]
 end
 
--- Code as one word, since older Lmods let the shell split it into words and expand file names.
+-- Turns code into one word: older Lmods let the shell split it into words and expand file names.
 local function one_word(text)
    local function escaped(prefix)
       return (text:gsub("[^%w_/.\128-\255]", function(char)

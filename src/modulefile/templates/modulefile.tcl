@@ -9,10 +9,10 @@ module-whatis "conda-stage $version: stage the active conda environment to local
 
 regsub {/[^/]*$} [module-info name] {} name
 conflict $name
-# For programs that call conda-stage; a session calls the function.
+# For programs that call conda-stage. Sessions call the function.
 prepend-path PATH @FOLDER@
 
-# By shell: what 'conda-stage --source' prints, and what takes it away again.
+# For each shell: what 'conda-stage --source' prints, and code that undoes it.
 @CODE@
 array set kin {ksh sh csh tcsh}
 set shell [module-info shell]
@@ -20,7 +20,7 @@ if {![info exists load($shell)] && [info exists kin($shell)]} {
     set shell $kin($shell)
 }
 
-# Code as one word, since Modules before 5.1 lets the shell split it into words and expand file names.
+# Turns code into one word: Modules before 5.1 lets the shell split it into words and expand file names.
 proc escaped {text prefix} {
     set word {}
     foreach char [split $text {}] {
@@ -41,8 +41,8 @@ proc oneWord {shell text} {
 }
 
 if {[info exists load($shell)] && ![module-info mode display]} {
-    # Modules that set a function or an alias are evaluated again where Modules starts in a shell below this one. What
-    # is set here is replaced by the code, which comes after it. (csh prints an alias that is set to nothing.)
+    # Modules loads a module again in a subshell only if it sets a function or an alias. The code below, which runs
+    # later, replaces the one that is set here. (It can't be empty: csh would print it.)
     if {[module-info shelltype] eq "csh"} {
         set-alias conda-stage :
     } elseif {[llength [info commands set-function]]} {

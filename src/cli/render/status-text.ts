@@ -22,9 +22,9 @@ export function statusText(status: Status, session: Session): string {
     .join('')
 }
 
-/** What holds for this call, and why. */
+/** The settings that apply to this call, and where each is from. */
 export interface Configuration {
-  /** By key: the value, null where there is none, and the option, variable or file that it is from. */
+  /** By key: the value (null if there is none), and the option, variable or file that sets it. */
   settings: Record<string, { value: unknown; from: string }>
   files: Pick<ConfigFile, 'path' | 'whose' | 'state' | 'mistakes'>[]
 }
@@ -36,7 +36,7 @@ export const configurationOf = (options: Options): Configuration => ({
   files: options.files.map(({ path, whose, state, mistakes }) => ({ path, whose, state, mistakes })),
 })
 
-/** As it would stand in a file. */
+/** A value as a configuration file would state it. */
 const asWritten = (value: unknown): unknown => (value === Number.POSITIVE_INFINITY ? 'unlimited' : (value ?? null))
 
 export function configurationText({ settings, files }: Configuration): string {

@@ -6,40 +6,42 @@ import { applyToWhole } from '../relocate/apply.ts'
 import { planRelocation } from '../relocate/plan.ts'
 import { relocateTarget } from '../relocate/symlink.ts'
 
-export interface RewriteOptions {
-  /** Prefixes that stand in the items, as the occurrences number them. */
+export interface PrefixChange {
+  /** Prefixes that the items name, as their occurrences number them. */
   from: readonly string[]
   to: string
-  /** Looks for `to` in what comes out. */
+  /** Looks for `to` in the result. */
   makeScanner(entry: FileEntry): Scanner
-  /** Called for each file in which a prefix had to stay. */
-  onLeft?(path: BytePath): void
+  /** Called for each file that has no room for `to` and keeps an old prefix. */
+  onNoRoom?(path: BytePath): void
 }
 
 /**
- * The same items with one prefix in place of others, as they would be if the environment had been installed there. A
- * file in which something changes has another size, so each is gathered in memory before it goes on.
+ * Gives the same items with `to` in place of the old prefixes, as if the environment had been installed there. A file whose
+ * prefix changes gets another size, so each file is gathered in memory first.
  */
-export async function* rewriteItems(
+export async function* changePrefix(
   items: AsyncIterable<ArchiveItem>,
-  options: RewriteOptions,
+  change: PrefixChange,
 ): AsyncGenerator<ArchiveItem> {
-  const { from, to } = options
+  const { from, to } = change
   for await (const item of items) {
     const { entry, content } = item
     if (entry.type === 'symlink') yield { entry: { ...entry, target: relocateTarget(entry.target, from, to) } }
-    else if (entry.type === 'file' && content !== undefined) yield await rewriteFile(entry, content, options)
+    else if (entry.type === 'file' && content !== undefined) yield await changePrefixInFile(entry, content, change)
     else yield item
   }
 }
 
-/** The same for one file. */
-export async function rewriteFile(entry: FileEntry, content: Content, options: RewriteOptions): Promise<ArchiveItem> {
-  const { from, to, onLeft, makeScanner } = options
-  const data = await whole(content)
+export async function changePrefixInFile(
+  entry: FileEntry,
+  content: Content,
+  { from, to, onNoRoom, makeScanner }: PrefixChange,
+): Promise<ArchiveItem> {
+  const data = await gathered(content)
   const { relocation, digest } = content.facts()
   const plan = relocation && planRelocation(relocation, entry, from, to)
-  if (plan !== undefined && plan.left.length > 0) onLeft?.(entry.path)
+  if (plan !== undefined && plan.left.length > 0) onNoRoom?.(entry.path)
   const changed = plan === undefined ? data : applyToWhole(data, plan)
   const scanner = makeScanner(entry)
   scanner.push(changed)
@@ -51,7 +53,7 @@ export async function rewriteFile(entry: FileEntry, content: Content, options: R
   return { entry: { ...entry, size: changed.length }, content: { chunks: changed, facts: () => facts } }
 }
 
-async function whole({ chunks }: Content): Promise<Buffer> {
+async function gathered({ chunks }: Content): Promise<Buffer> {
   if (Buffer.isBuffer(chunks)) return chunks
   const parts: Buffer[] = []
   for await (const chunk of chunks) parts.push(Buffer.from(chunk))

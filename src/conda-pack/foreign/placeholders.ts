@@ -1,7 +1,7 @@
 import { type BytePath, bytePathOf } from '../../model/byte-path.ts'
 import type { FileEntry } from '../../model/entry.ts'
 
-/** What conda-pack's `bin/conda-unpack` would replace: a placeholder in each of these files. */
+/** The placeholder that conda-pack's `bin/conda-unpack` would replace, by file. */
 export type Placeholders = Map<BytePath, NonNullable<FileEntry['placeholder']>>
 
 /** A tuple of three Python string literals, as repr() writes them. */
@@ -9,8 +9,8 @@ const RECORD =
   /\(\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\s*,\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\s*,\s*'(text|binary)'\s*\)/g
 
 /**
- * Reads the list out of the script that conda-pack put into an archive, without running it. Undefined where it is no such
- * script: then the archive is none of conda-pack's.
+ * Reads the list from the script that conda-pack put into an archive, without running it. Undefined if the script is not
+ * conda-pack's.
  */
 export function readPlaceholders(script: string): Placeholders | undefined {
   const list = /^_prefix_records = \[\n(.*?)^\]$/ms.exec(script)?.[1]
@@ -22,7 +22,7 @@ export function readPlaceholders(script: string): Placeholders | undefined {
   return found.size === lines ? found : undefined
 }
 
-/** Python reads names that are not UTF-8 as lone surrogates U+DC80 to U+DCFF, one for each byte. */
+/** Python reads each byte of a name that is not UTF-8 as a lone surrogate, U+DC80 to U+DCFF. */
 function bytesOfLiteral(literal: string): BytePath {
   return textOfLiteral(literal).replace(/[\udc80-\udcff]|[^\udc80-\udcff]+/g, (part) => {
     const code = part.charCodeAt(0)

@@ -7,27 +7,27 @@ import { digestFrom } from '../../model/digest.ts'
 import type { Entry, FileEntry } from '../../model/entry.ts'
 import type { ArchiveItem, Content, Facts, Scanner } from '../../model/item.ts'
 import { PrefixScanner } from '../../relocate/scan.ts'
-import { rewriteFile } from '../rewrite.ts'
-import { type ForeignKind, type ForeignMember, kindOfArchive, membersOf, whole } from './members.ts'
-import { type Placeholders, readPlaceholders } from './unpack-script.ts'
+import { changePrefixInFile } from '../change-prefix.ts'
+import { type Placeholders, readPlaceholders } from './placeholders.ts'
+import { type ForeignKind, type ForeignMember, gathered, kindOfArchive, membersOf } from './tar-and-zip.ts'
 
-/** An archive that conda-pack made, looked through once. */
+/** An archive that conda-pack made, after one pass over its members. */
 export interface CondaPackArchive {
   path: string
   kind: ForeignKind
-  /** Folder of the archive in which the environment is, with a slash behind it, or ''. */
+  /** Folder of the archive that holds the environment, with a slash at its end, or ''. */
   root: BytePath
   placeholders: Placeholders
-  /** Which of several members of one path is the last, which counts. */
+  /** Number of the last member of each path: it is the one that counts. */
   last: Map<BytePath, number>
 }
 
-/** More than any script of conda-pack's; what is larger is something else. */
+/** No script of conda-pack's is this large. */
 const SCRIPT_LIMIT = 256 * 1024 * 1024
 
 /**
- * Looks whether conda-pack made it: whether there is a `bin/conda-unpack` with a list of prefixes in it.
- * @throws StageError ARCHIVE_FOREIGN where it did not; ARCHIVE_DAMAGED
+ * Takes an archive for one of conda-pack's if it holds a `bin/conda-unpack` with a list of prefixes.
+ * @throws StageError ARCHIVE_FOREIGN if it does not; ARCHIVE_DAMAGED
  */
 export async function openCondaPack(path: string, handle: FileHandle): Promise<CondaPackArchive> {
   const kind = await kindOfArchive(handle)
@@ -39,7 +39,7 @@ export async function openCondaPack(path: string, handle: FileHandle): Promise<C
     last.set(member.path, at++)
     const root = /^(|.*\/)bin\/conda-unpack$/s.exec(member.path)?.[1]
     if (root === undefined || member.type !== 'file' || member.size > SCRIPT_LIMIT) continue
-    const placeholders = readPlaceholders((await whole(member.content)).toString('utf8'))
+    const placeholders = readPlaceholders((await gathered(member.content)).toString('utf8'))
     if (placeholders) found = { root, placeholders }
   }
   if (found === undefined) throw foreign(path, 'was written neither by conda-stage nor by conda-pack')
@@ -47,14 +47,15 @@ export async function openCondaPack(path: string, handle: FileHandle): Promise<C
 }
 
 /**
- * What conda-unpack would make of it at `prefixes[0]`, as things to pack: each placeholder replaced, and the rest looked
- * through for `prefixes` like the files of an environment. Folders, of which conda-pack keeps empty ones only, come last.
+ * Gives what the environment would be after conda-unpack at `prefixes[0]`, as items to pack. Placeholders are replaced. All
+ * other files are searched for `prefixes`, like those of an environment. Folders come last: conda-pack keeps only empty
+ * ones, so the others have to be inferred.
  * @throws StageError ARCHIVE_DAMAGED
  */
 export async function* condaPackItems(
   archive: CondaPackArchive,
   handle: FileHandle,
-  { prefixes, mtimeNs, onLeft }: { prefixes: readonly string[]; mtimeNs: bigint; onLeft(path: BytePath): void },
+  { prefixes, mtimeNs, onNoRoom }: { prefixes: readonly string[]; mtimeNs: bigint; onNoRoom(path: BytePath): void },
 ): AsyncGenerator<ArchiveItem> {
   const { path, kind, root, placeholders, last } = archive
   const from = [...new Set([...placeholders.values()].map(({ text }) => text))]
@@ -73,13 +74,13 @@ export async function* condaPackItems(
       yield { entry, content: scanned(entry, member.content, makeScanner(entry)) }
     else {
       const content = await scannedWhole(entry, member.content, new PrefixScanner(from, entry))
-      yield await rewriteFile(entry, content, { from, to: prefixes[0]!, makeScanner, onLeft })
+      yield await changePrefixInFile(entry, content, { from, to: prefixes[0]!, makeScanner, onNoRoom })
     }
   }
   for (const entry of folders.values()) yield { entry }
 }
 
-/** A file that begins like an archive but has no member that can be read is nobody's damaged archive. */
+/** A file that begins like an archive but has no readable member is foreign rather than damaged. */
 async function* identifiable(path: string, members: AsyncIterable<ForeignMember>): AsyncGenerator<ForeignMember> {
   let isArchive = false
   try {
@@ -92,7 +93,7 @@ async function* identifiable(path: string, members: AsyncIterable<ForeignMember>
   }
 }
 
-/** The members, with errors that name the archive, and none whose path leads elsewhere. */
+/** Gives the members. Errors name the archive, and a member whose path leads out of it is one. */
 async function* read(path: string, handle: FileHandle, kind: ForeignKind): AsyncGenerator<ForeignMember> {
   try {
     for await (const member of membersOf(handle, kind)) {
@@ -105,7 +106,7 @@ async function* read(path: string, handle: FileHandle, kind: ForeignKind): Async
     const what = cause instanceof Error ? cause.message : String(cause)
     throw new StageError('ARCHIVE_DAMAGED', `The archive ${path} can't be read: ${what}`, {
       path,
-      hint: 'Make it anew with conda-pack, or leave out --output to have conda-stage pack the environment.',
+      hint: 'Make it again with conda-pack, or leave out --output to let conda-stage pack the environment.',
       cause,
     })
   }
@@ -127,7 +128,7 @@ function* foldersAbove(path: BytePath): Generator<BytePath> {
 
 async function scannedWhole(entry: FileEntry, chunks: AsyncIterable<Buffer>, scanner: Scanner): Promise<Content> {
   const content = scanned(entry, chunks, scanner)
-  const data = await whole(content.chunks as AsyncIterable<Buffer>)
+  const data = await gathered(content.chunks as AsyncIterable<Buffer>)
   return { chunks: data, facts: content.facts }
 }
 
@@ -146,7 +147,7 @@ function scanned({ path }: FileEntry, source: AsyncIterable<Buffer>, scanner: Sc
   return {
     chunks: chunks(),
     facts() {
-      if (facts === undefined) throw new Error(`facts() of ${path} asked for before its content was consumed`)
+      if (facts === undefined) throw new Error(`facts() of ${path} was called before its content was consumed`)
       return facts
     },
   }

@@ -5,58 +5,59 @@ import { refit } from '../relocate/elf.ts'
 import { unitWidth } from '../relocate/encodings.ts'
 
 /**
- * What `bin/conda-unpack` goes by: where the prefix stands, file by file. It keeps this up to date as it relocates, so that
- * an environment can be moved more than once. JSON; byte paths and texts are latin1.
+ * Tells `bin/conda-unpack` where the prefix stands, file by file. conda-unpack updates this record as it relocates, so that
+ * an environment can be moved more than once. The record is JSON; byte paths and texts in it are latin1.
  */
 export const RECORD_PATH: BytePath = 'conda-meta/conda-stage-prefixes'
 
-interface Record {
+interface PrefixRecord {
   format: 1
-  /** What stands in the files now; places name one of these by its number. */
+  /** Prefixes that stand in the files now. A spot names one of them by its number. */
   prefixes: string[]
-  /** How many of them are the original's. */
+  /** How many of them are the original's; they come first. */
   given: number
-  /** Where the environment was relocated to; null as it comes out of the archive. */
+  /** Where the environment was relocated to; null if it is as it came out of the archive. */
   at: string | null
-  /** Where it is being relocated to. */
+  /** Where it is being relocated to; null if conda-unpack is not at work and was not interrupted. */
   moving: string | null
   files: RecordedFile[]
-  /** Symbolic links to below the prefix. */
+  /** Symbolic links that lead below the prefix. */
   symlinks: BytePath[]
 }
 
-/** Offset, number of the prefix, encoding. */
-type Place = [offset: number, prefix: number, encoding: Occurrence['encoding']]
+/** Offset in the file, number of the prefix, encoding. */
+type Spot = [offset: number, prefix: number, encoding: Occurrence['encoding']]
 
 interface RecordedFile {
   path: BytePath
   kind: Relocation['kind']
   /** Its hard links. */
   links?: BytePath[]
-  /** What can only be replaced together: C strings with their end and room; else one place each. */
+  /** What has to be replaced as one: a whole C string with its end and room, else a single spot. */
   strings: RecordedString[]
-  /** Bytes of a script's first lines as they were packed, and the prefixes in them; the number of the one there now. */
+  /** Of a script: length of its first lines as they were packed, and the prefixes in them. */
   headLength?: number
-  headPlaces?: Place[]
+  headPlaces?: Spot[]
+  /** Number of the prefix that stands there now; null until conda-unpack has relocated the script. */
   headPrefix?: null
 }
 
 interface RecordedString {
-  places: Place[]
+  places: Spot[]
   end?: number
   room?: number
-  /** What to put at this offset where the prefix has no room: the same folders, named from the file's own. */
+  /** What to write at this offset if a prefix has no room: the same folders, relative to the file's own. */
   relative?: [offset: number, text: string]
 }
 
-/** The record of an archive's entries, ready to be written. */
+/** The record for an archive's entries, ready to be written. */
 export function prefixRecord(entries: readonly ArchivedEntry[], prefixes: readonly string[]): Buffer {
   const links = new Map<BytePath, BytePath[]>()
   for (const entry of entries)
     if (entry.type === 'hardlink') links.set(entry.target, [...(links.get(entry.target) ?? []), entry.path])
   const starts = prefixes.map(bytePathOf)
   const isInside = (target: BytePath) => starts.some((start) => target === start || target.startsWith(`${start}/`))
-  const record: Record = {
+  const record: PrefixRecord = {
     format: 1,
     prefixes: [...prefixes],
     given: prefixes.length,
@@ -68,7 +69,7 @@ export function prefixRecord(entries: readonly ArchivedEntry[], prefixes: readon
   return Buffer.from(JSON.stringify(record))
 }
 
-/** Containers are left out: nothing can be done about them. */
+/** Gives nothing for containers, which can't be relocated. */
 function recordedFile(
   { path, relocation }: ArchivedFile,
   prefixes: readonly string[],
@@ -82,14 +83,14 @@ function recordedFile(
   return [{ ...common, strings: binaryStrings(path, relocation, prefixes) }]
 }
 
-const placeOf = ({ offset, prefix, encoding }: Occurrence): Place => [offset, prefix, encoding]
+const spotOf = ({ offset, prefix, encoding }: Occurrence): Spot => [offset, prefix, encoding]
 
 function textStrings({ occurrences, head = 0 }: Relocation): Omit<RecordedFile, 'path' | 'kind'> {
   const inHead = occurrences.filter(({ offset }) => offset < head)
   const others = occurrences.filter(({ offset }) => offset >= head)
-  const strings = others.map((occurrence) => ({ places: [placeOf(occurrence)] }))
+  const strings = others.map((occurrence) => ({ places: [spotOf(occurrence)] }))
   if (inHead.length === 0) return { strings }
-  return { strings, headLength: head, headPlaces: inHead.map(placeOf), headPrefix: null }
+  return { strings, headLength: head, headPlaces: inHead.map(spotOf), headPrefix: null }
 }
 
 function binaryStrings(path: BytePath, relocation: Relocation, prefixes: readonly string[]): RecordedString[] {
@@ -101,17 +102,17 @@ function binaryStrings(path: BytePath, relocation: Relocation, prefixes: readonl
     const { end, room } = group[0]!
     const relative = kind === 'elf' ? relativeString(path, relocation, group, prefixes) : undefined
     return {
-      places: group.map(placeOf),
+      places: group.map(spotOf),
       ...(end !== undefined && room !== undefined && { end, room }),
       ...(relative && { relative }),
     }
   })
 }
 
-/** No path of the kernel's is as long, so that it fits nowhere. */
+/** Longer than any path that the kernel takes, so it fits nowhere. */
 const FITS_NOWHERE: BytePath = `/${'x'.repeat(20_000)}`
 
-/** RPATH, RUNPATH or NEEDED with `$ORIGIN` in place of the prefix, as long as it was; undefined where that can't be. */
+/** RPATH, RUNPATH or NEEDED with `$ORIGIN` in place of the prefix, as long as before; undefined if that is impossible. */
 function relativeString(
   path: BytePath,
   { dynamic }: Relocation,

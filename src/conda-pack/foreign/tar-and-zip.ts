@@ -6,9 +6,9 @@ import { extract, type Header } from 'tar-stream'
 import { type Entry, fromFd, type ZipFile } from 'yauzl'
 import { type BytePath, bytePathOf } from '../../model/byte-path.ts'
 
-/** One member of an archive of somebody else's, in whatever format. */
+/** A member of an archive that another program wrote, in any format. */
 export interface ForeignMember {
-  /** As it stands there, without './' and slashes at its end. */
+  /** As in the archive, but without './' in front and slashes at the end. */
   path: BytePath
   type: 'file' | 'directory' | 'symlink' | 'hardlink'
   mode: number
@@ -17,13 +17,13 @@ export interface ForeignMember {
   size: number
   /** Of a link. */
   target: BytePath
-  /** To be consumed before the next member is asked for, or left alone. */
+  /** Can be read until the next member is asked for. */
   content: AsyncIterable<Buffer>
 }
 
 export type ForeignKind = 'tar' | 'tar.gz' | 'tar.zst' | 'zip'
 
-/** By the file's first bytes; undefined where it is none of these. */
+/** Goes by the file's first bytes; undefined for any other kind of file. */
 export async function kindOfArchive(handle: FileHandle): Promise<ForeignKind | undefined> {
   const { buffer, bytesRead } = await handle.read(Buffer.alloc(512), 0, 512, 0)
   const start = buffer.toString('latin1', 0, bytesRead)
@@ -34,20 +34,20 @@ export async function kindOfArchive(handle: FileHandle): Promise<ForeignKind | u
 }
 
 /**
- * All members in their order. The handle stays open. Devices and the like are passed over.
+ * Gives all members in order, except devices and the like. The handle stays open.
  * Throws what the libraries that read tar and zip throw.
  */
 export function membersOf(handle: FileHandle, kind: ForeignKind): AsyncGenerator<ForeignMember> {
   return kind === 'zip' ? zipMembers(handle) : tarMembers(handle, kind)
 }
 
-/** Names as bytes; an option that the types leave out. */
+/** Keeps names as bytes. The types lack this option. */
 const LATIN1 = { filenameEncoding: 'latin1' } as object
 
 async function* tarMembers(handle: FileHandle, kind: Exclude<ForeignKind, 'zip'>): AsyncGenerator<ForeignMember> {
   const entries = extract(LATIN1)
   const decompress = { tar: new PassThrough(), 'tar.gz': createGunzip(), 'tar.zst': createZstdDecompress() }[kind]
-  // A failure of the source ends the loop below with the same error.
+  // If the source fails, the loop below ends with the same error.
   const flow = pipeline(bytesOfFile(handle), decompress, entries)
   flow.catch(() => {})
   try {
@@ -63,7 +63,7 @@ async function* tarMembers(handle: FileHandle, kind: Exclude<ForeignKind, 'zip'>
   }
 }
 
-/** A stream of Node's own would close the file. */
+/** Node's own stream would close the file. */
 async function* bytesOfFile(handle: FileHandle): AsyncGenerator<Buffer> {
   for (let position = 0; ; ) {
     const { buffer, bytesRead } = await handle.read(Buffer.allocUnsafe(1024 * 1024), 0, 1024 * 1024, position)
@@ -81,13 +81,13 @@ function tarMember(header: Header, content: AsyncIterable<Buffer>) {
     'contiguous-file': 'file',
     directory: 'directory',
     symlink: 'symlink',
-    // conda-pack writes some hard links with their content, which other tars stumble over.
+    // conda-pack writes some hard links with their content.
     link: size > 0 ? 'file' : 'hardlink',
   }
   const type = types[header.type ?? '']
   if (type === undefined) return undefined
   return {
-    // What a pax header says is UTF-8, decoded already.
+    // tar-stream has decoded the pax header from UTF-8.
     path: trimmed(pax?.path === undefined ? name : bytePathOf(pax.path)),
     type,
     mode: mode & 0o7777,
@@ -131,7 +131,7 @@ async function zipMember(zip: ZipFile, entry: Entry): Promise<ForeignMember> {
     mode: mode & 0o7777 || 0o644,
     mtimeNs: BigInt(entry.getLastModDate().getTime()) * 1_000_000n,
     size: isLink ? 0 : entry.uncompressedSize,
-    target: isLink ? (await whole(content)).toString('latin1') : '',
+    target: isLink ? (await gathered(content)).toString('latin1') : '',
     content,
   }
 }
@@ -143,7 +143,7 @@ async function* contentOf(zip: ZipFile, entry: Entry): AsyncGenerator<Buffer> {
   yield* stream
 }
 
-export async function whole(chunks: AsyncIterable<Buffer>): Promise<Buffer> {
+export async function gathered(chunks: AsyncIterable<Buffer>): Promise<Buffer> {
   const parts: Buffer[] = []
   for await (const chunk of chunks) parts.push(chunk)
   return Buffer.concat(parts)
@@ -155,7 +155,7 @@ const trimmed = (name: BytePath): BytePath =>
     .replace(/\/+$/, '')
     .replace(/^\.$/, '')
 
-/** Of decimal seconds. */
+/** Reads decimal seconds. */
 function nanoseconds(seconds: string): bigint {
   const [, sign, whole, fraction = ''] = /^(-?)(\d+)(?:\.(\d+))?$/.exec(seconds) ?? ['', '', '0']
   const absolute = BigInt(whole!) * 1_000_000_000n + BigInt(fraction.padEnd(9, '0').slice(0, 9))

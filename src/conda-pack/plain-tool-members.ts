@@ -4,24 +4,26 @@ import type { ArchivedEntry } from '../model/archive-index.ts'
 import type { BytePath } from '../model/byte-path.ts'
 import { digestFrom } from '../model/digest.ts'
 import type { ArchiveItem } from '../model/item.ts'
-import { prefixRecord, RECORD_PATH } from './record.ts'
+import { prefixRecord, RECORD_PATH } from './prefix-record.ts'
 
-/** What conda-pack's users look for in an unpacked environment. */
+/** The scripts that conda-pack's users expect in an unpacked environment. */
 const SCRIPTS = ['activate', 'activate.fish', 'deactivate', 'conda-unpack'] as const
 
-/** Where conda-unpack goes where the environment has one of its own, which is for another archive. */
+/** Name of conda-unpack if the environment has one of its own, which belongs to another archive. */
 const OTHER_UNPACK: BytePath = 'bin/conda-stage-unpack'
 
 /**
- * Members that make an archive work for people who unpack it by `tar`: `source bin/activate`, `conda-unpack`, and what
- * that goes by. What the environment has under one of these names stays; a conda-unpack of ours then has another name.
+ * Members for people who unpack an archive with `tar`: the scripts to activate, leave and relocate the environment, and
+ * the record that conda-unpack reads. A file of the environment keeps its name; our conda-unpack then takes another one.
  *
- * @param options.unpack false where the prefix needs no change: no conda-unpack then
+ * @param options.created when the archive was made, ISO 8601: the mtime of the members
+ * @param options.unpack false if the prefix needs no change: there is no conda-unpack then
  */
 export function plainToolMembers(
   entries: readonly ArchivedEntry[],
-  { prefixes, mtimeNs, unpack }: { prefixes: readonly string[]; mtimeNs: bigint; unpack: boolean },
+  { prefixes, created, unpack }: { prefixes: readonly string[]; created: string; unpack: boolean },
 ): ArchiveItem[] {
+  const mtimeNs = BigInt(Date.parse(created)) * 1_000_000n
   const known = new Map(entries.map((entry) => [entry.path, entry]))
   const items: ArchiveItem[] = []
   const add = (path: BytePath, mode: number, data: Buffer) => {
@@ -36,7 +38,7 @@ export function plainToolMembers(
   return items
 }
 
-/** Whether an environment's own conda-unpack is not this one. */
+/** Whether the environment has a conda-unpack that is not this one. */
 function hasOther(entry: ArchivedEntry | undefined, data: Buffer): boolean {
   if (entry === undefined) return false
   return entry.type !== 'file' || entry.digest !== digestOf(data)
