@@ -1,11 +1,11 @@
 import { dirname, resolve } from 'node:path'
 import { archiveFor } from './pipeline/archive-for.ts'
-import { extractArchive } from './pipeline/extract-archive.ts'
 import type * as options from './pipeline/options.ts'
 import { fillIn, findOriginal } from './pipeline/original.ts'
 import { packUnlessFresh, resultOf } from './pipeline/pack-unless-fresh.ts'
 import { packWithCondaPack } from './pipeline/pack-with-conda-pack.ts'
 import { prepareStage } from './pipeline/prepare-stage.ts'
+import { stageFrom } from './pipeline/stage-from.ts'
 import { findStage } from './stage/record.ts'
 import { detachStage, MANY_FILES } from './stage/remove.ts'
 import { verifyStage } from './stage/verify.ts'
@@ -30,14 +30,11 @@ export async function stage(given: options.StageOptions = {}): Promise<options.S
   const options = fillIn(given)
   const environment = await findOriginal(options)
   await prepareStage(environment, options)
-  const packed = await archiveFor(environment, options)
-  if ('lost' in packed) {
-    const message = `${packed.lost.message}. Staging continues without an archive; the next run will pack again`
-    options.onProgress({ kind: 'warning', message })
-    return await packed.stage.finish()
-  }
-  const staged = await packed.stage?.finishFrom(packed.archive)
-  return staged ?? (await extractArchive(packed.archive, environment, options))
+  const staged = await stageFrom(await archiveFor(environment, options), environment, options)
+  if (!('damaged' in staged)) return staged
+  const again = await stageFrom(await archiveFor(environment, options, staged.damaged), environment, options)
+  if ('damaged' in again) throw again.damaged.error
+  return again
 }
 
 /**

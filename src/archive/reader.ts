@@ -50,7 +50,7 @@ export function readIndex(path: string, handle?: FileHandle): Promise<ArchiveInd
     const { header, offset } = containerHeader(footer)
     const found = await readRange(tail, { offset, size: header.length })
     if (!found.equals(header)) throw damaged(path, 'its index does not begin where it should')
-    const { totals: _, watched: __, ...head } = await headOf(tail)
+    const { totals: _, watched: __, spotChecks: ___, ...head } = await headOf(tail)
     const json = await readSection(tail, 'entries')
     const digests = await readSection(tail, 'digests')
     return decoded(path, () => {

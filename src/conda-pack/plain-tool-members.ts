@@ -16,12 +16,14 @@ const OTHER_UNPACK: BytePath = 'bin/conda-stage-unpack'
  * Members for people who unpack an archive with `tar`: the scripts to activate, leave and relocate the environment, and
  * the record that conda-unpack reads. A file of the environment keeps its name; our conda-unpack then takes another one.
  *
+ * @param options.created when the archive was made, ISO 8601: the mtime of the members
  * @param options.unpack false if the prefix needs no change: there is no conda-unpack then
  */
 export function plainToolMembers(
   entries: readonly ArchivedEntry[],
-  { prefixes, mtimeNs, unpack }: { prefixes: readonly string[]; mtimeNs: bigint; unpack: boolean },
+  { prefixes, created, unpack }: { prefixes: readonly string[]; created: string; unpack: boolean },
 ): ArchiveItem[] {
+  const mtimeNs = BigInt(Date.parse(created)) * 1_000_000n
   const known = new Map(entries.map((entry) => [entry.path, entry]))
   const items: ArchiveItem[] = []
   const add = (path: BytePath, mode: number, data: Buffer) => {

@@ -13,9 +13,10 @@ export interface Archived extends Seen {
   path: BytePath
 }
 
-/** An archive's index, or the watched entries of its head. */
+/** An archive's index, or the watched entries and spot checks of its head. */
 export interface ArchivedState<E = Archived> {
   entries: Iterable<E>
+  spotChecks?: readonly BytePath[]
 }
 
 export interface QuickCheckOptions {
@@ -29,32 +30,37 @@ export interface QuickCheckOptions {
 }
 
 /**
- * Compares a handful of places with the archive, one lstat each: whatever conda, mamba, pip, `conda env config vars` or R install or
- * remove changes one of them, and so does a file that comes, goes or is replaced at the top of bin, lib, etc, share or
- * site-packages. A file that is edited in place without its folder's mtime changing is seen by the full check only.
+ * Compares a bounded number of paths with the archive, by one lstat each. Installing and removing with conda, mamba, pip, `conda
+ * env config vars` or R changes one of them. So does a file that comes, goes or is replaced directly in a watched folder, and an
+ * edit in place of a spot check. Only the full check notices other edits in place.
  *
- * Where a folder's mtime differs it is listed, and counts as changed if something in it is new, gone or differs. Byte
- * code is never looked at: running a program from the environment writes it.
+ * If a folder's mtime differs, the folder is listed; it has changed if something in it is new, gone or different. Byte code does
+ * not count, because running a program from the environment writes it.
  */
 export async function checkQuick(
   environment: { prefix: string },
   archived: ArchivedState,
   options: QuickCheckOptions,
 ): Promise<Freshness> {
-  const watched = watchedIn(archived.entries)
+  const { entries, spotChecks = [] } = archived
+  const watched = watchedIn(entries)
+  const paths = new Set([...watched, ...spotChecks])
   const before = new Map<BytePath, Archived>()
-  for (const entry of archived.entries) if (watched.includes(entry.path)) before.set(entry.path, entry)
+  for (const entry of entries) if (paths.has(entry.path)) before.set(entry.path, entry)
   const seen: Difference[] = []
   const touched: BytePath[] = []
-  await drain([...watched], IN_FLIGHT, async (path) => {
+  await drain([...paths], IN_FLIGHT, async (path) => {
     const found = difference(path, before.get(path), await entryOnDisk(environment.prefix, path))
     if (found?.kind === 'touched') touched.push(path)
     else if (found !== undefined) seen.push(found)
   })
-  const differences = await thatCount(seen, environment.prefix, archived.entries, options)
-  if (differences.length === 0 && touched.length > 0) {
-    const found = await compareFolders(environment.prefix, touched, archived.entries, options)
-    differences.push(...(await thatCount(found, environment.prefix, archived.entries, options)))
+  const differences = await thatCount(seen, environment.prefix, entries, options)
+  // If only files were edited, a package may have been installed too: that says more.
+  if (touched.length > 0 && differences.every(({ path }) => spotChecks.includes(path))) {
+    const found = await compareFolders(environment.prefix, touched, entries, options)
+    const known = new Set(differences.map(({ path }) => path))
+    const others = found.filter(({ path }) => !known.has(path))
+    differences.push(...(await thatCount(others, environment.prefix, entries, options)))
   }
   return verdict(differences, watched)
 }

@@ -2,6 +2,7 @@ import { readdir, readlink, stat } from 'node:fs/promises'
 import type { ArchivedEntry } from '../model/archive-index.ts'
 import { type BytePath, byPath, fsPath, parentOf } from '../model/byte-path.ts'
 import type { DirectoryEntry, Entry, FileEntry, HardlinkEntry } from '../model/entry.ts'
+import { chooseSpotChecks } from '../model/watched.ts'
 import { drain, IN_FLIGHT } from '../platform/in-flight.ts'
 import { Pace } from '../platform/pace.ts'
 import { throwIfCancelled } from './cancel.ts'
@@ -85,11 +86,14 @@ class Surveyor {
   readonly #links: HardlinkEntry[] = []
   /** Names of records that have not changed. */
   readonly #sameRecords = new Set<string>()
+  /** The quick check looks at these. If we trusted them, it would find the same edit again after each repack. */
+  readonly #spotChecks: ReadonlySet<BytePath>
 
   constructor(prefix: string, known: readonly ArchivedEntry[], options: SurveyOptions) {
     this.#prefix = prefix
     this.#options = options
     this.#known = new Map(known.map((entry) => [entry.path, entry]))
+    this.#spotChecks = new Set(chooseSpotChecks(known))
     for (const entry of known) {
       if (entry.path === '') continue
       const folder = parentOf(entry.path)
@@ -224,6 +228,7 @@ class Surveyor {
 
   #isTrusted(entry: ArchivedEntry): boolean {
     if (entry.type === 'symlink') return true
+    if (this.#spotChecks.has(entry.path)) return false
     return entry.type === 'file' && (this.#recordedBefore(entry.path) !== undefined || BYTE_CODE.test(entry.path))
   }
 

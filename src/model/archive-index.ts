@@ -68,6 +68,8 @@ export interface WatchedEntry {
 /** The part of the index that the quick check needs. One read gets it, without the entries. */
 export interface ArchiveHead extends Omit<ArchiveIndex, 'entries' | 'frames'> {
   totals: { entries: number; files: number; bytes: number; frames: number }
-  /** The watched folders and what stands directly in them, sorted by path. */
+  /** The watched folders, what stands directly in them, and the spot checks, sorted by path. */
   watched: WatchedEntry[]
+  /** Files that the quick check looks at one by one, see `chooseSpotChecks`. */
+  spotChecks: BytePath[]
 }

@@ -21,24 +21,43 @@ export interface Choice {
   fresh?: string
   /** The first archive that exists but is out of date: why, and which file it was. */
   stale?: { archive: string; reason: string; identity: string }
+  /** What is wrong with the first archive of ours that is damaged. */
+  damaged?: StageError
 }
 
+/** An archive that was found damaged while it was used, and which file it was: another may have replaced it since. */
+export interface Damaged {
+  error: StageError
+  identity: string
+}
+
+export const isDamage = (error: unknown): error is StageError =>
+  error instanceof StageError && error.code === 'ARCHIVE_DAMAGED'
+
 /**
- * Looks for a fresh archive: beside the environment, then in the user's cache folder. An archive that exists but can't
- * be used is an error rather than skipped, since packing again would not mend it. A file that is not one of our archives
- * is skipped if there is another place for one.
- * @throws StageError ARCHIVE_DAMAGED, ARCHIVE_FOREIGN, ARCHIVE_OTHER_ENVIRONMENT, ARCHIVE_VERSION, ARCHIVE_UNTRUSTED
+ * Looks for a fresh archive: beside the environment, then in the user's cache folder. A damaged archive of ours counts as
+ * none, because packing again replaces it. Another archive that can't be used is an error rather than skipped, since packing
+ * again would not mend it. A file that is not one of our archives is skipped if there is another place for one.
+ * @param damaged a file that is known to be damaged, although its head may be sound
+ * @throws StageError ARCHIVE_FOREIGN, ARCHIVE_OTHER_ENVIRONMENT, ARCHIVE_VERSION, ARCHIVE_UNTRUSTED
  */
-export async function chooseArchive(environment: Environment, options: Filled<PackOptions>): Promise<Choice> {
+export async function chooseArchive(
+  environment: Environment,
+  options: Filled<PackOptions>,
+  damaged?: Damaged,
+): Promise<Choice> {
   const candidates = archiveCandidates(environment, options)
   const choice: Choice = { candidates, foreign: [] }
   // An archive for use elsewhere can't be compared with the environment.
   if (options.force || options.destPrefix || options.arcroot || options.filters) return choice
   for (const archive of candidates) {
-    const freshness = await freshnessOf(archive, environment, candidates, options).catch((error: unknown) => {
-      if (!(error instanceof StageError) || error.code !== 'ARCHIVE_FOREIGN' || candidates.length === 1) throw error
-      choice.foreign.push(archive)
-    })
+    const freshness = await freshnessOf(archive, environment, { candidates, damaged }, options).catch(
+      (error: unknown) => {
+        if (isDamage(error)) choice.damaged ??= error
+        else if (isForeign(error) && candidates.length > 1) choice.foreign.push(archive)
+        else throw error
+      },
+    )
     if (freshness?.fresh) return { ...choice, fresh: archive }
     if (freshness) choice.stale ??= { archive, reason: freshness.reason, identity: freshness.identity }
   }
@@ -53,14 +72,16 @@ export async function isUnchanged({ archive, identity }: NonNullable<Choice['sta
   )
 }
 
+const isForeign = (error: unknown): boolean => error instanceof StageError && error.code === 'ARCHIVE_FOREIGN'
+
 /** Archives are never modified, only replaced. */
-const identityOf = ({ dev, ino, size, mtimeNs }: BigIntStats): string => `${dev}:${ino}:${size}:${mtimeNs}`
+export const identityOf = ({ dev, ino, size, mtimeNs }: BigIntStats): string => `${dev}:${ino}:${size}:${mtimeNs}`
 
 /** Undefined if there is no such file. */
 async function freshnessOf(
   archive: string,
   environment: Environment,
-  candidates: readonly string[],
+  { candidates, damaged }: { candidates: readonly string[]; damaged: Damaged | undefined },
   { check, signal, uid }: Filled<PackOptions>,
 ): Promise<(Freshness & { identity: string }) | undefined> {
   const handle = await openTrusted(archive, [uid, environment.ownerUid]).catch((error: NodeJS.ErrnoException) => {
@@ -69,13 +90,14 @@ async function freshnessOf(
   })
   if (handle === undefined) return undefined
   try {
+    const identity = identityOf(await handle.stat({ bigint: true }))
+    if (damaged?.identity === identity) throw damaged.error
     const head = await readHead(archive, handle)
     assertSameEnvironment(archive, head, environment)
     const isExcluded = exclusions(environment, candidates)
     const all = async () => (await readIndex(archive, handle)).entries
-    const identity = identityOf(await handle.stat({ bigint: true }))
     if (check !== 'full')
-      return { ...(await checkQuick(environment, { entries: head.watched }, { isExcluded, all })), identity }
+      return { ...(await checkQuick(environment, { ...head, entries: head.watched }, { isExcluded, all })), identity }
     const entries = await inventory(environment, { isExcluded, ...(signal && { signal }) })
     return { ...checkFull({ entries: await all() }, entries), identity }
   } finally {
@@ -101,5 +123,5 @@ function unreadable(archive: string, cause: NodeJS.ErrnoException): StageError {
   })
 }
 
-export const reasonOf = ({ stale }: Choice): string | undefined =>
-  stale && `The archive ${stale.archive} is out of date: ${stale.reason}`
+export const reasonOf = ({ stale, damaged }: Choice): string | undefined =>
+  stale ? `The archive ${stale.archive} is out of date: ${stale.reason}` : damaged?.message

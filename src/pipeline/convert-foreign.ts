@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { type FileHandle, mkdir, readdir, unlink } from 'node:fs/promises'
+import { type FileHandle, lstat, mkdir, readdir, unlink } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { isOurs, readHead } from '../archive/reader.ts'
 import { writeArchive } from '../archive/writer.ts'
@@ -8,6 +8,7 @@ import type { Environment } from '../environment/find.ts'
 import { StageError } from '../errors.ts'
 import { type BytePath, displayPath } from '../model/byte-path.ts'
 import { defaultThreads } from '../platform/cpus.ts'
+import { type Damaged, identityOf, isDamage } from './archive-choice.ts'
 import { archiveHeader } from './archive-header.ts'
 import { changedSince, foreignReader, isMissing } from './foreign-archive.ts'
 import type { PackOptions } from './options.ts'
@@ -22,6 +23,7 @@ import { timedInfo } from './timing.ts'
 export async function convertedArchive(
   environment: Environment,
   options: Filled<PackOptions>,
+  damaged?: Damaged,
 ): Promise<string | undefined> {
   const { output, cwd } = options
   if (output === undefined) return undefined
@@ -35,7 +37,7 @@ export async function convertedArchive(
     await mkdir(folder, { recursive: true, mode: 0o700 })
     const start = `${environment.name}-${hashOf(environment.real)}-conda-pack-`
     const target = join(folder, `${start}${hashOf(`${path} ${size} ${mtimeNs}`)}.tar.zst`)
-    await convertUnlessDone({ path, handle, mtimeNs, target }, environment, options)
+    await convertUnlessDone({ path, handle, mtimeNs, target }, environment, { ...options, damaged })
     await assertSamePackages(path, target, environment)
     await removeEarlier(folder, start, target)
     return target
@@ -96,14 +98,14 @@ interface Source {
 async function convertUnlessDone(
   source: Source,
   environment: Environment,
-  options: Filled<PackOptions>,
+  options: Filled<PackOptions> & { damaged: Damaged | undefined },
 ): Promise<void> {
   const { target } = source
-  const { signal, force, onProgress } = options
+  const { signal, force, damaged, onProgress } = options
   await publishArchive<true>({
     path: target,
     ...(signal && { signal }),
-    already: async () => (!force && (await isOurs(target)) ? true : undefined),
+    already: async () => (!force && (await isSound(target, damaged, options)) ? true : undefined),
     write: async (temporary) => {
       await timedInfo(onProgress, { message: 'Unpacking', what: "'conda-unpack'" }, () =>
         convert(source, temporary, environment, options),
@@ -111,6 +113,24 @@ async function convertUnlessDone(
       return true
     },
   })
+}
+
+/** Whether the file was converted before and can be used. Warns if it is damaged. */
+async function isSound(
+  target: string,
+  damaged: Damaged | undefined,
+  { onProgress }: Filled<PackOptions>,
+): Promise<boolean> {
+  if (!(await isOurs(target))) return false
+  try {
+    if (damaged?.identity === identityOf(await lstat(target, { bigint: true }))) throw damaged.error
+    await readHead(target)
+    return true
+  } catch (error) {
+    if (!isDamage(error)) throw error
+    onProgress({ kind: 'warning', message: `${error.message}. Converting the archive of conda-pack again` })
+    return false
+  }
 }
 
 async function convert(

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises'
 import { archiveFolders, chooseWritable, pruneArchives, publishOrLose } from '../cache/index.ts'
 import type { Environment } from '../environment/find.ts'
 import { StageError } from '../errors.ts'
-import { type Choice, chooseArchive, isUnchanged, reasonOf } from './archive-choice.ts'
+import { type Choice, chooseArchive, type Damaged, isUnchanged, reasonOf } from './archive-choice.ts'
 import type { PackOptions, PackResult } from './options.ts'
 import type { Filled } from './original.ts'
 import { isUnwritable, repack } from './repack.ts'
@@ -27,27 +27,33 @@ interface Job {
   environment: Environment
   choice: Choice
   options: Filled<PackOptions>
-  begin: BeginStage | undefined
+  begin?: BeginStage | undefined
+  damaged?: Damaged | undefined
 }
 
 /**
  * The archive that is fresh, or a new one.
- * @param begin begins a stage while the archive is being written
+ * @param more `begin` begins a stage while the archive is being written; `damaged` is a file not to use
  */
 export async function packUnlessFresh(
   environment: Environment,
   options: Filled<PackOptions>,
-  begin?: BeginStage,
+  more: Pick<Job, 'begin' | 'damaged'> = {},
 ): Promise<Packed> {
   const { onProgress, check, output } = options
-  const choice = await chooseArchive(environment, options)
-  if (choice.fresh) {
-    onProgress({ kind: 'detail', message: `The archive ${choice.fresh} is up to date (${check} check)` })
-    return { archive: choice.fresh, fresh: true }
+  const choice = await chooseArchive(environment, options, more.damaged)
+  const { damaged, stale, fresh } = choice
+  if (damaged) {
+    const next = fresh ? `Using ${fresh} instead` : 'Packing the environment again'
+    onProgress({ kind: 'warning', message: `${damaged.message}. ${next}` })
+  }
+  if (fresh) {
+    onProgress({ kind: 'detail', message: `The archive ${fresh} is up to date (${check} check)` })
+    return { archive: fresh, fresh: true }
   }
   const reason = reasonOf(choice)
-  if (reason) onProgress({ kind: 'info', message: reason })
-  const job = { environment, choice, options, begin }
+  if (reason && stale) onProgress({ kind: 'info', message: reason })
+  const job = { environment, choice, options, ...more }
   const phase = { kind: 'phase', phase: 'pack', prefix: environment.prefix } as const
   const place = await chooseWritable(choice.candidates, archiveFolders(options)).catch(asUnwritable)
   if (place instanceof StageError) {
@@ -74,7 +80,7 @@ export async function resultOf(
 
 /** From what the old archive still holds, else by reading everything. Another packer, for which we waited, may have done it. */
 async function writeNewArchive(path: string, job: Job): Promise<Packed> {
-  const { environment, choice, options, begin } = job
+  const { environment, choice, options, begin, damaged } = job
   const { onProgress, signal } = options
   const { value, lost } = await publishOrLose<'fresh' | 'repacked' | { stage: StageBegun | undefined }>({
     path,
@@ -84,7 +90,7 @@ async function writeNewArchive(path: string, job: Job): Promise<Packed> {
     already: async () => {
       // The full check looks at every file: not twice, unless somebody else has packed meanwhile.
       if (choice.stale?.archive === path && (await isUnchanged(choice.stale))) return undefined
-      return (await chooseArchive(environment, options)).fresh === path ? 'fresh' : undefined
+      return (await chooseArchive(environment, options, damaged)).fresh === path ? 'fresh' : undefined
     },
     write: async (temporary) => {
       const repacked = await repack(temporary, environment, choice, options)

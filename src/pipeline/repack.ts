@@ -16,7 +16,7 @@ import type { BytePath } from '../model/byte-path.ts'
 import type { Entry } from '../model/entry.ts'
 import type { ArchiveItem } from '../model/item.ts'
 import { defaultThreads } from '../platform/cpus.ts'
-import type { Choice } from './archive-choice.ts'
+import { type Choice, isDamage } from './archive-choice.ts'
 import { archiveHeader, wholeFacts } from './archive-header.ts'
 import { warnOfWhatIsMissing } from './list-environment.ts'
 import type { PackOptions } from './options.ts'
@@ -65,8 +65,8 @@ export async function repack(
     return {}
   } catch (error) {
     if (isUnwritable(error)) return { lost: error }
-    if (!(error instanceof StageError) || error.code !== 'ARCHIVE_DAMAGED') throw error
-    options.onProgress({ kind: 'info', message: `${error.message}. Reading the whole environment instead` })
+    if (!isDamage(error)) throw error
+    options.onProgress({ kind: 'warning', message: `${error.message}. Reading the whole environment instead` })
     return undefined
   } finally {
     early.stop()
@@ -144,12 +144,7 @@ async function write(
       header,
       reused: { files: plan.carried, frames: progress.along(archive.frames(plan.frames)) },
       items: items(archive, { entries, others: plan.others }, contents),
-      besides: (all) =>
-        plainToolMembers(all, {
-          prefixes: header.prefixes,
-          mtimeNs: BigInt(Date.parse(header.created)) * 1_000_000n,
-          unpack: true,
-        }),
+      besides: (entries) => plainToolMembers(entries, { ...header, unpack: true }),
       ...(signal && { signal }),
     })
   } finally {

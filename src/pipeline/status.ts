@@ -48,9 +48,13 @@ async function archiveStatus(
   const isLocal = (await localFileSystem(environment.real)) !== undefined
   const facts = { isBase: environment.isBase, isLocal }
   try {
-    const { fresh, stale, candidates, foreign } = await chooseArchive(environment, { ...options, force: false })
+    const { fresh, stale, damaged, candidates, foreign } = await chooseArchive(environment, {
+      ...options,
+      force: false,
+    })
     if (fresh) return { ...facts, archive: { path: fresh, state: 'fresh' } }
     if (stale) return { ...facts, archive: { path: stale.archive, state: 'out of date', reason: stale.reason } }
+    if (damaged) return { ...facts, archive: { path: damaged.path!, state: 'unusable', reason: damaged.message } }
     const path = candidates.find((candidate) => !foreign.includes(candidate)) ?? candidates[0]!
     return { ...facts, archive: { path, state: 'missing' } }
   } catch (error) {

@@ -109,12 +109,7 @@ async function write(
       threads,
       compress: (...frame) => workers.compress(...frame),
       items: itemsOf(environment, listed, { recorded, threaded }, options),
-      besides: (all) =>
-        plainToolMembers(all, {
-          prefixes: header.prefixes,
-          mtimeNs: BigInt(Date.parse(header.created)) * 1_000_000n,
-          unpack: destPrefix === undefined,
-        }),
+      besides: (entries) => plainToolMembers(entries, { ...header, unpack: destPrefix === undefined }),
       ...(stage && { takeFrame: stage.takeFrame }),
       ...(signal && { signal }),
     })

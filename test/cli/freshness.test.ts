@@ -9,8 +9,10 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs'
-import { basename } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { slowfsUnavailable } from '../../bench/slowfs/build.ts'
+import { mountSlow } from '../../bench/slowfs/mount.ts'
 import { pack } from '../../src/index.ts'
 import { copiedWorld, stageOf, succeed, type World } from './world.ts'
 
@@ -128,6 +130,56 @@ test('--check=full notices an edit anywhere, which the quick check does not', as
   await isNotSeen(place, () => appendFileSync(`${place.prefix}/${deep}`, '# edited\n'))
   await isSeen(place, () => {}, `${deep} has changed`, 'full')
   await isSeen(place, () => chmodSync(`${place.prefix}/${deep}`, 0o600), `${deep} has other permissions`, 'full')
+})
+
+test('an edit in place of a startup file, kernel or program at the top is noticed, packed, and staged', async (context) => {
+  const place = await packed(context)
+  const site = 'lib/python3.12/site-packages'
+  const files = [`${site}/my.pth`, 'etc/conda/activate.d/my.sh', 'share/jupyter/kernels/my/kernel.json', 'bin/mine']
+  for (const path of files) {
+    mkdirSync(dirname(`${place.prefix}/${path}`), { recursive: true })
+    writeFileSync(`${place.prefix}/${path}`, 'before\n')
+  }
+  await packAgain(place, 'quick')
+  for (const path of files) {
+    await isSeen(place, () => appendFileSync(`${place.prefix}/${path}`, 'edited\n'), `${path} has changed`)
+    await isNotSeen(place, () => {})
+  }
+  const staged = await stageOf(place)
+  for (const path of files) assert.equal(readFileSync(`${staged}/${path}`, 'utf8'), 'before\nedited\n')
+})
+
+test('an edit in place of a file that a conda package owns is packed once, not again and again', async (context) => {
+  const place = await packed(context)
+  // Of packages' files, those that were written last are looked at.
+  const now = new Date()
+  utimesSync(`${place.prefix}/bin/greet`, now, now)
+  await packAgain(place, 'full')
+  await isSeen(place, () => appendFileSync(`${place.prefix}/bin/greet`, 'edited'), 'bin/greet has changed')
+  await isNotSeen(place, () => {})
+})
+
+test('a fresh archive is recognised with at most 40 operations on a slow file system, whatever is in the environment', {
+  skip: slowfsUnavailable() ?? false,
+}, async (context) => {
+  const place = await packed(context)
+  const site = 'lib/python3.12/site-packages'
+  const folders = ['etc/conda/activate.d', 'etc/conda/deactivate.d', 'etc/conda/env_vars.d', 'lib/R/library', site]
+  for (const folder of folders) {
+    mkdirSync(`${place.prefix}/${folder}`, { recursive: true })
+    for (let n = 0; n < 50; n++) writeFileSync(`${place.prefix}/${folder}/${n}.pth`, '')
+  }
+  await packAgain(place, 'quick')
+  const slow = join(place.root, 'home')
+  const mount = await mountSlow(slow, slow, { latencyMs: 1, bandwidthMb: 0, validSeconds: 60 })
+  try {
+    const { stderr } = await succeed(place, ['--pack', `--prefix=${place.prefix}`, '--verbose'])
+    assert.match(stderr, /is up to date \(quick check\)/)
+    const { lookup = 0, getattr = 0, open = 0, opendir = 0 } = await mount.counters()
+    assert.ok(lookup + getattr + open + opendir <= 40, JSON.stringify({ lookup, getattr, open, opendir }))
+  } finally {
+    await mount.unmount()
+  }
 })
 
 test('running programs from the original makes no archive out of date, by either check', async (context) => {

@@ -43,6 +43,25 @@ for (const format of ['tar.gz', 'tar.zst', 'tar', 'zip'] as const) {
   })
 }
 
+test("what was converted from conda-pack's archive is converted again if it is damaged, with a warning", async (context) => {
+  const place = await world(context)
+  const file = `${place.root}/theirs.tar`
+  await condaPack(place.prefix, file)
+  const args = [`--prefix=${place.prefix}`, `--path=${place.local}`, `--output=${file}`]
+  await succeed(place, args)
+  const cache = `${place.root}/cache/conda-stage`
+  const converted = `${cache}/${readdirSync(cache).find((name) => name.includes('conda-pack'))}`
+  for (const at of [3000, statSync(converted).size - 100]) {
+    const bytes = readFileSync(converted)
+    bytes[at]! ^= 1
+    writeFileSync(converted, bytes)
+    const { stdout, stderr } = await succeed(place, args)
+    assert.match(stderr, /WARNING: .* is damaged: .*\. Converting the archive of conda-pack again\n/)
+    assert.equal(await output(`${stdout.trimEnd()}/bin/greet`, ['--prefix']), `${stdout.trimEnd()}\n`)
+    assert.doesNotMatch((await succeed(place, args)).stderr, /Unpacking|damaged/)
+  }
+})
+
 test('an environment in a folder of a conda-pack archive (--arcroot) is staged', async (context) => {
   const place = await world(context)
   await condaPack(place.prefix, `${place.root}/theirs.tar`, '--arcroot=some/folder')

@@ -11,6 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { type TestContext, test } from 'node:test'
+import { decodeFooter, FOOTER_SIZE } from '../../src/archive/format.ts'
 import * as library from '../../src/index.ts'
 import { copiedWorld, fails, stageOf, succeed, type World } from '../cli/world.ts'
 import { smallEnvironment } from '../fixtures/environment.ts'
@@ -25,37 +26,122 @@ async function packed(context: TestContext): Promise<World> {
   return place
 }
 
-/** The error must say what is wrong with the archive, and its advice, --pack --force, must repair it. */
-async function isDamaged(place: World, says: RegExp): Promise<void> {
-  await fails(place, stage(place), {
-    code: 'ARCHIVE_DAMAGED',
-    path: place.archive,
-    says,
-    hint: 'conda-stage --pack --force',
-  })
-  await library.pack({ prefix: place.prefix, env: place.env, force: true })
-  const { prefix } = await library.stage({ prefix: place.prefix, path: place.local, env: place.env })
+/** The next stage warns and succeeds, its copy is sound, and the one after finds a sound archive. */
+async function isRebuilt(place: World, archive = place.archive, more: readonly string[] = []): Promise<void> {
+  const { stdout, stderr } = await succeed(place, [...stage(place), ...more])
+  const warnings = stderr.split('\n').filter((line) => line.startsWith('WARNING: '))
+  assert.equal(warnings.length, 1, stderr)
+  assert.match(warnings[0]!, /is damaged: .*\. Packing the environment again$/)
+  assert.ok(warnings[0]!.includes(archive), stderr)
+  const { prefix, findings } = await library.verify({ prefix: stdout.trimEnd() })
+  assert.deepEqual(
+    findings.filter(({ harmless }) => !harmless),
+    [],
+  )
   await library.unstage({ prefix })
+  const next = await succeed(place, [...stage(place), ...more])
+  assert.doesNotMatch(next.stderr, /WARNING|Packaging/)
+  await library.unstage({ prefix: next.stdout.trimEnd() })
 }
 
-test('a truncated archive is reported as such, wherever it was cut', async (context) => {
+function flipBit(archive: string, at: number): void {
+  const bytes = readFileSync(archive)
+  bytes[at]! ^= 1
+  writeFileSync(archive, bytes)
+}
+
+test('a truncated archive is rebuilt by the next stage, with a warning, wherever it was cut', async (context) => {
   const place = await packed(context)
   const whole = readFileSync(place.archive)
   for (const size of [whole.length - 1, whole.length - 300, Math.floor(whole.length / 2), 1500]) {
     writeFileSync(place.archive, whole.subarray(0, size))
-    await isDamaged(place, /its end is missing/)
+    await isRebuilt(place)
   }
 })
 
-test('a flipped bit in an archive is reported as damage, wherever it is', async (context) => {
+test('an archive with a flipped bit is rebuilt by the next stage, with a warning, wherever the bit is', async (context) => {
   const place = await packed(context)
   const size = statSync(place.archive).size
-  for (const at of [3000, Math.floor(size / 2), size - 400, size - 100]) {
-    const bytes = readFileSync(place.archive)
-    bytes[at]! ^= 1
-    writeFileSync(place.archive, bytes)
-    await isDamaged(place, /is damaged: /)
+  const footer = decodeFooter(readFileSync(place.archive).subarray(-FOOTER_SIZE))
+  assert.ok(typeof footer === 'object')
+  const { indexOffset } = footer
+  // The opening, the first and the last frame, the beginning of the index, its head, the footer.
+  for (const at of [20, 3000, indexOffset - 100, indexOffset + 100, size - 400, size - 100]) {
+    flipBit(place.archive, at)
+    await isRebuilt(place)
   }
+})
+
+test('a damaged archive that --output names is rebuilt too, and so is one in the cache folder', async (context) => {
+  const place = await copiedWorld(context)
+  const named = `${place.root}/my.tar.gz`
+  const more = [`--output=${named}`, '--format=tar.gz']
+  await succeed(place, [...pack(place), ...more])
+  for (const at of [5000, statSync(named).size - 100]) {
+    flipBit(named, at)
+    await isRebuilt(place, named, more)
+  }
+  // Somebody else's file at the first place.
+  writeFileSync(place.archive, 'mine')
+  const { archive } = await library.pack({ prefix: place.prefix, env: place.env })
+  assert.notEqual(archive, place.archive)
+  flipBit(archive, 5000)
+  await isRebuilt(place, archive)
+  assert.equal(readFileSync(place.archive, 'utf8'), 'mine')
+})
+
+test('a fresh archive in the cache folder is used if the one beside the environment is damaged', async (context) => {
+  const place = await copiedWorld(context)
+  const beside = await library.pack({ prefix: place.prefix, env: place.env })
+  const bytes = readFileSync(beside.archive)
+  writeFileSync(place.archive, 'mine')
+  const { archive } = await library.pack({ prefix: place.prefix, env: place.env })
+  for (const at of [3000, bytes.length - 100]) {
+    writeFileSync(place.archive, bytes)
+    flipBit(place.archive, at)
+    const { stdout, stderr } = await succeed(place, stage(place))
+    assert.ok(stderr.includes(`WARNING: The archive ${place.archive} is damaged: `), stderr)
+    assert.ok(stderr.includes(`Using ${archive} instead`), stderr)
+    await library.unstage({ prefix: stdout.trimEnd() })
+  }
+})
+
+test('--pack replaces a damaged archive without --force, and says why', async (context) => {
+  const place = await packed(context)
+  flipBit(place.archive, statSync(place.archive).size - 100)
+  const { fresh, reason, warnings } = await library.pack({ prefix: place.prefix, env: place.env })
+  assert.equal(fresh, false)
+  assert.match(reason!, /is damaged: /)
+  assert.deepEqual(warnings, [`${reason}. Packing the environment again`])
+})
+
+test('an archive that is damaged and out of date is rebuilt with a warning', async (context) => {
+  const place = await packed(context)
+  flipBit(place.archive, 3000)
+  writeFileSync(`${place.prefix}/bin/mine`, 'new')
+  const { stdout, stderr } = await succeed(place, stage(place))
+  assert.match(stderr, /WARNING: .* is damaged: .*Reading the whole environment instead/)
+  assert.equal(readFileSync(`${stdout.trimEnd()}/bin/mine`, 'utf8'), 'new')
+})
+
+test('of several jobs that find an archive damaged at once none fails, and it is packed once', async (context) => {
+  const place = await packed(context)
+  flipBit(place.archive, 3000)
+  const packedBy = new Set<number>()
+  const job = (number: number) =>
+    library.stage({
+      prefix: place.prefix,
+      path: place.local,
+      env: place.env,
+      onProgress: (event) => void (event.kind === 'progress' && event.phase === 'pack' && packedBy.add(number)),
+    })
+  const copies = await Promise.all([1, 2, 3].map(job))
+  assert.equal(packedBy.size, 1)
+  for (const { prefix } of copies) {
+    const { findings } = await library.verify({ prefix })
+    assert.ok(findings.every(({ harmless }) => harmless))
+  }
+  assert.doesNotMatch((await succeed(place, stage(place))).stderr, /WARNING|Packaging/)
 })
 
 test('the archive of another environment is never staged in place of this one', async (context) => {

@@ -2,7 +2,7 @@ import * as v from 'valibot'
 import type { ArchivedEntry, ArchivedFile, ArchiveHead, ArchiveIndex, WatchedEntry } from '../../model/archive-index.ts'
 import type { BytePath } from '../../model/byte-path.ts'
 import { joinTime, splitTime } from '../../model/times.ts'
-import { isWatched } from '../../model/watched.ts'
+import { chooseSpotChecks, isWatched } from '../../model/watched.ts'
 
 const size = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 
@@ -25,11 +25,14 @@ const Head = v.object({
       size,
     ]),
   ),
+  // Paths in `watched`. Archives of earlier programs have none.
+  spotChecks: v.optional(v.array(v.string()), []),
 })
 
 export function encodeHead(index: ArchiveIndex): Buffer {
   const { generator, platform, name, prefixes, created, whole, entries } = index
-  const watched = watchedEntries(entries).map(({ path, type, mode, size, mtimeNs }) => {
+  const spotChecks = chooseSpotChecks(entries)
+  const watched = watchedEntries(entries, new Set(spotChecks)).map(({ path, type, mode, size, mtimeNs }) => {
     const [seconds, nanos] = splitTime(mtimeNs)
     return [path, type, mode, size, seconds, nanos] as [string, WatchedEntry['type'], number, number, number, number]
   })
@@ -42,6 +45,7 @@ export function encodeHead(index: ArchiveIndex): Buffer {
     ...(whole && { whole }),
     totals: totals(index),
     watched,
+    spotChecks,
   }
   return Buffer.from(JSON.stringify(head))
 }
@@ -56,12 +60,12 @@ export function decodeHead(bytes: Buffer): Omit<ArchiveHead, 'version' | 'format
   return { ...others, ...(whole && { whole }), watched }
 }
 
-function watchedEntries(entries: readonly ArchivedEntry[]): WatchedEntry[] {
+function watchedEntries(entries: readonly ArchivedEntry[], spotChecks: ReadonlySet<BytePath>): WatchedEntry[] {
   const files = new Map<BytePath, ArchivedFile>()
   for (const entry of entries) if (entry.type === 'file') files.set(entry.path, entry)
   const watched: WatchedEntry[] = []
   for (const entry of entries) {
-    if (!isWatched(entry.path)) continue
+    if (!isWatched(entry.path) && !spotChecks.has(entry.path)) continue
     const { path, mode, mtimeNs } = entry
     if (entry.type === 'directory') watched.push({ path, type: 'directory', mode, size: 0, mtimeNs })
     else if (entry.type === 'symlink') watched.push({ path, type: 'symlink', mode, size: entry.target.length, mtimeNs })
