@@ -101,7 +101,7 @@ test('packages with their sources elsewhere cause a warning, unless --ignore-edi
   mkdirSync(info, { recursive: true })
   writeFileSync(`${info}/direct_url.json`, '{"url": "file:///sources/mine", "dir_info": {"editable": true}}')
   const args = ['--pack', '--force', `--prefix=${place.prefix}`]
-  assert.match((await succeed(place, args)).stderr, /WARNING: mine is used from \/sources\/mine/)
+  assert.match((await succeed(place, args)).stderr, /WARNING: mine is installed from \/sources\/mine/)
   assert.doesNotMatch((await succeed(place, [...args, '--ignore-editable-packages'])).stderr, /WARNING/)
 })
 

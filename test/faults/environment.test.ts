@@ -113,7 +113,7 @@ test('an editable install whose source is outside the environment is staged with
   mkdirSync(`${place.root}/mine`)
   const url = { url: `file://${place.root}/mine`, dir_info: { editable: true } }
   writeFileSync(`${site}/mine-1.0.dist-info/direct_url.json`, JSON.stringify(url))
-  const warning = `mine is used from ${place.root}/mine, outside of the environment`
+  const warning = `mine is installed from ${place.root}/mine, outside the environment`
   const { stderr, stdout } = await succeed(place, [...stage(place), '--json'])
   assert.ok(stderr.includes(`WARNING: ${warning}`), stderr)
   assert.match(JSON.parse(stdout).warnings[0], new RegExp(`^${warning}`))
