@@ -124,7 +124,7 @@ test('a warning names files that conda installed and that are gone, unless --ign
   const place = await copiedWorld(context)
   rmSync(`${place.prefix}/include/greet.h`)
   const { stderr } = await succeed(place, stage(place))
-  assert.match(stderr, /^WARNING: a file that conda installed is gone, .*: include\/greet\.h \(--ignore-missing-files/m)
+  assert.match(stderr, /^WARNING: A file that conda installed is gone .*: include\/greet\.h \(--ignore-missing-files/m)
   rmSync(`${place.prefix}/lib/libgreet.la`)
   assert.match((await succeed(place, [...pack(place), '--force'])).stderr, /2 files that conda installed are gone/)
   const ignored = await succeed(place, [...pack(place), '--force', '--ignore-missing-files'])
