@@ -46,7 +46,7 @@ export async function writeEnvironment(path: string, source: Source, options: Fi
 }
 
 async function write(path: string, { candidates, onePass, ...source }: Source, options: Chosen): Promise<void> {
-  const environment = await withSpellings(source.environment)
+  const environment = await withSpellings(source.environment, options.env)
   const { signal, format, threads, level, workers, arcroot, destPrefix: to, filters = [] } = options
   const found = { ...archiveHeader(environment), ...wholeFacts(options) }
   const header = to === undefined ? found : { ...found, prefixes: [to] }
