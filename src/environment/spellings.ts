@@ -3,9 +3,10 @@ import { open, readdir, readlink, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import type { Environment } from './find.ts'
 
-/** Files that are looked into: those of one installation spell the prefix alike. */
-const RECORDS = 4
-const SCRIPTS = 24
+/** Files of each kind that are looked into: those of one installation spell the prefix alike. At most 22 are opened in all. */
+const RECORDS = 2
+const HOOKS = 2
+const SCRIPTS = 16
 /** Bytes of each. In a record, its package's folder in conda's cache comes before its lists of files. */
 const HEAD = { history: 64 * 1024, record: 16 * 1024, script: 1024 }
 /** Each further spelling is looked for in every file. */
@@ -58,7 +59,7 @@ async function recordsOf(prefix: string): Promise<string[]> {
 /** Beginnings of scripts and targets of links. */
 async function filesOf(prefix: string): Promise<string[]> {
   const list = (folder: string) => readdir(`${prefix}/${folder}`, { withFileTypes: true }).catch(() => [])
-  const [bin, hooks] = await Promise.all([list('bin'), list(HOOKS)])
+  const [bin, hooks] = await Promise.all([list('bin'), list(ACTIVATE)])
   const named = (names: { name: string }[]) => names.map(({ name }) => name).sort()
   const files = named(bin.filter((one) => one.isFile()))
   // Programs are in `bin` too; these are scripts.
@@ -67,7 +68,7 @@ async function filesOf(prefix: string): Promise<string[]> {
   const links = spread(named(bin.filter((one) => one.isSymbolicLink())), SCRIPTS)
   const chosen = [
     ...[...spread(scripts, SCRIPTS / 2), ...spread(others, SCRIPTS / 2)].map((name) => `bin/${name}`),
-    ...spread(named(hooks), RECORDS).map((name) => `${HOOKS}/${name}`),
+    ...spread(named(hooks), HOOKS).map((name) => `${ACTIVATE}/${name}`),
     'share/jupyter/kernels/python3/kernel.json',
   ]
   return await Promise.all([
@@ -76,7 +77,7 @@ async function filesOf(prefix: string): Promise<string[]> {
   ])
 }
 
-const HOOKS = 'etc/conda/activate.d'
+const ACTIVATE = 'etc/conda/activate.d'
 const SCRIPT = /^(?:pip|conda|ipython|jupyter|wheel|2to3|pydoc|idle)|-config$|\.py$/
 
 /** So many of them, taken evenly. */
