@@ -3,9 +3,10 @@ import { open, readdir, readlink, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import type { Environment } from './find.ts'
 
-/** Files that are looked into: those of one installation spell the prefix alike. */
-const RECORDS = 4
-const SCRIPTS = 24
+/** Files of each kind that are looked into: those of one installation spell the prefix alike. At most 22 are opened in all. */
+const RECORDS = 2
+const HOOKS = 2
+const SCRIPTS = 16
 /** Bytes of each. In a record, its package's folder in conda's cache comes before its lists of files. */
 const HEAD = { history: 64 * 1024, record: 16 * 1024, script: 1024 }
 /** Each further spelling is looked for in every file. */
@@ -16,21 +17,37 @@ const PATIENCE_MS = 1000
 /**
  * Finds spellings of the prefix, other than the logical and the real one, that the environment's files use: it may have been
  * made under a home that is a link, or by another mount. They show in conda's history and records, in the first lines of
- * scripts, and in links. Only some of these are read, since this comes before every packing.
+ * scripts, in links, and in the session's variables. Only some files are read, since this comes before every packing.
  */
-export async function withSpellings(environment: Environment): Promise<Environment> {
+export async function withSpellings(environment: Environment, variables: Variables): Promise<Environment> {
   const { prefix, real } = environment
   const texts = await Promise.all([
     headOf(`${prefix}/conda-meta/history`, HEAD.history),
     recordsOf(prefix),
-    binOf(prefix),
+    filesOf(prefix),
   ])
-  const candidates = [...new Set(texts.flat().flatMap((text) => candidatesIn(text, environment)))]
+  const { HOME, CONDA_PREFIX, CONDA_EXE } = variables
+  const named = [...texts.flat(), CONDA_PREFIX ?? '', CONDA_EXE ?? ''].flatMap((text) =>
+    candidatesIn(text, environment),
+  )
+  const isNew = (path: string) => path !== prefix && path !== real && !isBelow(path, prefix) && !isBelow(path, real)
+  const candidates = [...new Set([...named, ...belowHome(HOME, real)].map((path) => path.replace(/^\/+/, '/')))].filter(
+    isNew,
+  )
   if (candidates.length === 0) return environment
   const own = await identityOf(real)
   const identities = await Promise.all(candidates.map(identityOf))
   const spellings = candidates.filter((_, at) => own !== undefined && identities[at] === own)
   return { ...environment, spellings: spellings.sort().slice(0, MOST) }
+}
+
+type Variables = Readonly<Record<string, string | undefined>>
+
+/** Where the prefix would be if one of the folders above it were the home. */
+function belowHome(home: string | undefined, real: string): string[] {
+  if (!home?.startsWith('/') || isBelow(real, home)) return []
+  const parts = real.split('/')
+  return parts.slice(2).map((_, at) => [home.replace(/\/+$/, ''), ...parts.slice(at + 2)].join('/'))
 }
 
 async function recordsOf(prefix: string): Promise<string[]> {
@@ -40,21 +57,27 @@ async function recordsOf(prefix: string): Promise<string[]> {
 }
 
 /** Beginnings of scripts and targets of links. */
-async function binOf(prefix: string): Promise<string[]> {
-  const found = await readdir(`${prefix}/bin`, { withFileTypes: true }).catch(() => [])
+async function filesOf(prefix: string): Promise<string[]> {
+  const list = (folder: string) => readdir(`${prefix}/${folder}`, { withFileTypes: true }).catch(() => [])
+  const [bin, hooks] = await Promise.all([list('bin'), list(ACTIVATE)])
   const named = (names: { name: string }[]) => names.map(({ name }) => name).sort()
-  const files = named(found.filter((one) => one.isFile()))
+  const files = named(bin.filter((one) => one.isFile()))
   // Programs are in `bin` too; these are scripts.
   const scripts = files.filter((name) => SCRIPT.test(name))
   const others = files.filter((name) => !SCRIPT.test(name))
-  const chosen = [...spread(scripts, SCRIPTS / 2), ...spread(others, SCRIPTS / 2)]
-  const links = spread(named(found.filter((one) => one.isSymbolicLink())), SCRIPTS)
+  const links = spread(named(bin.filter((one) => one.isSymbolicLink())), SCRIPTS)
+  const chosen = [
+    ...[...spread(scripts, SCRIPTS / 2), ...spread(others, SCRIPTS / 2)].map((name) => `bin/${name}`),
+    ...spread(named(hooks), HOOKS).map((name) => `${ACTIVATE}/${name}`),
+    'share/jupyter/kernels/python3/kernel.json',
+  ]
   return await Promise.all([
-    ...chosen.map((name) => headOf(`${prefix}/bin/${name}`, HEAD.script)),
+    ...chosen.map((path) => headOf(`${prefix}/${path}`, HEAD.script)),
     ...links.map((name) => readlink(`${prefix}/bin/${name}`).catch(() => '')),
   ])
 }
 
+const ACTIVATE = 'etc/conda/activate.d'
 const SCRIPT = /^(?:pip|conda|ipython|jupyter|wheel|2to3|pydoc|idle)|-config$|\.py$/
 
 /** So many of them, taken evenly. */
@@ -96,8 +119,7 @@ function candidatesIn(text: string, { prefix, real }: Environment): string[] {
     if (folder !== undefined) found.push(folder)
   }
   for (const [, path] of text.matchAll(NAMED)) found.push(path!)
-  const isNew = (path: string) => path !== prefix && path !== real && !isBelow(path, prefix) && !isBelow(path, real)
-  return found.map((path) => path.replace(/^\/+/, '/')).filter(isNew)
+  return found
 }
 
 /** `P/../x` is not below P. */

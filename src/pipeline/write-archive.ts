@@ -50,7 +50,7 @@ export async function writeEnvironment(
   source: Source,
   options: Filled<PackOptions>,
 ): Promise<Written> {
-  const environment = await withSpellings(source.environment)
+  const environment = await withSpellings(source.environment, options.env)
   const shape = shapeOf(environment, options)
   const threads = framesAtOnce({ ...shape, threads: options.threads ?? defaultThreads() })
   const workers = new FrameWorkers(threads)

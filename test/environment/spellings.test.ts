@@ -22,15 +22,20 @@ async function place(t: TestContext, name = 'x'): Promise<Place> {
   return { prefix, linked: `${folder}/home/conda/envs/${name}`, root: `${folder}/home/conda` }
 }
 
-const found = async (prefix: string, real = prefix): Promise<readonly string[]> => {
+const found = async (prefix: string, { real = prefix, ...variables } = {} as Record<string, string>) => {
   const environment = { prefix, real, name: '', isBase: false, ownerUid: 0 }
-  return (await withSpellings(environment)).spellings ?? []
+  return (await withSpellings(environment, variables)).spellings ?? []
 }
 
 const FILES: Record<string, (place: Place) => [path: string, content: string]> = {
   'the first line of a script': ({ linked }) => ['bin/tool', `#!${linked}/bin/python\n`],
   'a first line behind /bin/sh': ({ linked }) => ['bin/tool', `#!/bin/sh\n'''exec' "${linked}/bin/python" "$0" "$@"\n`],
   'a list of folders in a script': ({ linked }) => ['bin/x-config', `#!/bin/sh\nPATH=/usr/bin:${linked}/bin:/bin\n`],
+  'a script that runs at activation': ({ linked }) => ['etc/conda/activate.d/a.sh', `export X=${linked}/share\n`],
+  "a Jupyter kernel's command": ({ linked }) => [
+    'share/jupyter/kernels/python3/kernel.json',
+    JSON.stringify({ argv: [`${linked}/bin/python`, '-m', 'ipykernel'] }, null, 1),
+  ],
   'an address of a file': ({ linked }) => ['bin/tool', `#!/usr/bin/env python\nHOME = "file://${linked}/share"\n`],
   "the command in conda's history": ({ linked }) => ['conda-meta/history', `# cmd: conda create -p ${linked} python\n`],
   "conda's own path in its history": ({ root }) => ['conda-meta/history', `# cmd: ${root}/bin/conda create -n x\n`],
@@ -73,7 +78,16 @@ test('an environment staged by a link has its real path and a third one as spell
   await symlink(prefix, given)
   await put(prefix, 'bin/tool', `#!${linked}/bin/python\n`)
   await put(prefix, 'bin/another', `#!${prefix}/bin/python\n`)
-  assert.deepEqual(await found(given, prefix), [linked])
+  assert.deepEqual(await found(given, { real: prefix }), [linked])
+})
+
+test('another spelling of the prefix is found by the home of the session, and by the environment that is active', async (t) => {
+  const { prefix, linked } = await place(t)
+  const home = linked.replace('/conda/envs/x', '')
+  assert.deepEqual(await found(prefix, { HOME: home }), [linked])
+  assert.deepEqual(await found(prefix, { HOME: `${home}/` }), [linked])
+  assert.deepEqual(await found(prefix, { HOME: dirname(prefix), CONDA_PREFIX: linked }), [linked])
+  assert.deepEqual(await found(prefix, { CONDA_PREFIX: prefix, HOME: '/', CONDA_EXE: '/usr/bin/conda' }), [])
 })
 
 test('the path of another environment, of one that is gone or of a file is no spelling of this one', async (t) => {
