@@ -23,7 +23,7 @@ export async function autoCommand(context: Context): Promise<Step[] | undefined>
   if (copy) {
     messages.info(`Going back to the staged copy, which this session has already: ${copy}`)
     const end: Step = { op: 'return', status: 0 }
-    return [{ op: 'conda', argv: ['deactivate'], otherwise: [end] }, end]
+    return [{ op: 'conda', argv: ['deactivate'], prefix: { is: copy }, otherwise: [end] }, end]
   }
   try {
     const result = await stageOrSkip(context)
