@@ -8,6 +8,7 @@ export type ErrorCode =
   | 'ALREADY_STAGED'
   | 'ALREADY_LOCAL' // with skipLocal: the environment is on local disk, so a copy would gain nothing
   | 'NOT_STAGED'
+  | 'ORIGINAL_GONE' // --unstage would remove what may be the last copy
   | 'NO_LOCAL_DISK' // no candidate folder is local and writable
   | 'TARGET_UNWRITABLE'
   | 'TARGET_NETWORK'

@@ -10,6 +10,8 @@ import type { PathStep, Step } from './steps.ts'
  */
 export const csh: Dialect = {
   scriptExtension: '.csh',
+  condaUnsets: null,
+  condaBreaksAt: /['"`$!\\\n]/,
   templates: 'csh',
   quote,
   // call.csh left the folder of this very file in argv. The shell keeps reading the file, which it has open.
@@ -59,23 +61,32 @@ function renderStep(step: Step, context: RenderContext): string[] {
  * colon, which is never an entry, is in front again. (Setting `path` at each step would search all its folders each time.)
  */
 function renderPath(step: PathStep): string[] {
-  const { exact, seen } = step
+  const { exact, first, seen } = step
+  const missing = '__conda_stage_missing'
   const known: [string, string][] = [
     ...(exact ? [[exact.when, exact.becomes] as [string, string]] : []),
     ...(seen === undefined ? [] : [[seen, swapPath(seen, step)] as [string, string]]),
   ]
   return [
+    'if ( ! $?PATH ) ""setenv PATH /usr/bin:/bin',
     ...known.flatMap(([from, to], index) => [
       `${index === 0 ? 'if' : 'else if'} ( x$PATH:q == x${quote(from)} ) then`,
       `""setenv PATH ${quote(to)}`,
     ]),
     known.length === 0 ? 'if ( 1 ) then' : 'else',
-    'set argv = ( $path:q : )',
+    `set ${missing} argv = ( $path:q : )`,
     'while ( x$1:q != x: )',
-    ...swapEntries(step).map(([from, to]) => `if ( x$1:q == x${quote(from)} ) set argv[1] = ${quote(to)}`),
+    ...swapEntries(step).flatMap(([from, to]) =>
+      to === undefined
+        ? [`if ( x$1:q == x${quote(from)} ) then`, '""shift', 'continue', 'endif']
+        : [`if ( x$1:q == x${quote(from)} ) set argv[1] = ${quote(to)}`],
+    ),
+    ...(first === undefined ? [] : [`if ( x$1:q == x${quote(first)} ) ""unset ${missing}`]),
     'set argv = ( $argv[2-]:q $1:q )',
     'end',
     '""shift',
+    ...(first === undefined ? [] : [`if ( $?${missing} ) set argv = ( ${quote(first)} $argv:q )`]),
+    `""unset ${missing}`,
     'set path = ( $argv:q )',
     'set argv = ( )',
     'endif',
@@ -89,6 +100,16 @@ function renderConda(step: Step & { op: 'conda' }, context: RenderContext): stri
     `${name} ${argv}`,
     'set argv = ( $status )',
   ])
+  const [sign, prefix, unset] = 'is' in step.prefix ? ['!=', step.prefix.is, 1] : ['==', step.prefix.isNot, 0]
+  const check = [
+    'if ( $?CONDA_PREFIX ) then',
+    `if ( x$CONDA_PREFIX:q ${sign} x${quote(prefix)} ) set argv = ( 1 )`,
+    ...(unset ? ['else', 'set argv = ( 1 )'] : []),
+    'endif',
+  ]
   const otherwise = step.otherwise.flatMap((next) => renderStep(next, context))
-  return [...branches, 'else', 'set argv = ( 1 )', 'endif', 'if ( $1 ) then', ...otherwise, 'endif', 'set argv = ( )']
+  return [
+    ...[...branches, 'else', 'set argv = ( 1 )', 'endif', ...check],
+    ...['if ( $1 ) then', ...otherwise, 'endif', 'set argv = ( )'],
+  ]
 }

@@ -13,6 +13,10 @@ export interface Dialect {
   scriptExtension: string
   /** Extension of its templates, if that isn't the dialect's name. */
   templates?: string
+  /** The value that conda gives to a variable that it unsets; `null` if it really unsets it. */
+  condaUnsets: '' | null
+  /** Characters in a value that conda does not quote as this shell needs it. */
+  condaBreaksAt: RegExp
   quote(text: string): string
   /** Lines before all steps. */
   opening?: string[]

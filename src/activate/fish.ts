@@ -6,7 +6,13 @@ import type { AtExitStep, PathStep, Step } from './steps.ts'
  * fish 3.1 or newer. No function can have the name of a reserved builtin (set, test, string, ...); all others are
  * called through `builtin`. There is no prompt to set: conda's prompt function reads CONDA_PROMPT_MODIFIER.
  */
-export const fish: Dialect = { scriptExtension: '.fish', quote, render: renderStep }
+export const fish: Dialect = {
+  scriptExtension: '.fish',
+  condaUnsets: null,
+  condaBreaksAt: /["$\\]/,
+  quote,
+  render: renderStep,
+}
 
 function quote(text: string): string {
   return `'${text.replaceAll(/[\\']/g, '\\$&')}'`
@@ -63,39 +69,33 @@ const exitFunction = ({ id }: AtExitStep): string => `__conda_stage_exit_${id}`
 
 /** Entries are compared whole, because fish cuts the output of a command substitution at newlines. */
 function renderPath(step: PathStep): string[] {
-  const { exact } = step
+  const { exact, first } = step
   const loop = [
     'set -l argv',
     'for __conda_stage_entry in $PATH',
     ...swapEntries(step).flatMap(([from, to], index) => [
       `${index === 0 ? 'if' : 'else if'} test "$__conda_stage_entry" = ${quote(from)}`,
-      `set argv $argv ${quote(to)}`,
+      ...(to === undefined ? [] : [`set argv $argv ${quote(to)}`]),
     ]),
     'else',
     'set argv $argv "$__conda_stage_entry"',
     'end',
     'end',
+    ...(first === undefined ? [] : [`builtin contains -- ${quote(first)} $argv`, `or set argv ${quote(first)} $argv`]),
     'set -gx PATH $argv',
   ]
-  return [
-    `if test "$PATH" = ${quote(exact?.when ?? '')}`,
-    `set -gx PATH ${quote(exact?.becomes ?? '')}`,
-    'else',
-    ...loop,
-    'end',
-  ]
+  if (exact === undefined) return ['begin', ...loop, 'end']
+  return [`if test "$PATH" = ${quote(exact.when)}`, `set -gx PATH ${quote(exact.becomes)}`, 'else', ...loop, 'end']
 }
 
 /** conda's function returns the status of the last script that it ran, so the state shows whether it worked. */
 function renderConda(step: Step & { op: 'conda' }, context: RenderContext): string[] {
-  const [command, ...rest] = step.argv
   const argv = step.argv.map(quote).join(' ')
   const branches = ['conda', 'mamba', 'micromamba'].flatMap((name, index) => [
     `${index === 0 ? 'if' : 'else if'} builtin functions -q ${name}`,
     `${name} ${argv}`,
   ])
-  const hasWorked =
-    command === 'activate' ? `test "$CONDA_PREFIX" = ${quote(rest.at(-1) ?? '')}` : 'test "$CONDA_SHLVL" != "$argv"'
+  const [sign, prefix] = 'is' in step.prefix ? ['=', step.prefix.is] : ['!=', step.prefix.isNot]
   const otherwise = step.otherwise.flatMap((next) => renderStep(next, context))
-  return ['set argv "$CONDA_SHLVL"', ...branches, 'end', hasWorked, 'or begin', ...otherwise, 'end']
+  return [...branches, 'end', `test "$CONDA_PREFIX" ${sign} ${quote(prefix)}`, 'or begin', ...otherwise, 'end']
 }

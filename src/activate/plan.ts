@@ -1,10 +1,8 @@
 import type { PrefixFacts } from './facts.ts'
 import { swapPath } from './path.ts'
+import { decoded, pathAfterConda, pathOfOriginal, pathOfStage } from './path-of.ts'
 import {
-  type Change,
-  exportedName,
   type NewState,
-  type ShellState,
   type Snapshot,
   type Swap,
   shellLevel,
@@ -13,6 +11,7 @@ import {
   type Variables,
 } from './state.ts'
 import type { PathStep, Step } from './steps.ts'
+import { throughConda } from './through-conda.ts'
 
 /**
  * own: the steps do everything that conda would do. conda: they call the session's own conda function, and then add the
@@ -37,8 +36,8 @@ export function planStage(plan: Swap & { activator?: Activator; abandon?: string
   const swap = { ...plan, ps1: decoded(plan.ps1) }
   const { env, ps1, original, staged } = swap
   const state = stateOfStage(swap)
-  const path = pathStep(env, original, staged.prefix)
-  const after = path ? { ...state.values, PATH: swapPath(env.PATH!, path) } : state.values
+  const path = pathOfStage(swap)
+  const after = { ...state.values, PATH: env.PATH === undefined ? null : swapPath(env.PATH, path) }
   const steps = plan.activator === 'conda' ? stageThroughConda(plan, state) : swapSteps(original, staged, path, state)
   return {
     steps: [...steps, { op: 'rehash' }, { op: 'return', status: 0 }],
@@ -64,16 +63,23 @@ export function planUnstage(
   plan: Swap & { snapshot?: Snapshot | undefined; activator?: Activator; remove?: string[] },
 ): { steps: Step[] } {
   const swap = { ...plan, ps1: decoded(plan.ps1) }
-  const { env, original, staged } = swap
+  const { original, staged } = swap
   const state = stateOfOriginal(swap, plan.snapshot)
-  const path = pathStep(env, staged, original.prefix, plan.snapshot?.variables.PATH)
+  const path = pathOfOriginal(swap, plan.snapshot?.variables.PATH)
   const steps =
     plan.activator === 'conda'
-      ? [...throughConda(env, staged, original, failed(plan, [])), ...stateSteps(state)]
+      ? [
+          ...throughConda(swap, staged, original, []),
+          ...stateSteps(state),
+          ...pathAfterConda(swap, plan.snapshot?.variables.PATH),
+        ]
       : swapSteps(staged, original, path, state)
   const remove: Step[] = plan.remove ? [{ op: 'run', argv: plan.remove }] : []
   return { steps: [...steps, { op: 'rehash' }, ...remove, { op: 'return', status: 0 }] }
 }
+
+/** In a session that has the stage already: the stage comes first in PATH again, should PATH have been reset since. */
+export const planAgain = (swap: Swap): Step[] => [pathOfStage(swap), { op: 'rehash' }, { op: 'return', status: 0 }]
 
 /** Where in conda's stack the session has a stage. A stage beneath another environment can't be left before that one. */
 export function findStaged(
@@ -90,10 +96,10 @@ export function findStaged(
 }
 
 /** In conda's order: scripts of the environment that is left, the state, scripts of the one that is entered. */
-function swapSteps(leave: PrefixFacts, enter: PrefixFacts, path: PathStep | undefined, state: NewState): Step[] {
+function swapSteps(leave: PrefixFacts, enter: PrefixFacts, path: PathStep, state: NewState): Step[] {
   return [
     ...leave.deactivateScripts.map((script): Step => ({ op: 'source', script })),
-    ...(path ? [path] : []),
+    path,
     ...stateSteps(state),
     ...enter.activateScripts.map((script): Step => ({ op: 'source', script })),
   ]
@@ -110,57 +116,7 @@ function stageThroughConda(plan: Swap & { abandon?: string[] }, { values, ps1 }:
   const abandon: Step[] = plan.abandon ? [{ op: 'run', argv: plan.abandon }] : []
   const modifier = values.CONDA_PROMPT_MODIFIER
   return [
-    ...throughConda(plan.env, plan.original, plan.staged, failed(plan, abandon)),
+    ...throughConda(plan, plan.original, plan.staged, abandon),
     ...stateSteps({ values: modifier === undefined ? {} : { CONDA_PROMPT_MODIFIER: modifier }, ps1 }),
   ]
 }
-
-/** Restores the prompt, because conda doesn't know about our `*` or about the session's own changes. */
-function failed({ env, ps1 }: ShellState, steps: Step[]): Step[] {
-  const modifier = env.CONDA_PROMPT_MODIFIER
-  const values = modifier === undefined ? {} : { CONDA_PROMPT_MODIFIER: modifier }
-  return [...stateSteps({ values, ps1: decoded(ps1) }), ...steps, { op: 'return', status: 1 }]
-}
-
-/**
- * `deactivate` and `activate` through the session's own function. If the second fails, the environment that was left is
- * activated again, and `otherwise` follows.
- */
-function throughConda(env: Variables, leave: PrefixFacts, enter: PrefixFacts, otherwise: Step[]): Step[] {
-  const level = shellLevel(env)
-  const stack = env[`CONDA_STACKED_${level}`] ? ['--stack'] : []
-  const activate = (prefix: string) => ['activate', ...stack, prefix]
-  const back: Step = { op: 'conda', argv: activate(leave.prefix), otherwise }
-  // On leaving, conda empties the environment's variables. On entering, it saves the empty value as if it were the session's.
-  const leftovers = Object.keys(enter.variables)
-    .map((name) => `__CONDA_SHLVL_${level - 1}_${exportedName(env, name)}`)
-    .filter((name) => env[name] === undefined)
-  return [
-    { op: 'conda', argv: ['deactivate'], otherwise },
-    { op: 'conda', argv: activate(enter.prefix), otherwise: [back, ...otherwise] },
-    ...leftovers.map((name): Step => ({ op: 'unset', name })),
-  ]
-}
-
-/** `envs` and `condabin` of a base prefix are not part of the environment: they are not staged, and conda leaves them alone. */
-function pathStep(
-  env: Variables,
-  leave: PrefixFacts,
-  to: string,
-  change?: Change<string | null>,
-): PathStep | undefined {
-  if (env.PATH === undefined) return undefined
-  const active = (env.CONDA_PREFIX ?? '').replace(/\/+$/, '')
-  const from = [...new Set([leave.prefix, leave.real, active])].filter((prefix) => prefix.startsWith('/'))
-  const keep = [...new Set(from.flatMap((prefix) => [`${prefix}/envs`, `${prefix}/condabin`]))]
-  const exact =
-    decoded(change?.after) !== undefined && decoded(change?.before) !== undefined
-      ? { when: change!.after!, becomes: change!.before! }
-      : undefined
-  const seen = decoded(env.PATH)
-  return { op: 'path', from, keep, to, ...(exact && { exact }), ...(seen !== undefined && { seen }) }
-}
-
-/** `undefined` if the session's value isn't UTF-8: writing it back would change it. */
-const decoded = (text: string | null | undefined): string | undefined =>
-  text == null || text.includes('\uFFFD') ? undefined : text

@@ -23,7 +23,13 @@ interface Words {
 
 /** The function's positional parameters hold temporary values, because sh has no local variables. */
 export function posix(words: Words): Dialect {
-  return { scriptExtension: '.sh', quote, render: (step, context) => renderStep(words, step, context) }
+  return {
+    scriptExtension: '.sh',
+    condaUnsets: '',
+    condaBreaksAt: /'/,
+    quote,
+    render: (step, context) => renderStep(words, step, context),
+  }
 }
 
 function renderStep(words: Words, step: Step, context: RenderContext): string[] {
@@ -71,34 +77,46 @@ function withoutOptions(words: Words, context: RenderContext, lines: string[]): 
   return [`${words.special}set --`, ...set('+'), ...lines, ...set('-')]
 }
 
-/** $1: finished entries, each with its colon; $2: remaining entries, likewise; $3: the prefix that is replaced. */
-function renderPath({ builtin, special }: Words, { from, keep, to, exact }: PathStep): string[] {
-  const within = (prefix: string) => `${quote(prefix)}:*|${quote(prefix)}/*`
-  const kept = keep.length === 0 ? [] : [`${keep.map(within).join('|')}) ;;`]
-  const swapped = from.map(
-    (prefix) =>
-      `${within(prefix)}) ${special}set -- "$1"${quote(to)} "$2" ${quote(prefix)}; ${special}set -- "$1" "\${2#"$3"}" ;;`,
-  )
+/**
+ * $1: finished entries, each with its colon; $2: remaining entries, likewise; $3: the text that the first of them is compared
+ * with. The comparisons cut that text off, because `case` ignores case if the session has set nocasematch in bash.
+ */
+function renderPath({ builtin, special }: Words, { entries = [], from, keep, to, first, exact }: PathStep): string[] {
+  const starts = (end: string) => `${builtin}[ "$2" != "\${2#"$3"${end}}" ]`
+  const branch = (text: string, condition: string, then: string) => [
+    `elif ${special}set -- "$1" "$2" ${quote(text)}; ${condition}; then`,
+    then,
+  ]
+  const becomes = (text: string) => `${special}set -- "$1"${quote(text)} "\${2#"$3"}"`
+  const goes = `${special}set -- "$1" "\${2#"$3":}"; ${special}continue`
+  const within = `${starts(':')} || ${starts('/')}`
   const loop = [
-    `${special}set -- '' "$PATH:"`,
+    // What shells look up without PATH.
+    `${special}set -- '' "\${PATH-/usr/bin:/bin}:"`,
     `while ${builtin}[ -n "$2" ]; do`,
-    'case "$2" in',
-    ...kept,
-    ...swapped,
-    'esac',
+    `if ${builtin}false; then ${builtin}:`,
+    ...entries.flatMap(([whole, text]) => branch(whole, starts(':'), text === null ? goes : becomes(text))),
+    ...keep.flatMap((prefix) => branch(prefix, within, `${builtin}:`)),
+    ...from.flatMap((prefix) => branch(prefix, within, becomes(to))),
+    'fi',
     `${special}set -- "$1\${2%%:*}:" "\${2#*:}"`,
     'done',
+    ...(first === undefined
+      ? []
+      : [
+          `${special}set -- "$1" ":$1" ${quote(first)}`,
+          `${builtin}[ "$2" != "\${2#*:"$3":}" ] || ${special}set -- "$3:$1"`,
+        ]),
     `${special}export PATH="\${1%:}"`,
     `${special}set --`,
   ]
   if (exact === undefined) return loop
   return [
-    'case "$PATH" in',
-    `${quote(exact.when)}) ${special}export PATH=${quote(exact.becomes)} ;;`,
-    '*)',
+    `if ${builtin}[ "\${PATH-}" = ${quote(exact.when)} ]; then`,
+    `${special}export PATH=${quote(exact.becomes)}`,
+    'else',
     ...loop,
-    ';;',
-    'esac',
+    'fi',
   ]
 }
 
@@ -108,7 +126,12 @@ function renderConda(words: Words, step: Step & { op: 'conda' }, context: Render
     `${index === 0 ? 'if' : 'elif'} ${words.isFunction(name)}; then`,
     `\\${name} ${argv}`,
   ])
-  const call = ['{', ...branches, 'else', `${words.builtin}false`, 'fi', `} || ${words.special}set -- failed`]
+  const failed = `|| ${words.special}set -- failed`
+  const [sign, prefix] = 'is' in step.prefix ? ['=', step.prefix.is] : ['!=', step.prefix.isNot]
+  const call = [
+    ...['{', ...branches, 'else', `${words.builtin}false`, 'fi', `} ${failed}`],
+    `${words.builtin}[ "\${CONDA_PREFIX-}" ${sign} ${quote(prefix)} ] ${failed}`,
+  ]
   const otherwise = step.otherwise.flatMap((next) => renderStep(words, next, context))
   return [...withoutOptions(words, context, call), 'case "$#" in', '1)', ...otherwise, ';;', 'esac']
 }

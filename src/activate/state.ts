@@ -69,8 +69,9 @@ export function stateOfOriginal(swap: Swap, snapshot: Snapshot | undefined): New
     return change && change.after === (env[name] ?? null) ? change.before : otherwise()
   }
   const values: NewState['values'] = { CONDA_PREFIX: restored('CONDA_PREFIX', () => original.prefix) }
-  const name = restored('CONDA_DEFAULT_ENV', () => condaName(original.prefix, env)) ?? original.prefix
-  if (env.CONDA_DEFAULT_ENV !== undefined) values.CONDA_DEFAULT_ENV = name
+  const defaultEnv = restored('CONDA_DEFAULT_ENV', () => condaName(original.prefix, env))
+  if (env.CONDA_DEFAULT_ENV !== undefined) values.CONDA_DEFAULT_ENV = defaultEnv
+  const name = defaultEnv ?? original.prefix
   for (const key of variableNames(swap, snapshot)) {
     const current = env[key] ?? null
     values[key] = restored(key, () =>
@@ -100,7 +101,7 @@ function variableNames({ env, original, staged }: Swap, snapshot: Snapshot | und
 }
 
 /** The value that conda would give to a variable when it leaves the stage for the original. */
-function leftValue({ env, original }: Swap, name: string): string {
+function leftValue({ env, original }: Swap, name: string): string | null {
   const key = Object.keys(original.variables).find((key) => exportedName(env, key) === name)
   return key === undefined ? savedValue(env, name) : original.variables[key]!
 }

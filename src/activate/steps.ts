@@ -14,9 +14,9 @@ export type Step =
   | { op: 'rehash' }
   /**
    * Call the session's own `conda` function, or else `mamba` or `micromamba`. `otherwise`, which ends in 'return', runs if
-   * the call fails or the session has no such function.
+   * the call fails, if CONDA_PREFIX then isn't what `prefix` says, or if the session has no such function.
    */
-  | { op: 'conda'; argv: string[]; otherwise: Step[] }
+  | { op: 'conda'; argv: string[]; prefix: { is: string } | { isNot: string }; otherwise: Step[] }
   /** Run the launcher with these arguments. If it fails, return 1. */
   | { op: 'run'; argv: string[] }
   | AtExitStep
@@ -29,11 +29,15 @@ export type Step =
  */
 export interface PathStep {
   op: 'path'
+  /** Whole entries and what each becomes; `null`: the entry goes. They take precedence over `keep` and `from`. */
+  entries?: [whole: string, becomes: string | null][]
   /** In an entry that is one of these or below one, `to` replaces the prefix. */
   from: string[]
   /** Entries that are one of these or below one stay. */
   keep: string[]
   to: string
+  /** Goes in front if PATH then has no such entry. */
+  first?: string
   /** If PATH is exactly `when`, it becomes `becomes` instead. */
   exact?: { when: string; becomes: string }
   /** PATH when the plan was made, for shells that can't cut strings. Missing if it isn't UTF-8. */

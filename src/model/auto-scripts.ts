@@ -10,6 +10,9 @@ export const AUTO_UNSTAGE = 'etc/conda/deactivate.d/000.conda-stage-auto'
 /** The name of AUTO_UNSTAGE in a copy. */
 export const LEAVE = 'etc/conda/deactivate.d/000.conda-stage-leave'
 
+/** @param path of a script in a copy's deactivate.d */
+export const isLeaveScript = (path: string): boolean => path.includes(`/${LEAVE}.`)
+
 /** Folders that enabling may make for the scripts, parents first. */
 export const SCRIPT_FOLDERS: readonly BytePath[] = [
   'etc',

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -44,6 +45,9 @@ test('a prefix that is gone or empty has no variables and no scripts', () => {
       prefix: path,
       real: path.replace(prefix, realpathSync(prefix)),
       variables: {},
+      unreadable: [],
+      notTaken: [],
+      otherSpellings: {},
       activateScripts: [],
       deactivateScripts: [],
     })
@@ -57,11 +61,84 @@ test('both spellings of a prefix that is a symbolic link are known', () => {
   assert.deepEqual([facts.prefix, facts.real], [join(prefix, 'link'), realpathSync(join(prefix, 'real'))])
 })
 
-test('a file of variables that is not JSON is an error that names the file', () => {
+test('a file of variables that is not JSON is an error that names the file, and the other files count', () => {
   write('conda-meta/state', '{')
-  assert.throws(() => readFacts(prefix, 'bash'), {
-    name: 'StageError',
-    code: 'UNREADABLE',
-    path: join(prefix, 'conda-meta/state'),
+  write('etc/conda/env_vars.d/a.json', '{"A": "a"}')
+  const { unreadable, variables } = readFacts(prefix, 'bash')
+  assert.deepEqual(
+    unreadable.map(({ code, path }) => [code, path]),
+    [['UNREADABLE', join(prefix, 'conda-meta/state')]],
+  )
+  assert.deepEqual(variables, { A: 'a' })
+})
+
+test('folders, FIFOs and dangling links in env_vars.d, and files without an object, are passed over', () => {
+  const folder = join(prefix, 'etc/conda/env_vars.d')
+  mkdirSync(join(folder, '.ipynb_checkpoints'), { recursive: true })
+  execFileSync('mkfifo', [join(folder, 'fifo')])
+  symlinkSync('/nowhere', join(folder, 'dangling'))
+  for (const text of ['[1]', '"text"', 'null', '3']) write(`etc/conda/env_vars.d/${text}.json`, text)
+  mkdirSync(join(prefix, 'conda-meta/state'), { recursive: true })
+  const { variables, unreadable } = readFacts(prefix, 'bash')
+  assert.deepEqual([variables, unreadable], [{}, []])
+})
+
+test('values that are no strings become what Python makes of them, and null is what conda unsets', () => {
+  const values: Record<string, [json: string, python: string]> = {
+    BIG: ['12345678901234567890', '12345678901234567890'],
+    ZERO: ['-0', '0'],
+    WHOLE: ['1.0', '1.0'],
+    LARGE: ['1e22', '1e+22'],
+    LAST: ['1e15', '1000000000000000.0'],
+    SMALL: ['0.0001', '0.0001'],
+    TINY: ['0.00001234', '1.234e-05'],
+    INFINITE: ['1e400', 'inf'],
+    ON: ['true', 'True'],
+    OFF: ['false', 'False'],
+    LIST: [`[1, 2.50, "it's", null, [true]]`, `[1, 2.5, "it's", None, [True]]`],
+    DICT: ['{"k": "a\\"b\\n\\u00e9\\u200b", "e": {}}', `{'k': 'a"b\\né\\u200b', 'e': {}}`],
+    TEXT: ['"\\u00e9 \\ud83d\\udc0d"', 'é 🐍'],
+  }
+  const json = Object.entries(values).map(([name, [text]]) => `"${name}": ${text}`)
+  write('conda-meta/state', `{"env_vars": {${json.join(', ')}, "NONE": null}}`)
+  const expected = Object.fromEntries(Object.entries(values).map(([name, [, text]]) => [name, text]))
+  assert.deepEqual(readFacts(prefix, 'bash').variables, { ...expected, NONE: '' })
+  for (const dialect of ['fish', 'tcsh'] as const) assert.equal(readFacts(prefix, dialect).variables.NONE, null)
+})
+
+test('variables that no shell can set, or that shells would evaluate, are left out and named', () => {
+  write(
+    'conda-meta/state',
+    '{"env_vars": {"RANDOM": "a[$(id)]", "LINENO": "1", "V": "a\\u0000b", "UID": "1", "A": "a"}}',
+  )
+  const { variables, notTaken } = readFacts(prefix, 'bash')
+  assert.deepEqual(variables, { LINENO: '1', A: 'a' })
+  assert.deepEqual(
+    notTaken.map((message) => /variable (\w+) in .*conda-meta\/state/.exec(message)?.[1]),
+    ['RANDOM', 'V', 'UID'],
+  )
+})
+
+test('entries of PATH that spell the environment through a link, //, /./ or a trailing slash are known', () => {
+  mkdirSync(join(prefix, 'real/env/bin'), { recursive: true })
+  mkdirSync(join(prefix, 'real/env/envs/other/bin'), { recursive: true })
+  mkdirSync(join(prefix, 'real/env2/bin'), { recursive: true })
+  symlinkSync('real', join(prefix, 'link'))
+  const env = join(prefix, 'real/env')
+  const others = [
+    `${env}//bin`,
+    `${env}/bin/`,
+    `${prefix}/./real/env/bin`,
+    `${prefix}/link/env/bin`,
+    `${prefix}/link/env`,
+  ]
+  const own = [`${env}/bin`, env, `${prefix}/link/env2/bin`, `${prefix}/link/env/envs/other/bin`, '/usr/bin', '', 'bin']
+  const { otherSpellings } = readFacts(env, 'bash', [...others, ...own].join(':'))
+  assert.deepEqual(otherSpellings, {
+    [others[0]!]: '/bin',
+    [others[1]!]: '/bin',
+    [others[2]!]: '/bin',
+    [others[3]!]: '/bin',
+    [others[4]!]: '',
   })
 })

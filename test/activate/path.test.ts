@@ -6,6 +6,26 @@ import { quotePosix } from '../../src/activate/quote.ts'
 import { render } from '../../src/activate/render.ts'
 import type { PathStep } from '../../src/activate/steps.ts'
 
+/** Rules for one entry each, as a step of its own. */
+const MORE: [string, Partial<PathStep>, string, string][] = [
+  [
+    'an entry that is spelled otherwise is replaced',
+    { entries: [['/x//bin/', "/l/it's/bin"]] },
+    '/a:/x//bin/:/x//bin/2',
+    "/a:/l/it's/bin:/x//bin/2",
+  ],
+  ['an entry that staging added goes', { entries: [['/gone', null]] }, '/gone:/a:/gone:/gone/b:', '/a:/gone/b:'],
+  ['the copy goes in front if it is not there', { first: "/l/it's/bin" }, '/a:/b', "/l/it's/bin:/a:/b"],
+  ['the copy goes in front of an empty PATH', { first: '/l/bin' }, '', '/l/bin:'],
+  [
+    'the copy keeps its position if it is there',
+    { first: '/local/bin', from: ['/e'], to: '/local' },
+    '/a:/e/bin',
+    '/a:/local/bin',
+  ],
+  ['an entry below the copy is not the copy', { first: '/l/bin' }, '/l/bin/x:/x/l/bin', '/l/bin:/l/bin/x:/x/l/bin'],
+]
+
 const STEP: PathStep = {
   op: 'path',
   from: ['/e/my env', '/real/[x]*'],
@@ -32,6 +52,7 @@ const CASES: [string, string, string][] = [
     '/e/my env/envs/o/bin:/e/my env/condabin',
     '/e/my env/envs/o/bin:/e/my env/condabin',
   ],
+  ['a path that differs only in case stays', '/E/My Env/bin:/REAL/[x]*/bin', '/E/My Env/bin:/REAL/[x]*/bin'],
   ['empty entries stay', '::/e/my env/bin::', "::/local/it's/bin::"],
   ['an empty PATH stays empty', '', ''],
   ['a PATH that is exactly what staging left is restored as a whole', '/a:/b', '/was'],
@@ -43,14 +64,21 @@ const SHELLS = [
   ['sh', '/bin/dash'],
 ] as const
 
-for (const [title, before, after] of CASES) {
+const none = { op: 'path', from: [], keep: [], to: '' } as const
+const all = [
+  ...CASES.map(([title, before, after]) => ({ title, step: STEP, before, after })),
+  ...MORE.map(([title, more, before, after]) => ({ title, step: { ...none, ...more } as PathStep, before, after })),
+]
+
+for (const { title, step, before, after } of all) {
   test(`in PATH, ${title}`, () => {
-    assert.equal(swapPath(before, STEP), after)
+    assert.equal(swapPath(before, step), after)
     // The shells do the same.
     for (const [dialect, program, ...args] of SHELLS) {
-      const code = render([STEP], dialect, { flags: '', launcher: '' })
+      const code = render([step], dialect, { flags: '', launcher: '' })
       // Set here, since zsh's system-wide start-up file may give an empty PATH another value.
-      const script = `PATH=${quotePosix(before)}\n${code}echo "$PATH"`
+      const setting = dialect === 'bash' ? 'shopt -s nocasematch' : ''
+      const script = `${setting}\nPATH=${quotePosix(before)}\n${code}echo "$PATH"`
       const { stdout, stderr } = spawnSync(program, [...args, '-c', script], { encoding: 'utf8' })
       assert.equal(stdout, `${after}\n`, program + stderr)
     }

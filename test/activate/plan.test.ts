@@ -9,6 +9,9 @@ const facts = (prefix: string, variables: Record<string, string> = {}): PrefixFa
   prefix,
   real: prefix,
   variables,
+  unreadable: [],
+  notTaken: [],
+  otherSpellings: {},
   activateScripts: [],
   deactivateScripts: [],
 })
@@ -146,7 +149,7 @@ describe('variables of a staged environment', () => {
   })
 
   test("without a record of their old values, the environment's variables become what conda would make them", () => {
-    const env = { ...ENV, CONDA_PREFIX: staged.prefix, DATA: to.variables.data, NEW: 'y', GONE: '' }
+    const env = { ...ENV, CONDA_PREFIX: staged.prefix, DATA: to.variables.data!, NEW: 'y', GONE: '' }
     const { DATA, NEW, GONE } = after(env, planUnstage({ env, original: from, staged: to }).steps)
     assert.deepEqual({ DATA, NEW, GONE }, { DATA: '/net/envs/my/d', NEW: '', GONE: 'x' })
   })

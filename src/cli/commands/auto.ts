@@ -23,7 +23,7 @@ export async function autoCommand(context: Context): Promise<Step[] | undefined>
   if (copy) {
     messages.info(`This session already has a staged copy; going back to it: ${copy}`)
     const end: Step = { op: 'return', status: 0 }
-    return [{ op: 'conda', argv: ['deactivate'], otherwise: [end] }, end]
+    return [{ op: 'conda', argv: ['deactivate'], prefix: { is: copy }, otherwise: [end] }, end]
   }
   try {
     const result = await stageOrSkip(context)

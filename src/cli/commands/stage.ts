@@ -1,12 +1,15 @@
+import { resolve } from 'node:path'
 import type { CallingShell } from '../../activate/call.ts'
-import { readFacts } from '../../activate/facts.ts'
-import { planStage } from '../../activate/plan.ts'
+import { type PrefixFacts, readFacts } from '../../activate/facts.ts'
+import { planAgain, planStage } from '../../activate/plan.ts'
 import type { Step } from '../../activate/steps.ts'
+import { assertCondaCanActivate } from '../../activate/through-conda.ts'
 import { withoutAutoStaging } from '../../auto-stage/guard.ts'
 import { StageError } from '../../errors.ts'
 import { saveActivation } from '../../pipeline/activation.ts'
 import type { StageResult } from '../../pipeline/options.ts'
 import { stage, unstage } from '../../pipeline.ts'
+import { findStage } from '../../stage/record.ts'
 import type { Context } from '../command.ts'
 import { stageOptions } from '../library-options.ts'
 import { writeData } from '../render/messages.ts'
@@ -16,11 +19,30 @@ export async function stageCommand(context: Context): Promise<Step[] | undefined
   const { options, session } = context
   const { shell } = session
   if (options.prefix === undefined && !shell) throw noShellFunction()
+  const staged = await findStage(resolve(session.cwd, options.prefix ?? session.env.CONDA_PREFIX ?? ''))
+  if (staged) return alreadyStaged(staged.record, context)
+  const active = session.env.CONDA_PREFIX
+  if (options.activator === 'conda' && shell && active && options.prefix === undefined)
+    assertCondaCanActivate({ prefix: active }, shell.dialect)
   const result = await stageOrSkip(context)
   if (result === undefined) return undefined
   if (options.json) writeData(`${JSON.stringify(result)}\n`)
   else if (options.prefix !== undefined) writeData(`${result.prefix}\n`)
   return options.prefix === undefined && shell ? activation(context, shell, result) : undefined
+}
+
+/** A job script may call another that stages too, and automatic staging may have been first: no failure. */
+function alreadyStaged(
+  { prefix, original }: { prefix: string; original: string },
+  { options, session, messages }: Context,
+): Step[] | undefined {
+  messages.info(`Already staged: ${prefix} is the copy of ${original}`)
+  if (options.json) writeData(`${JSON.stringify({ skipped: true, original, prefix })}\n`)
+  else if (options.prefix !== undefined) writeData(`${prefix}\n`)
+  const { shell, env } = session
+  if (options.prefix !== undefined || !shell) return undefined
+  const facts = (folder: string) => readFacts(folder, shell.dialect, env.PATH)
+  return planAgain({ env, original: facts(original), staged: facts(prefix) })
 }
 
 /** Returns undefined, with a message, if the environment would not gain from a copy. */
@@ -45,11 +67,19 @@ export async function activation(
   result: StageResult,
 ): Promise<Step[]> {
   try {
+    const [original, staged] = [result.original, result.prefix].map((prefix) =>
+      readFacts(prefix, shell.dialect, session.env.PATH),
+    ) as [PrefixFacts, PrefixFacts]
+    for (const error of original.unreadable) throw error
+    for (const message of original.notTaken) messages.warning(message)
+    if (options.activator === 'conda') {
+      for (const facts of [original, staged]) assertCondaCanActivate(facts, shell.dialect)
+    }
     const { steps, snapshot } = planStage({
       env: session.env,
       ps1: shell.ps1,
-      original: readFacts(result.original, shell.dialect),
-      staged: readFacts(result.prefix, shell.dialect),
+      original,
+      staged,
       activator: options.activator,
       abandon: ['--abandon', `--prefix=${result.prefix}`],
     })

@@ -1,13 +1,17 @@
-import { readFacts } from '../../activate/facts.ts'
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { type PrefixFacts, readFacts } from '../../activate/facts.ts'
 import { findStaged, planUnstage } from '../../activate/plan.ts'
 import type { Snapshot } from '../../activate/state.ts'
 import type { Step } from '../../activate/steps.ts'
+import { assertCondaCanActivate } from '../../activate/through-conda.ts'
 import { exitStep } from '../../auto-stage/exit-step.ts'
 import { withoutAutoStaging } from '../../auto-stage/guard.ts'
 import { StageError } from '../../errors.ts'
 import { stagesOf } from '../../pipeline/activation.ts'
 import { boundOf } from '../../pipeline/bind-to-shell.ts'
 import { unstage } from '../../pipeline.ts'
+import { findStage, type StageRecord } from '../../stage/record.ts'
 import type { Context } from '../command.ts'
 import { progressOf } from '../library-options.ts'
 import { writeData } from '../render/messages.ts'
@@ -18,6 +22,8 @@ import { sweeper } from './sweep.ts'
 export async function unstageCommand(context: Context): Promise<Step[] | undefined> {
   const { options, session, messages } = context
   if (options.prefix !== undefined) {
+    const named = await findStage(resolve(session.cwd, options.prefix))
+    if (named) assertOriginalThere(named.record, context)
     const result = await unstage({ prefix: options.prefix, cwd: session.cwd, onProgress: progressOf(context) })
     if (options.json) writeData(`${JSON.stringify(result)}\n`)
     return undefined
@@ -30,13 +36,19 @@ export async function unstageCommand(context: Context): Promise<Step[] | undefin
   if (!shell) throw noShellFunction()
   const stage = stages.get(found.prefix)!
   const { record } = stage
+  assertOriginalThere(record, context)
   messages.info('Unstaging and reverting to original conda environment ...')
   messages.info(`Original conda environment: ${record.original}`)
+  const [original, staged] = [record.original, found.prefix].map((prefix) =>
+    readFacts(prefix, shell.dialect, session.env.PATH),
+  ) as [PrefixFacts, PrefixFacts]
+  for (const { message } of original.unreadable) messages.warning(message)
+  if (options.activator === 'conda') assertCondaCanActivate(original, shell.dialect)
   const { steps } = planUnstage({
     env: session.env,
     ps1: shell.ps1,
-    original: readFacts(record.original, shell.dialect),
-    staged: readFacts(found.prefix, shell.dialect),
+    original,
+    staged,
     snapshot: record.activation as Snapshot | undefined,
     activator: options.activator,
     remove: ['--finish-unstage', `--prefix=${record.prefix}`, `--since=${Date.now()}`, ...passedOn(context)],
@@ -61,6 +73,19 @@ const passedOn = ({ options }: Context): string[] => [
   ...(options.verbosity === 'normal' ? [] : [`--${options.verbosity}`]),
   ...(options.json ? ['--json'] : []),
 ]
+
+/** The copy may be the last one. */
+function assertOriginalThere({ original, prefix }: StageRecord, { options }: Context): void {
+  if (options.force || existsSync(`${original}/conda-meta`)) return
+  throw new StageError(
+    'ORIGINAL_GONE',
+    `The original environment ${original} is gone or can't be reached. Its copy ${prefix} was not removed`,
+    {
+      path: original,
+      hint: "Save what you need from the copy. 'conda-stage --unstage --force' removes it; 'conda deactivate' leaves it.",
+    },
+  )
+}
 
 function notStaged(active: string | undefined): StageError {
   const what = active ? `the active environment ${active} is not a staged copy` : 'no environment is active'
