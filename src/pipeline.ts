@@ -22,7 +22,7 @@ import type * as options from './pipeline/options.ts'
 import { type Filled, fillIn, findOriginal } from './pipeline/original.ts'
 import { packWithCondaPack } from './pipeline/pack-with-conda-pack.ts'
 import { repack } from './pipeline/repack.ts'
-import { timed } from './pipeline/timing.ts'
+import { countProgress, timed } from './pipeline/timing.ts'
 import { writeEnvironment } from './pipeline/write-archive.ts'
 import { findLocalFolder } from './platform/local-disk.ts'
 import { extract } from './stage/extract.ts'
@@ -93,12 +93,16 @@ export async function unstage(
   const { cwd, uid, onProgress } = fillIn(given)
   const prefix = resolve(cwd, given.prefix)
   const folder = (await findStage(prefix))?.folder
-  if (folder) onProgress({ kind: 'phase', phase: 'remove', prefix, target: folder })
-  const { stage, remove } = await detachStage(prefix, { uid })
-  const { original, files = 0 } = stage.record
-  if (sweepBehind && files >= MANY_FILES) sweepBehind(dirname(stage.folder))
-  else await remove()
-  return { original, prefix: stage.record.prefix }
+  const removal = async () => {
+    const { stage, remove } = await detachStage(prefix, { uid })
+    const { original, files = 0 } = stage.record
+    const report = countProgress('remove', onProgress)
+    if (sweepBehind && files >= MANY_FILES) sweepBehind(dirname(stage.folder))
+    else await remove((done) => report(done, files))
+    return { original, prefix: stage.record.prefix }
+  }
+  if (!folder) return await removal()
+  return await timed(onProgress, { kind: 'phase', phase: 'remove', prefix, target: folder }, removal)
 }
 
 /**
@@ -106,9 +110,11 @@ export async function unstage(
  * @throws StageError NOT_STAGED, ARCHIVE_DAMAGED
  */
 export async function verify(given: options.VerifyOptions): Promise<options.VerifyResult> {
-  const { cwd, signal } = fillIn(given)
+  const { cwd, signal, onProgress } = fillIn(given)
   const prefix = resolve(cwd, given.prefix)
-  const findings = await verifyStage(prefix, signal && { signal })
+  const findings = await timed(onProgress, { kind: 'phase', phase: 'verify', prefix }, () =>
+    verifyStage(prefix, { signal, onChecked: countProgress('verify', onProgress) }),
+  )
   return { prefix, original: (await findStage(prefix))!.record.original, findings }
 }
 

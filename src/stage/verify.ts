@@ -13,6 +13,7 @@ import { relocateTarget } from '../relocate/symlink.ts'
 import { whyHarmless } from './harmless.ts'
 import { stagedMode } from './modes.ts'
 import { INDEX } from './names.ts'
+import { isOwnFile } from './own-files.ts'
 import { findStage, type StageRecord } from './record.ts'
 
 /** Something in a stage that is not as staging should have left it. */
@@ -41,7 +42,13 @@ const CHUNK = 1024 * 1024
  * in all of it. What a user changed in a writable stage is listed as harmless.
  * Throws StageError NOT_STAGED, CANCELLED, ARCHIVE_DAMAGED (the stage's copy of the index).
  */
-export async function verifyStage(prefix: string, { signal }: { signal?: AbortSignal } = {}): Promise<Finding[]> {
+export async function verifyStage(
+  prefix: string,
+  {
+    signal,
+    onChecked,
+  }: { signal?: AbortSignal | undefined; onChecked?: (files: number, totalFiles: number) => void } = {},
+): Promise<Finding[]> {
   const stage = await findStage(prefix)
   if (stage === undefined)
     throw new StageError('NOT_STAGED', `${prefix} is not a staged environment`, {
@@ -55,6 +62,7 @@ export async function verifyStage(prefix: string, { signal }: { signal?: AbortSi
   const step = async (look: () => void): Promise<void> => {
     look()
     if (++looked % BATCH !== 0) return
+    onChecked?.(looked, index.entries.length)
     await nextTurn()
     if (signal?.aborted)
       throw new StageError('CANCELLED', `Verifying ${prefix} was cancelled`, { cause: signal.reason })
@@ -89,7 +97,7 @@ class Verifier {
 
   added(path: BytePath): void {
     const facts = this.#lstat(path)
-    if (facts === undefined) return
+    if (facts === undefined || isOwnFile(this.#record.prefix, path)) return
     this.findings.push({ path, kind: 'added', why: 'is not in the archive', harmless: true })
     if (facts.isSymbolicLink()) this.#symlink(path)
     else if (facts.isFile()) this.#scan(path, facts.size)

@@ -45,7 +45,7 @@ test('a copy with a longer path: what has room is relocated and runs, what has n
   assert.equal(verified.status, 1)
   assert.deepEqual(verified.matter, ['prefix bin/by-hand', 'prefix share/by-hand/utf16.txt'])
   assert.match(verified.stderr, new RegExp(`ERROR: ${staged}: 2 of \\d+ findings matter`))
-  assert.match(verified.stderr, /stage to a shorter folder \(--path=DIR\)/)
+  assert.match(verified.stderr, /Stage to a shorter folder \(--path=DIR\)/)
   execFileSync('mv', [place.prefix, `${place.prefix}-away`])
   assert.equal(output(`${staged}/bin/greet`), 'Hello from the environment\n')
   // It is true: what could not be replaced is what this program goes by.

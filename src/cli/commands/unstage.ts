@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { readFacts } from '../../activate/facts.ts'
 import { findStaged, planUnstage, type Snapshot } from '../../activate/plan.ts'
 import type { Step } from '../../activate/steps.ts'
@@ -7,8 +8,11 @@ import { StageError } from '../../errors.ts'
 import { stagesOf } from '../../pipeline/activation.ts'
 import { boundOf } from '../../pipeline/bind-to-shell.ts'
 import { unstage } from '../../pipeline.ts'
+import { findStage } from '../../stage/record.ts'
 import type { Context } from '../command.ts'
+import { confirmLoss } from '../confirm-loss.ts'
 import { progressOf } from '../library-options.ts'
+import { wholeSeconds } from '../render/amounts.ts'
 import { writeData } from '../render/messages.ts'
 import { noShellFunction } from './stage.ts'
 import { sweeper } from './sweep.ts'
@@ -17,6 +21,8 @@ import { sweeper } from './sweep.ts'
 export async function unstageCommand(context: Context): Promise<Step[] | undefined> {
   const { options, session, messages } = context
   if (options.prefix !== undefined) {
+    const named = await findStage(resolve(session.cwd, options.prefix))
+    if (named) await confirmLoss(named, context)
     const result = await unstage({ prefix: options.prefix, cwd: session.cwd, onProgress: progressOf(context) })
     if (options.json) writeData(`${JSON.stringify(result)}\n`)
     return undefined
@@ -29,6 +35,7 @@ export async function unstageCommand(context: Context): Promise<Step[] | undefin
   if (!shell) throw noShellFunction()
   const stage = stages.get(found.prefix)!
   const { record } = stage
+  await confirmLoss(stage, context)
   messages.info('Unstaging and reverting to original conda environment ...')
   messages.info(`Original conda environment: ${record.original}`)
   const { steps } = planUnstage({
@@ -52,7 +59,7 @@ export async function finishUnstageCommand(context: Context): Promise<undefined>
   const { original } = await unstage(given, sweeper(session))
   messages.info(`Activating original conda environment: ${original}`)
   const seconds = (Date.now() - (options.since ?? Date.now())) / 1000
-  messages.info(`Total unstage time: ${Math.round(seconds)} seconds`)
+  messages.info(`Total unstage time: ${wholeSeconds(seconds)}`)
   if (options.json) writeData(`${JSON.stringify({ original, prefix: options.prefix })}\n`)
 }
 
