@@ -6,6 +6,7 @@ import { packUnlessFresh, resultOf } from './pipeline/pack-unless-fresh.ts'
 import { packWithCondaPack } from './pipeline/pack-with-conda-pack.ts'
 import { prepareStage } from './pipeline/prepare-stage.ts'
 import { stageFrom } from './pipeline/stage-from.ts'
+import { countProgress, timed } from './pipeline/timing.ts'
 import { findStage } from './stage/record.ts'
 import { detachStage, MANY_FILES } from './stage/remove.ts'
 import { verifyStage } from './stage/verify.ts'
@@ -50,12 +51,16 @@ export async function unstage(
   const { cwd, uid, onProgress } = fillIn(given)
   const prefix = resolve(cwd, given.prefix)
   const folder = (await findStage(prefix))?.folder
-  if (folder) onProgress({ kind: 'phase', phase: 'remove', prefix, target: folder })
-  const { stage, remove } = await detachStage(prefix, { uid })
-  const { original, files = 0 } = stage.record
-  if (sweepBehind && files >= MANY_FILES) sweepBehind(dirname(stage.folder))
-  else await remove()
-  return { original, prefix: stage.record.prefix }
+  const removal = async () => {
+    const { stage, remove } = await detachStage(prefix, { uid })
+    const { original, files = 0 } = stage.record
+    const report = countProgress('remove', onProgress)
+    if (sweepBehind && files >= MANY_FILES) sweepBehind(dirname(stage.folder))
+    else await remove((done) => report(done, files))
+    return { original, prefix: stage.record.prefix }
+  }
+  if (!folder) return await removal()
+  return await timed(onProgress, { kind: 'phase', phase: 'remove', prefix, target: folder }, removal)
 }
 
 /**
@@ -63,8 +68,10 @@ export async function unstage(
  * @throws StageError NOT_STAGED, ARCHIVE_DAMAGED
  */
 export async function verify(given: options.VerifyOptions): Promise<options.VerifyResult> {
-  const { cwd, signal } = fillIn(given)
+  const { cwd, signal, onProgress } = fillIn(given)
   const prefix = resolve(cwd, given.prefix)
-  const findings = await verifyStage(prefix, signal && { signal })
+  const findings = await timed(onProgress, { kind: 'phase', phase: 'verify', prefix }, () =>
+    verifyStage(prefix, { signal, onChecked: countProgress('verify', onProgress) }),
+  )
   return { prefix, original: (await findStage(prefix))!.record.original, findings }
 }

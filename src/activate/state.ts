@@ -6,7 +6,7 @@ import { replaceFirst, replaceName, swapModifier } from './prompt.ts'
 export type Variables = Readonly<Record<string, string | undefined>>
 
 /** What the session's shell holds. */
-export interface ShellState {
+interface ShellState {
   env: Variables
   /** `undefined` if PS1 is not set. */
   ps1?: string | undefined

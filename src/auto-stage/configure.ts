@@ -68,7 +68,7 @@ function list(folder: string): string[] {
   }
 }
 
-function unwritable(prefix: string, cause: unknown): unknown {
+export function unwritable(prefix: string, cause: unknown): unknown {
   const { code, path } = cause as NodeJS.ErrnoException
   if (code === undefined) return cause
   return new StageError(

@@ -1,5 +1,5 @@
 import { Command, CommanderError, Option } from 'commander'
-import { type DialectName, dialects } from '../activate/dialects.ts'
+import type { DialectName } from '../activate/dialects.ts'
 import { COMPLETION_SHELLS, type CompletionShell } from '../completion/completion.ts'
 import type { CompletableOption } from '../completion/option.ts'
 import { type ConfigFile, readConfigFiles } from '../config/files.ts'
@@ -9,7 +9,9 @@ import { StageError } from '../errors.ts'
 import { MODULE_SYSTEMS, type ModuleSystemName } from '../modulefile/modulefile.ts'
 import { type AutoOptions, autoOptions, SWITCH } from './auto-options.ts'
 import { completable } from './completable.ts'
+import { didYouMean } from './did-you-mean.ts'
 import { addPackOptions, formatOf, packShape, type ShapeOptions } from './pack-options.ts'
+import { sourceOption } from './shell-names.ts'
 
 /** What a user can ask for; each action has a file in commands/. */
 const ACTIONS = [
@@ -82,7 +84,7 @@ export async function readOptions(args: readonly string[], variables: Variables,
   try {
     command.parse(args, { from: 'user' })
   } catch (error) {
-    if (error instanceof CommanderError) throw usage(error.message.replace(/^error: /, ''))
+    if (error instanceof CommanderError) throw mistake(error, command)
     throw error
   }
   const given = command.opts()
@@ -102,7 +104,7 @@ export async function readOptions(args: readonly string[], variables: Variables,
       full: given.full === true,
       ...settings,
       ...packShape(given, settings, action, usage),
-      ...autoOptions(given, action, cwd, usage),
+      ...autoOptions(given, action, { env, cwd }, usage),
       origins,
       files,
     },
@@ -135,12 +137,12 @@ function commandLine(): Command {
     .option('--pack', 'write the archive only, unless it is up to date')
     .option('--verify', 'scan the staged copy for the original prefix and for changed bytes')
     .addOption(new Option('--auto-stage <what>', 'stage the environment whenever it is activated').choices(SWITCH))
-    .addOption(new Option('--source [shell]', "print the shell function, for 'eval'").choices(Object.keys(dialects)))
+    .addOption(sourceOption())
     .addOption(new Option('--completion [shell]', 'print shell code that completes options').choices(COMPLETION_SHELLS))
     .addOption(new Option('--modulefile <system>', 'print a modulefile, for administrators').choices(MODULE_SYSTEMS))
     .option('--status', 'show what is active, staged and archived')
-    .option('--version', 'print the version')
-    .option('--help', 'print this help')
+    .option('-V, --version', 'print the version')
+    .option('-h, --help', 'print this help')
     .addOption(new Option('--finish-unstage').hideHelp())
     .addOption(new Option('--abandon').hideHelp())
     .addOption(new Option('--since <ms>').argParser(Number).hideHelp())
@@ -156,10 +158,12 @@ function commandLine(): Command {
     .option('--skip-local', 'do not copy an environment that is on local disk already (the default in jobs)')
     .option('--no-skip-local', 'copy it anyway')
     .addOption(
-      new Option('--auto-unstage <what>', 'with --auto-stage: remove the copy when you leave it').choices(SWITCH),
+      new Option('--auto-unstage <what>', 'alone or with --auto-stage: remove the copy when you leave it').choices(
+        SWITCH,
+      ),
     )
     .option('--prologue <code>', 'with --auto-stage: shell code to run first, for example to load a module')
-    .option('--force', 'pack even if the archive is up to date')
+    .option('--force', 'pack even if the archive is up to date; with --unstage: do not ask about changed files')
     .option('--output <file>', 'archive file to write, and to stage from')
     .addOption(
       new Option('--check <depth>', 'how thoroughly to look for changes (default: quick)').choices(SETTINGS.check.of),
@@ -184,12 +188,14 @@ Variables:
   CONDA_STAGE_VERBOSE      true: same as --verbose; false: same as --quiet
   CONDA_STAGE_DEBUG        true: same as --debug
   CONDA_STAGE_ALLOW_BASE   true: allow the base environment to be staged
+  CONDA_STAGE_PROLOGUE     default of --prologue
   CONDA_STAGE_NODE         the Node (22.15 or newer) to run with
   NO_COLOR                 do not use colours
 
 What stays in your session: the function conda-stage (in bash and sh also __conda_stage; in tcsh an alias). While
 a copy is active, also what conda would have set for it: PATH, CONDA_PREFIX, CONDA_DEFAULT_ENV,
-CONDA_PROMPT_MODIFIER, PS1 or prompt, and the environment's own variables. Nothing else.
+CONDA_PROMPT_MODIFIER, PS1 or prompt, and the environment's own variables, with CONDA_STAGE_STAGED=true among
+them. Nothing else.
 
 Exit status: 0 success; 1 failure (the original environment is active and untouched); 2 wrong usage or configuration.
 Load the shell function with:  eval "$(conda-stage --source)"
@@ -203,7 +209,19 @@ function oneAction(given: Record<string, unknown>): Action {
   // Anyone who asks for help along with something else wants help first.
   if (asked.includes('help')) return 'help'
   if (asked.length > 1) throw usage(`${asked.slice(0, 2).map(optionOf).join(' and ')} can't be combined`)
-  return asked[0] ?? 'stage'
+  return asked[0] ?? (given.autoUnstage === undefined ? 'stage' : 'autoStage')
+}
+
+/** Words without dashes are unknown arguments for commander, and the reason that it gives is no help. */
+function mistake({ code, message }: CommanderError, command: Command): StageError {
+  const names = command.options.flatMap(({ hidden, long }) => (hidden || !long ? [] : [long.replace(/^--/, '')]))
+  if (code === 'commander.excessArguments') {
+    const [word = ''] = command.args
+    return usage(`unknown argument '${word}'${didYouMean(word, names)}`)
+  }
+  const option = code === 'commander.unknownOption' ? /'(.*)'/s.exec(message)?.[1] : undefined
+  if (option !== undefined) return usage(`unknown option '${option}'${didYouMean(option, names)}`)
+  return usage(message.replace(/^error: /, ''))
 }
 
 const optionOf = (action: string): string => `--${action.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`

@@ -3,9 +3,10 @@ export type ProgressEvent =
   | { kind: 'phase'; phase: Phase; prefix: string; archive?: string; target?: string }
   | {
       kind: 'progress'
-      phase: 'pack' | 'extract'
+      phase: 'pack' | 'extract' | 'remove' | 'verify'
       files: number
       totalFiles: number
+      /** Both are 0 if only files are counted. */
       bytes: number
       totalBytes: number
     }
@@ -19,6 +20,6 @@ export type ProgressEvent =
   /** Text for people from a program that does the work for us (conda-pack), as it arrives. */
   | { kind: 'output'; text: string }
 
-export type Phase = 'stage' | 'pack' | 'extract' | 'read-only' | 'remove'
+export type Phase = 'stage' | 'pack' | 'extract' | 'read-only' | 'remove' | 'verify'
 
 export type OnProgress = (event: ProgressEvent) => void

@@ -1,9 +1,13 @@
+import { dirname } from 'node:path'
+import { noteLocalFolder } from '../cache/index.ts'
 import type { Environment } from '../environment/find.ts'
 import type { ArchiveIndex } from '../model/archive-index.ts'
 import { displayPath } from '../model/byte-path.ts'
+import { jobId } from '../platform/job.ts'
 import { ownIdentity } from '../platform/process-identity.ts'
 import type { ExtractResult } from '../stage/finish-tree.ts'
 import { whyHarmless } from '../stage/harmless.ts'
+import { addOwnFiles } from '../stage/own-files.ts'
 import type { Place } from '../stage/place.ts'
 import { type IndexBytes, keepIndex, writeRecord } from '../stage/record.ts'
 import type { LeftFile } from '../workers/protocol.ts'
@@ -23,11 +27,12 @@ export interface Extracted {
 export async function completeStage(
   { place: { folder, prefix }, archive, index, bytes, result }: Extracted,
   environment: Environment,
-  { onProgress, writable, warnings }: Filled<StageOptions>,
+  { onProgress, writable, warnings, path, env }: Filled<StageOptions>,
 ): Promise<StageResult> {
   const readOnly = writable !== true
   for (const message of leftMessages(result.left, index.prefixes, prefix)) onProgress({ kind: 'warning', message })
   if (readOnly) onProgress({ kind: 'phase', phase: 'read-only', prefix: environment.prefix, target: prefix })
+  addOwnFiles(prefix, { entries: index.entries, readOnly })
   await keepIndex(bytes, folder)
   const from = archive === undefined ? {} : { archive }
   await writeRecord(folder, {
@@ -39,8 +44,11 @@ export async function completeStage(
     owner: ownIdentity(),
     readOnly,
     files: result.files,
+    bytes: result.bytes,
     digests: Object.fromEntries(result.digests),
   })
+  // The others are known, and in a job the folder is one that will be gone.
+  if ((path ?? env.CONDA_STAGE_PATH) && jobId(env) === undefined) await noteLocalFolder(dirname(folder), env)
   const { files, bytes: size } = result
   return { original: environment.prefix, prefix, folder, ...from, files, bytes: size, warnings }
 }

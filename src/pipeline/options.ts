@@ -102,6 +102,7 @@ export interface VerifyOptions {
   /** Prefix of the staged copy. */
   prefix: string
   cwd?: string
+  onProgress?: OnProgress
   signal?: AbortSignal
 }
 

@@ -1,11 +1,27 @@
+import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { type OutlivedArchive, outlivedArchives } from '../cache/index.ts'
 import { findEnvironment } from '../environment/find.ts'
 import { StageError } from '../errors.ts'
+import { AUTO_STAGE, AUTO_UNSTAGE } from '../model/auto-scripts.ts'
 import { findLocalFolder, localFileSystem } from '../platform/local-disk.ts'
 import { findStage } from '../stage/record.ts'
 import { chooseArchive } from './archive-choice.ts'
+import { stagesOnThisNode } from './known-stages.ts'
 import type { StageOptions } from './options.ts'
 import { fillIn } from './original.ts'
+
+/** A stage on this node. */
+export interface StagedCopy {
+  prefix: string
+  original: string
+  /** Of its files; missing for stages of older versions. */
+  bytes?: number
+  files?: number
+  /** ISO 8601. */
+  created: string
+  readOnly: boolean
+}
 
 /** What --status reports. If a fact can't be had, a message stands in for it. */
 export interface Status {
@@ -20,8 +36,14 @@ export interface Status {
   /** The original is on local disk already: a copy gains little. */
   isLocal?: boolean
   archive?: { path: string; state: 'fresh' | 'out of date' | 'missing' | 'unusable'; reason?: string }
+  /** Whether the original is staged whenever it is activated, and whether its copy is then removed when it is left. */
+  autoStage?: { enabled: boolean; unstage: boolean }
   /** Where a stage would be made now. */
   local: { path?: string; source?: string; problem?: string }
+  /** All stages of this user on this node, oldest first. */
+  stages: StagedCopy[]
+  /** Archives of this user whose environments are gone. */
+  outlived: OutlivedArchive[]
 }
 
 /** Reads only; changes nothing. */
@@ -31,14 +53,33 @@ export async function status(given: StageOptions): Promise<Status> {
     ({ path, source }) => ({ path, source }),
     (error: unknown) => ({ problem: messageOf(error) }),
   )
+  const stages = (await stagesOnThisNode(options)).map(({ record }): StagedCopy => {
+    const { prefix, original, bytes, files, created, readOnly } = record
+    return {
+      prefix,
+      original,
+      ...(bytes !== undefined && { bytes }),
+      ...(files !== undefined && { files }),
+      created,
+      readOnly,
+    }
+  })
   const active = options.prefix ?? options.env.CONDA_PREFIX
-  if (!active) return { isStaged: false, local }
+  if (!active) return { isStaged: false, local, stages, outlived: await outlivedArchives(options) }
   const prefix = resolve(options.cwd, active)
   const staged = await findStage(prefix)
   const original = staged?.record.original ?? prefix
   const archive = await archiveStatus({ ...options, prefix: original })
-  return { prefix, isStaged: staged !== undefined, original, ...archive, local }
+  const outlived = await outlivedArchives({ ...options, original })
+  const autoStage = autoStagingOf(original)
+  return { prefix, isStaged: staged !== undefined, original, ...archive, autoStage, local, stages, outlived }
 }
+
+/** By the scripts that `--auto-stage` puts there. */
+const autoStagingOf = (original: string) => ({
+  enabled: existsSync(`${original}/${AUTO_STAGE}.sh`),
+  unstage: existsSync(`${original}/${AUTO_UNSTAGE}.sh`),
+})
 
 async function archiveStatus(
   options: ReturnType<typeof fillIn>,

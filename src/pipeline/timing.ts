@@ -26,3 +26,17 @@ export async function timedInfo<T>(
   onProgress({ kind: 'info', message: `Total ${what} time: ${seconds} seconds` })
   return result
 }
+
+/** Reports how many files are done, ten times a second at most. */
+export function countProgress(
+  phase: 'remove' | 'verify',
+  onProgress: OnProgress,
+): (files: number, totalFiles: number) => void {
+  let reported = performance.now()
+  return (files, totalFiles) => {
+    const now = performance.now()
+    if (now - reported < 100) return
+    reported = now
+    onProgress({ kind: 'progress', phase, files, totalFiles: Math.max(files, totalFiles), bytes: 0, totalBytes: 0 })
+  }
+}

@@ -27,8 +27,9 @@ const Record = v.object({
   /** The process that made it. */
   owner: Identity,
   readOnly: v.boolean(),
-  /** The number of files. */
+  /** The number of files, and their bytes. */
   files: v.optional(v.number()),
+  bytes: v.optional(v.number()),
   /** For files that were relocated at another length, by path (BytePath): the first 16 bytes of the SHA-256, in hex. */
   digests: v.record(v.string(), v.string()),
   /** The shell whose end removes the stage (automatic unstaging). */

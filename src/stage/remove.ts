@@ -16,7 +16,7 @@ export const MANY_FILES = 5000
 export async function detachStage(
   prefix: string,
   { uid }: { uid: number },
-): Promise<{ stage: Stage; remove: () => Promise<void> }> {
+): Promise<{ stage: Stage; remove: (onRemoved?: (files: number) => void) => Promise<void> }> {
   const stage = await findStage(prefix)
   if (stage === undefined) throw notStaged(prefix, 'is not a staged environment')
   const { folder, record } = stage
@@ -26,7 +26,7 @@ export async function detachStage(
   await assertNothingMounted(folder)
   const removing = `${dirname(folder)}/${removingName(basename(folder))}`
   await rename(folder, removing)
-  return { stage, remove: () => removeTree(removing) }
+  return { stage, remove: (onRemoved) => removeTree(removing, onRemoved) }
 }
 
 function notStaged(prefix: string, what: string): StageError {

@@ -14,6 +14,7 @@ import { relocateLink, relocateTarget } from '../relocate/symlink.ts'
 import { whyHarmless } from './harmless.ts'
 import { stagedMode } from './modes.ts'
 import { INDEX } from './names.ts'
+import { isOwnFile } from './own-files.ts'
 import { findStage, type StageRecord } from './record.ts'
 
 /** A difference between a stage and what staging should have left. */
@@ -42,7 +43,13 @@ const CHUNK = 1024 * 1024
  * A user's changes in a writable stage are listed as harmless.
  * @throws StageError NOT_STAGED, CANCELLED, ARCHIVE_DAMAGED (the stage's copy of the index)
  */
-export async function verifyStage(prefix: string, { signal }: { signal?: AbortSignal } = {}): Promise<Finding[]> {
+export async function verifyStage(
+  prefix: string,
+  {
+    signal,
+    onChecked,
+  }: { signal?: AbortSignal | undefined; onChecked?: (files: number, totalFiles: number) => void } = {},
+): Promise<Finding[]> {
   const stage = await findStage(prefix)
   if (stage === undefined)
     throw new StageError('NOT_STAGED', `${prefix} is not a staged environment`, {
@@ -56,6 +63,7 @@ export async function verifyStage(prefix: string, { signal }: { signal?: AbortSi
   const step = async (look: () => void): Promise<void> => {
     look()
     if (++looked % BATCH !== 0) return
+    onChecked?.(looked, index.entries.length)
     await nextTurn()
     if (signal?.aborted)
       throw new StageError('CANCELLED', `Verifying ${prefix} was cancelled`, { cause: signal.reason })
@@ -90,7 +98,7 @@ class Verifier {
 
   added(path: BytePath): void {
     const facts = this.#lstat(path)
-    if (facts === undefined) return
+    if (facts === undefined || isOwnFile(this.#record.prefix, path)) return
     this.findings.push({ path, kind: 'added', why: 'is not in the archive', harmless: true })
     if (facts.isSymbolicLink()) this.#symlink(path)
     else if (facts.isFile()) this.#scan(path, facts.size)

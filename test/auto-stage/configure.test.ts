@@ -129,7 +129,7 @@ test('who may not write to an environment is told so, and it stays as it is', ()
 test('options that belong to --auto-stage are refused elsewhere', () => {
   using auto = new AutoWorld()
   for (const args of [
-    ['--auto-unstage=enable'],
+    ['--auto-unstage=enable', '--pack'],
     ['--prologue=:', '--pack'],
     ['--auto-stage=disable', '--auto-unstage=enable'],
     ['--auto-stage=maybe'],

@@ -23,8 +23,8 @@ test('--help lists every action, option and variable, on standard output', async
   const words = `--stage --unstage --pack --verify --source --completion --status --version --help --force --path --prefix --writable
     --read-only --quiet --verbose --debug --json --format --ignore-missing-files --compress-level --threads --output --check
     --activator --full CONDA_STAGE=false CONDA_STAGE_PATH CONDA_STAGE_WRITABLE CONDA_STAGE_VERBOSE CONDA_STAGE_DEBUG
-    CONDA_STAGE_ALLOW_BASE CONDA_STAGE_NODE NO_COLOR`
-  for (const word of words.split(/\s+/)) assert.match(stdout, new RegExp(`^ +${word}\\b`, 'm'))
+    CONDA_STAGE_ALLOW_BASE CONDA_STAGE_NODE NO_COLOR CONDA_STAGE_PROLOGUE`
+  for (const word of words.split(/\s+/)) assert.match(stdout, new RegExp(`^ +(-\\w, )?${word}\\b`, 'm'))
   assert.ok(stdout.split('\n').every((line) => line.length <= 120))
 })
 
@@ -40,6 +40,37 @@ test('an unknown option, action or argument is wrong usage, and the message name
   await usage(place, ['--unstgae'], /'--unstgae'.*\n?.*--unstage/)
   await usage(place, ['myjupyter'], /^ERROR: .*(myjupyter|too many arguments)/)
   await usage(place, ['--', '--stage'], /^ERROR: /)
+})
+
+test('a word without dashes, or an option of another program, gets a suggestion', async (context) => {
+  const place = nowhere(context)
+  for (const [word, meant] of [
+    ['verify', '--verify'],
+    ['list', '--status'],
+    ['help', '--help'],
+    ['Stage', '--stage'],
+    ['unstgae', '--unstage'],
+    ['status', '--status'],
+    ['version', '--version'],
+    ['deactivate', '--unstage'],
+    ['quiet', '--quiet'],
+    ['prefix=/env', '--prefix'],
+    ['auto-stage', '--auto-stage'],
+  ] as const)
+    await usage(place, [word], new RegExp(`^ERROR: unknown argument '${word}'; did you mean '${meant}'\\?\n`))
+  await usage(place, ['unstage', '--force'], /unknown argument 'unstage'; did you mean '--unstage'/)
+  await usage(place, ['--list'], /^ERROR: unknown option '--list'; did you mean '--status'\?/)
+  await usage(place, ['-verify'], /did you mean '--verify'/)
+  await usage(place, ['myjupyter'], /^ERROR: unknown argument 'myjupyter'\n/)
+})
+
+test('-h and -V are short for --help and --version', async (context) => {
+  const place = nowhere(context)
+  for (const [short, long] of [
+    ['-h', '--help'],
+    ['-V', '--version'],
+  ] as const)
+    assert.equal((await succeed(place, [short])).stdout, (await succeed(place, [long])).stdout)
 })
 
 test('two actions in one call, and options that contradict each other, are wrong usage', async (context) => {
@@ -147,4 +178,13 @@ test('--source=SHELL prints the function for that shell and nothing else', async
     assert.match(stdout, /conda-stage/)
     assert.equal(stderr, '')
   }
+})
+
+test('--source accepts other POSIX shells, paths of shells and names of login shells', async (context) => {
+  const place = nowhere(context)
+  const source = async (shell: string) => (await succeed(place, [`--source=${shell}`])).stdout
+  const [sh, bash] = [await source('sh'), await source('bash')]
+  for (const shell of ['dash', 'ksh', 'ash', 'mksh', '/bin/dash']) assert.equal(await source(shell), sh, shell)
+  for (const shell of ['/usr/bin/bash', '-bash']) assert.equal(await source(shell), bash, shell)
+  assert.notEqual(sh, bash)
 })

@@ -18,9 +18,9 @@ test('a first stage reports each of its steps in a line', async (context) => {
     `INFO: Staging current conda environment \\(${prefix}\\) to local disk \\.\\.\\.`,
     'INFO: Packaging conda environment \\.\\.\\.',
     '\\[#{40}\\] \\| 100% Completed \\|  \\d+\\.\\ds \\| \\d+ files \\| \\d+ MB',
-    'INFO: Total packaging time: \\d+ seconds',
+    'INFO: Total packaging time: \\d+ seconds?',
     `INFO: Extracting ${archive} \\(${bytes} bytes; ${DATE}\\) to ${folder}`,
-    'INFO: Total extract time: \\d+ seconds',
+    'INFO: Total extract time: \\d+ seconds?',
     'INFO: Make staged environment read-only',
   ]
   assert.match(stderr, new RegExp(`^${lines.join('\n')}\n$`))
@@ -104,10 +104,7 @@ test('--pack writes only the archive, and reports if there is an up-to-date one'
   const place = await copiedWorld(context)
   const pack = ['--pack', `--prefix=${place.prefix}`]
   const first = await succeed(place, pack)
-  assert.match(
-    first.stderr,
-    new RegExp(`Packed ${place.prefix} into ${place.archive} \\(${statSync(place.archive).size} bytes\\)\n$`),
-  )
+  assert.match(first.stderr, new RegExp(`Packed ${place.prefix} into ${place.archive} \\(\\d+\\.\\d MB\\)\n$`))
   const before = listing(dirname(place.prefix))
   const second = await succeed(place, pack)
   assert.equal(second.stderr, `INFO: The archive is up to date: ${place.archive} (--force packs again)\n`)

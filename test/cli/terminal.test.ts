@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
-import { chmodSync, readFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { test } from 'node:test'
+import { barLine } from '../../src/cli/render/bar.ts'
 import { UNPRIVILEGED } from '../platform/as-ordinary-user.ts'
 import { copiedWorld, LAUNCHER, type RunOptions, startCommand, succeed, type World } from './world.ts'
 
@@ -8,10 +10,12 @@ const ESCAPE = '\u001b'
 const COLOURED = `${ESCAPE}[36mINFO:${ESCAPE}[0m `
 
 /** Runs the program on a terminal of its own, 120 columns wide. `stdout` holds everything that was ever shown there. */
-function onTerminal(place: World, args: string[], { inside = [], ...options }: RunOptions = {}, redirected = '') {
+const onTerminal = (...call: Parameters<typeof startOnTerminal>) => startOnTerminal(...call).ended
+
+function startOnTerminal(place: World, args: string[], { inside = [], ...options }: RunOptions = {}, redirected = '') {
   const words = [...inside, LAUNCHER, ...args].map((word) => `'${word}'`).join(' ')
   const command = ['script', '-qefc', `stty cols 120; exec ${words} ${redirected}`, '/dev/null']
-  return startCommand(place, command, { ...options, env: { TERM: 'xterm', ...options.env } }).ended
+  return startCommand(place, command, { ...options, env: { TERM: 'xterm', ...options.env } })
 }
 
 const pack = ({ prefix }: World) => ['--pack', '--force', `--prefix=${prefix}`]
@@ -74,4 +78,44 @@ test('after a failure in the middle of packing the bar is gone, the cursor is ba
   assert.match(stdout, /\d+\/\d+ files/)
   assert.match(stdout, /ERROR:.* .*greeting\.txt can't be read/)
   assert.ok(stdout.lastIndexOf(`${ESCAPE}[?25h`) >= stdout.lastIndexOf(`${ESCAPE}[?25l`), JSON.stringify(stdout))
+})
+
+test('a terminal shows that the program works when nothing else has been shown for a second, and log files do not', async (context) => {
+  const place = await copiedWorld(context)
+  // As if another program were packing.
+  mkdirSync(`${dirname(place.prefix)}/.myjupyter.tar.zst.lock`)
+  const shown = async (TERM: string) => {
+    const inside = ['timeout', '--foreground', '-s', 'TERM', '5']
+    return (await onTerminal(place, pack(place), { inside, env: { TERM, NO_COLOR: '1' } })).stdout
+  }
+  const clock = new RegExp(`: waiting\\r\\n(\\r${ESCAPE}\\[K... \\ds)+\\r${ESCAPE}\\[KWARNING: Stopped`)
+  assert.match(await shown('xterm'), clock)
+  assert.match(await shown('dumb'), /: waiting\r\nWARNING: Stopped/)
+})
+
+test('a terminal shows the progress of extraction, removal and verification', async (context) => {
+  const place = await copiedWorld(context)
+  mkdirSync(`${place.prefix}/share/many`)
+  for (let n = 0; n < 12_000; n++) {
+    if (n % 40 === 0) mkdirSync(`${place.prefix}/share/many/${n / 40}`)
+    writeFileSync(`${place.prefix}/share/many/${Math.floor(n / 40)}/${n}`, 'x'.repeat(n % 1000))
+  }
+  await succeed(place, pack(place))
+  const BAR = /\[[# ]{40}\] \| \d+% Completed \| +[\d.]+s \| (\d+)\/\d+ files/
+  const staged = await onTerminal(place, [`--prefix=${place.prefix}`, `--path=${place.local}`])
+  assert.match(staged.stdout, BAR)
+  const [copy = ''] = /\S+conda-stage_\w+\/myjupyter/.exec(staged.stdout.split('\n').at(-2)!) ?? []
+  for (const action of ['--verify', '--unstage']) {
+    const { stdout } = await onTerminal(place, [action, `--prefix=${copy}`])
+    assert.match(stdout, BAR, action)
+  }
+})
+
+test('the bar tells the time left once it can be estimated', () => {
+  const at = (bytes: number, seconds: number, totalBytes = 100e6) =>
+    barLine({ kind: 'progress', phase: 'extract', files: 5, totalFiles: 10, bytes, totalBytes }, seconds)
+  assert.match(at(25e6, 4), /^\[#{10} {30}\] \| 25% Completed \| {2}4\.0s \| 5\/10 files \| 25\/100 MB \| 12s left$/)
+  assert.match(at(25e6, 0.5), /25\/100 MB$/)
+  assert.match(at(0, 3, 0), /^\[#{20} {20}\] \| 50% Completed \| {2}3\.0s \| 5\/10 files \| 3s left$/)
+  assert.match(at(100e6, 3), /100\/100 MB$/)
 })

@@ -5,7 +5,7 @@ const VARYING: [shown: RegExp, kind: string][] = [
   [/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [-+]\d{4}/, '\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d [-+]\\d{4}'],
   [/conda-stage_\w+/, 'conda-stage_\\w+'],
   [/\d+ bytes/, '\\d+ bytes'],
-  [/\d+ seconds/, '\\d+ seconds'],
+  [/\d+ seconds?/, '\\d+ seconds?'],
   [/ +\d+\.\ds \| \d+ files \| \d+ MB/, ' +\\d+\\.\\ds \\| \\d+ files \\| \\d+ MB'],
   // A conda package's version and build, in its full name and in a table.
   [/-\d+(?:\.\d+)+-\w+_\d+\w*/, '-[\\d.]+-\\w+_\\d+'],

@@ -54,6 +54,7 @@ for (const shell of SHELLS) {
           assert.ok(copy.startsWith(`${local}/conda-stage_`) && copy.endsWith('/my'), copy)
           assert.equal(staged.env.CONDA_PROMPT_MODIFIER, '(my*) ')
           assert.equal(staged.env.DATA_HOME, `${copy}/share`)
+          assert.equal(staged.env.CONDA_STAGE_STAGED, 'true')
           assert.deepEqual(run.stdout.split('\n'), [
             `${copy}/bin/greet`,
             'Hello from the environment',

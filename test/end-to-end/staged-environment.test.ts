@@ -58,7 +58,10 @@ describe('a real environment with Python and Jupyter, staged', () => {
   test('the copy has every file, folder, link, mode and time of the original', () => {
     assert.equal(Buffer.byteLength(staged), Buffer.byteLength(original), 'same length, so that nothing has to move')
     const relocate = (target: string) => target.replace(new RegExp(`^${original}(?=/|$)`), staged)
-    assert.deepEqual(differences(treeOf(original), treeOf(staged), relocate).slice(0, 20), [])
+    const differing = differences(treeOf(original), treeOf(staged), relocate)
+    const own =
+      /^(conda-meta\/frozen|lib\/python[\d.]+\/EXTERNALLY-MANAGED|etc\/conda\/(de)?activate\.d(\/conda-stage-envs\.\w+)?) is not in/
+    assert.deepEqual(differing.filter((line) => !own.test(line)).slice(0, 20), [])
   })
 
   test('the only bytes of the copy that differ from the original are those of the prefix', () => {

@@ -1,16 +1,25 @@
+import { configureAutoUnstaging } from '../../auto-stage/auto-unstage.ts'
 import { disableAutoStaging, enableAutoStaging } from '../../auto-stage/configure.ts'
+import type { AutoStaging } from '../../auto-stage/script.ts'
 import { originalOf } from '../../pipeline/original.ts'
 import type { Context } from '../command.ts'
 import { writeData } from '../render/messages.ts'
 
 /** Makes conda stage an environment whenever it is activated, or stops that. In a staged copy this configures its original. */
 export async function autoStageCommand({ options, session, messages }: Context): Promise<undefined> {
-  const { enable, ...staging } = options.autoStage!
+  const { onlyAutoUnstage } = options
+  const { enable, ...staging } = options.autoStage ?? { enable: onlyAutoUnstage === true }
   messages.info('Configuring automatic staging of original conda environment ...')
   const { allowBase } = options
   const prefix = options.prefix === undefined ? {} : { prefix: options.prefix }
   const original = await originalOf({ ...prefix, allowBase: allowBase || !enable, env: session.env, cwd: session.cwd })
-  if (enable) enableAutoStaging(original, staging, session.launcher)
+  if (onlyAutoUnstage !== undefined) {
+    configureAutoUnstaging(original, onlyAutoUnstage, session.launcher)
+    messages.info(`${enable ? 'Enabled' : 'Disabled'} auto unstaging`)
+    if (options.json) writeData(`${JSON.stringify({ prefix: original, unstage: onlyAutoUnstage })}\n`)
+    return
+  }
+  if (enable) enableAutoStaging(original, staging as AutoStaging, session.launcher)
   else disableAutoStaging(original)
   messages.info(`${enable ? 'Enabled' : 'Disabled'} auto staging`)
   if (options.json) writeData(`${JSON.stringify({ prefix: original, enabled: enable, ...(enable && staging) })}\n`)

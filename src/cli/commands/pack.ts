@@ -1,12 +1,13 @@
 import { pack } from '../../pipeline.ts'
 import type { Context } from '../command.ts'
 import { packOptions } from '../library-options.ts'
+import { megabytes } from '../render/amounts.ts'
 import { writeData } from '../render/messages.ts'
 
 export async function packCommand(context: Context): Promise<undefined> {
   const { options, messages } = context
   const result = await pack(packOptions(context))
   if (result.fresh) messages.info(`The archive is up to date: ${result.archive} (--force packs again)`)
-  else messages.info(`Packed ${result.prefix} into ${result.archive} (${result.bytes} bytes)`)
+  else messages.info(`Packed ${result.prefix} into ${result.archive} (${megabytes(result.bytes)})`)
   if (options.json) writeData(`${JSON.stringify(result)}\n`)
 }

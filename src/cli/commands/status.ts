@@ -2,15 +2,16 @@ import { status } from '../../pipeline/status.ts'
 import type { Context } from '../command.ts'
 import { stageOptions } from '../library-options.ts'
 import { writeData } from '../render/messages.ts'
-import { configurationOf, configurationText, statusText } from '../render/status-text.ts'
+import { configurationOf, configurationText, leftoversText, statusText } from '../render/status-text.ts'
 
+/** Shows the state of everything, and changes nothing. */
 export async function statusCommand(context: Context): Promise<undefined> {
-  const { options, session } = context
+  const { options } = context
   const result = await status(stageOptions(context))
   const configuration = configurationOf(options)
   writeData(
     options.json
       ? `${JSON.stringify({ ...result, ...configuration })}\n`
-      : `${statusText(result, session)}\n${configurationText(configuration)}`,
+      : [statusText(result, context), configurationText(configuration), leftoversText(result)].join('\n'),
   )
 }

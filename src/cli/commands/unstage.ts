@@ -13,7 +13,9 @@ import { boundOf } from '../../pipeline/bind-to-shell.ts'
 import { unstage } from '../../pipeline.ts'
 import { findStage, type StageRecord } from '../../stage/record.ts'
 import type { Context } from '../command.ts'
+import { confirmLoss } from '../confirm-loss.ts'
 import { progressOf } from '../library-options.ts'
+import { wholeSeconds } from '../render/amounts.ts'
 import { writeData } from '../render/messages.ts'
 import { noShellFunction } from './stage.ts'
 import { sweeper } from './sweep.ts'
@@ -24,6 +26,7 @@ export async function unstageCommand(context: Context): Promise<Step[] | undefin
   if (options.prefix !== undefined) {
     const named = await findStage(resolve(session.cwd, options.prefix))
     if (named) assertOriginalThere(named.record, context)
+    if (named) await confirmLoss(named, context)
     const result = await unstage({ prefix: options.prefix, cwd: session.cwd, onProgress: progressOf(context) })
     if (options.json) writeData(`${JSON.stringify(result)}\n`)
     return undefined
@@ -37,6 +40,7 @@ export async function unstageCommand(context: Context): Promise<Step[] | undefin
   const stage = stages.get(found.prefix)!
   const { record } = stage
   assertOriginalThere(record, context)
+  await confirmLoss(stage, context)
   messages.info('Unstaging and reverting to original conda environment ...')
   messages.info(`Original conda environment: ${record.original}`)
   const [original, staged] = [record.original, found.prefix].map((prefix) =>
@@ -65,7 +69,7 @@ export async function finishUnstageCommand(context: Context): Promise<undefined>
   const { original } = await unstage(given, sweeper(session))
   messages.info(`Activating original conda environment: ${original}`)
   const seconds = (Date.now() - (options.since ?? Date.now())) / 1000
-  messages.info(`Total unstage time: ${Math.round(seconds)} seconds`)
+  messages.info(`Total unstage time: ${wholeSeconds(seconds)}`)
   if (options.json) writeData(`${JSON.stringify({ original, prefix: options.prefix })}\n`)
 }
 

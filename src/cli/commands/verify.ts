@@ -1,21 +1,28 @@
 import { StageError } from '../../errors.ts'
 import { verify } from '../../pipeline.ts'
 import type { Context } from '../command.ts'
-import { findingLine } from '../render/finding.ts'
+import { progressOf } from '../library-options.ts'
+import { counted } from '../render/amounts.ts'
+import { findingLine, findingSummary } from '../render/finding.ts'
 import { writeData } from '../render/messages.ts'
 
-/** Lists what is wrong with a staged copy and what in it still names the original. Fails if any of that matters. */
-export async function verifyCommand({ options, session, messages, signal }: Context): Promise<undefined> {
+/**
+ * Checks a staged copy, and fails if anything in it is wrong or a program would still reach the original. What is harmless is
+ * counted, and listed with --verbose.
+ */
+export async function verifyCommand(context: Context): Promise<undefined> {
+  const { options, session, messages, signal } = context
   const named = options.prefix ?? session.env.CONDA_PREFIX
   if (!named) {
     throw new StageError('NO_ENVIRONMENT', 'No staged environment is active', {
       hint: 'Stage an environment first, or name a staged copy with --prefix=STAGED',
     })
   }
-  const result = await verify({ prefix: named, cwd: session.cwd, signal })
+  const result = await verify({ prefix: named, cwd: session.cwd, signal, onProgress: progressOf(context) })
   const { prefix, original, findings } = result
+  const isVerbose = options.verbosity === 'verbose' || options.verbosity === 'debug'
   if (options.json) writeData(`${JSON.stringify(result)}\n`)
-  else for (const finding of findings) writeData(`${findingLine(finding)}\n`)
+  else writeData(isVerbose ? findings.map(findingLine).join('') : findingSummary(findings))
   const bad = findings.filter(({ harmless }) => !harmless)
   if (bad.length > 0) {
     const isLonger = prefix.length > original.length && bad.every(({ kind }) => kind === 'prefix')
@@ -26,5 +33,7 @@ export async function verifyCommand({ options, session, messages, signal }: Cont
         : "Unstage and stage again. If the findings come back, please report them with the output of '--version --full'.",
     })
   }
-  messages.info(`${prefix} is sound: nothing that runs reaches ${original} (${findings.length} harmless findings)`)
+  const more = findings.length > 0 && !isVerbose ? '; --verbose lists them' : ''
+  const harmless = `${counted(findings.length, 'harmless finding')}${more}`
+  messages.info(`${prefix} is sound: nothing that runs reaches ${original} (${harmless})`)
 }

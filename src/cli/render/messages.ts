@@ -41,11 +41,27 @@ function stackOf(error: unknown): string {
 
 /** Synchronous, so that nothing is lost when the process ends. A reader that went away is no reason to fail. */
 export function writeError(text: string): void {
+  clearTransient()
   write(2, text)
+}
+
+/** There is one terminal, so there is one such line. */
+let isTransientShown = false
+
+/** Shows a line on the terminal that goes as soon as anything else is written. */
+export function showTransient(text: string): void {
+  write(2, `\r\u001b[K${text}`)
+  isTransientShown = true
+}
+
+export function clearTransient(): void {
+  if (isTransientShown) write(2, '\r\u001b[K')
+  isTransientShown = false
 }
 
 /** Writes data for programs to standard output. */
 export function writeData(text: string): void {
+  clearTransient()
   write(1, text)
 }
 

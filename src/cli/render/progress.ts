@@ -1,6 +1,8 @@
 import { statSync } from 'node:fs'
-import type { SingleBar } from 'cli-progress'
-import type { OnProgress, ProgressEvent } from '../../model/progress.ts'
+import type { OnProgress, Phase, ProgressEvent } from '../../model/progress.ts'
+import { wholeSeconds } from './amounts.ts'
+import { createBar } from './bar.ts'
+import { createBusy } from './busy.ts'
 import { type Messages, writeError } from './messages.ts'
 
 export interface Terminal {
@@ -14,8 +16,10 @@ export interface Terminal {
 /** Turns the progress events of pack(), stage() and unstage() into the lines and the bar that people see. */
 export function progressRenderer(messages: Messages, terminal: Terminal): { onProgress: OnProgress; clear(): void } {
   const bar = createBar(terminal)
+  const busy = createBusy(terminal.live && !terminal.quiet, bar.isShown)
   const lines = new LastOfLines()
   const onProgress: OnProgress = (event) => {
+    busy.shown()
     if (event.kind === 'progress') {
       bar.update(event)
       return
@@ -27,8 +31,26 @@ export function progressRenderer(messages: Messages, terminal: Terminal): { onPr
     if (event.kind === 'done' && event.phase === 'pack') bar.finish()
     else bar.clear()
     say(event, messages)
+    if (event.kind === 'phase') busy.begin(DOING[event.phase])
+    else if (event.kind === 'done') busy.begin('Finishing')
+    // The line above says what is going on.
+    else if (event.kind === 'info') busy.begin('')
   }
-  return { onProgress, clear: bar.clear }
+  const clear = () => {
+    bar.clear()
+    busy.end()
+  }
+  return { onProgress, clear }
+}
+
+/** What happens in a phase until the bar shows more. */
+const DOING: Record<Phase, string> = {
+  stage: 'Comparing the environment with its archive',
+  pack: 'Listing the environment',
+  extract: 'Reading the archive',
+  'read-only': 'Finishing',
+  remove: 'Removing files',
+  verify: 'Reading the copy',
 }
 
 /** For log files: keeps only the last state of a line that a program overwrites again and again. */
@@ -48,14 +70,16 @@ function say(event: Exclude<ProgressEvent, { kind: 'progress' | 'output' }>, mes
   else if (event.kind === 'warning') messages.warning(event.message)
   else if (event.kind === 'detail') messages.verbose(event.message)
   else if (event.kind === 'debug') messages.debug(event.message)
-  else if (event.kind === 'phase') messages.info(phaseLine(event))
-  else {
+  else if (event.kind === 'phase') {
+    const line = phaseLine(event)
+    if (line !== undefined) messages.info(line)
+  } else {
     const name = { pack: 'packaging', extract: 'extract' }[event.phase as string]
-    if (name) messages.info(`Total ${name} time: ${Math.round(event.seconds)} seconds`)
+    if (name) messages.info(`Total ${name} time: ${wholeSeconds(event.seconds)}`)
   }
 }
 
-function phaseLine(event: Extract<ProgressEvent, { kind: 'phase' }>): string {
+function phaseLine(event: Extract<ProgressEvent, { kind: 'phase' }>): string | undefined {
   switch (event.phase) {
     case 'stage':
       return `Staging current conda environment (${event.prefix}) to local disk ...`
@@ -69,6 +93,8 @@ function phaseLine(event: Extract<ProgressEvent, { kind: 'phase' }>): string {
       return 'Make staged environment read-only'
     case 'remove':
       return `Removing all staged files: ${event.target}`
+    case 'verify':
+      return undefined
   }
 }
 
@@ -85,73 +111,4 @@ function localTime(date: Date): string {
   const minutes = -date.getTimezoneOffset()
   const zone = `${minutes < 0 ? '-' : '+'}${two(Math.floor(Math.abs(minutes) / 60))}${two(Math.abs(minutes) % 60)}`
   return `${day} ${time} ${zone}`
-}
-
-interface Bar {
-  update(event: Extract<ProgressEvent, { kind: 'progress' }>): void
-  finish(): void
-  clear(): void
-}
-
-const WIDTH = 40
-
-/** A live bar on a terminal; elsewhere one line at the end. The line is conda-pack's, which people know. */
-function createBar({ stream, live, quiet }: Terminal): Bar {
-  let started: number | undefined
-  let last: Extract<ProgressEvent, { kind: 'progress' }> | undefined
-  let bar: SingleBar | undefined
-  let library: typeof import('cli-progress') | undefined
-  // Loaded only for a terminal: loading takes time at each start.
-  if (live && !quiet)
-    import('cli-progress').then((loaded) => {
-      library = loaded
-    })
-  const stop = () => {
-    bar?.stop()
-    bar = undefined
-    started = undefined
-  }
-  const megabytes = (bytes: number) => (bytes / 1e6).toFixed(0)
-  const seconds = () => ((Date.now() - (started ?? Date.now())) / 1000).toFixed(1)
-  const values = (event: NonNullable<typeof last>) => ({
-    seconds: seconds(),
-    files: event.files,
-    totalFiles: event.totalFiles,
-    mb: megabytes(event.bytes),
-    totalMb: megabytes(event.totalBytes),
-  })
-  return {
-    update(event) {
-      if (quiet) return
-      last = event
-      started ??= Date.now()
-      if (library === undefined) return
-      if (!bar) {
-        bar = new library.SingleBar({
-          format: '[{bar}] | {percentage}% Completed |  {seconds}s | {files}/{totalFiles} files | {mb}/{totalMb} MB',
-          barCompleteChar: '#',
-          barIncompleteChar: ' ',
-          barsize: WIDTH,
-          clearOnComplete: true,
-          hideCursor: true,
-          stream,
-          gracefulExit: false,
-        })
-        bar.start(Math.max(1, event.totalBytes), event.bytes, values(event))
-      }
-      bar.update(event.bytes, values(event))
-    },
-    finish() {
-      if (last) {
-        const line = `[${'#'.repeat(WIDTH)}] | 100% Completed |  ${seconds()}s`
-        stop()
-        writeError(`${line} | ${last.totalFiles} files | ${megabytes(last.totalBytes)} MB\n`)
-      }
-      last = undefined
-    },
-    clear() {
-      last = undefined
-      stop()
-    },
-  }
 }

@@ -1,18 +1,22 @@
 import type { ConfigFile } from '../../config/files.ts'
 import { keyOf, SETTING_NAMES, settingOf } from '../../config/settings.ts'
 import type { Status } from '../../pipeline/status.ts'
+import type { Context } from '../command.ts'
 import type { Options } from '../options.ts'
-import type { Session } from '../session.ts'
+import { duration, megabytes } from './amounts.ts'
 
-export function statusText(status: Status, session: Session): string {
-  const { prefix, isStaged, original, problem, isBase, isLocal, archive, local } = status
+export function statusText(status: Status, { session, options }: Pick<Context, 'session' | 'options'>): string {
+  const { prefix, isStaged, original, problem, isBase, isLocal, archive, autoStage, local } = status
+  const isVerbose = options.verbosity === 'verbose' || options.verbosity === 'debug'
   const rows: [string, string | undefined][] = [
     ['active environment', prefix ?? 'none'],
     ['staged', isStaged ? `yes, of ${original}` : 'no'],
+    ['name of the copy', isStaged && isVerbose ? LENGTH : undefined],
     ['problem', problem],
     ['base', isBase ? 'yes: staged only with CONDA_STAGE_ALLOW_BASE=true' : undefined],
     ['archive', archive && `${archive.path} (${[archive.state, archive.reason].filter(Boolean).join(': ')})`],
-    ['original', isLocal ? 'on local disk: a copy gains little' : undefined],
+    ['original', isLocal ? 'on local disk already: a copy gains little' : undefined],
+    ['automatic staging', autoStage && autoStaging(autoStage)],
     ['local folder', local.path ? `${local.path} (from ${local.source})` : (local.problem ?? 'none')],
     ['shell function', session.shell ? `loaded (${session.shell.dialect})` : 'not loaded'],
   ]
@@ -20,6 +24,29 @@ export function statusText(status: Status, session: Session): string {
     .filter(([, which]) => which !== undefined)
     .map(([what, which]) => `${`${what}:`.padEnd(20)} ${which}\n`)
     .join('')
+}
+
+const LENGTH =
+  "long, because its path is as long as the original's wherever possible: then paths in files are replaced without moving a byte"
+
+const autoStaging = ({ enabled, unstage }: NonNullable<Status['autoStage']>): string =>
+  enabled ? `on (the copy is ${unstage ? 'removed' : 'kept'} when it is left)` : 'off'
+
+/** The copies on this node, and archives that nobody needs any more. */
+export function leftoversText({ prefix: active, stages, outlived }: Status): string {
+  const copies = stages.map(({ prefix, original, bytes, created, readOnly }) => {
+    const age = `${duration((Date.now() - Date.parse(created)) / 1000)} old`
+    const facts = [bytes === undefined ? undefined : megabytes(bytes), age, readOnly ? undefined : 'writable']
+    return `  ${prefix}${prefix === active ? ' (active)' : ''}\n    of ${original}, ${facts.filter(Boolean).join(', ')}\n`
+  })
+  const archives = outlived.map(
+    ({ path, bytes, original }) => `  ${path} (${megabytes(bytes)})\n    of ${original}, which is gone\n`,
+  )
+  return [
+    'staged on this node:\n',
+    ...(copies.length > 0 ? copies : ['  nothing\n']),
+    ...(archives.length > 0 ? ['archives without an environment (remove them with rm):\n', ...archives] : []),
+  ].join('')
 }
 
 /** The settings that apply to this call, and where each is from. */

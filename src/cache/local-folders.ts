@@ -1,0 +1,30 @@
+import { createHash } from 'node:crypto'
+import { mkdir, readdir, readlink, symlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Variables } from '../platform/job.ts'
+import { cacheFolder } from './candidates.ts'
+
+/** Links to local folders, in the user's cache folder. Which of them exist differs from node to node. */
+const notes = (env: Variables): string => join(cacheFolder(env), 'local-folders')
+
+/**
+ * Notes a local folder that conda-stage would not think of by itself, so that `--status` finds the copies there. A failure
+ * does no harm: then only `--status --path=FOLDER` finds them.
+ */
+export async function noteLocalFolder(folder: string, env: Variables): Promise<void> {
+  const name = createHash('sha256').update(folder).digest('hex').slice(0, 12)
+  const note = () => symlink(folder, join(notes(env), name))
+  await note().catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') return
+    await mkdir(notes(env), { recursive: true, mode: 0o700 })
+      .then(note)
+      .catch(() => {})
+  })
+}
+
+/** The folders that were noted on whatever node. */
+export async function notedLocalFolders(env: Variables): Promise<string[]> {
+  const names = await readdir(notes(env)).catch(() => [])
+  const folders = names.map((name) => readlink(join(notes(env), name)).catch(() => ''))
+  return (await Promise.all(folders)).filter((folder) => folder.startsWith('/'))
+}

@@ -1,0 +1,32 @@
+import { StageError } from '../errors.ts'
+import { displayPath } from '../model/byte-path.ts'
+import { isInteractive, readLine } from '../platform/terminal.ts'
+import { changedFiles } from '../stage/changes.ts'
+import type { Stage } from '../stage/record.ts'
+import type { Context } from './command.ts'
+import { counted } from './render/amounts.ts'
+import { writeError } from './render/messages.ts'
+
+/** How many files a message names. */
+const SHOWN = 3
+
+/**
+ * Reports the files that go with a writable copy, and asks on a terminal whether to go on.
+ * @throws StageError CANCELLED if the answer is no
+ */
+export async function confirmLoss(stage: Stage, { options, messages, signal }: Context): Promise<void> {
+  if (stage.record.readOnly) return
+  const changed = await changedFiles(stage)
+  if (changed.length === 0) return
+  const names = changed.slice(0, SHOWN).map(displayPath).join(', ') + (changed.length > SHOWN ? ', ...' : '')
+  const files = `${counted(changed.length, 'file')} that you added or changed in the copy`
+  const asks = !options.force && isInteractive()
+  messages.warning(`${files} ${asks ? 'would be' : changed.length === 1 ? 'is' : 'are'} lost: ${names}`)
+  if (!asks) return
+  writeError(`Remove ${stage.record.prefix} anyway? [y/N] `)
+  if (/^\s*y(es)?\s*$/i.test(await readLine(signal))) return
+  throw new StageError('CANCELLED', `The copy ${stage.record.prefix} was kept`, {
+    path: stage.record.prefix,
+    hint: "Save the files elsewhere first. To remove the copy without being asked: 'conda-stage --unstage --force'",
+  })
+}

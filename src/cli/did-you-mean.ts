@@ -1,0 +1,39 @@
+import { nearest } from '../config/suggest.ts'
+
+/** Words that other programs use, and the option that does it here. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  activate: 'stage',
+  build: 'pack',
+  clean: 'unstage',
+  create: 'stage',
+  deactivate: 'unstage',
+  delete: 'unstage',
+  directory: 'path',
+  env: 'prefix',
+  info: 'status',
+  init: 'source',
+  list: 'status',
+  ls: 'status',
+  off: 'unstage',
+  on: 'stage',
+  remove: 'unstage',
+  restore: 'unstage',
+  revert: 'unstage',
+  rm: 'unstage',
+  run: 'stage',
+  show: 'status',
+  silent: 'quiet',
+  start: 'stage',
+  stop: 'unstage',
+  test: 'verify',
+  update: 'pack',
+  usage: 'help',
+  validate: 'verify',
+}
+
+/** What is probably meant by a word or an option that conda-stage does not know. `names`: of all options, without dashes. */
+export function didYouMean(word: string, names: readonly string[]): string {
+  const bare = word.replace(/^-+/, '').replace(/=.*$/s, '').toLowerCase()
+  const meant = names.find((name) => name === bare) ?? ELSEWHERE[bare] ?? (bare && nearest(bare, names))
+  return meant ? `; did you mean '--${meant}'?` : ''
+}

@@ -1,0 +1,26 @@
+import { readdir, realpath } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import { notedLocalFolders } from '../cache/index.ts'
+import { localCandidates } from '../platform/local-candidates.ts'
+import { stagesIn } from '../stage/list.ts'
+import type { Stage } from '../stage/record.ts'
+import { stagesOf } from './activation.ts'
+import type { StageOptions } from './options.ts'
+import type { Filled } from './original.ts'
+
+/**
+ * The stages of this user on this node, oldest first. Looked for in all folders in which conda-stage makes stages, in those
+ * that were ever named with --path or CONDA_STAGE_PATH, and beside the stages of this session.
+ */
+export async function stagesOnThisNode(options: Filled<StageOptions>): Promise<Stage[]> {
+  const { env, cwd, uid, path } = options
+  const named = [path, env.CONDA_STAGE_PATH].filter((folder) => folder).map((folder) => resolve(cwd, folder!))
+  const active = [...(await stagesOf(env)).values()].map(({ folder }) => dirname(folder))
+  const candidates = localCandidates(env, await readdir('/').catch(() => []), options)
+    .filter(({ unusable }) => unusable === undefined)
+    .map((candidate) => candidate.path)
+  const folders = [...named, ...active, ...candidates, ...(await notedLocalFolders(env))]
+  const real = await Promise.all(folders.map((folder) => realpath(folder).catch(() => undefined)))
+  const stages = await Promise.all([...new Set(real)].map((folder) => (folder ? stagesIn(folder, uid) : [])))
+  return stages.flat().sort((a, b) => a.record.created.localeCompare(b.record.created))
+}

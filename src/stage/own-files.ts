@@ -1,0 +1,113 @@
+import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import { type BytePath, fsPath, parentOf } from '../model/byte-path.ts'
+import { asTime, utimesSeconds } from '../model/times.ts'
+
+/** A file that conda-stage adds to a copy. Neither the original nor the archive has it. */
+interface OwnFile {
+  path: BytePath
+  text: string
+}
+
+const STAGED = 'CONDA_STAGE_STAGED'
+
+/**
+ * While the copy is active, CONDA_STAGE_STAGED is true, as with conda-stage 0.7.1. Scripts set it, since conda leaves a variable of
+ * env_vars.d behind, empty, when it leaves the copy.
+ */
+const SCRIPTS: readonly OwnFile[] = [
+  ['activate.d', 'sh', `\\export ${STAGED}=true`],
+  ['activate.d', 'fish', `set -gx ${STAGED} true`],
+  ['activate.d', 'csh', `setenv ${STAGED} true`],
+  ['deactivate.d', 'sh', `\\unset ${STAGED}`],
+  ['deactivate.d', 'fish', `set -e ${STAGED}`],
+  ['deactivate.d', 'csh', `unsetenv ${STAGED}`],
+].map(([folder, end, text]) => ({ path: `etc/conda/${folder}/conda-stage-envs.${end}`, text: `${text}\n` }))
+
+const ADVICE = [
+  'This environment is a read-only copy that conda-stage made. What you want to install belongs into the original:',
+  'go back to it with    conda-stage --unstage',
+  'Or, after that, stage a copy that you can change until it is removed:    conda-stage --writable',
+]
+
+/** After CEP 22: conda and mamba refuse to change such an environment, and show the message. */
+const FROZEN: OwnFile = {
+  path: 'conda-meta/frozen',
+  text: `${JSON.stringify({ message: ADVICE.join('\n') })}\n`,
+}
+
+/** After PEP 668: pip and uv refuse to install. Without it, pip would silently install into ~/.local, for all environments. */
+const EXTERNALLY_MANAGED = 'EXTERNALLY-MANAGED'
+const EXTERNALLY_MANAGED_TEXT = `[externally-managed]\nError=${ADVICE.join('\n ')}\n`
+
+const STANDARD_LIBRARY = /(^|\/)lib\/(python|pypy)\d+\.\d+t?$/
+
+/** Adds the copy's own files. Files that the original has under these names stay as they are. */
+export function addOwnFiles(
+  prefix: string,
+  { entries, readOnly }: { entries: readonly { type: string; path: BytePath }[]; readOnly: boolean },
+): void {
+  const files = [...SCRIPTS]
+  if (readOnly) files.push(FROZEN, ...standardLibraries(prefix, entries).map(managed))
+  for (const file of files) addFile(prefix, file, readOnly)
+}
+
+/** Whether conda-stage has put this there, as it is. */
+export function isOwnFile(prefix: string, path: BytePath): boolean {
+  const folder = parentOf(path)
+  const isManaged = path === `${folder}/${EXTERNALLY_MANAGED}` && STANDARD_LIBRARY.test(folder)
+  const file = [...SCRIPTS, FROZEN, ...(isManaged ? [managed(folder)] : [])].find((own) => own.path === path)
+  const facts = lstatSync(fsPath(prefix, path))
+  if (facts.isDirectory()) return SCRIPTS.some((own) => own.path.startsWith(`${path}/`))
+  return file !== undefined && facts.isFile() && readFileSync(fsPath(prefix, path), 'utf8') === file.text
+}
+
+/** The folder of a Python at the top always counts; one further down only if it has a standard library, which a venv's has not. */
+function standardLibraries(prefix: string, entries: readonly { type: string; path: BytePath }[]): BytePath[] {
+  return entries
+    .filter(({ type, path }) => type === 'directory' && STANDARD_LIBRARY.test(path))
+    .map(({ path }) => path)
+    .filter((path) => path.startsWith('lib/') || existsSync(fsPath(prefix, `${path}/os.py`)))
+}
+
+const managed = (folder: BytePath): OwnFile => ({
+  path: `${folder}/${EXTERNALLY_MANAGED}`,
+  text: EXTERNALLY_MANAGED_TEXT,
+})
+
+function addFile(prefix: string, { path, text }: OwnFile, readOnly: boolean): void {
+  const folder = parentOf(path)
+  if (!makeFolder(prefix, folder)) return
+  whileWritable(fsPath(prefix, folder), () => {
+    try {
+      writeFileSync(fsPath(prefix, path), text, { flag: 'wx', mode: 0o644 })
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return
+      throw error
+    }
+    chmodSync(fsPath(prefix, path), readOnly ? 0o444 : 0o644)
+  })
+}
+
+/** Makes missing folders, with their parent's mode. False if a part of the path is not a folder: links may lead out of the copy. */
+function makeFolder(prefix: string, folder: BytePath): boolean {
+  if (folder !== '' && !makeFolder(prefix, parentOf(folder))) return false
+  const path = fsPath(prefix, folder)
+  const facts = lstatSync(path, { throwIfNoEntry: false })
+  if (facts !== undefined) return facts.isDirectory()
+  const above = fsPath(prefix, parentOf(folder))
+  const { mode } = lstatSync(above)
+  whileWritable(above, () => mkdirSync(path))
+  chmodSync(path, mode & 0o7777)
+  return true
+}
+
+/** Keeps the folder's mode and time. */
+function whileWritable(folder: Buffer, body: () => void): void {
+  const { mode, mtimeNs } = lstatSync(folder, { bigint: true })
+  const bits = Number(mode & 0o7777n)
+  if ((bits & 0o300) !== 0o300) chmodSync(folder, bits | 0o300)
+  body()
+  const time = asTime(utimesSeconds(mtimeNs))
+  utimesSync(folder, time, time)
+  if ((bits & 0o300) !== 0o300) chmodSync(folder, bits)
+}
