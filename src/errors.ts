@@ -15,6 +15,7 @@ export type ErrorCode =
   | 'TARGET_UNSAFE' // owner, type or mode of the local folder
   | 'NO_SPACE'
   | 'NO_INODES'
+  | 'LIMIT_TOO_LOW' // ulimit -v, -n and the like leave no room for a thread, a buffer or a file
   | 'ARCHIVE_DAMAGED'
   | 'ARCHIVE_FOREIGN' // not written by conda-stage
   | 'ARCHIVE_OTHER_ENVIRONMENT'

@@ -1,3 +1,5 @@
+import { openAtOnce } from './limits.ts'
+
 /**
  * Runs `step` on everything in `pending`, at most `limit` at a time, the last first; a step may add to `pending`.
  * After a failure nothing more is begun; what runs already is waited for, and then the first failure is thrown.
@@ -27,4 +29,4 @@ export function drain<T>(pending: T[], limit: number, step: (item: T) => Promise
 }
 
 /** How many look-ups or reads wait for a network file system at once; more hides little more latency. */
-export const IN_FLIGHT = 128
+export const IN_FLIGHT = openAtOnce(128)
