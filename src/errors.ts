@@ -16,6 +16,7 @@ export type ErrorCode =
   | 'TARGET_UNSAFE' // the folder's owner, type or mode lets others tamper with the copy
   | 'NO_SPACE'
   | 'NO_INODES'
+  | 'LIMIT_TOO_LOW' // ulimit -v, -n and the like leave no room for a thread, a buffer or a file
   | 'ARCHIVE_DAMAGED'
   | 'ARCHIVE_FOREIGN' // not written by conda-stage
   | 'ARCHIVE_OTHER_ENVIRONMENT'

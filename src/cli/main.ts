@@ -4,6 +4,7 @@ import type { Step } from '../activate/steps.ts'
 import { configWarnings } from '../config/mistakes.ts'
 import { flag } from '../config/resolve.ts'
 import { StageError } from '../errors.ts'
+import { limitFailure } from '../platform/limits.ts'
 import type { Command } from './command.ts'
 import { type Action, readOptions } from './options.ts'
 import { createMessages, type Messages, writeData } from './render/messages.ts'
@@ -52,7 +53,8 @@ export async function main(session: Session, signal: AbortSignal): Promise<numbe
     steps = await command({ options, session, messages, signal, atEnd }).finally(() => {
       for (const end of endings) end()
     })
-  } catch (error) {
+  } catch (thrown) {
+    const error = limitFailure(thrown)
     exitCode = failure(error, messages, signal)
     if (session.args.includes('--json')) writeFailure(error, signal)
   }

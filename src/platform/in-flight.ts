@@ -1,3 +1,5 @@
+import { openAtOnce } from './limits.ts'
+
 /**
  * Runs `step` on everything in `pending`, at most `limit` at a time, last first. A step may add to `pending`.
  * After a failure no further step begins; once the running ones have ended, the first failure is thrown.
@@ -26,5 +28,5 @@ export function drain<T>(pending: T[], limit: number, step: (item: T) => Promise
   })
 }
 
-/** Look-ups or reads that wait for a network file system at once. More of them hide little more latency. */
-export const IN_FLIGHT = 128
+/** How many look-ups or reads wait for a network file system at once; more hides little more latency. */
+export const IN_FLIGHT = openAtOnce(128)

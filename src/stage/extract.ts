@@ -95,7 +95,7 @@ async function writeContents(
   signal?.addEventListener('abort', stop)
   try {
     throwIfCancelled(signal, prefix)
-    const workers = runWorkers(Array(threads).fill(job), stop)
+    const workers = runWorkers(job, threads, stop)
     try {
       prepare()
     } catch (error) {

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { compressInPool, type Format } from '../archive/codec.ts'
 import { type ErrorCode, StageError } from '../errors.ts'
+import { isMemoryLimited, limitFailure, limitTooLow, SMALL_CODE_RANGE, threadsThatFit } from '../platform/limits.ts'
 import { decodeFiles, encodeNames, type PackedFiles } from './packed-files.ts'
 import type {
   ExtractReport,
@@ -17,24 +18,30 @@ import type { Piece } from './work-list.ts'
 import { workerUrl } from './worker-url.ts'
 
 /**
- * Runs one worker thread for each job and resolves when all have ended. `onFailure` is called at a failure, to stop the other
- * threads. Once none runs any more, the first failure is thrown.
+ * Runs a job in several worker threads, or in fewer if limits leave no room for them, and resolves when all have ended.
+ * `onFailure` is called at a failure, to stop the other threads. Once none runs any more, the first failure is thrown.
  */
-export async function runWorkers(jobs: readonly Job[], onFailure: () => void): Promise<ExtractReport[]> {
+export async function runWorkers(job: Job, threads: number, onFailure: () => void): Promise<ExtractReport[]> {
   const failed = (error: unknown): never => {
     onFailure()
     throw error
   }
-  const outcomes = await Promise.allSettled(jobs.map((job) => runWorker(job).catch(failed)))
+  const fitting = Math.max(1, Math.min(threads, threadsThatFit()))
+  const outcomes = await Promise.allSettled(Array.from({ length: fitting }, () => runWorker(job).catch(failed)))
   const failure = outcomes.find((outcome) => outcome.status === 'rejected')
   if (failure !== undefined) throw failure.reason
   return outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
 }
 
-const runWorker = (job: Job): Promise<ExtractReport> => reportOf(startWorker(job))
+const runWorker = async (job: Job): Promise<ExtractReport> => await reportOf(startWorker(job))
 
-// Neither our own flags (--eval, --test) nor the user's NODE_OPTIONS are meant for a worker.
-const startWorker = (job: Job): Worker => new Worker(workerUrl(), { workerData: job, execArgv: [], env: {} })
+/** @throws StageError LIMIT_TOO_LOW */
+function startWorker(job: Job): Worker {
+  if (threadsThatFit() < 1) throw limitTooLow()
+  const limits = isMemoryLimited() ? SMALL_CODE_RANGE : {}
+  // Neither our own flags (--eval, --test) nor the user's NODE_OPTIONS are meant for a worker.
+  return new Worker(workerUrl(), { workerData: job, execArgv: [], env: {}, ...limits })
+}
 
 /** Settles only when the thread has ended: nothing may be written any more when the caller removes what was written. */
 function reportOf(worker: Worker): Promise<ExtractReport> {
@@ -45,7 +52,7 @@ function reportOf(worker: Worker): Promise<ExtractReport> {
       report = message
     })
     worker.on('error', (error) => {
-      crash = error
+      crash = limitFailure(error)
     })
     worker.on('exit', (code) => {
       if (report?.kind === 'done') resolve(report.result)
@@ -66,9 +73,9 @@ export class FrameWorkers {
   readonly #threads: number
   #workers: FrameWorker[] = []
 
-  /** @param threads at most */
+  /** @param threads at most; fewer if limits leave no room for them */
   constructor(threads: number) {
-    this.#threads = threads
+    this.#threads = Math.min(threads, threadsThatFit())
   }
 
   /**
@@ -121,8 +128,9 @@ export class FrameWorkers {
 
   #idlest(): FrameWorker {
     const idlest = this.#workers.reduce((a, b) => (b.waiting.length < a.waiting.length ? b : a), this.#workers[0]!)
-    const isBusy = idlest === undefined || idlest.waiting.length > 0
-    return isBusy && this.#workers.length < this.#threads ? this.#start() : idlest
+    if (idlest === undefined) return this.#start()
+    const startsAnother = idlest.waiting.length > 0 && this.#workers.length < this.#threads && threadsThatFit() > 0
+    return startsAnother ? this.#start() : idlest
   }
 
   #start(): FrameWorker {
@@ -131,7 +139,7 @@ export class FrameWorkers {
     let crash: unknown
     thread.on('message', (reply: FrameReply) => waiting.shift()?.resolve(reply))
     thread.on('error', (error) => {
-      crash = error
+      crash = limitFailure(error)
     })
     thread.on('exit', (code) => {
       this.#workers = this.#workers.filter((other) => other !== worker)

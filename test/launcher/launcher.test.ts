@@ -331,6 +331,28 @@ describe('the launcher works whatever the environment holds', () => {
     }
   })
 
+  test('limits of the session leave room for fewer threads, and a session without MALLOC_ARENA_MAX stays without', () => {
+    using installed = new Installation()
+    installed.node(join(installed.root, OWN))
+    const seenUnder = (limit: string, env: Record<string, string> = {}) => {
+      const shell = ['bash', '-c', `ulimit ${limit} && exec "$@"`, 'bash']
+      return installed.run([], { shell, env: { PATH: '/usr/bin:/bin', ...env } }).seen!.env
+    }
+    const pool = (limit: string) => seenUnder(limit).UV_THREADPOOL_SIZE
+    assert.deepEqual(['-v 2097152', '-v 67108864', '-d 4194304', '-n 100', '-n 40'].map(pool), [
+      '16',
+      '128',
+      '32',
+      '25',
+      '10',
+    ])
+    const held = '__CONDA_STAGE_HELD_MALLOC_ARENA_MAX'
+    const { MALLOC_ARENA_MAX, [held]: none } = seenUnder('-v 2097152')
+    assert.deepEqual([MALLOC_ARENA_MAX, none], ['1', ''])
+    assert.equal(seenUnder('-v 2097152', { MALLOC_ARENA_MAX: '7' })[held], 'x7')
+    assert.equal(seenUnder('-n 100')[held], undefined)
+  })
+
   test('a PATH that is empty or has no commands is passed on unchanged, also through a symbolic link', () => {
     using installed = new Installation()
     installed.node(join(installed.root, OWN))
