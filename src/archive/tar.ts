@@ -1,5 +1,5 @@
 import { type BytePath, isAscii } from '../model/byte-path.ts'
-import type { Entry } from '../model/entry.ts'
+import type { Entry, RenamedMembers } from '../model/entry.ts'
 
 export const BLOCK = 512
 /** Two blocks of zeros end a tar stream. */
@@ -18,8 +18,8 @@ const OCTAL_LIMIT = 8 ** 11
  * an ordinary user's tar ignores it, root's doesn't hand files to whoever has the packer's number.
  * @param root folder of the archive in which the environment stands
  */
-export function tarHeader(entry: Entry, root = ''): Buffer {
-  const { name, link, size, split, seconds, fitsOctal, records } = headerParts(entry, root)
+export function tarHeader(entry: Entry, root = '', renamed?: RenamedMembers): Buffer {
+  const { name, link, size, split, seconds, fitsOctal, records } = headerParts(withNames(entry, renamed), root)
   const extended = records === '' ? 0 : BLOCK + records.length + padding(records.length)
   // From Buffer's pool: memory of its own for each header costs more than writing it.
   const header = Buffer.allocUnsafe(extended + BLOCK)
@@ -61,6 +61,14 @@ function headerParts(entry: Entry, root: string) {
   if (size >= OCTAL_LIMIT) records += paxRecord('size', String(size))
   if (!whole || !fitsOctal) records += paxRecord('mtime', decimalSeconds(entry.mtimeNs))
   return { name, link, size, split, seconds, fitsOctal, records }
+}
+
+function withNames(entry: Entry, renamed: RenamedMembers | undefined): Entry {
+  if (renamed === undefined || renamed.size === 0) return entry
+  const path = renamed.get(entry.path) ?? entry.path
+  return entry.type === 'hardlink'
+    ? { ...entry, path, target: renamed.get(entry.target) ?? entry.target }
+    : { ...entry, path }
 }
 
 /** A pax header for all members that follow; readers that don't know a keyword pass over it. */

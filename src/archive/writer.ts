@@ -1,7 +1,7 @@
 import { StageError } from '../errors.ts'
 import { type ArchivedEntry, type ArchivedFile, type ArchiveIndex, FORMAT_VERSION } from '../model/archive-index.ts'
 import { type BytePath, byPath, displayPath, parentOf } from '../model/byte-path.ts'
-import type { DirectoryEntry, FileEntry, HardlinkEntry, SymlinkEntry } from '../model/entry.ts'
+import type { DirectoryEntry, FileEntry, HardlinkEntry, RenamedMembers, SymlinkEntry } from '../model/entry.ts'
 import type { ArchiveItem, Content, PackedFrame, TakeFrame } from '../model/item.ts'
 import { type Compress, DEFAULT_LEVEL, type Format } from './codec.ts'
 import { OPENING } from './format.ts'
@@ -19,6 +19,8 @@ export interface WriteOptions {
   level?: number
   /** Folder of the archive in which the environment stands for those who unpack it; none by default. */
   root?: BytePath
+  /** Entries that are members of another name for those who unpack the archive. */
+  renamed?: RenamedMembers
   /** Frames compressed at once, see `framesAtOnce`; libuv's pool may allow fewer. */
   threads: number
   /** Compresses frames of a tar elsewhere than in libuv's pool. Their content lies in shared memory then. */
@@ -69,9 +71,9 @@ export async function writeArchive(options: WriteOptions): Promise<WrittenArchiv
 }
 
 async function write(handle: NewFile, options: WriteOptions): Promise<WrittenArchive> {
-  const { path, format, threads, header, root = '', takeFrame, compress } = options
+  const { path, format, threads, header, root = '', renamed, takeFrame, compress } = options
   const level = options.level ?? DEFAULT_LEVEL[format]
-  const common = { handle, path, format, level, threads, root, takeFrame, compress }
+  const common = { handle, path, format, level, threads, root, renamed, takeFrame, compress }
   const members = format === 'zip' ? new ZipMembers(common) : await TarMembers.open(common)
   try {
     const entries = await writeMembers(members, options)

@@ -3,10 +3,11 @@ import { framesAtOnce } from '../archive/write/frame-writer.ts'
 import { writeArchive } from '../archive/writer.ts'
 import { changePrefix } from '../conda-pack/change-prefix.ts'
 import { filterEntries } from '../conda-pack/filter.ts'
-import { plainToolMembers } from '../conda-pack/plain-tool-members.ts'
+import { plainToolMembers, renamedScripts } from '../conda-pack/plain-tool-members.ts'
 import type { Environment } from '../environment/find.ts'
 import { readItems } from '../inventory/read.ts'
 import { displayPath } from '../model/byte-path.ts'
+import type { Entry, RenamedMembers } from '../model/entry.ts'
 import type { ArchiveItem } from '../model/item.ts'
 import { defaultThreads } from '../platform/cpus.ts'
 import { PrefixScanner } from '../relocate/scan.ts'
@@ -53,12 +54,14 @@ async function write(path: string, { environment, candidates, onePass }: Source,
   // What is changed on the way, or goes into another kind of archive, has to come to this thread.
   const inRuns = to === undefined && (format === 'tar.zst' || format === 'tar.gz') && { format }
   const shareContent = isWhole && onePass !== undefined
-  const work = { ...found, prefix: environment.prefix, root, level, workers, threads, shareContent }
+  const renamed = await renamedScripts(environment.prefix, { unpack: to === undefined })
+  const work = { ...found, prefix: environment.prefix, root, renamed, level, workers, threads, shareContent }
   const runs = inRuns ? new Runs({ ...work, ...inRuns }) : undefined
   const { entries: all, early } = await lookOver(environment, candidates, options, (recorded) => {
     if (filters.length === 0 && isWorthRuns(recorded)) runs?.beginEarly(recorded)
   })
   const entries = filterEntries(all, filters)
+  reportRenamed(renamed, entries, options)
   const takeFrame = isWhole ? await onePass?.begin(entries, workers) : undefined
   const read = readOptions(environment, entries, options, early)
   const items =
@@ -70,6 +73,7 @@ async function write(path: string, { environment, candidates, onePass }: Source,
     format,
     level,
     root,
+    renamed,
     threads,
     compress: (...frame) => workers.compress(...frame),
     header,
@@ -79,6 +83,7 @@ async function write(path: string, { environment, candidates, onePass }: Source,
         prefixes: header.prefixes,
         mtimeNs: BigInt(Date.parse(header.created)) * 1_000_000n,
         unpack: to === undefined,
+        renamed,
       }),
     ...(takeFrame && { takeFrame }),
     ...(signal && { signal }),
@@ -103,4 +108,16 @@ function rewritten(
       onProgress({ kind: 'warning', message })
     },
   })
+}
+
+/** Says under which names those who unpack the archive find scripts of the environment whose names are taken. */
+export function reportRenamed(
+  renamed: RenamedMembers,
+  entries: readonly Pick<Entry, 'path'>[],
+  { onProgress }: Filled<PackOptions>,
+): void {
+  const moved = entries.flatMap(({ path }) => (renamed.has(path) ? [`${path} as ${renamed.get(path)}`] : [])).sort()
+  if (moved.length === 0) return
+  const message = `The archive has its own scripts to activate and unpack it; it keeps the environment's ${moved.join(', ')}`
+  onProgress({ kind: 'info', message })
 }

@@ -70,7 +70,7 @@ class FrameOfFiles {
     const wanted = (facts: FileFacts): boolean => {
       found = facts
       if (this.#isKnown(facts)) return false
-      header = tarHeader(fileEntry(name, facts), this.#order.root)
+      header = tarHeader(fileEntry(name, facts), this.#order.root, this.#order.renamed)
       const fits = header.length + facts.size + padding(facts.size) <= FRAME_SIZE - this.#used
       if (!fits) this.stopped = this.#used > 0 ? 'full' : 'file'
       return fits

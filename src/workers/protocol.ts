@@ -1,6 +1,7 @@
 import type { StageError } from '../errors.ts'
 import type { ArchiveFormat, Frame } from '../model/archive-index.ts'
 import type { BytePath } from '../model/byte-path.ts'
+import type { RenamedMembers } from '../model/entry.ts'
 import type { ListedName } from '../model/listed.ts'
 import type { ContentKind } from '../model/relocation.ts'
 import type { EncodedFiles, EncodedNames, PackedFiles } from './packed-files.ts'
@@ -46,6 +47,7 @@ export interface PackOrder {
   prefixes: readonly string[]
   /** Folder of the archive in which the environment stands. */
   root: BytePath
+  renamed?: RenamedMembers
   format: 'tar.zst' | 'tar.gz'
   level: number
   /** Memory for the frame, where others look at it too. */

@@ -1,5 +1,5 @@
 import type { Frame } from '../../model/archive-index.ts'
-import type { Entry, FileEntry } from '../../model/entry.ts'
+import type { Entry, FileEntry, RenamedMembers } from '../../model/entry.ts'
 import type { Facts, PackedFrame, TakeFrame } from '../../model/item.ts'
 import type { Compress, Format } from '../codec.ts'
 import type { ArchiveFile } from './file.ts'
@@ -44,6 +44,7 @@ export interface MemberOptions {
   threads: number
   /** Folder of the archive in which the environment stands; '' for none. */
   root: string
+  renamed?: RenamedMembers | undefined
   compress?: Compress | undefined
   takeFrame?: TakeFrame | undefined
 }

@@ -1,5 +1,5 @@
 import type { Frame } from '../../model/archive-index.ts'
-import type { Entry, FileEntry } from '../../model/entry.ts'
+import type { Entry, FileEntry, RenamedMembers } from '../../model/entry.ts'
 import type { Facts, FramePiece, PackedFrame, TakeFrame } from '../../model/item.ts'
 import { FRAME_ENOUGH, OPENING } from '../format.ts'
 import { END_OF_TAR, padding, tarHeader } from '../tar.ts'
@@ -13,6 +13,7 @@ export class TarMembers implements MemberWriter {
   readonly foldersFirst = false
   readonly #frames: FrameWriter
   readonly #root: string
+  readonly #renamed: RenamedMembers | undefined
   readonly #takeFrame: TakeFrame | undefined
   readonly #pieces = new FramePieces()
   #size = 0
@@ -22,6 +23,7 @@ export class TarMembers implements MemberWriter {
     const onFull = takeFrame && ((content: Buffer) => takeFrame(content, this.#pieces.take()))
     this.#frames = new FrameWriter({ ...options, offset: OPENING[options.format].length, onFull })
     this.#root = options.root
+    this.#renamed = options.renamed
   }
 
   static async open(options: MemberOptions): Promise<TarMembers> {
@@ -36,7 +38,7 @@ export class TarMembers implements MemberWriter {
 
   async beginFile(entry: FileEntry, { beside }: { beside: boolean }): Promise<{ frame: number; offset: number }> {
     this.#size = entry.size
-    await this.#frames.begin(tarHeader(entry, this.#root), entry.size)
+    await this.#frames.begin(tarHeader(entry, this.#root, beside ? undefined : this.#renamed), entry.size)
     const { position } = this.#frames
     if (!beside) this.#pieces.begin(entry, position.offset)
     return position
@@ -74,7 +76,7 @@ export class TarMembers implements MemberWriter {
   }
 
   add(entry: Exclude<Entry, FileEntry>): Promise<void> {
-    return this.#frames.begin(tarHeader(entry, this.#root), 0)
+    return this.#frames.begin(tarHeader(entry, this.#root, this.#renamed), 0)
   }
 
   async finish(): Promise<number> {
