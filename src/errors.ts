@@ -23,6 +23,7 @@ export type ErrorCode =
   | 'ARCHIVE_UNWRITABLE'
   | 'NO_CONDA_PACK' // --packer=conda-pack: neither there nor to be installed
   | 'CONDA_PACK_FAILED' // it ended with an error
+  | 'NO_PROGRAM' // a program of the system's that a format takes is not on PATH
   | 'LOCKED' // another packer holds the archive's lock for too long
   | 'UNREADABLE' // a file of the environment can't be read
   | 'ENVIRONMENT_UNWRITABLE' // the environment can't be configured

@@ -15,7 +15,7 @@ export interface PackOptions {
   /** Which of the user's archives are removed from such folders after packing. Default: none. */
   retention?: Retention
   format?: ArchiveFormat
-  /** zstd 1 to 19 (default 3), gzip and zip 1 to 9 (default 6). */
+  /** zstd 0 to 19 (default 3), gzip and zip 0 to 9 (default 6), bzip2 0 to 9 (default 9); 0 is the least there is. */
   compressLevel?: number
   /** Threads that compress, or extract. Default: the CPUs this process may use. */
   threads?: number
@@ -31,7 +31,7 @@ export interface PackOptions {
   packer?: 'own' | 'conda-pack'
   /** Folder of the archive in which the environment stands for those who unpack it; none by default. */
   arcroot?: string
-  /** Prefix that the archive's contents shall have; they need no conda-unpack there. */
+  /** Path, or another text, in place of the prefix: the archive's contents need no conda-unpack there. */
   destPrefix?: string
   /** Patterns of paths that are left out, or taken all the same; applied in order. */
   filters?: readonly Filter[]
@@ -44,6 +44,12 @@ export interface PackOptions {
   onProgress?: OnProgress
   /** Stops the work and takes away what was half made. */
   signal?: AbortSignal
+}
+
+/** Options of pack() alone: a tar.bz2 can't be staged. */
+export interface PackForElsewhereOptions extends Omit<PackOptions, 'format'> {
+  /** `tar.bz2` takes the system's bzip2, and goes with `output`. */
+  format?: ArchiveFormat | 'tar.bz2'
 }
 
 export interface StageOptions extends PackOptions {

@@ -99,6 +99,10 @@ function rewritten(
   { destPrefix: to, onProgress }: Filled<PackOptions>,
 ): AsyncIterable<ArchiveItem> {
   if (to === undefined) return items
+  if (!to.startsWith('/')) {
+    const message = `${to} is not an absolute path: it takes the place of the prefix as it is`
+    onProgress({ kind: 'info', message })
+  }
   return changePrefix(items, {
     from,
     to,
