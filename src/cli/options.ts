@@ -9,7 +9,7 @@ import { StageError } from '../errors.ts'
 import { MODULE_SYSTEMS, type ModuleSystemName } from '../modulefile/modulefile.ts'
 import { type AutoOptions, autoOptions, SWITCH } from './auto-options.ts'
 import { completable } from './completable.ts'
-import { addPackOptions, formatOf, packShape, type ShapeOptions } from './pack-options.ts'
+import { addPackOptions, askedFormat, packShape, type ShapeOptions } from './pack-options.ts'
 
 /** What can be asked for; each is a file in commands/. */
 export const ACTIONS = [
@@ -87,12 +87,18 @@ export async function readOptions(args: readonly string[], variables: Variables,
   const given = command.opts()
   const action = oneAction(given)
   if (given.full && action !== 'version' && action !== 'help') throw usage('--full goes with --version only')
-  for (const name of ['prefix', 'path', 'output']) if (given[name] === '') throw usage(`--${name} is empty`)
+  for (const name of ['prefix', 'name', 'path', 'output']) if (given[name] === '') throw usage(`--${name} is empty`)
   // A variable with a wrong value must not keep anyone from reading about it.
   const env = action === 'help' ? {} : variables
   const files = WITHOUT_SETTINGS.has(action) ? [] : await readConfigFiles(env, cwd)
-  const format = given.format ?? formatOf(given.output) ?? (given.packer === 'conda-pack' ? 'tar.gz' : undefined)
-  const { settings, origins } = resolveSettings({ ...given, format }, env, files)
+  const shape = { action, cwd, usage }
+  const format = askedFormat(given, shape)
+  const { settings, origins } = resolveSettings(
+    { ...given, format: format === 'tar.bz2' ? undefined : format },
+    env,
+    files,
+  )
+  const prefix = given.name === undefined ? given.prefix : await prefixOf(given.name, env)
   return Object.assign(
     {
       action,
@@ -100,19 +106,24 @@ export async function readOptions(args: readonly string[], variables: Variables,
       json: given.json === true,
       full: given.full === true,
       ...settings,
-      ...packShape(given, settings, action, usage),
+      ...packShape(given, settings, { ...shape, format }),
       ...autoOptions(given, action, cwd, usage),
       origins,
       files,
     },
     given.path !== undefined && { path: given.path },
-    given.prefix !== undefined && { prefix: given.prefix },
+    prefix !== undefined && { prefix },
     given.output !== undefined && { output: given.output },
     given.since !== undefined && { since: given.since },
     given.modulefile !== undefined && { moduleSystem: given.modulefile },
     typeof given.completion === 'string' && { completionShell: given.completion as CompletionShell },
     typeof given.source === 'string' && { dialect: given.source as DialectName },
   )
+}
+
+async function prefixOf(name: string, env: Variables): Promise<string> {
+  const { findByName } = await import('../environment/find-by-name.ts')
+  return await findByName(name, env)
 }
 
 /** The text of --help. */
@@ -150,7 +161,8 @@ function commandLine(): Command {
     .addOption(new Option('--sweep').hideHelp())
     .addOption(new Option('--session <pid>').argParser(Number).hideHelp())
     .optionsGroup('Options:')
-    .option('--prefix <env>', 'this environment rather than the active one; nothing is activated')
+    .option('-p, --prefix <env>', 'this environment rather than the active one; nothing is activated')
+    .addOption(new Option('-n, --name <name>', 'the environment that conda knows by this name').conflicts('prefix'))
     .option('--path <dir>', 'local folder in which conda-stage_TOKEN/NAME is made')
     .addOption(new Option('--writable', 'let the copy be written to').conflicts('readOnly'))
     .addOption(new Option('--read-only', 'make the copy read-only (the default)'))
@@ -160,13 +172,13 @@ function commandLine(): Command {
       new Option('--auto-unstage <what>', 'with --auto-stage: remove the copy when it is left').choices(SWITCH),
     )
     .option('--prologue <code>', 'with --auto-stage: shell code to run first, for example to load a module')
-    .option('--force', 'pack even if the archive is fresh')
-    .option('--output <file>', 'write the archive to, and look for it at, this file')
+    .option('-f, --force', 'pack even if the archive is fresh')
+    .option('-o, --output <file>', 'write the archive to, and look for it at, this file')
     .addOption(new Option('--check <depth>', 'how to see changes (default: quick)').choices(SETTINGS.check.of))
     .addOption(new Option('--activator <who>', 'who activates (default: own)').choices(SETTINGS.activator.of))
     .option('--ignore-missing-files', 'no warning about files that conda installed and that are gone')
     .option('--json', 'results as JSON on standard output')
-    .addOption(new Option('--quiet', 'only warnings and errors').conflicts(['verbose', 'debug']))
+    .addOption(new Option('-q, --quiet', 'only warnings and errors').conflicts(['verbose', 'debug']))
     .option('--verbose', 'tell more')
     .option('--debug', 'tell everything, and stacks of errors')
     .option('--full', 'with --version: versions of all that takes part')

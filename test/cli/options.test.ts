@@ -24,7 +24,7 @@ test('--help lists every action, option and variable, on standard output', async
     --read-only --quiet --verbose --debug --json --format --ignore-missing-files --compress-level --threads --output --check
     --activator --full CONDA_STAGE=false CONDA_STAGE_PATH CONDA_STAGE_WRITABLE CONDA_STAGE_VERBOSE CONDA_STAGE_DEBUG
     CONDA_STAGE_ALLOW_BASE CONDA_STAGE_NODE NO_COLOR`
-  for (const word of words.split(/\s+/)) assert.match(stdout, new RegExp(`^ +${word}\\b`, 'm'))
+  for (const word of words.split(/\s+/)) assert.match(stdout, new RegExp(`^ +(-\\w, )?${word}\\b`, 'm'))
   assert.ok(stdout.split('\n').every((line) => line.length <= 120))
 })
 
@@ -60,8 +60,8 @@ test('a value that an option does not take is wrong usage, and the message says 
   await usage(place, ['--threads=0'], /--threads.*whole number/)
   await usage(place, ['--threads=2.5'], /--threads.*whole number/)
   await usage(place, ['--compress-level=x'], /--compress-level.*whole number/)
-  await usage(place, ['--compress-level=20'], /tar\.zst takes 1 to 19/)
-  await usage(place, ['--compress-level=10', '--format=tar.gz'], /tar\.gz takes 1 to 9/)
+  await usage(place, ['--compress-level=20'], /tar\.zst takes 0 to 19/)
+  await usage(place, ['--compress-level=10', '--format=tar.gz'], /tar\.gz takes 0 to 9/)
   await usage(place, ['--path'], /--path/)
 })
 
