@@ -73,7 +73,7 @@ export function addPackOptions(command: Command): Command {
 }
 
 /** What `packShape` reads from the command line, and from where. */
-export interface ShapeContext {
+interface ShapeContext {
   action: string
   cwd: string
   /** Makes the error for people. */

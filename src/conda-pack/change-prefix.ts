@@ -8,7 +8,7 @@ import { encodings } from '../relocate/encodings.ts'
 import { planRelocation } from '../relocate/plan.ts'
 import { relocateTarget } from '../relocate/symlink.ts'
 
-export interface PrefixChange {
+interface PrefixChange {
   /** Prefixes that the items name, as their occurrences number them. */
   from: readonly string[]
   /** A path, or a text for which another program will put one. */

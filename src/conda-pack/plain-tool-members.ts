@@ -14,7 +14,7 @@ type Script = (typeof SCRIPTS)[number]
 /** What the names of the environment's own scripts end in. */
 const OWN = '.own'
 
-export interface PlainToolOptions {
+interface PlainToolOptions {
   /** False if the prefix needs no change: there is no conda-unpack then. */
   unpack: boolean
 }
