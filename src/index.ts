@@ -1,6 +1,7 @@
 export { type ErrorCode, StageError } from './errors.ts'
 export type { OnProgress, Phase, ProgressEvent } from './model/progress.ts'
 export type {
+  PackForElsewhereOptions,
   PackOptions,
   PackResult,
   StageOptions,

@@ -15,10 +15,11 @@ import { verifyStage } from './stage/verify.ts'
  * Writes the archive of an environment, unless there is a fresh one. The environment is only read.
  * @throws StageError; then an archive that was there is unchanged, and no half-written file is left.
  */
-export async function pack(given: options.PackOptions = {}): Promise<options.PackResult> {
-  const options = fillIn(given)
+export async function pack({ format, ...given }: options.PackForElsewhereOptions = {}): Promise<options.PackResult> {
+  const options = fillIn(format === undefined || format === 'tar.bz2' ? given : { ...given, format })
   const environment = await findOriginal(options)
-  if (options.packer === 'conda-pack') return await packWithCondaPack(environment, options)
+  if (options.packer === 'conda-pack') return packWithCondaPack(environment, { ...options, ...(format && { format }) })
+  if (format === 'tar.bz2') return (await import('./pipeline/pack-bzip2.ts')).packBzip2(environment, options)
   return await resultOf(await packUnlessFresh(environment, options), environment, options)
 }
 

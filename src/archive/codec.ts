@@ -72,7 +72,8 @@ function decompressWith(format: Format, data: Buffer, options: { chunkSize: numb
 const zstdOptions = (data: Buffer, level: number) => ({
   chunkSize: worstCase(data.length),
   pledgedSrcSize: data.length,
-  params: { [constants.ZSTD_c_compressionLevel]: level, [constants.ZSTD_c_checksumFlag]: 1 },
+  // To zstd itself, 0 is another word for its default level.
+  params: { [constants.ZSTD_c_compressionLevel]: Math.max(1, level), [constants.ZSTD_c_checksumFlag]: 1 },
 })
 
 /** Above ZSTD_compressBound and deflateBound. */

@@ -25,6 +25,16 @@ export const OPENING: Record<Format, Buffer> = {
   zip: Buffer.alloc(0),
 }
 
+/**
+ * The first bytes of a tar.bz2 of ours, which has no index: a bzip2 stream of the same opening. Kept as bytes, so that they
+ * depend on no version of bzip2.
+ */
+export const BZIP2_OPENING: Buffer = Buffer.from(
+  'QlpoOTFBWSZTWaXIetUAAE7fmMyQQAZ9jgAAgAD/599ABAAAgAAIIAB0GpkaKbUbUyaMm1GhoabJqDSIepoAADTQAAVtg38owCkNxKBK+8YJAJfLOW0y' +
+    'mnw7GmOgC11IIlnElDremC7Y8zSO7Zx2Fb9PpyT0QhoUpd15yGJDPUbE18AYdpWC1Y5KuFVdhTau54nRiB3GcKILvymCkHtxV/F3JFOFCQpch61Q',
+  'base64',
+)
+
 /** The greeting in the extra field of a zip's first member. */
 export const ZIP_GREETING = `comment=${MARK}, format ${FORMAT_VERSION}; the index stands before the central directory`
 
@@ -44,7 +54,11 @@ export function zipFooterEnd(bytes: Buffer): number | undefined {
 export const OPENING_ROOM = 1200
 
 /** Whether a file with this beginning is, or was, one of our archives, of any version. */
-export const hasOpening = (start: Buffer): boolean => start.subarray(0, OPENING_ROOM).includes(`comment=${MARK}`)
+export const hasOpening = (start: Buffer): boolean =>
+  start.subarray(0, OPENING_ROOM).includes(`comment=${MARK}`) || isBzip2(start)
+
+/** Whether a file that begins like this is a tar.bz2 of ours. */
+export const isBzip2 = (start: Buffer): boolean => start.subarray(0, BZIP2_OPENING.length).equals(BZIP2_OPENING)
 
 /** Made by hand, so that the bytes don't depend on the version of a compressor. */
 function rawZstdFrame(data: Buffer): Buffer {

@@ -5,7 +5,7 @@ import * as v from 'valibot'
 import { type ArchiveHead, type ArchiveIndex, FORMAT_VERSION, type Frame } from '../model/archive-index.ts'
 import { decompressSync, type Format, sectionFormat } from './codec.ts'
 import { damaged, foreign, otherVersion } from './failure.ts'
-import { type Footer, hasOpening, OPENING, OPENING_ROOM, type SectionName, zipFooterEnd } from './format.ts'
+import { type Footer, hasOpening, isBzip2, OPENING, OPENING_ROOM, type SectionName, zipFooterEnd } from './format.ts'
 import {
   containerHeader,
   containerSize,
@@ -133,6 +133,7 @@ async function readTail(handle: FileHandle, path: string): Promise<Tail> {
   if (footer === 'damaged') throw damaged(path, 'its last bytes are not what was written')
   if (footer === 'foreign') {
     const start = await readAt(handle, 0, Math.min(stat.size, OPENING_ROOM), path)
+    if (isBzip2(start)) throw foreign(path, "is a tar.bz2, which has no index and can't be staged")
     throw hasOpening(start) ? damaged(path, 'its end is missing') : foreign(path)
   }
   if (footer.version !== FORMAT_VERSION) throw otherVersion(path, footer.version, footer.generator)

@@ -1,5 +1,5 @@
 import { type BytePath, isAscii } from '../model/byte-path.ts'
-import type { Entry } from '../model/entry.ts'
+import type { Entry, RenamedMembers } from '../model/entry.ts'
 import { splitTime } from '../model/times.ts'
 
 const BLOCK = 512
@@ -19,8 +19,8 @@ const OCTAL_LIMIT = 8 ** 11
  * an ordinary user's tar ignores it, and root's gives no files to another user who has the packer's number.
  * @param root folder of the archive in which the environment stands
  */
-export function tarHeader(entry: Entry, root = ''): Buffer {
-  const { name, link, size, split, seconds, fitsOctal, records } = headerParts(entry, root)
+export function tarHeader(entry: Entry, root = '', renamed?: RenamedMembers): Buffer {
+  const { name, link, size, split, seconds, fitsOctal, records } = headerParts(withNames(entry, renamed), root)
   const extended = records === '' ? 0 : BLOCK + records.length + padding(records.length)
   // From Buffer's pool: separate memory for each header costs more than writing the header.
   const header = Buffer.allocUnsafe(extended + BLOCK)
@@ -61,6 +61,14 @@ function headerParts(entry: Entry, root: string) {
   if (size >= OCTAL_LIMIT) records += paxRecord('size', String(size))
   if (nanos !== 0 || !fitsOctal) records += paxRecord('mtime', decimalSeconds(entry.mtimeNs))
   return { name, link, size, split, seconds, fitsOctal, records }
+}
+
+function withNames(entry: Entry, renamed: RenamedMembers | undefined): Entry {
+  if (renamed === undefined || renamed.size === 0) return entry
+  const path = renamed.get(entry.path) ?? entry.path
+  return entry.type === 'hardlink'
+    ? { ...entry, path, target: renamed.get(entry.target) ?? entry.target }
+    : { ...entry, path }
 }
 
 /** A pax header for all members that follow. Readers ignore keywords that they don't know. */

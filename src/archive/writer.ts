@@ -1,7 +1,7 @@
 import { StageError } from '../errors.ts'
 import { type ArchivedEntry, type ArchivedFile, type ArchiveIndex, FORMAT_VERSION } from '../model/archive-index.ts'
 import { type BytePath, byPath, displayPath, parentOf } from '../model/byte-path.ts'
-import type { DirectoryEntry, FileEntry, HardlinkEntry, SymlinkEntry } from '../model/entry.ts'
+import type { DirectoryEntry, FileEntry, HardlinkEntry, RenamedMembers, SymlinkEntry } from '../model/entry.ts'
 import type { ArchiveItem, Content, PackedFrame, TakeFrame } from '../model/item.ts'
 import { type Compress, DEFAULT_LEVEL, type Format } from './codec.ts'
 import { OPENING } from './format.ts'
@@ -19,6 +19,8 @@ export interface WriteOptions {
   level?: number
   /** Folder of the archive in which the environment stands, for those who unpack it. By default there is none. */
   root?: BytePath
+  /** Entries that are members of another name, for those who unpack the archive. */
+  renamed?: RenamedMembers
   /** Frames compressed at once, see `framesAtOnce`. libuv's pool may allow fewer. */
   threads: number
   /** Compresses the frames of a tar outside of libuv's pool. Their content then lies in shared memory. */
@@ -59,9 +61,9 @@ export async function writeArchive(options: WriteOptions): Promise<WrittenArchiv
 }
 
 async function writeTar(options: WriteOptions & { format: Exclude<Format, 'zip'> }): Promise<WrittenArchive> {
-  const { path, format, level = DEFAULT_LEVEL[format], threads, root = '', takeFrame, compress } = options
+  const { path, format, level = DEFAULT_LEVEL[format], threads, root = '', renamed, takeFrame, compress } = options
   const write = async (sink: Sink) => {
-    const tar = await TarMembers.open({ sink, format, level, threads, root, takeFrame, compress })
+    const tar = await TarMembers.open({ sink, format, level, threads, root, renamed, takeFrame, compress })
     return await complete({ members: tar, sink, add: () => addToTar(tar, options) }, options)
   }
   if (takeFrame === undefined) return await fill(await ArchiveFile.create(path), write)
@@ -71,9 +73,9 @@ async function writeTar(options: WriteOptions & { format: Exclude<Format, 'zip'>
 }
 
 async function writeZip(options: WriteOptions): Promise<WrittenArchive> {
-  const { path, level = DEFAULT_LEVEL.zip, root = '' } = options
+  const { path, level = DEFAULT_LEVEL.zip, root = '', renamed } = options
   return await fill(await ArchiveFile.create(path), async (file) => {
-    const zip = new ZipMembers({ file, level, root })
+    const zip = new ZipMembers({ file, level, root, renamed })
     return await complete({ members: zip, sink: file, add: () => addToZip(zip, options) }, options)
   })
 }

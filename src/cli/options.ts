@@ -10,7 +10,7 @@ import { MODULE_SYSTEMS, type ModuleSystemName } from '../modulefile/modulefile.
 import { type AutoOptions, autoOptions, SWITCH } from './auto-options.ts'
 import { completable } from './completable.ts'
 import { didYouMean } from './did-you-mean.ts'
-import { addPackOptions, formatOf, packShape, type ShapeOptions } from './pack-options.ts'
+import { addPackOptions, askedFormat, packShape, type ShapeOptions } from './pack-options.ts'
 import { sourceOption } from './shell-names.ts'
 
 /** What a user can ask for; each action has a file in commands/. */
@@ -90,12 +90,18 @@ export async function readOptions(args: readonly string[], variables: Variables,
   const given = command.opts()
   const action = oneAction(given)
   if (given.full && action !== 'version' && action !== 'help') throw usage('--full works only with --version')
-  for (const name of ['prefix', 'path', 'output']) if (given[name] === '') throw usage(`--${name} is empty`)
+  for (const name of ['prefix', 'name', 'path', 'output']) if (given[name] === '') throw usage(`--${name} is empty`)
   // A variable with a wrong value must not stop anyone from reading about it.
   const env = action === 'help' ? {} : variables
   const files = WITHOUT_SETTINGS.has(action) ? [] : await readConfigFiles(env, cwd)
-  const format = given.format ?? formatOf(given.output) ?? (given.packer === 'conda-pack' ? 'tar.gz' : undefined)
-  const { settings, origins } = resolveSettings({ ...given, format }, env, files)
+  const shape = { action, cwd, usage }
+  const format = askedFormat(given, shape)
+  const { settings, origins } = resolveSettings(
+    { ...given, format: format === 'tar.bz2' ? undefined : format },
+    env,
+    files,
+  )
+  const prefix = given.name === undefined ? given.prefix : await prefixOf(given.name, env)
   return Object.assign(
     {
       action,
@@ -103,19 +109,24 @@ export async function readOptions(args: readonly string[], variables: Variables,
       json: given.json === true,
       full: given.full === true,
       ...settings,
-      ...packShape(given, settings, action, usage),
+      ...packShape(given, settings, { ...shape, format }),
       ...autoOptions(given, action, { env, cwd }, usage),
       origins,
       files,
     },
     given.path !== undefined && { path: given.path },
-    given.prefix !== undefined && { prefix: given.prefix },
+    prefix !== undefined && { prefix },
     given.output !== undefined && { output: given.output },
     given.since !== undefined && { since: given.since },
     given.modulefile !== undefined && { moduleSystem: given.modulefile },
     typeof given.completion === 'string' && { completionShell: given.completion as CompletionShell },
     typeof given.source === 'string' && { dialect: given.source as DialectName },
   )
+}
+
+async function prefixOf(name: string, env: Variables): Promise<string> {
+  const { findByName } = await import('../environment/find-by-name.ts')
+  return await findByName(name, env)
 }
 
 /** The text of --help. */
@@ -151,7 +162,8 @@ function commandLine(): Command {
     .addOption(new Option('--sweep').hideHelp())
     .addOption(new Option('--session <pid>').argParser(Number).hideHelp())
     .optionsGroup('Options:')
-    .option('--prefix <env>', 'use this environment instead of the active one, and activate nothing')
+    .option('-p, --prefix <env>', 'use this environment instead of the active one, and activate nothing')
+    .addOption(new Option('-n, --name <name>', 'use the environment that conda knows by this name').conflicts('prefix'))
     .option('--path <dir>', 'local folder in which to make conda-stage_TOKEN/NAME')
     .addOption(new Option('--writable', 'make the copy writable').conflicts('readOnly'))
     .addOption(new Option('--read-only', 'make the copy read-only (the default)'))
@@ -163,15 +175,15 @@ function commandLine(): Command {
       ),
     )
     .option('--prologue <code>', 'with --auto-stage: shell code to run first, for example to load a module')
-    .option('--force', 'pack even if the archive is up to date; with --unstage: do not ask about changed files')
-    .option('--output <file>', 'archive file to write, and to stage from')
+    .option('-f, --force', 'pack even if the archive is up to date; with --unstage: do not ask about changed files')
+    .option('-o, --output <file>', 'archive file to write, and to stage from')
     .addOption(
       new Option('--check <depth>', 'how thoroughly to look for changes (default: quick)').choices(SETTINGS.check.of),
     )
     .addOption(new Option('--activator <who>', 'who activates the copy (default: own)').choices(SETTINGS.activator.of))
     .option('--ignore-missing-files', 'do not warn about files that conda installed and that are gone')
     .option('--json', 'print results as JSON on standard output')
-    .addOption(new Option('--quiet', 'show only warnings and errors').conflicts(['verbose', 'debug']))
+    .addOption(new Option('-q, --quiet', 'show only warnings and errors').conflicts(['verbose', 'debug']))
     .option('--verbose', 'show more')
     .option('--debug', 'show everything, with stack traces of errors')
     .option('--full', 'with --version: also print the versions of everything that it runs on')

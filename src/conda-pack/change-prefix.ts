@@ -1,14 +1,17 @@
 import { createHash } from 'node:crypto'
 import type { BytePath } from '../model/byte-path.ts'
-import type { FileEntry } from '../model/entry.ts'
+import type { FileEntry, SymlinkEntry } from '../model/entry.ts'
 import type { ArchiveItem, Content, Scanner } from '../model/item.ts'
+import type { Relocation } from '../model/relocation.ts'
 import { applyToWhole } from '../relocate/apply.ts'
+import { encodings } from '../relocate/encodings.ts'
 import { planRelocation } from '../relocate/plan.ts'
 import { relocateTarget } from '../relocate/symlink.ts'
 
-export interface PrefixChange {
+interface PrefixChange {
   /** Prefixes that the items name, as their occurrences number them. */
   from: readonly string[]
+  /** A path, or a text for which another program will put one. */
   to: string
   /** Looks for `to` in the result. */
   makeScanner(entry: FileEntry): Scanner
@@ -27,10 +30,18 @@ export async function* changePrefix(
   const { from, to } = change
   for await (const item of items) {
     const { entry, content } = item
-    if (entry.type === 'symlink') yield { entry: { ...entry, target: relocateTarget(entry.target, from, to) } }
+    if (entry.type === 'symlink') yield { entry: { ...entry, target: targetOf(entry, from, to) } }
     else if (entry.type === 'file' && content !== undefined) yield await changePrefixInFile(entry, content, change)
     else yield item
   }
+}
+
+/** A link can't lead through a text that is no path. A relative one leads to the same place below any prefix. */
+function targetOf({ path, target }: SymlinkEntry, from: readonly string[], to: string): BytePath {
+  if (to.startsWith('/')) return relocateTarget(target, from, to)
+  const below = relocateTarget(target, from, '')
+  if (below === target) return target
+  return `${'../'.repeat(path.split('/').length - 1)}${below.slice(1)}`.replace(/\/$/, '') || '.'
 }
 
 export async function changePrefixInFile(
@@ -41,7 +52,8 @@ export async function changePrefixInFile(
   const data = await gathered(content)
   const { relocation, digest } = content.facts()
   // Elsewhere nobody knows where a relative path out of the environment should lead: it stays, as such links do.
-  const plan = relocation && planRelocation({ ...relocation, outward: [] }, entry, from, to)
+  const here = relocation && { ...relocation, outward: [] }
+  const plan = here && planRelocation(to.startsWith('/') ? here : verbatim(here, from), entry, from, to)
   if (plan !== undefined && plan.left.length > 0) onNoRoom?.(entry.path)
   const changed = plan === undefined ? data : applyToWhole(data, plan)
   const scanner = makeScanner(entry)
@@ -52,6 +64,17 @@ export async function changePrefixInFile(
     ...(found && { relocation: found }),
   }
   return { entry: { ...entry, size: changed.length }, content: { chunks: changed, facts: () => facts } }
+}
+
+/** In a URL, a text that is no path has to stand as it is too: another program will look for it. */
+function verbatim(relocation: Relocation, from: readonly string[]): Relocation {
+  const isPlain = from.map((prefix) => encodings.percent(prefix).equals(encodings.utf8(prefix)))
+  const occurrences = relocation.occurrences.map((occurrence) =>
+    occurrence.encoding === 'percent' && isPlain[occurrence.prefix]
+      ? { ...occurrence, encoding: 'utf8' as const }
+      : occurrence,
+  )
+  return { ...relocation, occurrences }
 }
 
 async function gathered({ chunks }: Content): Promise<Buffer> {

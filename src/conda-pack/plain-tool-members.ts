@@ -1,58 +1,92 @@
 import { hash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { lstat, readFile } from 'node:fs/promises'
 import type { ArchivedEntry } from '../model/archive-index.ts'
-import type { BytePath } from '../model/byte-path.ts'
+import { type BytePath, bytePathOf } from '../model/byte-path.ts'
 import { digestFrom } from '../model/digest.ts'
+import type { RenamedMembers } from '../model/entry.ts'
 import type { ArchiveItem } from '../model/item.ts'
 import { prefixRecord, RECORD_PATH } from './prefix-record.ts'
 
 /** The scripts that conda-pack's users expect in an unpacked environment. */
 const SCRIPTS = ['activate', 'activate.fish', 'deactivate', 'conda-unpack'] as const
+type Script = (typeof SCRIPTS)[number]
 
-/** Name of conda-unpack if the environment has one of its own, which belongs to another archive. */
-const OTHER_UNPACK: BytePath = 'bin/conda-stage-unpack'
+/** What the names of the environment's own scripts end in. */
+const OWN = '.own'
+
+interface PlainToolOptions {
+  /** False if the prefix needs no change: there is no conda-unpack then. */
+  unpack: boolean
+}
+
+/**
+ * Names for scripts of the environment that have the name of one of ours: conda, a virtual environment or another
+ * archive brought them. In the archive, people who unpack it have to find ours under the documented names. A script
+ * that is ours already keeps its name.
+ */
+export async function renamedScripts(prefix: string, { unpack }: PlainToolOptions): Promise<RenamedMembers> {
+  const renamed = new Map<BytePath, BytePath>()
+  const rename = async (name: BytePath): Promise<void> => {
+    const own = name + OWN
+    if ((await typeAt(`${prefix}/${own}`)) !== 'nothing') await rename(own)
+    renamed.set(name, own)
+  }
+  await Promise.all(
+    scriptsFor(unpack).map(async (script) => {
+      const name = bytePathOf(`bin/${script}`)
+      const type = await typeAt(`${prefix}/${name}`)
+      if (type === 'other' || (type === 'file' && !(await isOurs(`${prefix}/${name}`, script)))) await rename(name)
+    }),
+  )
+  return renamed
+}
 
 /**
  * Members for people who unpack an archive with `tar`: the scripts to activate, leave and relocate the environment, and
- * the record that conda-unpack reads. A file of the environment keeps its name; our conda-unpack then takes another one.
- *
- * @param options.created when the archive was made, ISO 8601: the mtime of the members
- * @param options.unpack false if the prefix needs no change: there is no conda-unpack then
+ * the record that conda-unpack reads.
  */
 export function plainToolMembers(
   entries: readonly ArchivedEntry[],
-  { prefixes, created, unpack }: { prefixes: readonly string[]; created: string; unpack: boolean },
+  { prefixes, created, unpack, renamed }: PlainToolOptions & PlainToolFacts,
 ): ArchiveItem[] {
   const mtimeNs = BigInt(Date.parse(created)) * 1_000_000n
-  const known = new Map(entries.map((entry) => [entry.path, entry]))
-  const items: ArchiveItem[] = []
-  const add = (path: BytePath, mode: number, data: Buffer) => {
-    if (!known.has(path)) items.push(member(path, mode, data, mtimeNs))
-  }
-  for (const name of SCRIPTS) {
-    const data = template(name)
-    if (name !== 'conda-unpack') add(`bin/${name}`, 0o644, data)
-    else if (unpack) add(hasOther(known.get('bin/conda-unpack'), data) ? OTHER_UNPACK : 'bin/conda-unpack', 0o755, data)
-  }
-  if (unpack) add(RECORD_PATH, 0o644, prefixRecord(entries, prefixes))
-  return items
+  const taken = new Set(entries.map(({ path }) => path).filter((path) => !renamed.has(path)))
+  const scripts = scriptsFor(unpack).map((script) =>
+    member(`bin/${script}`, script === 'conda-unpack' ? 0o755 : 0o644, template(script), mtimeNs),
+  )
+  const record = unpack ? [member(RECORD_PATH, 0o644, prefixRecord(entries, prefixes, renamed), mtimeNs)] : []
+  return [...scripts, ...record].filter(({ entry }) => !taken.has(entry.path))
 }
 
-/** Whether the environment has a conda-unpack that is not this one. */
-function hasOther(entry: ArchivedEntry | undefined, data: Buffer): boolean {
-  if (entry === undefined) return false
-  return entry.type !== 'file' || entry.digest !== digestOf(data)
+interface PlainToolFacts {
+  prefixes: readonly string[]
+  /** When the archive was made, ISO 8601: the mtime of the members. */
+  created: string
+  /** From `renamedScripts`. */
+  renamed: RenamedMembers
+}
+
+const scriptsFor = (unpack: boolean): Script[] => SCRIPTS.filter((script) => unpack || script !== 'conda-unpack')
+
+/** A folder counts as nothing: no script of ours can take its place. */
+async function typeAt(path: string): Promise<'file' | 'other' | 'nothing'> {
+  const facts = await lstat(path).catch(() => undefined)
+  if (facts === undefined || facts.isDirectory()) return 'nothing'
+  return facts.isFile() ? 'file' : 'other'
+}
+
+async function isOurs(path: string, script: Script): Promise<boolean> {
+  const ours = template(script)
+  return (await readFile(path).catch(() => undefined))?.equals(ours) ?? false
 }
 
 function member(path: BytePath, mode: number, data: Buffer, mtimeNs: bigint): ArchiveItem {
-  const facts = { digest: digestOf(data) }
+  const facts = { digest: digestFrom(hash('sha256', data, 'hex')) }
   return {
     entry: { type: 'file', path, mode, size: data.length, mtimeNs },
     content: { chunks: data, facts: () => facts },
   }
 }
 
-const digestOf = (data: Buffer): string => digestFrom(hash('sha256', data, 'hex'))
-
-const template = (name: (typeof SCRIPTS)[number]): Buffer =>
-  readFileSync(new URL(`./templates/${name}`, import.meta.url))
+const template = (script: Script): Buffer => readFileSync(new URL(`./templates/${script}`, import.meta.url))

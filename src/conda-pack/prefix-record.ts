@@ -1,5 +1,6 @@
 import type { ArchivedEntry, ArchivedFile } from '../model/archive-index.ts'
 import { type BytePath, bytePathOf, parentOf } from '../model/byte-path.ts'
+import type { RenamedMembers } from '../model/entry.ts'
 import type { Occurrence, Relocation } from '../model/relocation.ts'
 import { refit } from '../relocate/elf.ts'
 import { unitWidth } from '../relocate/encodings.ts'
@@ -51,10 +52,15 @@ interface RecordedString {
 }
 
 /** The record for an archive's entries, ready to be written. */
-export function prefixRecord(entries: readonly ArchivedEntry[], prefixes: readonly string[]): Buffer {
+export function prefixRecord(
+  entries: readonly ArchivedEntry[],
+  prefixes: readonly string[],
+  renamed: RenamedMembers,
+): Buffer {
+  const nameOf = ({ path }: ArchivedEntry) => renamed.get(path) ?? path
   const links = new Map<BytePath, BytePath[]>()
   for (const entry of entries)
-    if (entry.type === 'hardlink') links.set(entry.target, [...(links.get(entry.target) ?? []), entry.path])
+    if (entry.type === 'hardlink') links.set(entry.target, [...(links.get(entry.target) ?? []), nameOf(entry)])
   const starts = prefixes.map(bytePathOf)
   const isInside = (target: BytePath) => starts.some((start) => target === start || target.startsWith(`${start}/`))
   const record: PrefixRecord = {
@@ -63,8 +69,10 @@ export function prefixRecord(entries: readonly ArchivedEntry[], prefixes: readon
     given: prefixes.length,
     at: null,
     moving: null,
-    files: entries.flatMap((entry) => (entry.type === 'file' ? recordedFile(entry, prefixes, links) : [])),
-    symlinks: entries.flatMap((entry) => (entry.type === 'symlink' && isInside(entry.target) ? [entry.path] : [])),
+    files: entries.flatMap((entry) =>
+      entry.type === 'file' ? recordedFile(entry, prefixes, { links: links.get(entry.path), name: nameOf(entry) }) : [],
+    ),
+    symlinks: entries.flatMap((entry) => (entry.type === 'symlink' && isInside(entry.target) ? [nameOf(entry)] : [])),
   }
   return Buffer.from(JSON.stringify(record))
 }
@@ -73,12 +81,11 @@ export function prefixRecord(entries: readonly ArchivedEntry[], prefixes: readon
 function recordedFile(
   { path, relocation }: ArchivedFile,
   prefixes: readonly string[],
-  links: ReadonlyMap<BytePath, BytePath[]>,
+  { links, name }: { links: BytePath[] | undefined; name: BytePath },
 ): RecordedFile[] {
   if (!relocation?.occurrences.length || relocation.kind === 'container') return []
   const { kind } = relocation
-  const others = links.get(path)
-  const common = { path, kind, ...(others && { links: others }) }
+  const common = { path: name, kind, ...(links && { links }) }
   if (kind === 'text') return [{ ...common, ...textStrings(relocation) }]
   return [{ ...common, strings: binaryStrings(path, relocation, prefixes) }]
 }

@@ -63,7 +63,7 @@ export const SETTINGS = {
     default: 'tar.zst',
   },
   packer: { kind: 'choice', of: ['own', 'conda-pack'], default: 'own' },
-  compressLevel: { kind: 'number', from: 1, to: 19, unset: "the format's own" },
+  compressLevel: { kind: 'number', from: 0, to: 19, unset: "the format's own" },
   threads: {
     kind: 'number',
     from: 1,

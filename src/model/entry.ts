@@ -35,3 +35,6 @@ export interface HardlinkEntry extends Common {
 
 /** One thing in an environment. A list of entries is sorted by path, so a folder comes before what is in it. */
 export type Entry = DirectoryEntry | FileEntry | SymlinkEntry | HardlinkEntry
+
+/** Entries that are members of another name in the archive, and that name. Copies have them under their own. */
+export type RenamedMembers = ReadonlyMap<BytePath, BytePath>

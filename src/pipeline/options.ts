@@ -15,7 +15,7 @@ export interface PackOptions {
   /** Which of the user's archives are removed from such folders after packing. Default: none. */
   retention?: Retention
   format?: ArchiveFormat
-  /** zstd 1 to 19 (default 3), gzip and zip 1 to 9 (default 6). */
+  /** zstd 0 to 19 (default 3), gzip and zip 0 to 9 (default 6), bzip2 0 to 9 (default 9); 0 is the least there is. */
   compressLevel?: number
   /** Threads that compress, or extract. Default: the CPUs this process may use. */
   threads?: number
@@ -31,7 +31,7 @@ export interface PackOptions {
   packer?: 'own' | 'conda-pack'
   /** Folder inside the archive that holds the environment. Default: none. */
   arcroot?: string
-  /** Prefix to write into the archive's contents. Unpacked there, they need no conda-unpack. */
+  /** Path, or another text, to write in place of the prefix. Unpacked there, the contents need no conda-unpack. */
   destPrefix?: string
   /** Patterns of paths to exclude, or to include again; applied in order. */
   filters?: readonly Filter[]
@@ -44,6 +44,12 @@ export interface PackOptions {
   onProgress?: OnProgress
   /** Stops the work and removes what was half made. */
   signal?: AbortSignal
+}
+
+/** Options of pack() alone: a tar.bz2 can't be staged. */
+export interface PackForElsewhereOptions extends Omit<PackOptions, 'format'> {
+  /** `tar.bz2` takes the system's bzip2, and goes with `output`. */
+  format?: ArchiveFormat | 'tar.bz2'
 }
 
 export interface StageOptions extends PackOptions {

@@ -4,7 +4,7 @@ import { canBeReused, OldArchive } from '../archive/reuse/old-archive.ts'
 import { planReuse, type ReusePlan } from '../archive/reuse/plan.ts'
 import { writeArchive } from '../archive/writer.ts'
 import { openTrusted } from '../cache/index.ts'
-import { plainToolMembers } from '../conda-pack/plain-tool-members.ts'
+import { plainToolMembers, renamedScripts } from '../conda-pack/plain-tool-members.ts'
 import type { Environment } from '../environment/find.ts'
 import { readRecords } from '../environment/records.ts'
 import { StageError } from '../errors.ts'
@@ -23,6 +23,7 @@ import type { PackOptions } from './options.ts'
 import type { Filled } from './original.ts'
 import { contentsOf } from './read-progress.ts'
 import { RepackProgress } from './repack-progress.ts'
+import { reportRenamed } from './write-archive.ts'
 
 /** What an outdated archive still holds of the environment. */
 interface Found {
@@ -127,12 +128,14 @@ async function write(
 ): Promise<void> {
   const { signal, format, compressLevel: level, threads = defaultThreads() } = options
   const header = { ...archiveHeader(environment), ...wholeFacts(options) }
+  const renamed = await renamedScripts(environment.prefix, { unpack: true })
   const read = entries.flatMap((entry) => (entry.type === 'file' && !unchanged.has(entry.path) ? [entry] : []))
   const copied = plan.frames.filter(({ parts }) => parts === undefined).length
   const message =
     `Reused ${copied} of ${index.frames.length} frames of the old archive; ` +
     `reading ${read.length} of ${read.length + unchanged.size} files`
   options.onProgress({ kind: 'detail', message })
+  reportRenamed(renamed, read, options)
   const progress = new RepackProgress([...unchanged.values()], read, options)
   const contents = new Begun(contentsOf(environment, read, progress.behind(options)))
   try {
@@ -142,9 +145,10 @@ async function write(
       ...(level !== undefined && { level }),
       threads,
       header,
+      renamed,
       reused: { files: plan.carried, frames: progress.along(archive.frames(plan.frames)) },
       items: items(archive, { entries, others: plan.others }, contents),
-      besides: (entries) => plainToolMembers(entries, { ...header, unpack: true }),
+      besides: (entries) => plainToolMembers(entries, { ...header, unpack: true, renamed }),
       ...(signal && { signal }),
     })
   } finally {

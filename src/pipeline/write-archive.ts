@@ -4,11 +4,12 @@ import { type WriteOptions, type WrittenArchive, writeArchive } from '../archive
 import { temporaryName } from '../cache/index.ts'
 import { changePrefix } from '../conda-pack/change-prefix.ts'
 import { filterEntries } from '../conda-pack/filter.ts'
-import { plainToolMembers } from '../conda-pack/plain-tool-members.ts'
+import { plainToolMembers, renamedScripts } from '../conda-pack/plain-tool-members.ts'
 import type { Environment } from '../environment/find.ts'
 import { withSpellings } from '../environment/spellings.ts'
 import { readItems } from '../inventory/read.ts'
 import { type BytePath, bytePathOf, displayPath } from '../model/byte-path.ts'
+import type { Entry, RenamedMembers } from '../model/entry.ts'
 import type { ArchiveItem, PackedFrame } from '../model/item.ts'
 import type { Listed } from '../model/listed.ts'
 import { defaultThreads } from '../platform/cpus.ts'
@@ -16,7 +17,7 @@ import { PrefixScanner } from '../relocate/scan.ts'
 import { EarlyRuns } from '../workers/early-runs.ts'
 import { type PackedItemsOptions, packedItems } from '../workers/packed-items.ts'
 import { FrameWorkers } from '../workers/pool.ts'
-import { isWorthRuns, RunPacker } from '../workers/run-packer.ts'
+import { isWorthRuns, RunPacker, type RunPackerOptions } from '../workers/run-packer.ts'
 import { archiveHeader, wholeFacts } from './archive-header.ts'
 import { listEnvironment, type Recorded, readRecorded } from './list-environment.ts'
 import type { PackOptions } from './options.ts'
@@ -97,19 +98,23 @@ async function write(
   const { shape, threads, workers, filters = [], destPrefix, signal } = options
   const { servesStage, header } = shape
   const recorded = await readRecorded(environment, candidates)
-  const threaded = beginRuns(environment, recorded, { ...options, shareContent: servesStage && begin !== undefined })
+  const renamed = await renamedScripts(environment.prefix, { unpack: destPrefix === undefined })
+  const shareContent = servesStage && begin !== undefined
+  const threaded = beginRuns(environment, recorded, { ...options, renamed, shareContent })
   const listed = filterEntries(await listEnvironment(environment, recorded, options), filters)
+  reportRenamed(renamed, listed, options)
   const stage = servesStage ? await begin?.({ listed, workers, prefixes: shape.prefixes }) : undefined
   if (path === undefined && stage === undefined) return {}
   try {
     const { lost, ...written } = await writeArchive({
       ...shape,
+      renamed,
       // A name that nobody takes for an archive, in case it can be written there after all.
       path: path ?? temporaryName(candidates[0]!),
       threads,
       compress: (...frame) => workers.compress(...frame),
       items: itemsOf(environment, listed, { recorded, threaded }, options),
-      besides: (entries) => plainToolMembers(entries, { ...header, unpack: destPrefix === undefined }),
+      besides: (entries) => plainToolMembers(entries, { ...header, unpack: destPrefix === undefined, renamed }),
       ...(stage && { takeFrame: stage.takeFrame }),
       ...(signal && { signal }),
     })
@@ -128,11 +133,18 @@ type Threaded = Pick<PackedItemsOptions, 'packer' | 'early'>
 function beginRuns(
   { prefix }: Environment,
   { files, early }: Recorded,
-  { shape, workers, threads, filters = [], shareContent }: Chosen & { shareContent: boolean },
+  {
+    shape,
+    workers,
+    threads,
+    filters = [],
+    renamed,
+    shareContent,
+  }: Chosen & Pick<RunPackerOptions, 'renamed' | 'shareContent'>,
 ): Threaded | undefined {
   const { runFormat: format, prefixes, root, level } = shape
   if (format === undefined || !early.pace.isQuick) return undefined
-  const packer = new RunPacker({ prefix, prefixes, root, format, level, workers, threads, shareContent })
+  const packer = new RunPacker({ prefix, prefixes, root, format, level, workers, threads, renamed, shareContent })
   return filters.length === 0 && isWorthRuns(files) ? { packer, early: new EarlyRuns(packer, files) } : { packer }
 }
 
@@ -156,6 +168,10 @@ function rewritten(
   to: string,
   { shape, onProgress }: Chosen,
 ): AsyncIterable<ArchiveItem> {
+  if (!to.startsWith('/')) {
+    const message = `${to} is not an absolute path: it takes the place of the prefix as it is`
+    onProgress({ kind: 'info', message })
+  }
   return changePrefix(items, {
     from: shape.prefixes,
     to,
@@ -172,3 +188,15 @@ const begun = (stage: StageWhilePacking, written: WrittenArchive): StageBegun =>
   finishFrom: (archive) => stage.finishFrom(written, archive),
   giveUp: stage.giveUp,
 })
+
+/** Says under which names those who unpack the archive find scripts of the environment whose names are taken. */
+export function reportRenamed(
+  renamed: RenamedMembers,
+  entries: readonly Pick<Entry, 'path'>[],
+  { onProgress }: Filled<PackOptions>,
+): void {
+  const moved = entries.flatMap(({ path }) => (renamed.has(path) ? [`${path} as ${renamed.get(path)}`] : [])).sort()
+  if (moved.length === 0) return
+  const message = `The archive has its own scripts to activate and unpack it; it keeps the environment's ${moved.join(', ')}`
+  onProgress({ kind: 'info', message })
+}

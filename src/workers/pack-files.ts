@@ -95,7 +95,7 @@ class FrameOfFiles {
       const { facts, isSettled } = file
       if (facts.size > FRAME_SIZE || !isSettled) return 'file'
       if (this.#isKnown(facts)) return { facts }
-      const header = tarHeader(fileEntry(name, facts), this.#order.root)
+      const header = tarHeader(fileEntry(name, facts), this.#order.root, this.#order.renamed)
       if (header.length + facts.size + padding(facts.size) > FRAME_SIZE - this.#used)
         return this.#used > 0 ? 'full' : 'file'
       header.copy(this.#buffer, this.#used)

@@ -1,6 +1,7 @@
 import type { StageError } from '../errors.ts'
 import type { ArchiveFormat, Frame } from '../model/archive-index.ts'
 import type { BytePath } from '../model/byte-path.ts'
+import type { RenamedMembers } from '../model/entry.ts'
 import type { ListedName } from '../model/listed.ts'
 import type { ContentKind } from '../model/relocation.ts'
 import type { EncodedFiles, EncodedNames, PackedFiles } from './packed-files.ts'
@@ -46,6 +47,7 @@ export interface PackOrder {
   prefixes: readonly string[]
   /** Folder in the archive that holds the environment. */
   root: BytePath
+  renamed?: RenamedMembers | undefined
   format: 'tar.zst' | 'tar.gz'
   level: number
   /** Memory for the frame, if others look at it too. */

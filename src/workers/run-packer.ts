@@ -11,7 +11,8 @@ const HEADERS = 1792
 /** Starting threads pays from this many bytes on. */
 const ENOUGH = 2 * FRAME_SIZE
 
-export interface RunPackerOptions extends Pick<PackOrder, 'prefix' | 'prefixes' | 'root' | 'format' | 'level'> {
+export interface RunPackerOptions
+  extends Pick<PackOrder, 'prefix' | 'prefixes' | 'root' | 'renamed' | 'format' | 'level'> {
   workers: Pick<FrameWorkers, 'pack'>
   /** How many workers there are at most. */
   threads: number
@@ -83,8 +84,19 @@ export class RunPacker {
       ...content
     }: Partial<Pick<PackOrder, 'links' | 'mayBeMissing' | 'content'>> = {},
   ): Promise<PackedFiles> {
-    const { workers, prefix, prefixes, root, format, level } = this.#options
-    const packed = workers.pack({ prefix, files, links, mayBeMissing, prefixes, root, format, level, ...content })
+    const { workers, prefix, prefixes, root, renamed, format, level } = this.#options
+    const packed = workers.pack({
+      prefix,
+      files,
+      links,
+      mayBeMissing,
+      prefixes,
+      root,
+      ...(renamed && { renamed }),
+      format,
+      level,
+      ...content,
+    })
     // Whoever comes to it gets the failure; until then it must not count as unhandled.
     packed.catch(() => {})
     return packed

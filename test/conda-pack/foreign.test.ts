@@ -16,7 +16,7 @@ import { fails, succeed, world } from '../cli/world.ts'
 import { condaPack } from './conda-pack.ts'
 import { digest, output } from './support.ts'
 
-for (const format of ['tar.gz', 'tar.zst', 'tar', 'zip'] as const) {
+for (const format of ['tar.gz', 'tar.zst', 'tar.bz2', 'tar.xz', 'tar', 'zip'] as const) {
   test(`a ${format} made by conda-pack and named by --output is staged, and stays unchanged`, async (context) => {
     const place = await world(context, { byHand: true })
     const file = `${place.root}/theirs.${format}`

@@ -1,6 +1,16 @@
 /** Options of --pack that conda-pack's users know, compared with conda-pack itself where it defines them. */
 import assert from 'node:assert/strict'
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { test } from 'node:test'
 import { readIndex } from '../../src/archive/reader.ts'
 import { filterEntries } from '../../src/conda-pack/filter.ts'
@@ -129,6 +139,147 @@ test('without --format, the ending of --output decides the format', async (conte
   assert.equal((await readIndex(await pack(place, 'b.zip', '--format=tar'))).format, 'tar')
 })
 
+test('--dest-prefix takes a text that is no path, as conda-pack does, and links stay inside', async (context) => {
+  const place = await world(context)
+  const { prefix, root } = place
+  writeFileSync(`${prefix}/share/url`, `see file://${prefix}/share and ${prefix}\n`)
+  symlinkSync(`${prefix}/share/url`, `${prefix}/etc/greet/absolute`)
+  symlinkSync(prefix, `${prefix}/etc/top`)
+  const text = '--dest-prefix=$ENVDIR'
+  await unpack(await pack(place, 'ours.tar', text), 'tar', `${root}/ours`)
+  await condaPack(prefix, `${root}/theirs.tar`, text)
+  await unpack(`${root}/theirs.tar`, 'tar', `${root}/theirs`)
+  assert.equal(readFileSync(`${root}/ours/share/url`, 'utf8'), 'see file://$ENVDIR/share and $ENVDIR\n')
+  assert.equal(readlinkSync(`${root}/ours/etc/greet/absolute`), '../../share/url')
+  assert.equal(readlinkSync(`${root}/ours/etc/top`), '..')
+  const [ours, theirs] = [tree(`${root}/ours`), tree(`${root}/theirs`)]
+  const known = /^bin\/(activate|deactivate|greet-script)|^conda-meta\//
+  for (const [path, facts] of theirs)
+    if (!known.test(path) && !/^->|folder$/.test(facts))
+      assert.equal(ours.get(path)?.split(' ').at(-1), facts.split(' ').at(-1), path)
+  assert.match(readFileSync(`${root}/ours/bin/greet-script`, 'utf8'), /^#!\$ENVDIR\/bin\//)
+})
+
+test('--output with the ending of a format that is not written is wrong usage, and the message lists the endings', async (context) => {
+  const place = await world(context)
+  const before = readdirSync(place.root)
+  for (const ending of [
+    'tar.xz',
+    'txz',
+    'rar',
+    '7z',
+    'parcel',
+    'squashfs',
+    'no-archive',
+    'gz',
+    'zst',
+    'foo',
+    'TAR.XZ',
+  ]) {
+    const args = ['--pack', `--prefix=${place.prefix}`, `--output=${place.root}/a.${ending}`]
+    const says = `.${ending.toLowerCase()} files. It writes .tar.zst, .tzst, .tar.gz, .tgz, .tar.bz2, .tbz2, .tar and .zip`
+    await fails(place, args, { code: 'USAGE', status: 2, says, hint: '--help' })
+  }
+  for (const ending of ['tar.bz2', 'tbz2']) {
+    const args = ['--pack', `--prefix=${place.prefix}`, `--output=${place.root}/a.${ending}`]
+    await fails(place, args, { code: 'USAGE', status: 2, says: 'only with --format=tar.bz2', hint: '--help' })
+  }
+  await fails(place, [`--prefix=${place.prefix}`, `--output=${place.root}/none.rar`], {
+    code: 'USAGE',
+    status: 2,
+    says: '.rar',
+    hint: '--help',
+  })
+  assert.deepEqual(readdirSync(place.root), before)
+})
+
+test('an archive is staged by the short ending that it was written with', async (context) => {
+  const place = await world(context)
+  for (const [name, format] of [
+    ['a.tgz', 'tar.gz'],
+    ['A.TZST', 'tar.zst'],
+  ] as const) {
+    const file = await pack(place, name)
+    assert.equal((await readIndex(file)).format, format)
+    const args = [`--prefix=${place.prefix}`, `--path=${place.local}`, `--output=${file}`]
+    assert.doesNotMatch((await succeed(place, args)).stderr, /Packaging/)
+  }
+})
+
+test('--format takes short endings, and infer for none', async (context) => {
+  const place = await world(context)
+  assert.equal((await readIndex(await pack(place, 'a', '--format=tgz'))).format, 'tar.gz')
+  assert.equal((await readIndex(await pack(place, 'b', '--format=tzst'))).format, 'tar.zst')
+  assert.equal((await readIndex(await pack(place, 'c.zip', '--format=infer'))).format, 'zip')
+})
+
+test('--format=tar.bz2 writes an archive that tar and Python unpack and that works, but that is not staged', async (context) => {
+  const place = await world(context, { byHand: true })
+  const file = await pack(place, 'a.tar.bz2', '--format=tar.bz2', '--compress-level=1')
+  const args = [`--prefix=${place.prefix}`, `--path=${place.local}`, `--output=${file}`]
+  await fails(place, args, { code: 'ARCHIVE_FOREIGN', path: file, says: "can't be staged", hint: '--output=FILE' })
+  await fails(place, ['--format=tar.bz2', ...args], { code: 'USAGE', status: 2, says: '--pack', hint: '--help' })
+  // Ours, so that it may be replaced.
+  await pack(place, 'a.tar.bz2', '--format=tbz2', '--arcroot=env')
+  renameSync(place.prefix, `${place.prefix}.away`)
+  await output('tar', ['-xf', file, '-C', place.local])
+  const code = 'import sys, tarfile; tarfile.open(sys.argv[1]).extractall(sys.argv[2], filter="fully_trusted")'
+  await output('python3', ['-c', code, file, `${place.root}/by-python`])
+  for (const there of [`${place.local}/env`, `${place.root}/by-python/env`]) {
+    await output(`${there}/bin/conda-unpack`, [])
+    assert.equal(await output(`${there}/bin/greet`, ['--library-prefix']), `${there}\n`)
+  }
+  assert.deepEqual(
+    readdirSync(place.root).filter((name) => name.startsWith('.')),
+    [],
+  )
+})
+
+test('without bzip2 on PATH, --format=tar.bz2 says so, and leaves nothing', async (context) => {
+  const place = await world(context)
+  mkdirSync(`${place.root}/programs`)
+  for (const name of ['sh', 'dirname', 'readlink', 'uname', 'cat', 'sed', 'id'])
+    symlinkSync(`/usr/bin/${name}`, `${place.root}/programs/${name}`)
+  const env = { PATH: `${place.root}/programs`, CONDA_STAGE_NODE: process.execPath }
+  const args = ['--pack', '--format=tar.bz2', `--prefix=${place.prefix}`, `--output=${place.root}/a.tar.bz2`]
+  await fails(place, args, { code: 'NO_PROGRAM', says: 'bzip2 is not on PATH', hint: 'Install bzip2' }, { env })
+  assert.deepEqual(
+    readdirSync(place.root).filter((name) => name.includes('bz2')),
+    [],
+  )
+})
+
+test('--compress-level=0 is the largest archive in each format, and it unpacks and is staged', async (context) => {
+  const place = await world(context)
+  for (const format of ['tar.zst', 'tar.gz', 'zip', 'tar'] as const) {
+    const file = await pack(place, `a.${format}`, '--compress-level=0')
+    await unpack(file, format, `${place.root}/x-${format}`)
+    const args = [`--prefix=${place.prefix}`, `--path=${place.local}`, `--output=${file}`]
+    assert.doesNotMatch((await succeed(place, args)).stderr, /Packaging/)
+    const least = format === 'tar' ? 0 : 1
+    if (least > 0)
+      assert.ok(statSync(file).size > statSync(await pack(place, `b.${format}`, '--compress-level=9')).size)
+  }
+})
+
+test("conda-pack's short options mean what they mean there", async (context) => {
+  const place = await world(context)
+  const file = `${place.root}/a.tar.gz`
+  const { stderr } = await succeed(place, ['--pack', '-p', place.prefix, '-o', file, '-q', '-j', '2'])
+  assert.equal(stderr, '')
+  const before = statSync(file).ino
+  await succeed(place, ['--pack', '-qf', '-p', place.prefix, '-o', file, '--zip-symlinks'])
+  assert.notEqual(statSync(file).ino, before)
+  await succeed(place, ['--pack', '-n', place.name, '-d', '/opt/x', '-o', `${place.root}/b.tar`], {
+    env: { CONDA_ENVS_PATH: `${place.prefix}/..` },
+  })
+  assert.ok(!(await members(`${place.root}/b.tar`)).includes('bin/conda-unpack'))
+  const both = ['--pack', '-n', 'x', '-p', place.prefix]
+  await fails(place, both, { code: 'USAGE', status: 2, says: /--name.*--prefix/, hint: '--help' })
+  await fails(place, ['--pack', '-n', 'none'], { code: 'NO_ENVIRONMENT', says: 'none', hint: '--prefix=PATH' })
+  assert.ok(existsSync(file))
+})
+
 test('an archive made with --exclude, --include, --arcroot or --dest-prefix is never staged', async (context) => {
   const place = await world(context)
   for (const option of ['--exclude=x', '--include=x', '--arcroot=x', '--dest-prefix=/x']) {
@@ -140,7 +291,7 @@ test('an archive made with --exclude, --include, --arcroot or --dest-prefix is n
   }
   const wrong = { code: 'USAGE', status: 2, hint: '--help' } as const
   await fails(place, ['--pack', '--output=x', '--arcroot=a/../b'], { ...wrong, says: 'out of the archive' })
-  await fails(place, ['--pack', '--output=x', '--dest-prefix=x'], { ...wrong, says: 'not an absolute path' })
+  await fails(place, ['--pack', '--output=x', '--dest-prefix=/'], { ...wrong, says: 'not a place' })
   const file = await pack(place, 'small.tar', '--exclude=bin/*')
   const { stdout, stderr } = await succeed(place, [
     `--prefix=${place.prefix}`,

@@ -167,17 +167,6 @@ test('conda-unpack leaves files edited after unpacking alone and reports them; r
   assert.equal(await output(`${there}/bin/greet`, ['--prefix']), `${there}\n`)
 })
 
-test("the environment's own scripts of these names stay, and conda-unpack gets another name", async (context) => {
-  const place = await world(context)
-  for (const name of ['activate', 'conda-unpack']) writeFileSync(`${place.prefix}/bin/${name}`, `own ${name}\n`)
-  await succeed(place, ['--pack', `--prefix=${place.prefix}`])
-  await unpack(place.archive, 'tar.zst', `${place.root}/x`)
-  for (const name of ['activate', 'conda-unpack'])
-    assert.equal(readFileSync(`${place.root}/x/bin/${name}`, 'utf8'), `own ${name}\n`)
-  await output(`${place.root}/x/bin/conda-stage-unpack`, [])
-  assert.equal(await output(`${place.root}/x/bin/greet`, ['--prefix']), `${place.root}/x\n`)
-})
-
 test('an unpacked environment can be packed, staged and unpacked again', async (context) => {
   const place = await packed(context, 'tar.zst')
   const second = `${place.root}/second/env`

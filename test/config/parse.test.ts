@@ -58,7 +58,7 @@ test('a wrong value is reported together with the values that the key takes', ()
     ['threads: 2.5', 'it is 2.5, but takes a whole number from 1 to 1024'],
     ['threads: unlimited', "it is 'unlimited', but takes a whole number from 1 to 1024"],
     ['retention-days: never', "it is 'never', but takes a whole number from 1 to 36500, or 'unlimited'"],
-    ['compress-level: 20', 'it is 20, but takes a whole number from 1 to 19'],
+    ['compress-level: 20', 'it is 20, but takes a whole number from 0 to 19'],
     [
       'archive-folder: cache',
       "it is 'cache', but takes an absolute path or one that begins with ~/, which may contain {user}",

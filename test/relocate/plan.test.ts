@@ -95,24 +95,35 @@ const shebangs: [what: string, before: string, to: string, after: string][] = [
     'of 128 bytes becomes a polyglot',
     '#!/a/env/bin/python',
     long(115),
-    `#!/bin/sh\n'''exec' "${long(115)}/bin/python" "$0" "$@"\n' '''`,
+    `#!/bin/sh\n\f#/ 2>/dev/null || exec "${long(115)}/bin/python" "$0" "$@"`,
   ],
   [
     'keeps its options',
     '#!/a/env/bin/python3.11 -E -s',
     '/b c',
-    `#!/bin/sh\n'''exec' "/b c/bin/python3.11" -E -s "$0" "$@"\n' '''`,
+    `#!/bin/sh\n\f#/ 2>/dev/null || exec "/b c/bin/python3.11" -E -s "$0" "$@"`,
   ],
   ['keeps its options in place', '#! /a/env/bin/python -I', '/b', '#! /b/bin/python -I'],
   [
     'is quoted for sh',
     '#!/a/env/bin/python',
     '/b $c"`d',
-    `#!/bin/sh\n'''exec' "/b "'$'"c"'"\`'"d/bin/python" "$0" "$@"\n' '''`,
+    `#!/bin/sh\n\f#/ 2>/dev/null || exec "/b "'$'"c"'"\`'"d/bin/python" "$0" "$@"`,
   ],
-  ['of Perl is found by env', '#!/a/env/bin/perl', '/b c', '#!/usr/bin/env perl'],
-  ['of Perl with options is found by env -S', '#!/a/env/bin/perl -w', '/b c', '#!/usr/bin/env -S perl -w'],
-  ['of Python in a folder with a backslash is found by env', '#!/a/env/bin/python', '/b \\x', '#!/usr/bin/env python'],
+  [
+    'of Perl lets sh start Perl',
+    '#!/a/env/bin/perl -w',
+    '/b c',
+    '#!/bin/sh\nexec "/b c/bin/perl" -w -x "$0" "$@"\n#!perl',
+  ],
+  ['of R is found by env', '#!/a/env/bin/Rscript', '/b c', '#!/usr/bin/env Rscript'],
+  [
+    'of R with options is found by env -S',
+    '#!/a/env/bin/Rscript --vanilla',
+    '/b c',
+    '#!/usr/bin/env -S Rscript --vanilla',
+  ],
+  ['of Python in a folder with a line break is found by env', '#!/a/env/bin/python', '/b\nc', '#!/usr/bin/env python'],
   ['of another prefix stays', '#!/usr/bin/python -c/a/env', '/b c', '#!/usr/bin/python -c/b c'],
   [
     'that is a polyglot gets quotes',
@@ -148,6 +159,6 @@ test('A shebang whose prefix keeps its length stays one line, even if it was too
 test('A prefix with a blank makes a polyglot, even at the same length', () => {
   assert.match(
     relocateText('#!/a/env/bin/python\n', '/a/env', '/a env'),
-    /^#!\/bin\/sh\n'''exec' "\/a env\/bin\/python"/,
+    /^#!\/bin\/sh\n\f#\/ 2>\/dev\/null \|\| exec "\/a env\/bin\/python"/,
   )
 })

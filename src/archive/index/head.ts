@@ -10,7 +10,8 @@ const Head = v.object({
   generator: v.string(),
   platform: v.string(),
   name: v.string(),
-  prefixes: v.pipe(v.array(v.pipe(v.string(), v.startsWith('/'))), v.minLength(1)),
+  // --dest-prefix may be a text that is no path.
+  prefixes: v.pipe(v.array(v.pipe(v.string(), v.minLength(1))), v.minLength(1)),
   created: v.string(),
   whole: v.optional(v.object({ level: size })),
   totals: v.object({ entries: size, files: size, bytes: size, frames: size }),

@@ -1,5 +1,5 @@
 import type { Frame } from '../../model/archive-index.ts'
-import type { Entry, FileEntry } from '../../model/entry.ts'
+import type { Entry, FileEntry, RenamedMembers } from '../../model/entry.ts'
 import type { Facts, FramePiece, PackedFrame, TakeFrame } from '../../model/item.ts'
 import type { Compress, Format } from '../codec.ts'
 import { FRAME_ENOUGH, OPENING } from '../format.ts'
@@ -16,6 +16,7 @@ interface TarOptions {
   threads: number
   /** Folder of the archive in which the environment stands; '' for none. */
   root: string
+  renamed?: RenamedMembers | undefined
   compress?: Compress | undefined
   takeFrame?: TakeFrame | undefined
 }
@@ -24,6 +25,7 @@ interface TarOptions {
 export class TarMembers implements TarWriter {
   readonly #frames: FrameWriter
   readonly #root: string
+  readonly #renamed: RenamedMembers | undefined
   readonly #takeFrame: TakeFrame | undefined
   readonly #pieces = new FramePieces()
   #size = 0
@@ -33,6 +35,7 @@ export class TarMembers implements TarWriter {
     const onFull = takeFrame && ((content: Buffer) => takeFrame(content, this.#pieces.take()))
     this.#frames = new FrameWriter({ ...options, offset: OPENING[options.format].length, onFull })
     this.#root = options.root
+    this.#renamed = options.renamed
   }
 
   static async open(options: TarOptions): Promise<TarMembers> {
@@ -47,7 +50,7 @@ export class TarMembers implements TarWriter {
 
   async beginFile(entry: FileEntry, { beside }: { beside: boolean }): Promise<{ frame: number; offset: number }> {
     this.#size = entry.size
-    await this.#frames.begin(tarHeader(entry, this.#root), entry.size)
+    await this.#frames.begin(tarHeader(entry, this.#root, beside ? undefined : this.#renamed), entry.size)
     const { position } = this.#frames
     if (!beside) this.#pieces.begin(entry, position.offset)
     return position
@@ -85,7 +88,7 @@ export class TarMembers implements TarWriter {
   }
 
   add(entry: Exclude<Entry, FileEntry>): Promise<void> {
-    return this.#frames.begin(tarHeader(entry, this.#root), 0)
+    return this.#frames.begin(tarHeader(entry, this.#root, this.#renamed), 0)
   }
 
   async finish(): Promise<number> {

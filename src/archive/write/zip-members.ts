@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
 import type { Frame } from '../../model/archive-index.ts'
 import { type BytePath, bytesOf } from '../../model/byte-path.ts'
-import type { Entry, FileEntry } from '../../model/entry.ts'
+import type { Entry, FileEntry, RenamedMembers } from '../../model/entry.ts'
 import { compressInPool } from '../codec.ts'
 import { zipComment } from '../format.ts'
 import type { ArchiveFile } from './file.ts'
@@ -21,6 +21,7 @@ interface ZipOptions {
   level: number
   /** Folder of the archive in which the environment stands; '' for none. */
   root: string
+  renamed?: RenamedMembers | undefined
 }
 
 /**
@@ -45,9 +46,9 @@ export class ZipMembers implements MemberWriter {
     this.#options = options
   }
 
-  async beginFile(entry: FileEntry): Promise<{ frame: number; offset: number }> {
-    const member = this.#memberOf(entry, entry.size === 0 ? 0 : 8)
-    this.#files.set(entry.path, member)
+  async beginFile(entry: FileEntry, { beside }: { beside: boolean }): Promise<{ frame: number; offset: number }> {
+    const member = this.#memberOf(entry, entry.size === 0 ? 0 : 8, beside ? entry.path : this.#nameOf(entry))
+    if (!beside) this.#files.set(entry.path, member)
     this.#current = { member, pieces: [], bytes: 0, isBegun: false }
     // An empty file has no frame: it counts as the end of the one before.
     if (entry.size === 0) return { frame: Math.max(0, this.#begun - 1), offset: 0 }
@@ -101,8 +102,12 @@ export class ZipMembers implements MemberWriter {
     await this.#written.catch(() => {})
   }
 
-  #memberOf(entry: Entry, method: 8 | 0): ZipMember {
-    const below = this.#options.root === '' ? entry.path : `${this.#options.root}/${entry.path}`.replace(/\/$/, '')
+  #nameOf({ path }: Entry): BytePath {
+    return this.#options.renamed?.get(path) ?? path
+  }
+
+  #memberOf(entry: Entry, method: 8 | 0, path = this.#nameOf(entry)): ZipMember {
+    const below = this.#options.root === '' ? path : `${this.#options.root}/${path}`.replace(/\/$/, '')
     const name = bytesOf(entry.type === 'directory' ? `${below}/` : below)
     return { name, entry, offset: 0, method, crc: 0, size: 0, compressedSize: 0 }
   }

@@ -6,7 +6,7 @@ import { writeData } from '../render/messages.ts'
 
 export async function packCommand(context: Context): Promise<undefined> {
   const { options, messages } = context
-  const result = await pack(packOptions(context))
+  const result = await pack({ ...packOptions(context), ...(options.bzip2 && { format: 'tar.bz2' as const }) })
   if (result.fresh) messages.info(`The archive is up to date: ${result.archive} (--force packs again)`)
   else messages.info(`Packed ${result.prefix} into ${result.archive} (${megabytes(result.bytes)})`)
   if (options.json) writeData(`${JSON.stringify(result)}\n`)

@@ -89,7 +89,8 @@ async function* identifiable(path: string, members: AsyncIterable<ForeignMember>
       yield member
     }
   } catch (error) {
-    throw isArchive ? error : foreign(path)
+    const isMissingProgram = error instanceof StageError && error.code === 'NO_PROGRAM'
+    throw isArchive || isMissingProgram ? error : foreign(path)
   }
 }
 

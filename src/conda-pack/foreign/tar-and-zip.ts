@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import type { FileHandle } from 'node:fs/promises'
 import { PassThrough, type Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -5,6 +7,7 @@ import { createGunzip, createZstdDecompress } from 'node:zlib'
 import { extract, type Header } from 'tar-stream'
 import { type Entry, fromFd, type ZipFile } from 'yauzl'
 import { type BytePath, bytePathOf } from '../../model/byte-path.ts'
+import { programFailed } from '../bzip2.ts'
 
 /** A member of an archive that another program wrote, in any format. */
 export interface ForeignMember {
@@ -21,7 +24,7 @@ export interface ForeignMember {
   content: AsyncIterable<Buffer>
 }
 
-export type ForeignKind = 'tar' | 'tar.gz' | 'tar.zst' | 'zip'
+export type ForeignKind = 'tar' | 'tar.gz' | 'tar.zst' | 'tar.bz2' | 'tar.xz' | 'zip'
 
 /** Goes by the file's first bytes; undefined for any other kind of file. */
 export async function kindOfArchive(handle: FileHandle): Promise<ForeignKind | undefined> {
@@ -30,6 +33,8 @@ export async function kindOfArchive(handle: FileHandle): Promise<ForeignKind | u
   if (start.startsWith('PK\x03\x04')) return 'zip'
   if (start.startsWith('\x1f\x8b')) return 'tar.gz'
   if (start.startsWith('\x28\xb5\x2f\xfd')) return 'tar.zst'
+  if (start.startsWith('BZh')) return 'tar.bz2'
+  if (start.startsWith('\xfd7zXZ\0')) return 'tar.xz'
   return start.startsWith('ustar', 257) ? 'tar' : undefined
 }
 
@@ -46,9 +51,8 @@ const LATIN1 = { filenameEncoding: 'latin1' } as object
 
 async function* tarMembers(handle: FileHandle, kind: Exclude<ForeignKind, 'zip'>): AsyncGenerator<ForeignMember> {
   const entries = extract(LATIN1)
-  const decompress = { tar: new PassThrough(), 'tar.gz': createGunzip(), 'tar.zst': createZstdDecompress() }[kind]
   // If the source fails, the loop below ends with the same error.
-  const flow = pipeline(bytesOfFile(handle), decompress, entries)
+  const flow = pipeline(bytesOfFile(handle), DECOMPRESS[kind](), entries)
   flow.catch(() => {})
   try {
     for await (const entry of entries) {
@@ -62,6 +66,31 @@ async function* tarMembers(handle: FileHandle, kind: Exclude<ForeignKind, 'zip'>
     await flow.catch(() => {})
   }
 }
+
+const DECOMPRESS = {
+  tar: () => new PassThrough(),
+  'tar.gz': () => createGunzip(),
+  'tar.zst': () => createZstdDecompress(),
+  'tar.bz2': () => through('bzip2'),
+  'tar.xz': () => through('xz'),
+}
+
+/** Decompresses with a program of the system's. */
+const through = (program: string) =>
+  async function* (source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    const child = spawn(program, ['-dc'], { stdio: ['pipe', 'pipe', 'ignore'] })
+    const ended = once(child, 'close').catch((error) => Promise.reject(programFailed(program, error)))
+    ended.catch(() => {})
+    // Whatever closes this pipe also ends the program.
+    pipeline(source, child.stdin).catch(() => {})
+    try {
+      yield* child.stdout
+      const [code, stoppedBy] = await ended
+      if (code !== 0) throw new Error(`${program} ended with ${code ?? stoppedBy}`)
+    } finally {
+      child.kill()
+    }
+  }
 
 /** Node's own stream would close the file. */
 async function* bytesOfFile(handle: FileHandle): AsyncGenerator<Buffer> {
