@@ -52,7 +52,7 @@ export async function pack(given: options.PackOptions = {}): Promise<options.Pac
 export async function stage(given: options.StageOptions = {}): Promise<options.StageResult> {
   const options = fillIn(given)
   const environment = await findOriginal(options)
-  for (const message of await localOriginal(environment, options)) options.onProgress({ kind: 'detail', message })
+  const localNews = await localOriginal(environment, options)
   options.onProgress({ kind: 'phase', phase: 'stage', prefix: environment.prefix })
   // Before the long work: a name or a folder that will not do is told at once.
   assertStageable(environment.name)
@@ -61,7 +61,11 @@ export async function stage(given: options.StageOptions = {}): Promise<options.S
   const archive = await archiveFor(environment, options, onePass).catch((error: unknown) =>
     withoutArchive(error, onePass, options),
   )
-  return (await onePass.finish(archive)) ?? (await extractArchive(archive!, environment, options))
+  const result = (await onePass.finish(archive)) ?? (await extractArchive(archive!, environment, options))
+  // Whoever chose knows it already.
+  const kind = options.skipLocal === undefined ? 'info' : 'detail'
+  for (const message of localNews) options.onProgress({ kind, message })
+  return result
 }
 
 /** The stage needs no archive any more when everything was read for it. */

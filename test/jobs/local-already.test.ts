@@ -47,10 +47,13 @@ test('the script of such a job goes on with the original active, under set -euo 
   assert.match(stderr, SAYS)
 })
 
-test('outside of jobs it is staged, since that was asked for; --verbose and --status tell that a copy gains little', async (context) => {
+test('outside of jobs an environment on local disk is staged, and a message and --status say that a copy gains little', async (context) => {
   const place = await world(context)
-  const { stderr } = await succeed(place, [`--prefix=${place.prefix}`, `--path=${place.local}`, '--verbose'])
-  assert.match(stderr, /INFO: \S+ lies on local disk already \(file system \w+\): a copy gains little\nINFO: Staging/)
+  const args = [`--prefix=${place.prefix}`, `--path=${place.local}`]
+  const says = /^INFO: \S+ lies on local disk already \(file system \w+\): a copy gains little$/m
+  assert.match((await succeed(place, args)).stderr, says)
+  const chosen = await succeed(place, [...args, '--no-skip-local'])
+  assert.doesNotMatch(chosen.stderr, /gains little/, 'whoever asks for the copy knows it')
   const { stdout } = await succeed(place, ['--status', `--prefix=${place.prefix}`])
   assert.match(stdout, /^original: +on local disk: a copy gains little$/m)
 })
