@@ -1,11 +1,10 @@
 import { dirname, resolve } from 'node:path'
-import { archiveFor } from './pipeline/archive-for.ts'
 import type * as options from './pipeline/options.ts'
 import { fillIn, findOriginal } from './pipeline/original.ts'
 import { packUnlessFresh, resultOf } from './pipeline/pack-unless-fresh.ts'
 import { packWithCondaPack } from './pipeline/pack-with-conda-pack.ts'
 import { prepareStage } from './pipeline/prepare-stage.ts'
-import { stageFrom } from './pipeline/stage-from.ts'
+import { stageFromArchive } from './pipeline/stage-from-archive.ts'
 import { countProgress, timed } from './pipeline/timing.ts'
 import { findStage } from './stage/record.ts'
 import { detachStage, MANY_FILES } from './stage/remove.ts'
@@ -31,12 +30,10 @@ export async function pack({ format, ...given }: options.PackForElsewhereOptions
 export async function stage(given: options.StageOptions = {}): Promise<options.StageResult> {
   const options = fillIn(given)
   const environment = await findOriginal(options)
-  await prepareStage(environment, options)
-  const staged = await stageFrom(await archiveFor(environment, options), environment, options)
-  if (!('damaged' in staged)) return staged
-  const again = await stageFrom(await archiveFor(environment, options, staged.damaged), environment, options)
-  if ('damaged' in again) throw again.damaged.error
-  return again
+  const notes = await prepareStage(environment, options)
+  const result = await stageFromArchive(environment, options)
+  for (const message of notes) options.onProgress({ kind: 'info', message })
+  return result
 }
 
 /**

@@ -2,6 +2,7 @@ import { StageError } from '../errors.ts'
 import { displayPath } from '../model/byte-path.ts'
 import { isInteractive, readLine } from '../platform/terminal.ts'
 import { changedFiles } from '../stage/changes.ts'
+import { dependentsOf } from '../stage/dependents.ts'
 import type { Stage } from '../stage/record.ts'
 import type { Context } from './command.ts'
 import { counted } from './render/amounts.ts'
@@ -11,10 +12,12 @@ import { writeError } from './render/messages.ts'
 const SHOWN = 3
 
 /**
- * Reports the files that go with a writable copy, and asks on a terminal whether to go on.
+ * Reports what the removal of a copy would break or lose. If files would be lost, it asks on a terminal whether to go on.
  * @throws StageError CANCELLED if the answer is no
  */
-export async function confirmLoss(stage: Stage, { options, messages, signal }: Context): Promise<void> {
+export async function confirmLoss(stage: Stage, { options, session, messages, signal }: Context): Promise<void> {
+  for (const { kind, path } of await dependentsOf(stage.record.prefix, session))
+    messages.warning(`The ${kind} ${path} uses this copy, and stops working when the copy is removed`)
   if (stage.record.readOnly) return
   const changed = await changedFiles(stage)
   if (changed.length === 0) return

@@ -38,7 +38,7 @@ export function stageOptions(context: Context): StageOptions {
     ...(path !== undefined && { path }),
     localFolders,
     localFoldersOnly,
-    skipLocal: skipLocal ?? jobId(context.session.env) !== undefined,
+    ...((skipLocal !== undefined || jobId(context.session.env) !== undefined) && { skipLocal: skipLocal ?? true }),
     writable,
   }
 }

@@ -7,7 +7,7 @@ import { StageError } from '../errors.ts'
 import { limitFailure } from '../platform/limits.ts'
 import type { Command } from './command.ts'
 import { type Action, readOptions } from './options.ts'
-import { createMessages, type Messages, writeData } from './render/messages.ts'
+import { createMessages, type Messages, styleData, writeData } from './render/messages.ts'
 import type { Session } from './session.ts'
 
 // Each action loads only its own modules: every job script pays for the start of the program.
@@ -45,7 +45,9 @@ export async function main(session: Session, signal: AbortSignal): Promise<numbe
   const atEnd = (body: () => void) => void endings.push(body)
   try {
     const options = await readOptions(session.args, session.env, session.cwd)
-    messages = createMessages(options, session.stderr.isTTY === true && !session.env.NO_COLOR)
+    const hasColour = !session.env.NO_COLOR && session.env.TERM !== 'dumb'
+    messages = createMessages(options, hasColour && session.stderr.isTTY === true)
+    styleData(hasColour && session.isDataShown && !options.json)
     const isOff = flag('CONDA_STAGE', session.env) === false && SWITCHED_OFF.has(options.action)
     const strict = !isOff && !TOLERANT.has(options.action)
     for (const warning of configWarnings(options.files, strict)) messages.warning(warning)

@@ -40,6 +40,7 @@ type Variables = Readonly<Record<string, string | undefined>>
 export interface Options extends Settings, ShapeOptions, AutoOptions {
   action: Action
   force: boolean
+  dryRun: boolean
   path?: string
   prefix?: string
   json: boolean
@@ -90,6 +91,8 @@ export async function readOptions(args: readonly string[], variables: Variables,
   const given = command.opts()
   const action = oneAction(given)
   if (given.full && action !== 'version' && action !== 'help') throw usage('--full works only with --version')
+  if (given.dryRun && action !== 'stage' && action !== 'pack')
+    throw usage('--dry-run works only with --stage and --pack')
   for (const name of ['prefix', 'name', 'path', 'output']) if (given[name] === '') throw usage(`--${name} is empty`)
   // A variable with a wrong value must not stop anyone from reading about it.
   const env = action === 'help' ? {} : variables
@@ -106,6 +109,7 @@ export async function readOptions(args: readonly string[], variables: Variables,
     {
       action,
       force: given.force === true,
+      dryRun: given.dryRun === true,
       json: given.json === true,
       full: given.full === true,
       ...settings,
@@ -176,6 +180,7 @@ function commandLine(): Command {
     )
     .option('--prologue <code>', 'with --auto-stage: shell code to run first, for example to load a module')
     .option('-f, --force', 'pack even if the archive is up to date; with --unstage: do not ask about changed files')
+    .option('--dry-run', 'with --stage or --pack: show the size, the target and an estimate of the time; write nothing')
     .option('-o, --output <file>', 'archive file to write, and to stage from')
     .addOption(
       new Option('--check <depth>', 'how thoroughly to look for changes (default: quick)').choices(SETTINGS.check.of),

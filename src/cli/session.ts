@@ -1,4 +1,4 @@
-import { access } from 'node:fs'
+import { access, fstatSync } from 'node:fs'
 import { type CallingShell, readCall } from '../activate/call.ts'
 import { packageRoot } from '../platform/program.ts'
 
@@ -12,6 +12,8 @@ export interface Session {
   /** Number of the calling process. That is the shell, because the launcher replaces itself with Node. */
   parentPid: number
   stderr: NodeJS.WriteStream
+  /** Whether standard output is a terminal, not a file or a pipe. */
+  isDataShown: boolean
   /** `bin/conda-stage`, which starts this program. */
   launcher: string
   /** The shell function that called us. */
@@ -32,7 +34,17 @@ export function captureSession(process: NodeJS.Process): Session {
     uid: process.getuid?.() ?? 0,
     parentPid: process.ppid,
     stderr: process.stderr,
+    isDataShown: isDevice(1),
     launcher: `${packageRoot()}/bin/conda-stage`,
     shell,
+  }
+}
+
+/** What node:tty knows for certain costs more than the rest of the start: it loads the network. */
+function isDevice(descriptor: number): boolean {
+  try {
+    return fstatSync(descriptor).isCharacterDevice()
+  } catch {
+    return false
   }
 }

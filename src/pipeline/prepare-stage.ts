@@ -5,11 +5,16 @@ import { localOriginal } from './local.ts'
 import type { StageOptions } from './options.ts'
 import type { Filled } from './original.ts'
 
-/** Before the long work: a name or a local folder that will not do is reported at once. */
-export async function prepareStage(environment: Environment, options: Filled<StageOptions>): Promise<void> {
-  const { onProgress } = options
-  for (const message of await localOriginal(environment, options)) onProgress({ kind: 'detail', message })
+/**
+ * Before the long work: a name or a local folder that will not do is reported at once.
+ * @returns messages for the end
+ */
+export async function prepareStage(environment: Environment, options: Filled<StageOptions>): Promise<string[]> {
+  const { onProgress, skipLocal } = options
+  const notes = await localOriginal(environment, options)
   onProgress({ kind: 'phase', phase: 'stage', prefix: environment.prefix })
   assertStageable(environment.name)
   await findLocalFolder({ ...options, needed: { bytes: 0, inodes: 0 }, dryRun: true })
+  // A user who has decided on such copies knows it already.
+  return skipLocal === undefined ? notes : []
 }

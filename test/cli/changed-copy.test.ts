@@ -62,3 +62,28 @@ test('--unstage says nothing of files if a writable copy is as it was made, or h
     assert.doesNotMatch(stderr, /WARNING/)
   }
 })
+
+test('--unstage names virtual environments and Jupyter kernels that stop working without the copy', async (context) => {
+  const place = await copiedWorld(context)
+  const staged = await stageOf(place)
+  const home = place.env.HOME!
+  const kernel = (name: string, prefix: string) => {
+    mkdirSync(`${home}/.local/share/jupyter/kernels/${name}`, { recursive: true })
+    const file = `${home}/.local/share/jupyter/kernels/${name}/kernel.json`
+    writeFileSync(file, JSON.stringify({ argv: [`${prefix}/bin/python`] }))
+  }
+  kernel('mine', staged)
+  kernel('other', place.prefix)
+  for (const name of ['.venv', 'active']) {
+    mkdirSync(`${place.root}/${name}`)
+    writeFileSync(`${place.root}/${name}/pyvenv.cfg`, `home = ${staged}/bin\n`)
+  }
+  const options = { cwd: place.root, env: { VIRTUAL_ENV: `${place.root}/active` } }
+  const { stderr } = await succeed(place, ['--unstage', `--prefix=${staged}`], options)
+  const warned = [...stderr.matchAll(/WARNING: The (.*) uses this copy, and stops working when the copy is removed\n/g)]
+  assert.deepEqual(warned.map(([, what]) => what).sort(), [
+    `Jupyter kernel ${home}/.local/share/jupyter/kernels/mine`,
+    `virtual environment ${place.root}/.venv`,
+    `virtual environment ${place.root}/active`,
+  ])
+})

@@ -119,3 +119,18 @@ test('the bar tells the time left once it can be estimated', () => {
   assert.match(at(0, 3, 0), /^\[#{20} {20}\] \| 50% Completed \| {2}3\.0s \| 5\/10 files \| 3s left$/)
   assert.match(at(100e6, 3), /100\/100 MB$/)
 })
+
+test('headings are bold on a terminal, and plain in files and with NO_COLOR', async (context) => {
+  const place = await copiedWorld(context)
+  for (const [action, heading] of [
+    ['--help', 'Options:'],
+    ['--status', 'shell function:'],
+  ] as const) {
+    assert.ok((await onTerminal(place, [action])).stdout.includes(`${ESCAPE}[1m${heading}${ESCAPE}[0m`), action)
+    for (const env of [{ NO_COLOR: '1' }, { TERM: 'dumb' }]) {
+      const { stdout } = await onTerminal(place, [action], { env })
+      assert.ok(stdout.includes(heading) && !stdout.includes(ESCAPE), action)
+    }
+    assert.ok(!(await succeed(place, [action])).stdout.includes(ESCAPE), action)
+  }
+})

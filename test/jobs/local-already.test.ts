@@ -47,10 +47,13 @@ test('a job script under set -euo pipefail continues with the original if that i
   assert.match(stderr, SAYS)
 })
 
-test('outside jobs an environment on local disk is staged on request; --verbose and --status say that a copy gains little', async (context) => {
+test('outside jobs an environment on local disk is staged, and a message and --status say that a copy gains little', async (context) => {
   const place = await world(context)
-  const { stderr } = await succeed(place, [`--prefix=${place.prefix}`, `--path=${place.local}`, '--verbose'])
-  assert.match(stderr, /INFO: \S+ is on local disk already \(file system \w+\): a copy gains little\nINFO: Staging/)
+  const args = [`--prefix=${place.prefix}`, `--path=${place.local}`]
+  const says = /^INFO: \S+ is on local disk already \(file system \w+\): a copy gains little$/m
+  assert.match((await succeed(place, args)).stderr, says)
+  const chosen = await succeed(place, [...args, '--no-skip-local'])
+  assert.doesNotMatch(chosen.stderr, /gains little/, 'whoever asks for the copy knows it')
   const { stdout } = await succeed(place, ['--status', `--prefix=${place.prefix}`])
   assert.match(stdout, /^original: +on local disk: a copy gains little$/m)
 })

@@ -1,8 +1,9 @@
 import type { Context } from '../command.ts'
 import { helpText } from '../options.ts'
-import { writeData } from '../render/messages.ts'
+import { heading, writeData } from '../render/messages.ts'
 
 export async function helpCommand({ options }: Context): Promise<undefined> {
-  const help = helpText()
+  // The titles of its parts end with a colon and begin at the left.
+  const help = helpText().replaceAll(/^\S.*:$/gm, heading)
   writeData(options.json ? `${JSON.stringify({ help })}\n` : help)
 }

@@ -13,11 +13,13 @@ import { findStage } from '../../stage/record.ts'
 import type { Context } from '../command.ts'
 import { stageOptions } from '../library-options.ts'
 import { writeData } from '../render/messages.ts'
+import { dryRun } from './dry-run.ts'
 
 /** Stages the active environment and makes the shell activate the copy. With --prefix it only prints the copy's path. */
 export async function stageCommand(context: Context): Promise<Step[] | undefined> {
   const { options, session } = context
   const { shell } = session
+  if (options.dryRun) return await unlessLocal(context, () => dryRun(context))
   if (options.prefix === undefined && !shell) throw noShellFunction()
   const staged = await findStage(resolve(session.cwd, options.prefix ?? session.env.CONDA_PREFIX ?? ''))
   if (staged) return alreadyStaged(staged.record, context)
@@ -46,8 +48,11 @@ function alreadyStaged(
 }
 
 /** Returns undefined, with a message, if the environment would not gain from a copy. */
-export async function stageOrSkip(context: Context): Promise<StageResult | undefined> {
-  return await stage(stageOptions(context)).catch((error: unknown) => {
+export const stageOrSkip = (context: Context): Promise<StageResult | undefined> =>
+  unlessLocal(context, () => stage(stageOptions(context)))
+
+async function unlessLocal<T>(context: Context, body: () => Promise<T>): Promise<T | undefined> {
+  return await body().catch((error: unknown) => {
     if (error instanceof StageError && error.code === 'ALREADY_LOCAL') return skipped(error, context)
     throw error
   })

@@ -71,7 +71,7 @@ export function createBar({ stream, live, quiet }: { stream: NodeJS.WriteStream;
   }
 }
 
-/** With the time left, as far as it can be estimated. */
+/** With the time left, as far as it can be estimated. @internal Exported for its tests. */
 export function barLine(event: Progress, elapsed: number): string {
   const share = shareOf(event)
   const done = Math.floor(share * WIDTH)

@@ -45,6 +45,16 @@ export function writeError(text: string): void {
   write(2, text)
 }
 
+/** A heading in data for people: bold if standard output is a terminal that has it. */
+export const heading = (text: string): string => (isBold ? `\u001b[1m${text}\u001b[0m` : text)
+
+let isBold = false
+
+/** @param colour whether standard output may hold escape sequences */
+export function styleData(colour: boolean): void {
+  isBold = colour
+}
+
 /** There is one terminal, so there is one such line. */
 let isTransientShown = false
 

@@ -4,26 +4,24 @@ import type { Status } from '../../pipeline/status.ts'
 import type { Context } from '../command.ts'
 import type { Options } from '../options.ts'
 import { duration, megabytes } from './amounts.ts'
+import { heading } from './messages.ts'
+import { rows } from './rows.ts'
 
 export function statusText(status: Status, { session, options }: Pick<Context, 'session' | 'options'>): string {
   const { prefix, isStaged, original, problem, isBase, isLocal, archive, autoStage, local } = status
   const isVerbose = options.verbosity === 'verbose' || options.verbosity === 'debug'
-  const rows: [string, string | undefined][] = [
+  return rows([
     ['active environment', prefix ?? 'none'],
     ['staged', isStaged ? `yes, of ${original}` : 'no'],
     ['name of the copy', isStaged && isVerbose ? LENGTH : undefined],
     ['problem', problem],
     ['base', isBase ? 'yes: staged only with CONDA_STAGE_ALLOW_BASE=true' : undefined],
     ['archive', archive && `${archive.path} (${[archive.state, archive.reason].filter(Boolean).join(': ')})`],
-    ['original', isLocal ? 'on local disk already: a copy gains little' : undefined],
+    ['original', isLocal ? 'on local disk: a copy gains little' : undefined],
     ['automatic staging', autoStage && autoStaging(autoStage)],
     ['local folder', local.path ? `${local.path} (from ${local.source})` : (local.problem ?? 'none')],
     ['shell function', session.shell ? `loaded (${session.shell.dialect})` : 'not loaded'],
-  ]
-  return rows
-    .filter(([, which]) => which !== undefined)
-    .map(([what, which]) => `${`${what}:`.padEnd(20)} ${which}\n`)
-    .join('')
+  ])
 }
 
 const LENGTH =
@@ -43,9 +41,11 @@ export function leftoversText({ prefix: active, stages, outlived }: Status): str
     ({ path, bytes, original }) => `  ${path} (${megabytes(bytes)})\n    of ${original}, which is gone\n`,
   )
   return [
-    'staged on this node:\n',
+    `${heading('staged on this node:')}\n`,
     ...(copies.length > 0 ? copies : ['  nothing\n']),
-    ...(archives.length > 0 ? ['archives without an environment (remove them with rm):\n', ...archives] : []),
+    ...(archives.length > 0
+      ? [`${heading('archives without an environment (remove them with rm):')}\n`, ...archives]
+      : []),
   ].join('')
 }
 
@@ -73,5 +73,10 @@ export function configurationText({ settings, files }: Configuration): string {
     return `  ${keyOf(name).padEnd(26)} ${shown} (${from})\n`
   })
   const fileLines = files.map(({ path, whose, state }) => `  ${`${whose}:`.padEnd(6)} ${path} (${state})\n`)
-  return ['configuration files:\n', ...fileLines, 'settings, and where each is from:\n', ...settingLines].join('')
+  return [
+    `${heading('configuration files:')}\n`,
+    ...fileLines,
+    `${heading('settings, and where each is from:')}\n`,
+    ...settingLines,
+  ].join('')
 }
