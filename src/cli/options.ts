@@ -40,6 +40,7 @@ export interface Options extends Settings, ShapeOptions, AutoOptions {
   path?: string
   prefix?: string
   json: boolean
+  keep: boolean
   output?: string
   full: boolean
   /** Value of --source, if it was given one. */
@@ -98,6 +99,7 @@ export async function readOptions(args: readonly string[], variables: Variables,
       action,
       force: given.force === true,
       json: given.json === true,
+      keep: given.keep === true,
       full: given.full === true,
       ...settings,
       ...packShape(given, settings, action, usage),
@@ -160,6 +162,7 @@ function commandLine(): Command {
       new Option('--auto-unstage <what>', 'with --auto-stage: remove the copy when it is left').choices(SWITCH),
     )
     .option('--prologue <code>', 'with --auto-stage: shell code to run first, for example to load a module')
+    .option('--keep', 'keep the copy when this session ends or leaves it')
     .option('--force', 'pack even if the archive is fresh')
     .option('--output <file>', 'write the archive to, and look for it at, this file')
     .addOption(new Option('--check <depth>', 'how to see changes (default: quick)').choices(SETTINGS.check.of))

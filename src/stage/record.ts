@@ -31,7 +31,9 @@ const Record = v.object({
   files: v.optional(v.number()),
   /** By path (BytePath): first 16 bytes of the SHA-256, in hex, of files that were relocated at another length. */
   digests: v.record(v.string(), v.string()),
-  /** The shell with which the stage goes (automatic unstaging). */
+  /** The shell that staged and activated it. */
+  shell: v.optional(Identity),
+  /** The shell with which the stage goes. */
   session: v.optional(Identity),
   /** What activate/ needs to go back; opaque here. */
   activation: v.optional(v.unknown()),
