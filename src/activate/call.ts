@@ -8,6 +8,7 @@ import { type DialectName, isDialect } from './dialects.ts'
  * - `__CONDA_STAGE_SHELL`: the dialect. If it is missing, the function did not call the program.
  * - `__CONDA_STAGE_CODE`: where shell code goes, either the number of an open descriptor or the path of a file. A pipe
  *   leaves nothing behind and needs no writable folder; a file is for shells that can't capture a pipe's whole output.
+ * - `__CONDA_STAGE_PID`: process of the shell, which may be a subshell; missing if it is unknown.
  * - `__CONDA_STAGE_FLAGS`: `$-`. `__CONDA_STAGE_PS1`: `x` and the prompt, or empty if PS1 is not set.
  * - `__CONDA_STAGE_HELD_NAME`: `x` and the session's value of a variable that Node must not see, or empty if the
  *   session does not set it.
@@ -29,6 +30,7 @@ export interface CallingShell {
   code: number | string
   flags: string
   ps1: string | undefined
+  pid: number | undefined
 }
 
 /** Reads what the function and the launcher put into the program's own environment variables. */
@@ -55,6 +57,7 @@ function readShell(processEnv: Readonly<Record<string, string | undefined>>): Ca
     code: /^\d+$/.test(code) ? Number(code) : code,
     flags: processEnv[`${PROTOCOL}FLAGS`] ?? '',
     ps1: unmark(processEnv[`${PROTOCOL}PS1`]),
+    pid: Number.parseInt(processEnv[`${PROTOCOL}PID`] ?? '', 10) || undefined,
   }
 }
 

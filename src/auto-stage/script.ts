@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { Dialect } from '../activate/dialect.ts'
 import { type DialectName, dialects } from '../activate/dialects.ts'
-import { AUTO_STAGE, AUTO_UNSTAGE } from '../model/auto-scripts.ts'
+import { AUTO_STAGE, AUTO_UNSTAGE, LEAVE } from '../model/auto-scripts.ts'
 
 /** How to stage automatically. Settings and variables decide about missing values when the environment is activated. */
 export interface AutoStaging {
@@ -23,19 +23,24 @@ export interface AutoScript {
 /** One dialect for each kind of script that conda runs. */
 const SHELLS: readonly DialectName[] = ['sh', 'fish', 'tcsh']
 
-/** The scripts for all shells. `launcher`: absolute path of bin/conda-stage. */
+/** The scripts of an original, for all shells. `launcher`: absolute path of bin/conda-stage. */
 export function autoScripts(staging: AutoStaging, launcher: string): AutoScript[] {
   const words = { LAUNCHER: [launcher], PROLOGUE: [staging.prologue ?? ''], ARGUMENTS: argumentsOf(staging) }
-  return SHELLS.flatMap((shell) => {
-    const dialect: Dialect = dialects[shell]
-    const end = dialect.scriptExtension
-    const script = (path: string, template: string): AutoScript => ({
-      path: path + end,
-      text: readTemplate(template + end).replaceAll(/@([A-Z]+)@/g, (_, key: keyof typeof words) =>
-        words[key].map(dialect.quote).join(' '),
-      ),
-    })
-    return [script(AUTO_STAGE, 'auto-stage'), ...(staging.unstage ? [script(AUTO_UNSTAGE, 'auto-unstage')] : [])]
+  return [
+    ...scripts(AUTO_STAGE, 'auto-stage', words),
+    ...(staging.unstage ? scripts(AUTO_UNSTAGE, 'auto-unstage', words) : []),
+  ]
+}
+
+/** The scripts of a copy that remove it when the session leaves it, for all shells. */
+export const leaveScripts = (launcher: string): AutoScript[] => scripts(LEAVE, 'auto-unstage', { LAUNCHER: [launcher] })
+
+/** `words`: what stands for `@NAME@` in the template. */
+function scripts(path: string, template: string, words: Record<string, string[]>): AutoScript[] {
+  return SHELLS.map((shell) => {
+    const { scriptExtension: end, quote }: Dialect = dialects[shell]
+    const fill = (_: string, name: string) => words[name]!.map(quote).join(' ')
+    return { path: path + end, text: readTemplate(template + end).replaceAll(/@([A-Z]+)@/g, fill) }
   })
 }
 

@@ -36,5 +36,7 @@ export function watch({ launcher, prefix, marker, processes, env }: Watch): void
     stdio: 'ignore',
     // Not the environment's own `sleep`.
     env: { ...rest, PATH: `/usr/bin:/bin:${env.PATH ?? ''}` },
-  }).unref()
+  })
+    .on('error', () => {}) // then the shell itself or the next sweepDebris removes the stage
+    .unref()
 }

@@ -44,6 +44,7 @@ export interface Options extends Settings, ShapeOptions, AutoOptions {
   path?: string
   prefix?: string
   json: boolean
+  keep: boolean
   output?: string
   full: boolean
   /** Value of --source, if it has one. */
@@ -111,6 +112,7 @@ export async function readOptions(args: readonly string[], variables: Variables,
       force: given.force === true,
       dryRun: given.dryRun === true,
       json: given.json === true,
+      keep: given.keep === true,
       full: given.full === true,
       ...settings,
       ...packShape(given, settings, { ...shape, format }),
@@ -179,6 +181,7 @@ function commandLine(): Command {
       ),
     )
     .option('--prologue <code>', 'with --auto-stage: shell code to run first, for example to load a module')
+    .option('--keep', 'keep the copy when this session ends or leaves it')
     .option('-f, --force', 'pack even if the archive is up to date; with --unstage: do not ask about changed files')
     .option('--dry-run', 'with --stage or --pack: show the size, the target and an estimate of the time; write nothing')
     .option('-o, --output <file>', 'archive file to write, and to stage from')

@@ -32,7 +32,9 @@ const Record = v.object({
   bytes: v.optional(v.number()),
   /** For files that were relocated at another length, by path (BytePath): the first 16 bytes of the SHA-256, in hex. */
   digests: v.record(v.string(), v.string()),
-  /** The shell whose end removes the stage (automatic unstaging). */
+  /** The shell that staged and activated it. */
+  shell: v.optional(Identity),
+  /** The shell whose end removes the stage. */
   session: v.optional(Identity),
   /** What activate/ needs to restore the session; opaque here. */
   activation: v.optional(v.unknown()),

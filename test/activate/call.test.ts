@@ -22,16 +22,22 @@ test("the program sees the session's own variables, without those that the parts
 })
 
 test('the program knows the calling shell, and whether its prompt is set, empty or missing', () => {
-  const call = { __CONDA_STAGE_SHELL: 'zsh', __CONDA_STAGE_CODE: '8', __CONDA_STAGE_FLAGS: 'eu' }
+  const call = {
+    __CONDA_STAGE_SHELL: 'zsh',
+    __CONDA_STAGE_CODE: '8',
+    __CONDA_STAGE_FLAGS: 'eu',
+    __CONDA_STAGE_PID: '42',
+  }
   for (const [marked, ps1] of [
     ['x$ ', '$ '],
     ['x', ''],
     ['', undefined],
   ] as const) {
     const { shell } = readCall({ ...call, __CONDA_STAGE_PS1: marked })
-    assert.deepEqual(shell, { dialect: 'zsh', code: 8, flags: 'eu', ps1 })
+    assert.deepEqual(shell, { dialect: 'zsh', code: 8, flags: 'eu', ps1, pid: 42 })
   }
   assert.equal(readCall({ ...call, __CONDA_STAGE_CODE: '/tmp/x' }).shell?.code, '/tmp/x')
+  assert.equal(readCall({ ...call, __CONDA_STAGE_PID: '' }).shell?.pid, undefined)
 })
 
 test('a call without the shell function, or by one of another version, gets no shell code', () => {

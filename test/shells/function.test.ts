@@ -96,6 +96,21 @@ for (const shell of EVERY_SHELL) {
       )
     })
 
+    test('the program knows the process of the calling shell', () => {
+      using world = new World()
+      const own = dialect === 'fish' ? 'echo $fish_pid' : 'echo $$'
+      const subshell = isPosix
+        ? "( sh -c 'echo $PPID'; conda-stage environment inner )"
+        : 'conda-stage environment inner'
+      const run = world.run(
+        shell,
+        'none',
+        `conda-stage environment call; ${own}\n${isPosix ? '' : `${own};`} ${subshell}`,
+      )
+      const pid = (name: string) => JSON.parse(readFileSync(join(world.root, name), 'utf8')).shell.pid
+      assert.equal(run.stdout, `${pid('call')}\n${pid('inner')}\n`, run.stderr)
+    })
+
     test('CONDA_STAGE=false does nothing and succeeds', () => {
       using world = new World()
       const run = world.run(shell, 'none', `conda-stage data; echo "status ${status}"`, { CONDA_STAGE: 'false' })

@@ -17,6 +17,7 @@ if ( $?prompt ) then
 endif
 # Through sh, since no status of the program may end a session that runs with -e: the code returns the status.
 ( ""setenv __CONDA_STAGE_SHELL tcsh ; ""setenv __CONDA_STAGE_CODE $1:q/code ; ""setenv __CONDA_STAGE_PS1 $4:q ; \
+  ""setenv __CONDA_STAGE_PID $$ ; \
   ""setenv __CONDA_STAGE_HELD_LD_PRELOAD $2:q ; ""setenv LD_PRELOAD "" ; \
   ""setenv __CONDA_STAGE_HELD_LD_LIBRARY_PATH $3:q ; ""setenv LD_LIBRARY_PATH "" ; \
   ""exec /bin/sh -c '"$@" || :' sh $argv[5-]:q )

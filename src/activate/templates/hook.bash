@@ -10,7 +10,10 @@ function __conda_stage {
     \builtin return
   fi
   {
-    \builtin set -- "$(__CONDA_STAGE_SHELL=bash __CONDA_STAGE_CODE=8 __CONDA_STAGE_FLAGS="$-" \
+    # The parent of the process that reads is this shell, which may be a subshell. BASHPID would stay in the output of `set`.
+    \builtin set -- "$({ IFS= \builtin read -r __conda_stage_pid < /proc/self/stat || \builtin :; } 2> /dev/null
+      __conda_stage_pid=${__conda_stage_pid-}; __conda_stage_pid=${__conda_stage_pid##*\) ? }
+      __CONDA_STAGE_SHELL=bash __CONDA_STAGE_CODE=8 __CONDA_STAGE_FLAGS="$-" __CONDA_STAGE_PID="${__conda_stage_pid%% *}" \
       __CONDA_STAGE_PS1="${PS1+x$PS1}" \
       __CONDA_STAGE_HELD_LD_PRELOAD="${LD_PRELOAD+x$LD_PRELOAD}" LD_PRELOAD= \
       __CONDA_STAGE_HELD_LD_LIBRARY_PATH="${LD_LIBRARY_PATH+x$LD_LIBRARY_PATH}" LD_LIBRARY_PATH= \

@@ -6,6 +6,7 @@ function conda-stage --description 'Stage the active conda environment to local 
     begin
         set -lx __CONDA_STAGE_SHELL fish
         set -lx __CONDA_STAGE_CODE 8
+        set -lx __CONDA_STAGE_PID $fish_pid
         set -lx __CONDA_STAGE_HELD_LD_PRELOAD ''
         set -lx __CONDA_STAGE_HELD_LD_LIBRARY_PATH ''
         set -q LD_PRELOAD

@@ -12,7 +12,11 @@ function conda-stage {
   fi
   # `!`: otherwise a ZERR trap would run here as well as for the failure that the function returns.
   {
-    \builtin set -- "$(! __CONDA_STAGE_SHELL=zsh __CONDA_STAGE_CODE=8 __CONDA_STAGE_FLAGS="$-" \
+    # The parent of the process that reads is this shell, which may be a subshell.
+    \builtin set -- "$(\builtin typeset __conda_stage_pid=
+      { IFS= \builtin read -r __conda_stage_pid < /proc/self/stat || \builtin :; } 2> /dev/null
+      __conda_stage_pid=${__conda_stage_pid##*\) ? }
+      ! __CONDA_STAGE_SHELL=zsh __CONDA_STAGE_CODE=8 __CONDA_STAGE_FLAGS="$-" __CONDA_STAGE_PID="${__conda_stage_pid%% *}" \
       __CONDA_STAGE_PS1="${PS1+x$PS1}" \
       __CONDA_STAGE_HELD_LD_PRELOAD="${LD_PRELOAD+x$LD_PRELOAD}" LD_PRELOAD= \
       __CONDA_STAGE_HELD_LD_LIBRARY_PATH="${LD_LIBRARY_PATH+x$LD_LIBRARY_PATH}" LD_LIBRARY_PATH= \

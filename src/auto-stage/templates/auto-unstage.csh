@@ -1,5 +1,5 @@
-# Written by 'conda-stage --auto-stage=enable --auto-unstage=enable'. A staged copy has this script too, where it removes
-# the copy when the session leaves it. To disable: conda-stage --auto-stage=disable
+# Removes a staged copy when the session leaves it. 'conda-stage' writes this into the copy unless --keep is given;
+# 'conda-stage --auto-stage=enable' also writes it into the original, whose scripts 'conda run' uses.
 #
 # By then conda has removed the environment from PATH. If it has not, conda activates another environment on top, or
 # reactivates this one. In the original, the script does nothing.

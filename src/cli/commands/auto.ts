@@ -1,14 +1,14 @@
 import { shellLevel } from '../../activate/state.ts'
 import type { Step } from '../../activate/steps.ts'
-import { beforeEnd, exitStep } from '../../auto-stage/exit-step.ts'
+import { exitStep } from '../../auto-stage/exit-step.ts'
 import { StageError } from '../../errors.ts'
-import { bindToShell, leave } from '../../pipeline/bind-to-shell.ts'
+import { leave } from '../../pipeline/bind-to-shell.ts'
 import { unstage } from '../../pipeline.ts'
 import { findStage } from '../../stage/record.ts'
 import type { Context } from '../command.ts'
 import { progressOf } from '../library-options.ts'
 import { writeError } from '../render/messages.ts'
-import { activation, stageOrSkip } from './stage.ts'
+import { activation, bound, stageOrSkip } from './stage.ts'
 
 /** The script in the original's activate.d calls this. Whatever happens, the activation continues. */
 export async function autoCommand(context: Context): Promise<Step[] | undefined> {
@@ -29,7 +29,7 @@ export async function autoCommand(context: Context): Promise<Step[] | undefined>
     const result = await stageOrSkip(context)
     if (result === undefined) return undefined
     const steps = await activation(context, shell, result)
-    return options.autoUnstage ? await bound(steps, result.prefix, context) : steps
+    return options.autoUnstage ? await bound(steps, result.prefix, options.session ?? shell.pid, context) : steps
   } catch (error) {
     if (!(error instanceof StageError) || signal.aborted) throw error
     messages.warning(`'${env.CONDA_PREFIX}' was not staged: ${error.message}`)
@@ -45,16 +45,6 @@ async function copyBeneath(env: Context['session']['env']): Promise<string | und
   return stage?.record.original === env.CONDA_PREFIX ? prefix : undefined
 }
 
-async function bound(steps: Step[], prefix: string, { options, session }: Context): Promise<Step[]> {
-  const pid = options.session ?? session.parentPid
-  try {
-    return beforeEnd(steps, exitStep('atExit', await bindToShell(prefix, pid, session)))
-  } catch (error) {
-    await unstage({ prefix })
-    throw error
-  }
-}
-
 /** Called by the script in the copy's deactivate.d, and when the session's shell has ended. */
 export async function leaveCommand(context: Context): Promise<Step[] | undefined> {
   const { options, session, messages } = context
@@ -63,6 +53,7 @@ export async function leaveCommand(context: Context): Promise<Step[] | undefined
   if (left === undefined) return undefined
   if (left.state === 'used')
     messages.info(`Programs are still running from ${prefix}: it will be removed when they end`)
+  else if (left.state === 'last') messages.warning(`${prefix} stays: its original ${left.original} is gone`)
   else await unstage({ prefix, cwd: session.cwd, onProgress: progressOf(context) })
   return [exitStep('notAtExit', left.bound), { op: 'return', status: 0 }]
 }

@@ -4,9 +4,11 @@ import { type PrefixFacts, readFacts } from '../../activate/facts.ts'
 import { planAgain, planStage } from '../../activate/plan.ts'
 import type { Step } from '../../activate/steps.ts'
 import { assertCondaCanActivate } from '../../activate/through-conda.ts'
+import { beforeEnd, exitStep } from '../../auto-stage/exit-step.ts'
 import { withoutAutoStaging } from '../../auto-stage/guard.ts'
 import { StageError } from '../../errors.ts'
 import { saveActivation } from '../../pipeline/activation.ts'
+import { bindToShell, noteShell } from '../../pipeline/bind-to-shell.ts'
 import type { StageResult } from '../../pipeline/options.ts'
 import { stage, unstage } from '../../pipeline.ts'
 import { findStage } from '../../stage/record.ts'
@@ -30,7 +32,25 @@ export async function stageCommand(context: Context): Promise<Step[] | undefined
   if (result === undefined) return undefined
   if (options.json) writeData(`${JSON.stringify(result)}\n`)
   else if (options.prefix !== undefined) writeData(`${result.prefix}\n`)
-  return options.prefix === undefined && shell ? activation(context, shell, result) : undefined
+  if (options.prefix !== undefined || !shell) return undefined
+  const steps = await activation(context, shell, result)
+  return options.keep ? steps : await bound(steps, result.prefix, shell.pid, context)
+}
+
+/** The copy goes with the session: its shell removes it, or a process that waits for the shell's end. */
+export async function bound(
+  steps: Step[],
+  prefix: string,
+  pid: number | undefined,
+  { session }: Context,
+): Promise<Step[]> {
+  if (pid === undefined) return steps
+  try {
+    return beforeEnd(steps, exitStep('atExit', await bindToShell(prefix, pid, session)))
+  } catch (error) {
+    await unstage({ prefix })
+    throw error
+  }
 }
 
 /** A job script may call another that stages too, and automatic staging may have been first: no failure. */
@@ -89,6 +109,7 @@ export async function activation(
       abandon: ['--abandon', `--prefix=${result.prefix}`],
     })
     await saveActivation(result.prefix, snapshot)
+    if (shell.pid !== undefined) await noteShell(result.prefix, shell.pid)
     messages.info(`Activating staged conda environment: ${result.prefix}`)
     return options.activator === 'conda' ? withoutAutoStaging(steps) : steps
   } catch (error) {

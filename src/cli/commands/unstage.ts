@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { type PrefixFacts, readFacts } from '../../activate/facts.ts'
 import { findStaged, planUnstage } from '../../activate/plan.ts'
@@ -9,7 +8,7 @@ import { exitStep } from '../../auto-stage/exit-step.ts'
 import { withoutAutoStaging } from '../../auto-stage/guard.ts'
 import { StageError } from '../../errors.ts'
 import { stagesOf } from '../../pipeline/activation.ts'
-import { boundOf } from '../../pipeline/bind-to-shell.ts'
+import { boundOf, isThere, otherShell } from '../../pipeline/bind-to-shell.ts'
 import { unstage } from '../../pipeline.ts'
 import { findStage, type StageRecord } from '../../stage/record.ts'
 import type { Context } from '../command.ts'
@@ -48,6 +47,7 @@ export async function unstageCommand(context: Context): Promise<Step[] | undefin
   ) as [PrefixFacts, PrefixFacts]
   for (const { message } of original.unreadable) messages.warning(message)
   if (options.activator === 'conda') assertCondaCanActivate(original, shell.dialect)
+  const user = otherShell(stage, shell.pid)
   const { steps } = planUnstage({
     env: session.env,
     ps1: shell.ps1,
@@ -55,9 +55,16 @@ export async function unstageCommand(context: Context): Promise<Step[] | undefin
     staged,
     snapshot: record.activation as Snapshot | undefined,
     activator: options.activator,
-    remove: ['--finish-unstage', `--prefix=${record.prefix}`, `--since=${Date.now()}`, ...passedOn(context)],
+    ...(!user && {
+      remove: ['--finish-unstage', `--prefix=${record.prefix}`, `--since=${Date.now()}`, ...passedOn(context)],
+    }),
   })
-  const bound = boundOf(stage)
+  if (user) {
+    messages.info(`Activating original conda environment: ${record.original}`)
+    messages.info(`The copy stays: the shell that staged it still runs (process ${user.pid})`)
+    if (options.json) writeData(`${JSON.stringify({ original: record.original, prefix: record.prefix, kept: true })}\n`)
+  }
+  const bound = user ? undefined : boundOf(stage)
   const all: Step[] = bound ? [exitStep('notAtExit', bound), ...steps] : steps
   return options.activator === 'conda' ? withoutAutoStaging(all) : all
 }
@@ -80,7 +87,7 @@ const passedOn = ({ options }: Context): string[] => [
 
 /** The copy may be the last one. */
 function assertOriginalThere({ original, prefix }: StageRecord, { options }: Context): void {
-  if (options.force || existsSync(`${original}/conda-meta`)) return
+  if (options.force || isThere(original)) return
   throw new StageError(
     'ORIGINAL_GONE',
     `The original environment ${original} is gone or can't be reached. Its copy ${prefix} was not removed`,
