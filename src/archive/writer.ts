@@ -23,7 +23,7 @@ export interface WriteOptions {
   threads: number
   /** Compresses frames of a tar elsewhere than in libuv's pool. Their content lies in shared memory then. */
   compress?: Compress | undefined
-  header: Pick<ArchiveIndex, 'name' | 'prefixes' | 'generator' | 'platform' | 'created' | 'whole'>
+  header: Pick<ArchiveIndex, 'name' | 'prefixes' | 'siblings' | 'generator' | 'platform' | 'created' | 'whole'>
   /** How the archive begins: frames out of an older one, with the files in them at their new places. Not with `takeFrame`. */
   reused?: { files: readonly ArchivedFile[]; frames: AsyncIterable<TakenOver> }
   /** Everything else, in any order. Must hold the prefix itself (path ''), and each thing's folder. */

@@ -1,8 +1,8 @@
 import type { ArchivedEntry, ArchivedFile } from '../model/archive-index.ts'
 import { type BytePath, bytePathOf } from '../model/byte-path.ts'
-import type { Occurrence, Relocation } from '../model/relocation.ts'
+import type { Escaping, Occurrence, Relocation } from '../model/relocation.ts'
 import { refit } from '../relocate/elf.ts'
-import { unitWidth } from '../relocate/encodings.ts'
+import { escapings, unitWidth } from '../relocate/encodings.ts'
 
 /**
  * What `bin/conda-unpack` goes by: where the prefix stands, file by file. It keeps this up to date as it relocates, so that
@@ -20,6 +20,8 @@ interface Record {
   at: string | null
   /** Where it is being relocated to. */
   moving: string | null
+  /** The tables of the encodings that only replace characters, as far as they are used. */
+  escapings?: { [encoding in Escaping]?: Readonly<{ [character: string]: string }> }
   files: RecordedFile[]
   /** Symbolic links to below the prefix. */
   symlinks: BytePath[]
@@ -39,6 +41,8 @@ interface RecordedFile {
   headLength?: number
   headPlaces?: Place[]
   headPrefix?: null
+  /** The head must not get shorter: a zip is behind it. */
+  headFilled?: true
 }
 
 interface RecordedString {
@@ -56,16 +60,27 @@ export function prefixRecord(entries: readonly ArchivedEntry[], prefixes: readon
     if (entry.type === 'hardlink') links.set(entry.target, [...(links.get(entry.target) ?? []), entry.path])
   const starts = prefixes.map(bytePathOf)
   const isInside = (target: BytePath) => starts.some((start) => target === start || target.startsWith(`${start}/`))
+  const files = entries.flatMap((entry) => (entry.type === 'file' ? recordedFile(entry, prefixes, links) : []))
+  const used = escapingsOf(entries)
   const record: Record = {
     format: 1,
     prefixes: [...prefixes],
     given: prefixes.length,
     at: null,
     moving: null,
-    files: entries.flatMap((entry) => (entry.type === 'file' ? recordedFile(entry, prefixes, links) : [])),
+    ...(Object.keys(used).length > 0 && { escapings: used }),
+    files,
     symlinks: entries.flatMap((entry) => (entry.type === 'symlink' && isInside(entry.target) ? [entry.path] : [])),
   }
   return Buffer.from(JSON.stringify(record))
+}
+
+function escapingsOf(entries: readonly ArchivedEntry[]): NonNullable<Record['escapings']> {
+  const used: NonNullable<Record['escapings']> = {}
+  for (const entry of entries)
+    for (const { encoding } of (entry.type === 'file' && entry.relocation?.occurrences) || [])
+      if (encoding in escapings) used[encoding as Escaping] = escapings[encoding as Escaping]
+  return used
 }
 
 /** Containers are left out: nothing can be done about them. */
@@ -75,10 +90,12 @@ function recordedFile(
   links: ReadonlyMap<BytePath, BytePath[]>,
 ): RecordedFile[] {
   if (relocation === undefined || relocation.kind === 'container') return []
-  const { kind } = relocation
+  // Where no length may change it is like a binary without room.
+  const kind = relocation.fixed ? 'binary' : relocation.kind
   const others = links.get(path)
   const common = { path, kind, ...(others && { links: others }) }
-  if (kind === 'text') return [{ ...common, ...textStrings(relocation) }]
+  const headFilled = relocation.sealed !== undefined && { headFilled: true as const }
+  if (kind === 'text') return [{ ...common, ...textStrings(relocation), ...headFilled }]
   return [{ ...common, strings: binaryStrings(path, relocation, prefixes) }]
 }
 
@@ -95,7 +112,7 @@ function textStrings({ occurrences, head = 0 }: Relocation): Omit<RecordedFile, 
 function binaryStrings(path: BytePath, relocation: Relocation, prefixes: readonly string[]): RecordedString[] {
   const { kind, occurrences } = relocation
   const groups = Map.groupBy(occurrences, ({ offset, end, encoding }) =>
-    kind === 'pyc' || unitWidth[encoding] > 1 ? offset : `string ${end}`,
+    kind === 'pyc' || unitWidth(encoding) > 1 ? offset : `string ${end}`,
   )
   return [...groups.values()].map((group) => {
     const { end, room } = group[0]!

@@ -1,6 +1,7 @@
 import { readdir, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, resolve } from 'node:path'
 import { StageError } from '../errors.ts'
+import type { Siblings } from '../model/relocation.ts'
 
 /** A conda environment: whatever tool made it, a folder with a `conda-meta` folder in it. */
 export interface Environment {
@@ -14,6 +15,8 @@ export interface Environment {
   isBase: boolean
   /** User id of the owner of the folder (behind links). */
   ownerUid: number
+  /** Known while it is packed, see `withSiblings`. */
+  siblings?: Siblings
 }
 
 export interface FindOptions {

@@ -15,10 +15,11 @@ export const prefixesOf = ({ prefix, real }: Pick<Environment, 'prefix' | 'real'
 
 export function archiveHeader(
   environment: Environment,
-): Pick<ArchiveIndex, 'name' | 'prefixes' | 'generator' | 'platform' | 'created'> {
+): Pick<ArchiveIndex, 'name' | 'prefixes' | 'siblings' | 'generator' | 'platform' | 'created'> {
   return {
     name: environment.name,
     prefixes: prefixesOf(environment),
+    ...(environment.siblings && { siblings: environment.siblings }),
     generator: `conda-stage ${programVersion()}`,
     platform: 'linux',
     created: new Date().toISOString(),

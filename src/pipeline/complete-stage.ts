@@ -47,14 +47,20 @@ export async function completeStage(
 
 /** A warning where the original prefix (one of `from`) had to be left in files by which a program may go. */
 function leftMessages(left: readonly LeftFile[], from: readonly string[], to: string): string[] {
-  const bad = left.filter(({ path, kind }) => whyHarmless(path, kind) === undefined)
-  if (bad.length === 0) return []
-  const shown = bad.slice(0, 5).map(({ path }) => displayPath(path))
-  const more = bad.length > shown.length ? ` and ${bad.length - shown.length} more` : ''
-  const files = `${shown.join(', ')}${more}: these still reach the original`
+  const bad = left.filter((file) => whyHarmless(file.path, file) === undefined)
+  const { container = [], other = [] } = Object.groupBy(bad, ({ readable }) => (readable ? 'container' : 'other'))
+  const messages = container.length === 0 ? [] : [`Archives and databases can't be edited: ${listOf(container)}`]
+  return other.length === 0 ? messages : [...messages, lengthMessage(listOf(other), from, to)]
+}
+
+function listOf(left: readonly LeftFile[]): string {
+  const shown = left.slice(0, 5).map(({ path }) => displayPath(path))
+  const more = left.length > shown.length ? ` and ${left.length - shown.length} more` : ''
+  return `${shown.join(', ')}${more}: these still reach the original`
+}
+
+function lengthMessage(files: string, from: readonly string[], to: string): string {
   if (from.every((prefix) => Buffer.byteLength(prefix) < Buffer.byteLength(to)))
-    return [
-      `The path of the copy is longer than that of the original, and does not fit into ${files}. A shorter local folder (--path=DIR) avoids it`,
-    ]
-  return [`The path of the copy is not as long as that of the original, as it would have to be in ${files}`]
+    return `The path of the copy is longer than that of the original, and does not fit into ${files}. A shorter local folder (--path=DIR) avoids it`
+  return `The path of the copy is not as long as that of the original, as it would have to be in ${files}`
 }

@@ -5,6 +5,7 @@ import { isOurs, readHead } from '../archive/reader.ts'
 import { writeArchive } from '../archive/writer.ts'
 import { archiveFolders, openTrusted, publishArchive } from '../cache/index.ts'
 import type { Environment } from '../environment/find.ts'
+import { withSiblings } from '../environment/siblings.ts'
 import { StageError } from '../errors.ts'
 import { displayPath } from '../model/byte-path.ts'
 import { defaultThreads } from '../platform/cpus.ts'
@@ -90,7 +91,7 @@ interface Conversion {
 
 async function convert({ path, handle, mtimeNs, target, environment, options }: Conversion): Promise<void> {
   const { onProgress, signal, force, threads = defaultThreads() } = options
-  const header = archiveHeader(environment)
+  const header = archiveHeader(await withSiblings(environment))
   const started = performance.now()
   await publishArchive<true>({
     path: target,
@@ -102,7 +103,7 @@ async function convert({ path, handle, mtimeNs, target, environment, options }: 
       const archive = await openCondaPack(path, handle)
       const onLeft = (left: string) =>
         onProgress({ kind: 'warning', message: `The path of the environment does not fit into ${displayPath(left)}` })
-      const items = condaPackItems(archive, handle, { prefixes: header.prefixes, mtimeNs, onLeft })
+      const items = condaPackItems(archive, handle, { ...header, mtimeNs, onLeft })
       await writeArchive({
         path: temporary,
         format: 'tar.zst',

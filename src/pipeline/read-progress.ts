@@ -31,7 +31,7 @@ export function readOptions(
   let told = 0
   return {
     early,
-    makeScanner: (entry) => new PrefixScanner(prefixes, entry),
+    makeScanner: (entry) => new PrefixScanner(prefixes, entry, environment.siblings),
     onRead(bytes, ended) {
       progress.add(bytes, ended)
       const now = performance.now()

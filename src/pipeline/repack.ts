@@ -7,6 +7,7 @@ import { openTrusted } from '../cache/index.ts'
 import { plainToolMembers } from '../conda-pack/members.ts'
 import type { Environment } from '../environment/find.ts'
 import { readRecords } from '../environment/records.ts'
+import { withSiblings } from '../environment/siblings.ts'
 import { StageError } from '../errors.ts'
 import { exclusions } from '../inventory/exclusions.ts'
 import { type Survey, survey } from '../inventory/survey.ts'
@@ -45,16 +46,16 @@ interface Found {
  */
 export async function repack(
   path: string,
-  environment: Environment,
+  original: Environment,
   { stale, candidates }: Choice,
   options: Filled<PackOptions>,
 ): Promise<boolean> {
   if (stale === undefined) return false
-  const handle = await openTrusted(stale.archive, [options.uid, environment.ownerUid]).catch(() => undefined)
+  const handle = await openTrusted(stale.archive, [options.uid, original.ownerUid]).catch(() => undefined)
   if (handle === undefined) return false
   const early = new EarlyBytes(handle)
   try {
-    const index = await readIndex(stale.archive, handle)
+    const [index, environment] = await Promise.all([readIndex(stale.archive, handle), withSiblings(original)])
     if (!canServe(index, environment, options)) return false
     const archive = new OldArchive(handle, { path: stale.archive, index, early })
     const found = await compare({ archive, index }, environment, candidates, options)
@@ -75,7 +76,9 @@ function canServe(index: ArchiveIndex, environment: Environment, options: Filled
   const { whole } = wholeFacts(options)
   if (whole === undefined || index.whole?.level !== whole.level) return false
   if (index.format !== options.format || index.generator !== header.generator || !canBeReused(index)) return false
-  return index.prefixes.join('\0') === header.prefixes.join('\0')
+  // By another evidence other places would have been found.
+  const searched = (by: Pick<ArchiveIndex, 'prefixes' | 'siblings'>) => JSON.stringify([by.prefixes, by.siblings])
+  return searched(index) === searched(header)
 }
 
 async function compare(

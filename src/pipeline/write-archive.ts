@@ -5,6 +5,7 @@ import { filterEntries } from '../conda-pack/filter.ts'
 import { plainToolMembers } from '../conda-pack/members.ts'
 import { rewriteItems } from '../conda-pack/rewrite.ts'
 import type { Environment } from '../environment/find.ts'
+import { withSiblings } from '../environment/siblings.ts'
 import { readItems } from '../inventory/read.ts'
 import { displayPath } from '../model/byte-path.ts'
 import type { ArchiveItem } from '../model/item.ts'
@@ -43,10 +44,11 @@ export async function writeEnvironment(path: string, source: Source, options: Fi
   }
 }
 
-async function write(path: string, { environment, candidates, onePass }: Source, options: Chosen): Promise<void> {
+async function write(path: string, { candidates, onePass, ...source }: Source, options: Chosen): Promise<void> {
   const { signal, format, threads, level, workers, arcroot, destPrefix: to, filters = [] } = options
+  const environment = await withSiblings(source.environment)
   const found = { ...archiveHeader(environment), ...wholeFacts(options) }
-  const header = to === undefined ? found : { ...found, prefixes: [to] }
+  const header = to === undefined ? found : { ...found, prefixes: [to], siblings: [[]] }
   const root = arcroot === undefined ? '' : Buffer.from(arcroot).toString('latin1')
   // Neither what was left out nor another prefix is for a stage, and a zip has no frames of many files.
   const isWhole = format !== 'zip' && filters.length === 0 && to === undefined && arcroot === undefined
@@ -97,7 +99,7 @@ function rewritten(
   return rewriteItems(items, {
     from,
     to,
-    makeScanner: (entry) => new PrefixScanner([to], entry),
+    makeScanner: (entry) => new PrefixScanner([to], entry, [[]]),
     onLeft(left) {
       const message = `${displayPath(left)} has no room for ${to}, and keeps the old path`
       onProgress({ kind: 'warning', message })

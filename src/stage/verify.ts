@@ -5,7 +5,7 @@ import { readIndex } from '../archive/reader.ts'
 import { StageError } from '../errors.ts'
 import type { ArchivedEntry, ArchivedFile, ArchiveIndex } from '../model/archive-index.ts'
 import { type BytePath, displayPath, fsPath } from '../model/byte-path.ts'
-import type { Relocation } from '../model/relocation.ts'
+import type { Relocation, Siblings } from '../model/relocation.ts'
 import { applyToChunk } from '../relocate/apply.ts'
 import { planRelocation, type RelocationPlan, reversePlan } from '../relocate/plan.ts'
 import { PrefixScanner } from '../relocate/scan.ts'
@@ -30,6 +30,8 @@ export interface Finding {
   /** False if a program that runs from the stage may reach the original, or if the stage is damaged. */
   harmless: boolean
 }
+
+const OPENED = "an archive or a database, which can't be edited; whatever opens it would reach the original"
 
 /** Number of files between two checks of the signal. */
 const BATCH = 256
@@ -68,6 +70,7 @@ class Verifier {
   readonly findings: Finding[] = []
   readonly #record: StageRecord
   readonly #prefixes: readonly string[]
+  readonly #siblings: Siblings | undefined
   /** Shared by all files: allocating a megabyte for each of 30,000 files costs more than reading them. */
   readonly #chunk = Buffer.allocUnsafe(CHUNK)
   readonly #mode: (mode: number) => number
@@ -75,6 +78,7 @@ class Verifier {
   constructor(record: StageRecord, index: ArchiveIndex) {
     this.#record = record
     this.#prefixes = index.prefixes
+    this.#siblings = index.siblings
     this.#mode = stagedMode(record.readOnly)
   }
 
@@ -130,11 +134,8 @@ class Verifier {
    * all lengths. Returns undefined if the bytes are not those that the plan wrote.
    */
   #scan(path: BytePath, size: number, entry?: ArchivedFile, plan?: RelocationPlan): string | undefined {
-    const scanner = new PrefixScanner(this.#prefixes, {
-      path,
-      size,
-      ...(entry?.placeholder && { placeholder: entry.placeholder }),
-    })
+    const file = { path, size, ...(entry?.placeholder && { placeholder: entry.placeholder }) }
+    const scanner = new PrefixScanner(this.#prefixes, file, this.#siblings)
     const hash = createHash('sha256')
     const undo = plan && reversePlan(plan)
     let [position, intact] = [0, true]
@@ -147,16 +148,21 @@ class Verifier {
       intact &&= staged === undefined || chunk.equals(staged)
       position += chunk.length
     }
-    this.#prefixFound(path, scanner.finish())
+    this.#prefixFound(path, scanner.finish(), scanner.unsure)
     return intact ? hash.digest('hex').slice(0, 32) : undefined
   }
 
-  #prefixFound(path: BytePath, relocation: Relocation | undefined): void {
-    const count = relocation?.occurrences.length ?? 0
-    if (relocation === undefined || count === 0) return
-    const harmless = whyHarmless(path, relocation.kind)
-    const places = count === 1 ? 'one place' : `${count} places`
-    const why = `holds the original prefix in ${places}: ${harmless ?? 'whatever reads it would reach the original'}`
+  /** @param unsure number of places that may be another path, and were left for that reason */
+  #prefixFound(path: BytePath, relocation: Relocation | undefined, unsure: number): void {
+    if (unsure > 0) {
+      const why = `may hold the original prefix in ${places(unsure)}, behind another path or behind other data`
+      this.findings.push({ path, kind: 'prefix', why, harmless: false })
+    }
+    if (relocation === undefined) return
+    const harmless = whyHarmless(path, relocation)
+    const where = places(relocation.occurrences.length + (relocation.sealed ?? 0))
+    const reason = harmless ?? (relocation.readable ? OPENED : 'whatever reads it would reach the original')
+    const why = `holds the original prefix in ${where}: ${reason}`
     this.findings.push({ path, kind: 'prefix', why, harmless: harmless !== undefined })
   }
 
@@ -175,6 +181,8 @@ function typeOf(facts: Stats): 'file' | 'directory' | 'symlink' | 'special file'
   if (facts.isDirectory()) return 'directory'
   return facts.isSymbolicLink() ? 'symlink' : 'special file'
 }
+
+const places = (count: number): string => (count === 1 ? 'one place' : `${count} places`)
 
 const octal = (mode: number): string => mode.toString(8).padStart(4, '0')
 

@@ -64,7 +64,7 @@ class FrameOfFiles {
   }
 
   add(name: ListedName, pace: Pace): void {
-    const { prefix, prefixes, mayBeMissing } = this.#order
+    const { prefix, prefixes, siblings, mayBeMissing } = this.#order
     let found: FileFacts | undefined
     let header: Buffer | undefined
     const wanted = (facts: FileFacts): boolean => {
@@ -89,7 +89,7 @@ class FrameOfFiles {
       if (facts.inode !== undefined) this.#inodes.add(facts.inode)
       if (isKnown) return void this.files.push({ facts })
       const frameOffset = this.#end(content)
-      const scanner = new PrefixScanner(prefixes, { ...name, size: facts.size })
+      const scanner = new PrefixScanner(prefixes, { ...name, size: facts.size }, siblings)
       this.files.push({ facts, content: { frameOffset, ...factsOfWhole(content, scanner) } })
     } catch (error) {
       const isGone = found === undefined && (mayBeMissing || mayVanish(name.path, error))

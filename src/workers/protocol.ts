@@ -2,7 +2,8 @@ import type { StageError } from '../errors.ts'
 import type { ArchiveFormat, Frame } from '../model/archive-index.ts'
 import type { BytePath } from '../model/byte-path.ts'
 import type { ListedName } from '../model/listed.ts'
-import type { ContentKind } from '../model/relocation.ts'
+import type { Siblings } from '../model/relocation.ts'
+import type { Left } from '../relocate/plan.ts'
 import type { EncodedFiles, EncodedNames, PackedFiles } from './packed-files.ts'
 import type { Piece, WorkList } from './work-list.ts'
 
@@ -44,6 +45,8 @@ export interface PackOrder {
   mayBeMissing: boolean
   /** Original prefixes to look for, as the index has them. */
   prefixes: readonly string[]
+  /** The evidence for other paths. */
+  siblings?: Siblings
   /** Folder of the archive in which the environment stands. */
   root: BytePath
   format: 'tar.zst' | 'tar.gz'
@@ -94,11 +97,8 @@ export interface ExtractReport {
 }
 
 /** A file in which the prefix could not be replaced everywhere. */
-export interface LeftFile {
+export interface LeftFile extends Left {
   path: BytePath
-  kind: ContentKind
-  /** How many times the original prefix still stands there. */
-  occurrences: number
 }
 
 /** An error as it crosses threads: structured clone would make a plain Error of a StageError. */

@@ -33,7 +33,7 @@ export function isWorthRuns(entries: readonly Listed[]): boolean {
   return bytes > ENOUGH
 }
 
-export interface RunOptions extends Pick<PackOrder, 'prefix' | 'prefixes' | 'root' | 'format' | 'level'> {
+export interface RunOptions extends Pick<PackOrder, 'prefix' | 'prefixes' | 'siblings' | 'root' | 'format' | 'level'> {
   workers: Pick<FrameWorkers, 'pack'>
   /** Of the workers. */
   threads: number
@@ -209,9 +209,10 @@ export class Runs {
   }
 
   #pack({ from, until, content }: Run, files: readonly ListedName[], how: How): Promise<PackedFiles> {
-    const { workers, prefix, prefixes, root, format, level } = this.#options
+    const { workers, prefix, prefixes, siblings, root, format, level } = this.#options
     const { links = [], mayBeMissing = false } = how
-    const order = { prefix, files: files.slice(from, until), links, mayBeMissing, prefixes, root, format, level }
+    const searched = { prefixes, ...(siblings && { siblings }) }
+    const order = { prefix, files: files.slice(from, until), links, mayBeMissing, ...searched, root, format, level }
     const packed = workers.pack({ ...order, ...(content && { content }) })
     // Whoever comes to it gets the failure; until then it is no unhandled one.
     packed.catch(() => {})

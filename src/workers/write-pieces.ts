@@ -4,7 +4,7 @@ import { fsPath } from '../model/byte-path.ts'
 import type { Relocation } from '../model/relocation.ts'
 import { asTime } from '../model/times.ts'
 import { applyToChunk, applyToWhole } from '../relocate/apply.ts'
-import { planRelocation, type RelocationPlan } from '../relocate/plan.ts'
+import { type Left, leftBy, planRelocation, type RelocationPlan } from '../relocate/plan.ts'
 import type { ExtractReport, Target } from './protocol.ts'
 import type { Piece } from './work-list.ts'
 
@@ -20,7 +20,7 @@ export class PieceWriter<P extends Place> {
   readonly #relocationOf: RelocationOf<P>
   readonly #mayEdit: boolean
   /** Of the last file, since the next piece may be of the same one. */
-  #known: { key: unknown; kind: Relocation['kind']; plan: RelocationPlan } | undefined
+  #known: { key: unknown; left: Left | undefined; plan: RelocationPlan } | undefined
 
   /** `mayEdit`: the content may be changed in place. */
   constructor(target: Target, relocationOf: RelocationOf<P>, { mayEdit }: { mayEdit: boolean }) {
@@ -45,11 +45,10 @@ export class PieceWriter<P extends Place> {
     if (this.#known?.key !== found.key) {
       const relocation = found.read()
       const plan = planRelocation(relocation, { path }, this.#target.from, this.#target.to)
-      this.#known = { key: found.key, kind: relocation.kind, plan }
+      this.#known = { key: found.key, left: leftBy(plan, relocation), plan }
     }
-    const { kind, plan } = this.#known!
-    if (plan.left.length > 0 && contentOffset === 0)
-      this.report.left.push({ path, kind, occurrences: plan.left.length })
+    const { left, plan } = this.#known!
+    if (left && contentOffset === 0) this.report.left.push({ path, ...left })
     if (plan.edits.length === 0) return data
     if (plan.sameLength) {
       const edited = this.#mayEdit ? data : Buffer.from(data)

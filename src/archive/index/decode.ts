@@ -4,6 +4,7 @@ import { type Format, hasStoredChecksum, needsChecksum } from '../codec.ts'
 import { FRAME_LIMIT } from '../format.ts'
 import { type Columns, DIGEST_SIZE } from './encode.ts'
 import { joinTime } from './head.ts'
+import { readRelocation } from './relocations.ts'
 
 /** What decoding found wrong; the reader makes a StageError of it, naming the archive. */
 export class Inconsistent extends Error {}
@@ -121,8 +122,9 @@ function fileDecoder(columns: Columns, digests: Buffer, frames: readonly Frame[]
     const number = packageOf[nth]!
     check(number === -1 || number in packages, 'a package that is none')
     const placeholder = placeholders.get(nth)
-    const relocation = relocations.get(nth)
-    if (relocation) checkOccurrences(relocation.occurrences, size)
+    const stored = relocations.get(nth)
+    if (stored) checkOccurrences([...stored.occurrences, ...(stored.escaped ?? [])], size)
+    const relocation = stored && readRelocation(stored)
     return {
       type: 'file',
       ...common,

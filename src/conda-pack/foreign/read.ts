@@ -5,6 +5,7 @@ import { StageError } from '../../errors.ts'
 import { type BytePath, displayPath } from '../../model/byte-path.ts'
 import type { Entry, FileEntry } from '../../model/entry.ts'
 import type { ArchiveItem, Content, Facts, Scanner } from '../../model/item.ts'
+import type { Siblings } from '../../model/relocation.ts'
 import { PrefixScanner } from '../../relocate/scan.ts'
 import { rewriteFile } from '../rewrite.ts'
 import { type ForeignKind, type ForeignMember, kindOfArchive, membersOf, whole } from './members.ts'
@@ -45,6 +46,13 @@ export async function openCondaPack(path: string, handle: FileHandle): Promise<C
   return { path, kind, ...found, last }
 }
 
+export interface CondaPackOptions {
+  prefixes: readonly string[]
+  siblings?: Siblings
+  mtimeNs: bigint
+  onLeft(path: BytePath): void
+}
+
 /**
  * What conda-unpack would make of it at `prefixes[0]`, as things to pack: each placeholder replaced, and the rest looked
  * through for `prefixes` like the files of an environment. Folders, of which conda-pack keeps empty ones only, come last.
@@ -53,11 +61,13 @@ export async function openCondaPack(path: string, handle: FileHandle): Promise<C
 export async function* condaPackItems(
   archive: CondaPackArchive,
   handle: FileHandle,
-  { prefixes, mtimeNs, onLeft }: { prefixes: readonly string[]; mtimeNs: bigint; onLeft(path: BytePath): void },
+  { prefixes, siblings, mtimeNs, onLeft }: CondaPackOptions,
 ): AsyncGenerator<ArchiveItem> {
   const { path, kind, root, placeholders, last } = archive
   const from = [...new Set([...placeholders.values()].map(({ text }) => text))]
-  const makeScanner = (entry: FileEntry) => new PrefixScanner(prefixes, entry)
+  // conda-unpack asks nothing of what stands around a placeholder.
+  const everywhere = from.map(() => [])
+  const makeScanner = (entry: FileEntry) => new PrefixScanner(prefixes, entry, siblings)
   const folders = new Map<BytePath, Entry>()
   let at = 0
   for await (const member of read(path, handle, kind)) {
@@ -71,7 +81,7 @@ export async function* condaPackItems(
     else if (entry.placeholder === undefined)
       yield { entry, content: scanned(entry, member.content, makeScanner(entry)) }
     else {
-      const content = await scannedWhole(entry, member.content, new PrefixScanner(from, entry))
+      const content = await scannedWhole(entry, member.content, new PrefixScanner(from, entry, everywhere))
       yield await rewriteFile(entry, content, { from, to: prefixes[0]!, makeScanner, onLeft })
     }
   }
