@@ -14,9 +14,13 @@ export type ContentKind = 'text' | 'elf' | 'binary' | 'pyc' | 'pyc-only' | 'cont
 /** Spellings that replace single characters; src/relocate/encodings.ts has their tables. */
 export type Escaping =
   | 'shell-word'
+  | 'zsh-word'
+  | 'make-shell-word'
+  | 'json-shell-word'
   | 'shell-quoted'
   | 'shell-single'
   | 'shell-single-double'
+  | 'single-backslash'
   | 'make'
   | 'dollars'
   | 'ninja'
@@ -26,6 +30,7 @@ export type Escaping =
   | 'html'
   | 'json-html'
   | 'octal'
+  | 'hex'
   | 'uri'
   | 'regex'
   | 'regex-slash'

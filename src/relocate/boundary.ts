@@ -31,18 +31,24 @@ export function leadOf(text: string): Lead {
   // Several slashes count as one: '//a/env' is '/a/env', and '/mnt//a/env' is '/mnt/a/env'.
   const before = text.replace(/(?:\\*\/)+$/, '')
   if (HOME.test(before)) return 'other'
+  if (SUBSTITUTION.test(before)) return 'nothing'
   if (before.includes(':') && AUTHORITY.test(before)) return isFileUrl(before) ? 'nothing' : 'other'
   const start = nameStart(before)
   if (before[start - 1] === '/') return 'path'
   return /^\.+$/.test(before.slice(start)) ? 'other' : 'nothing'
 }
 
-/** Whether the text ends in `file://` or `file://HOST`. */
-export const isFileUrl = (text: string): boolean => AUTHORITY.exec(text)?.[1]?.toLowerCase() === 'file'
+/** Whether the text ends in `file://` or `file://HOST`, or in an editor's `vscode://file`. */
+export function isFileUrl(text: string): boolean {
+  const [, scheme, host] = AUTHORITY.exec(text) ?? []
+  return scheme?.toLowerCase() === 'file' || host === 'file'
+}
 
 /** Variables are empty or end where the match begins (`$(DESTDIR)/a/env`); a home never is. */
 const HOME = /(?:\$HOME|[{(]HOME[)}]|%HOME%|(?:^|[^\w/~])~[\w.-]*)$/
-const AUTHORITY = /([a-z][\w.-]*):\\?\/\\?\/[^\s/"'<>`|\\]*$/i
+const AUTHORITY = /([a-z][\w.-]*):\\?\/\\?\/([^\s/"'<>`|\\]*)$/i
+/** Signs that hardly any name ends with, and those between the halves of sed's command `s`. */
+const SUBSTITUTION = /[@%]$|(?:^|\W)s([+~_.-]).*\1$/
 
 /** Where the file name begins that the text ends with. */
 function nameStart(text: string): number {

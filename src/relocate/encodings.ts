@@ -4,15 +4,24 @@ const tableOf = (characters: string, escaped: (character: string) => string): Re
   Object.fromEntries([...characters].map((character) => [character, escaped(character)]))
 const behindBackslash = (characters: string) => tableOf(characters, (character) => `\\${character}`)
 
+/** What bash escapes in a word. */
+const WORD = ' \t!"$&\'()*,;<>?[\\]^`{|}'
+
 /** What takes the place of single characters. All other characters are UTF-8. */
 export const escapings: Record<Escaping, Readonly<Record<string, string>>> = {
   // A word, as bash's `printf %q` writes it.
-  'shell-word': behindBackslash(' \t!"$&\'()*,;<>?[\\]^`{|}'),
+  'shell-word': behindBackslash(WORD),
+  'zsh-word': behindBackslash(' \t#"$&\'()*;<>?[\\]^`{|}'),
+  // In a recipe of make, and in compile_commands.json.
+  'make-shell-word': { ...behindBackslash(WORD), $: '\\$$' },
+  'json-shell-word': tableOf(WORD, (character) => JSON.stringify(`\\${character}`).slice(1, -1)),
   // Within double quotes.
   'shell-quoted': behindBackslash('"$`\\'),
   // Within single quotes, as most programs write it and as Python's shlex.quote does.
   'shell-single': { "'": "'\\''" },
   'shell-single-double': { "'": `'"'"'` },
+  // Within single quotes of Python, Perl, JavaScript and fish.
+  'single-backslash': behindBackslash("'\\"),
   make: { ...behindBackslash(' #'), $: '$$' },
   dollars: { $: '$$' },
   ninja: tableOf('$ :', (character) => `$${character}`),
@@ -28,6 +37,8 @@ export const escapings: Record<Escaping, Readonly<Record<string, string>>> = {
   },
   // /etc/fstab and /proc/mounts
   octal: tableOf(' \t\n\\', (character) => `\\${character.charCodeAt(0).toString(8).padStart(3, '0')}`),
+  // systemd
+  hex: tableOf(' \t\n"\\', (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`),
   // JavaScript's encodeURI, which leaves more signs than Python's quote
   uri: tableOf(' "%<>[\\]^`{|}', (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`),
   // Basic regular expressions, and those between slashes

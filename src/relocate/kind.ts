@@ -43,6 +43,14 @@ export const isReadable = (head: Buffer, path: BytePath): boolean =>
   ['PK', 'SQLite', '\x89HDF'].some((start) => head.toString('latin1', 0, start.length) === start) &&
   !/\.(?:whl|conda)$/.test(path)
 
+/** Whether a header as in HTTP and mail counts all bytes behind it. */
+export function hasLengthHeader(head: Buffer, size: number): boolean {
+  if (!head.includes('ontent-')) return false
+  const header = /^[\s\S]*?\r?\n\r?\n/.exec(head.toString('latin1'))?.[0] ?? ''
+  const length = /^content-length: *(\d+)\r?$/im.exec(header)?.[1]
+  return length !== undefined && header.length + Number(length) === size
+}
+
 /** Where a container begins behind the lines of a script. Undefined if there is none in `head`. */
 export function payloadOf(head: Buffer): number | undefined {
   if (!isScript(head) || !head.includes(0)) return undefined
@@ -56,8 +64,8 @@ export const isScript = (head: Buffer): boolean => head.toString('latin1', 0, 2)
 /** Whether the file begins with the byte order mark of UTF-16 or UTF-32, whose text is full of NULs. */
 const hasWideMark = (magic: string): boolean => /^(\xff\xfe|\xfe\xff|\0\0\xfe\xff)/.test(magic)
 
-/** Texts that hold byte offsets into themselves: PDF and compiled Emacs Lisp. */
-const OFFSETS = /^(?:%PDF-|;ELC)/
+/** Texts that hold byte offsets into themselves or sizes of their parts: PDF, compiled Emacs Lisp, ar. */
+const OFFSETS = /^(?:%PDF-|;ELC|!<arch>\n)/
 
 /** Signatures of containers that installers and single-file programs carry behind their script; none is a word. */
 const PAYLOADS: [signature: string, offset?: number][] = [

@@ -5,7 +5,7 @@ import { isFileUrl, type Lead, REACH } from './boundary.ts'
 import { CStrings, STRING_REACH } from './c-strings.ts'
 import { COUNTED_STRINGS, type DynamicSection, dynamicReferences, findDynamicSection, isGo } from './elf.ts'
 import { encodings, unitWidth } from './encodings.ts'
-import { isElf, isPyc, isReadable, isScript, kindOf } from './kind.ts'
+import { hasLengthHeader, isElf, isPyc, isReadable, isScript, kindOf } from './kind.ts'
 import { MARSHAL_REACH, stringAround } from './marshal.ts'
 import { findPayload } from './payload.ts'
 import { isNeverRemade, stringsOf } from './pyc.ts'
@@ -159,7 +159,11 @@ export class PrefixScanner {
       hasNul,
       wide: this.#occurrences.every(({ encoding }) => unitWidth(encoding) > 1),
       recordedText: this.#file.placeholder?.mode === 'text',
-      isData: isBinary || (right > 0 && wrong === 0) || hasControl(this.#head, 0, Math.min(this.#head.length, 512)),
+      isData:
+        isBinary ||
+        (right > 0 && wrong === 0) ||
+        hasControl(this.#head, 0, Math.min(this.#head.length, 512)) ||
+        hasLengthHeader(this.#head, this.#seen),
     })
   }
 

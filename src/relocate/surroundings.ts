@@ -71,7 +71,7 @@ export interface DataSigns {
 /** Looks at what surrounds a match as `file` looks at a file, and for a decimal count of the string that holds it. */
 export function dataSigns(window: Buffer, start: number, end: number): DataSigns {
   const from = Math.max(0, start - REACH)
-  let lineStart = Math.max(from, window.lastIndexOf(NEWLINE, start) + 1)
+  let lineStart = from + window.subarray(from, start).lastIndexOf(NEWLINE) + 1
   // REACH may have cut a character.
   for (let n = 0; n < 3 && lineStart === from + n && from > 0 && (window[lineStart]! & 0xc0) === 0x80; n++) lineStart++
   const isBinary =
@@ -86,12 +86,36 @@ function decimalCount(window: Buffer, before: string, start: number, end: number
     const lengths = sameLine ? [Number(sameLine)] : [Number(ownLine), Number.parseInt(ownLine!, 16)]
     const isRight = lengths.some((length) => {
       const to = from + length
-      return to >= end && to <= window.length && isEnd(separator, window.toString('latin1', to, to + 2))
+      return isNear(window, end, to) && isEnd(separator, window.toString('latin1', to, to + 2))
     })
     if (isRight) return 'right'
     if (from === start) count = 'wrong'
   }
-  return count
+  return isPacket(window, start, end) || isCountedByByte(window, start, end) ? 'right' : count
+}
+
+/** Whether a string that holds the match may end there; further away is not looked at. */
+const isNear = (window: Buffer, end: number, to: number): boolean =>
+  to >= end && to <= end + 4 * REACH && to <= window.length
+
+/** Git's packets: four hexadecimal digits that count themselves too, and four more behind. */
+function isPacket(window: Buffer, start: number, end: number): boolean {
+  const digits = window.toString('latin1', Math.max(0, start - 4), start)
+  const to = start - 4 + Number.parseInt(digits, 16)
+  return (
+    HEX.test(digits) &&
+    isNear(window, end, to) &&
+    (to === window.length || HEX.test(window.toString('latin1', to, to + 4)))
+  )
+}
+
+const HEX = /^[\da-f]{4}$/
+
+/** A letter or digit that is the count of all bytes up to the end of the file, none of them a newline. */
+function isCountedByByte(window: Buffer, start: number, end: number): boolean {
+  if (!/\w/.test(window.toString('latin1', Math.max(0, start - 1), start))) return false
+  const to = start + (window[start - 1] ?? 0)
+  return isNear(window, end, to) && to === window.length && !window.subarray(end).includes(NEWLINE)
 }
 
 /** What may stand behind a counted string whose count ends in this way. */

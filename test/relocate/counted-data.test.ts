@@ -19,11 +19,15 @@ const counted: [what: string, data: string][] = [
   ['HTTP', 'a\r\n/a/env/lib\r\n0\r\n'],
   ['IMAP', 'A LOGIN {10}\r\n/a/env/lib\r\n'],
   ['Boost', '22 serialization::archive 19 10 /a/env/lib 0'],
+  ['packets of git', '000e/a/env/lib0000'],
+  ['Protocol Buffers with letters for counts', `:F/a/env/${'x'.repeat(63)}`],
+  ['an answer of HTTP', 'HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n/a/env/lib\n'],
   ['Fortran', 'CALL F(10H/a/env/lib)'],
   ['MessagePack', '\x81\xa4path\xaa/a/env/lib'],
   ['CBOR', '\xa1dpathj/a/env/lib'],
   ['Protocol Buffers', '\x12\x0a/a/env/lib'],
   ['a pickle', '\x80\x02U\x0a/a/env/libq\x01.'],
+  ['an archive of ar', '!<arch>\nn/              0           0     0     644     10        `\n/a/env/lib'],
   ['a PDF, which holds byte offsets', '%PDF-1.4\n/F (/a/env/lib)\nstartxref\n9\n%%EOF\n'],
 ]
 for (const [what, data] of counted) {

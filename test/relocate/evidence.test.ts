@@ -44,6 +44,13 @@ const ours = [
   '@%20x',
   '@é',
   'user@host:@/x',
+  's@/usr/local@@@',
+  's%/usr/local%@%',
+  'sed s+/usr/local+@+',
+  "sed 's~/opt~@~'",
+  'vscode://file@/x',
+  'at “@”',
+  'x\\n@',
 ]
 for (const form of ours) {
   test(`With no sibling of another name, the prefix is found in ${JSON.stringify(form)}`, () => {
