@@ -1,9 +1,9 @@
 import type { ArchivedEntry, ArchivedFile } from '../model/archive-index.ts'
 import { type BytePath, bytePathOf, parentOf } from '../model/byte-path.ts'
 import type { RenamedMembers } from '../model/entry.ts'
-import type { Occurrence, Relocation } from '../model/relocation.ts'
+import type { Escaping, Occurrence, Relocation } from '../model/relocation.ts'
 import { refit } from '../relocate/elf.ts'
-import { unitWidth } from '../relocate/encodings.ts'
+import { escapings, unitWidth } from '../relocate/encodings.ts'
 
 /**
  * Tells `bin/conda-unpack` where the prefix stands, file by file. conda-unpack updates this record as it relocates, so that
@@ -21,6 +21,8 @@ interface PrefixRecord {
   at: string | null
   /** Where it is being relocated to; null if conda-unpack is not at work and was not interrupted. */
   moving: string | null
+  /** The tables of the encodings that only replace characters, as far as they are used. */
+  escapings?: { [encoding in Escaping]?: Readonly<{ [character: string]: string }> }
   files: RecordedFile[]
   /** Symbolic links that lead below the prefix. */
   symlinks: BytePath[]
@@ -41,6 +43,8 @@ interface RecordedFile {
   headPlaces?: Spot[]
   /** Number of the prefix that stands there now; null until conda-unpack has relocated the script. */
   headPrefix?: null
+  /** The head must not get shorter: a zip is behind it. */
+  headFilled?: true
 }
 
 interface RecordedString {
@@ -63,18 +67,28 @@ export function prefixRecord(
     if (entry.type === 'hardlink') links.set(entry.target, [...(links.get(entry.target) ?? []), nameOf(entry)])
   const starts = prefixes.map(bytePathOf)
   const isInside = (target: BytePath) => starts.some((start) => target === start || target.startsWith(`${start}/`))
+  const used = escapingsOf(entries)
   const record: PrefixRecord = {
     format: 1,
     prefixes: [...prefixes],
     given: prefixes.length,
     at: null,
     moving: null,
+    ...(Object.keys(used).length > 0 && { escapings: used }),
     files: entries.flatMap((entry) =>
       entry.type === 'file' ? recordedFile(entry, prefixes, { links: links.get(entry.path), name: nameOf(entry) }) : [],
     ),
     symlinks: entries.flatMap((entry) => (entry.type === 'symlink' && isInside(entry.target) ? [nameOf(entry)] : [])),
   }
   return Buffer.from(JSON.stringify(record))
+}
+
+function escapingsOf(entries: readonly ArchivedEntry[]): NonNullable<PrefixRecord['escapings']> {
+  const used: NonNullable<PrefixRecord['escapings']> = {}
+  for (const entry of entries)
+    for (const { encoding } of (entry.type === 'file' && entry.relocation?.occurrences) || [])
+      if (encoding in escapings) used[encoding as Escaping] = escapings[encoding as Escaping]
+  return used
 }
 
 /** Gives nothing for containers, which can't be relocated. */
@@ -84,9 +98,11 @@ function recordedFile(
   { links, name }: { links: BytePath[] | undefined; name: BytePath },
 ): RecordedFile[] {
   if (!relocation?.occurrences.length || relocation.kind === 'container') return []
-  const { kind } = relocation
+  // If no length may change, the file is like a binary without room.
+  const kind = relocation.fixed ? 'binary' : relocation.kind
   const common = { path: name, kind, ...(links && { links }) }
-  if (kind === 'text') return [{ ...common, ...textStrings(relocation) }]
+  const headFilled = relocation.sealed !== undefined && { headFilled: true as const }
+  if (kind === 'text') return [{ ...common, ...textStrings(relocation), ...headFilled }]
   return [{ ...common, strings: binaryStrings(path, relocation, prefixes) }]
 }
 
@@ -103,7 +119,7 @@ function textStrings({ occurrences, head = 0 }: Relocation): Omit<RecordedFile, 
 function binaryStrings(path: BytePath, relocation: Relocation, prefixes: readonly string[]): RecordedString[] {
   const { kind, occurrences } = relocation
   const groups = Map.groupBy(occurrences, ({ offset, end, encoding }) =>
-    kind === 'pyc' || unitWidth[encoding] > 1 ? offset : `string ${end}`,
+    kind === 'pyc' || unitWidth(encoding) > 1 ? offset : `string ${end}`,
   )
   return [...groups.values()].map((group) => {
     const { end, room } = group[0]!

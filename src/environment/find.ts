@@ -1,6 +1,7 @@
 import { readdir, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, resolve } from 'node:path'
 import { StageError } from '../errors.ts'
+import type { Siblings } from '../model/relocation.ts'
 
 /** A conda environment: a folder that holds a `conda-meta` folder, whatever tool made it. */
 export interface Environment {
@@ -16,7 +17,17 @@ export interface Environment {
   ownerUid: number
   /** Further spellings of the prefix that its files use. Only known while it is packed. */
   spellings?: readonly string[]
+  /** Known while it is packed, see `withSiblings`. */
+  siblings?: Siblings
 }
+
+/** The original prefixes in the index's order: the logical one, the real one if it differs or more follow, further spellings. */
+export const prefixesOf = ({
+  prefix,
+  real,
+  spellings = [],
+}: Pick<Environment, 'prefix' | 'real' | 'spellings'>): string[] =>
+  prefix === real && spellings.length === 0 ? [prefix] : [prefix, real, ...spellings]
 
 export interface FindOptions {
   /** From --prefix. The default is the active environment, CONDA_PREFIX. */

@@ -1,6 +1,6 @@
 import type { BytePath } from './byte-path.ts'
 import type { DirectoryEntry, FileEntry, HardlinkEntry, SymlinkEntry } from './entry.ts'
-import type { Relocation } from './relocation.ts'
+import type { Relocation, Siblings } from './relocation.ts'
 
 /** Raised when an older program could no longer read what we write. */
 export const FORMAT_VERSION = 1
@@ -43,6 +43,8 @@ export interface ArchiveIndex {
   name: string
   /** The original prefix as it was given (logical) and, if that differs, with symbolic links resolved (real). */
   prefixes: string[]
+  /** The evidence by which the prefixes were found; absent if there was none. */
+  siblings?: Siblings
   /** ISO 8601. */
   created: string
   /**

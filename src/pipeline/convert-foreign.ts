@@ -5,6 +5,7 @@ import { isOurs, readHead } from '../archive/reader.ts'
 import { writeArchive } from '../archive/writer.ts'
 import { archiveFolders, openTrusted, publishArchive } from '../cache/index.ts'
 import type { Environment } from '../environment/find.ts'
+import { withSiblings } from '../environment/siblings.ts'
 import { StageError } from '../errors.ts'
 import { type BytePath, displayPath } from '../model/byte-path.ts'
 import { defaultThreads } from '../platform/cpus.ts'
@@ -139,14 +140,14 @@ async function convert(
   environment: Environment,
   { onProgress, signal, threads = defaultThreads() }: Filled<PackOptions>,
 ): Promise<void> {
-  const header = archiveHeader(environment)
+  const header = archiveHeader(await withSiblings(environment))
   const { condaPackItems, openCondaPack } = await foreignReader()
   const archive = await openCondaPack(path, handle)
   const onNoRoom = (file: BytePath) => {
     const message = `${displayPath(file)} has no room for ${header.prefixes[0]} and keeps conda's placeholder`
     onProgress({ kind: 'warning', message })
   }
-  const items = condaPackItems(archive, handle, { prefixes: header.prefixes, mtimeNs, onNoRoom })
+  const items = condaPackItems(archive, handle, { ...header, mtimeNs, onNoRoom })
   await writeArchive({ path: to, format: 'tar.zst', level: 1, threads, header, items, ...(signal && { signal }) })
 }
 

@@ -1,11 +1,10 @@
-import type { Environment } from '../environment/find.ts'
+import { type Environment, prefixesOf } from '../environment/find.ts'
 import type { EarlyReads } from '../inventory/early-reads.ts'
 import { type ReadOptions, readItems } from '../inventory/read.ts'
 import type { BytePath } from '../model/byte-path.ts'
 import type { ArchiveItem } from '../model/item.ts'
 import type { Listed } from '../model/listed.ts'
 import { PrefixScanner } from '../relocate/scan.ts'
-import { prefixesOf } from './archive-header.ts'
 import type { PackOptions } from './options.ts'
 import type { Filled } from './original.ts'
 
@@ -31,7 +30,7 @@ export function readOptions(
   let reported = 0
   return {
     early,
-    makeScanner: (entry) => new PrefixScanner(prefixes, entry),
+    makeScanner: (entry) => new PrefixScanner(prefixes, entry, environment.siblings),
     onRead(bytes, ended) {
       progress.add(bytes, ended)
       const now = performance.now()

@@ -7,6 +7,7 @@ import { openTrusted } from '../cache/index.ts'
 import { plainToolMembers, renamedScripts } from '../conda-pack/plain-tool-members.ts'
 import type { Environment } from '../environment/find.ts'
 import { readRecords } from '../environment/records.ts'
+import { withSiblings } from '../environment/siblings.ts'
 import { StageError } from '../errors.ts'
 import { exclusions } from '../inventory/exclusions.ts'
 import { type Survey, survey } from '../inventory/survey.ts'
@@ -58,7 +59,7 @@ export async function repack(
   try {
     const index = await readIndex(stale.archive, handle)
     // Found when everything was read: a repack reads too little to find others.
-    const environment = { ...source, spellings: index.prefixes.slice(2) }
+    const environment = await withSiblings({ ...source, spellings: index.prefixes.slice(2) })
     if (!canServe(index, environment, options)) return undefined
     const archive = new OldArchive(handle, { path: stale.archive, index, early })
     const found = await compare({ archive, index }, environment, candidates, options)
@@ -83,7 +84,9 @@ function canServe(index: ArchiveIndex, environment: Environment, options: Filled
   const { whole } = wholeFacts(options)
   if (whole === undefined || index.whole?.level !== whole.level) return false
   if (index.format !== options.format || index.generator !== header.generator || !canBeReused(index)) return false
-  return index.prefixes.join('\0') === header.prefixes.join('\0')
+  // By another evidence other places would have been found.
+  const searched = (by: Pick<ArchiveIndex, 'prefixes' | 'siblings'>) => JSON.stringify([by.prefixes, by.siblings])
+  return searched(index) === searched(header)
 }
 
 async function compare(

@@ -6,6 +6,7 @@ import { changePrefix } from '../conda-pack/change-prefix.ts'
 import { filterEntries } from '../conda-pack/filter.ts'
 import { plainToolMembers, renamedScripts } from '../conda-pack/plain-tool-members.ts'
 import type { Environment } from '../environment/find.ts'
+import { withSiblings } from '../environment/siblings.ts'
 import { withSpellings } from '../environment/spellings.ts'
 import { readItems } from '../inventory/read.ts'
 import { type BytePath, bytePathOf, displayPath } from '../model/byte-path.ts'
@@ -51,7 +52,7 @@ export async function writeEnvironment(
   source: Source,
   options: Filled<PackOptions>,
 ): Promise<Written> {
-  const environment = await withSpellings(source.environment, options.env)
+  const environment = await withSiblings(await withSpellings(source.environment, options.env))
   const shape = shapeOf(environment, options)
   const threads = framesAtOnce({ ...shape, threads: options.threads ?? defaultThreads() })
   const workers = new FrameWorkers(threads)
@@ -83,7 +84,7 @@ function shapeOf(environment: Environment, options: Filled<PackOptions>): Shape 
     format,
     level: compressLevel ?? DEFAULT_LEVEL[format],
     root: bytePathOf(arcroot ?? ''),
-    header: destPrefix === undefined ? own : { ...own, prefixes: [destPrefix] },
+    header: destPrefix === undefined ? own : { ...own, prefixes: [destPrefix], siblings: [[]] },
     prefixes: own.prefixes,
     servesStage: isWhole && format !== 'zip',
     ...(isInRuns && { runFormat: format }),
@@ -131,7 +132,7 @@ type Threaded = Pick<PackedItemsOptions, 'packer' | 'early'>
 
 /** Lets threads begin with what conda's records list if files answer at once, and there is enough for them to do. */
 function beginRuns(
-  { prefix }: Environment,
+  { prefix, siblings }: Environment,
   { files, early }: Recorded,
   {
     shape,
@@ -144,7 +145,18 @@ function beginRuns(
 ): Threaded | undefined {
   const { runFormat: format, prefixes, root, level } = shape
   if (format === undefined || !early.pace.isQuick) return undefined
-  const packer = new RunPacker({ prefix, prefixes, root, format, level, workers, threads, renamed, shareContent })
+  const packer = new RunPacker({
+    prefix,
+    prefixes,
+    siblings,
+    root,
+    format,
+    level,
+    workers,
+    threads,
+    renamed,
+    shareContent,
+  })
   return filters.length === 0 && isWorthRuns(files) ? { packer, early: new EarlyRuns(packer, files) } : { packer }
 }
 
@@ -175,7 +187,7 @@ function rewritten(
   return changePrefix(items, {
     from: shape.prefixes,
     to,
-    makeScanner: (entry) => new PrefixScanner([to], entry),
+    makeScanner: (entry) => new PrefixScanner([to], entry, [[]]),
     onNoRoom(file) {
       const message = `${displayPath(file)} has no room for ${to} and keeps the old path`
       onProgress({ kind: 'warning', message })

@@ -1,15 +1,15 @@
 /**
  * The rules that distinguish `/a/env2`, `/a/env.bak` and `/mnt/a/env` from `/a/env`.
  *
- * Both rules read the text through a function that returns the n-th character (code unit) away from the match, or -1
- * beyond the file. Neither looks further than REACH characters.
+ * What stands behind a match is read through a function that returns the n-th character (code unit) from the match on,
+ * or -1 beyond the file. Neither rule looks further than REACH characters.
  */
 export type CharacterAt = (n: number) => number
 
 /** More than a path component (255 bytes) and an escape behind it. */
 export const REACH = 300
 
-/** Whether the last path component of the match ends with the match. Character 0 is the one directly behind it. */
+/** Whether, by its characters, the last path component of the match ends with the match. Character 0 is the one directly behind it. */
 export function endsComponent(at: CharacterAt): boolean {
   const next = at(0)
   if (next === DOT) return !continuesName(at(runOf(DOT, at)))
@@ -18,28 +18,50 @@ export function endsComponent(at: CharacterAt): boolean {
   return !continuesName(next)
 }
 
-/** Whether a path begins with the match. Character 0 is the one directly before it. */
-export function startsPath(at: CharacterAt): boolean {
+/**
+ * What the text before a match says of it.
+ * - nothing: a path begins with the match
+ * - path: another path goes on with it, as in `/mnt/a/env`; in data without text, another string may stand there
+ * - other: it is another path, as in `~/a/env`, `./a/env`, `$HOME/a/env` and `http://host/a/env`
+ */
+export type Lead = 'nothing' | 'path' | 'other'
+
+/** @param text up to REACH characters before the match; unknown bytes are U+FFFD */
+export function leadOf(text: string): Lead {
   // Several slashes count as one: '//a/env' is '/a/env', and '/mnt//a/env' is '/mnt/a/env'.
-  const from = runOf(SLASH, at)
-  if (at(from) === CLOSE_BRACE || at(from) === CLOSE_PARENTHESIS) return false
-  let to = from
-  while (to < REACH && inName(at, to, from)) to++
-  if (to === from || to === REACH) return true
-  // '/mnt/a/env', '$HOME/a/env'; but not '-L/a/env' or 'FOO=/a/env'
-  if (at(to) === SLASH || at(to) === DOLLAR) return false
-  // '~/a/env', '~me/a/env', './a/env', '../a/env'
-  return at(to - 1) !== TILDE && from + runOf(DOT, (n) => at(from + n)) < to
+  const before = text.replace(/(?:\\*\/)+$/, '')
+  if (HOME.test(before)) return 'other'
+  if (SUBSTITUTION.test(before)) return 'nothing'
+  if (before.includes(':') && AUTHORITY.test(before)) return isFileUrl(before) ? 'nothing' : 'other'
+  const start = nameStart(before)
+  if (before[start - 1] === '/') return 'path'
+  return /^\.+$/.test(before.slice(start)) ? 'other' : 'nothing'
 }
 
-/** Whether a character belongs to a name: plain, percent-encoded, or a blank behind a backslash (all read backwards). */
-function inName(at: CharacterAt, n: number, from: number): boolean {
-  const character = at(n)
-  if (isName(character) || character >= 0x80) return true
-  if (n === from) return false
-  if (character === PERCENT) return n - from >= 2 && numberAt(at, n - 2, 2, 16) !== undefined
-  return (character === BLANK && at(n + 1) === BACKSLASH) || (character === BACKSLASH && at(n - 1) === BLANK)
+/** Whether the text ends in `file://` or `file://HOST`, or in an editor's `vscode://file`. */
+export function isFileUrl(text: string): boolean {
+  const [, scheme, host] = AUTHORITY.exec(text) ?? []
+  return scheme?.toLowerCase() === 'file' || host === 'file'
 }
+
+/** Variables are empty or end where the match begins (`$(DESTDIR)/a/env`); a home never is. */
+const HOME = /(?:\$HOME|[{(]HOME[)}]|%HOME%|(?:^|[^\w/~])~[\w.-]*)$/
+const AUTHORITY = /([a-z][\w.-]*):\\?\/\\?\/([^\s/"'<>`|\\]*)$/i
+/** Signs that hardly any name ends with, and those between the halves of sed's command `s`. */
+const SUBSTITUTION = /[@%]$|(?:^|\W)s([+~_.-]).*\1$/
+
+/** Where the file name begins that the text ends with. */
+function nameStart(text: string): number {
+  let start = text.length
+  for (;;) {
+    if (start > 0 && isNamePart(text.charCodeAt(start - 1))) start--
+    else if (start > 1 && text[start - 2] === '\\' && ESCAPED.test(text[start - 1]!)) start -= 2
+    else return start
+  }
+}
+
+const ESCAPED = /[ $&#;()]/
+const isNamePart = (c: number): boolean => isName(c) || c === PERCENT || (c >= 0x80 && c !== 0xfffd)
 
 /** The character that the escape sequence at 0 stands for, or -1 if it ends a name. Any number of backslashes counts as one. */
 function escaped(at: CharacterAt): number {
@@ -73,15 +95,10 @@ function numberAt(at: CharacterAt, from: number, digits: number, radix: number):
 }
 
 const BLANK = 0x20
-const DOLLAR = 0x24
 const PERCENT = 0x25
-const CLOSE_PARENTHESIS = 0x29
 const DOT = 0x2e
-const SLASH = 0x2f
 const BACKSLASH = 0x5c
 const UNDERSCORE = 0x5f
-const CLOSE_BRACE = 0x7d
-const TILDE = 0x7e
 
 const isAlphanumeric = (c: number): boolean =>
   (c >= 0x30 && c <= 0x39) || (c >= 0x41 && c <= 0x5a) || (c >= 0x61 && c <= 0x7a)

@@ -67,21 +67,28 @@ export class CStrings {
     if (this.#position < until) this.#close()
   }
 
-  /** Writes `end` and `room` into the occurrences. Returns the dynamic strings among the C strings. */
+  /**
+   * Writes `end` and `room` into the occurrences. Returns the dynamic strings among the C strings.
+   * @param ours the occurrences that count; others may have been added in doubt
+   */
   finish(
+    ours: ReadonlySet<Occurrence>,
     references: readonly DynamicReference[],
     prefixLength: (occurrence: Occurrence) => number,
     placeholder: FileEntry['placeholder'],
   ): DynamicString[] {
     this.#close()
-    for (const { members, end, nuls } of this.#closed) {
+    const strings = this.#closed
+      .map((string) => ({ ...string, members: string.members.filter((member) => ours.has(member)) }))
+      .filter(({ members }) => members.length > 0)
+    for (const { members, end, nuls } of strings) {
       const room = roomOf(members, prefixLength, placeholder)
       for (const member of members) {
         if (end !== undefined) member.end = end
         if (end !== undefined && room !== undefined && room <= nuls) member.room = room
       }
     }
-    return this.#closed.flatMap((string) => dynamicStrings(string, references))
+    return strings.flatMap((string) => dynamicStrings(string, references))
   }
 
   #beginning(data: Buffer, base: number, offset: number): Pick<CString, 'start' | 'text'> {

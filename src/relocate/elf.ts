@@ -25,6 +25,28 @@ export function findDynamicSection(head: Buffer): DynamicSection | undefined {
   return { offset: dynamic.offset, size: dynamic.size }
 }
 
+/** Offset behind the last byte that the headers name: anything from there on was appended. 0 if `head` is too short. */
+export function elfEnd(head: Buffer): number {
+  if (head.length < 64) return 0
+  const { word, half, is64 } = reader(head)
+  const sections = word(head, is64 ? 40 : 32)
+  const sectionsEnd = sections + half(head, is64 ? 58 : 46) * half(head, is64 ? 60 : 48)
+  const segments = programHeaders(head).map(({ offset, size }) => offset + size)
+  return Math.max(sectionsEnd, ...segments)
+}
+
+/**
+ * Whether Go's linker made the file: the note with its build id says so. Go's strings have counts and no NUL between
+ * them, so that the bytes around one belong to others.
+ */
+export function isGo(head: Buffer): boolean {
+  const name = head.indexOf('Go\0\0')
+  return name >= 12 && head.readUInt32LE(name - 12) === 4
+}
+
+/** Bytes of programs with such strings: what Rust's compiler leaves in .comment, and Go's linker in front of its version. */
+export const COUNTED_STRINGS = [Buffer.from('rustc version '), Buffer.from('\xff Go buildinf:', 'latin1')]
+
 /** Reads the places of all strings from the bytes of the dynamic section. */
 export function dynamicReferences(head: Buffer, section: Buffer): DynamicReference[] {
   const { word, wordSize } = reader(head)

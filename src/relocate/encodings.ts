@@ -1,4 +1,65 @@
-import type { Encoding } from '../model/relocation.ts'
+import type { Encoding, Escaping } from '../model/relocation.ts'
+
+const tableOf = (characters: string, escaped: (character: string) => string): Record<string, string> =>
+  Object.fromEntries([...characters].map((character) => [character, escaped(character)]))
+const behindBackslash = (characters: string) => tableOf(characters, (character) => `\\${character}`)
+
+/** What bash escapes in a word. */
+const WORD = ' \t!"$&\'()*,;<>?[\\]^`{|}'
+
+/** What takes the place of single characters. All other characters are UTF-8. */
+export const escapings: Record<Escaping, Readonly<Record<string, string>>> = {
+  // A word, as bash's `printf %q` writes it.
+  'shell-word': behindBackslash(WORD),
+  'zsh-word': behindBackslash(' \t#"$&\'()*;<>?[\\]^`{|}'),
+  // In a recipe of make, and in compile_commands.json.
+  'make-shell-word': { ...behindBackslash(WORD), $: '\\$$' },
+  'json-shell-word': tableOf(WORD, (character) => JSON.stringify(`\\${character}`).slice(1, -1)),
+  // Within double quotes.
+  'shell-quoted': behindBackslash('"$`\\'),
+  // Within single quotes, as most programs write it and as Python's shlex.quote does.
+  'shell-single': { "'": "'\\''" },
+  'shell-single-double': { "'": `'"'"'` },
+  // Within single quotes of Python, Perl, JavaScript and fish.
+  'single-backslash': behindBackslash("'\\"),
+  make: { ...behindBackslash(' #'), $: '$$' },
+  dollars: { $: '$$' },
+  ninja: tableOf('$ :', (character) => `$${character}`),
+  xml: { '&': '&amp;', '<': '&lt;', '>': '&gt;' },
+  'xml-attribute': { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' },
+  'xml-quotes': { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&apos;' },
+  // Python's html.escape
+  html: { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#x27;' },
+  // JSON that may stand in HTML, as Go writes it.
+  'json-html': {
+    ...behindBackslash('"\\'),
+    ...tableOf('&<>', (character) => `\\u00${character.charCodeAt(0).toString(16)}`),
+  },
+  // /etc/fstab and /proc/mounts
+  octal: tableOf(' \t\n\\', (character) => `\\${character.charCodeAt(0).toString(8).padStart(3, '0')}`),
+  // systemd
+  hex: tableOf(' \t\n"\\', (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`),
+  // JavaScript's encodeURI, which leaves more signs than Python's quote
+  uri: tableOf(' "%<>[\\]^`{|}', (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`),
+  // Basic regular expressions, and those between slashes
+  regex: behindBackslash('.*[]^$\\'),
+  'regex-slash': behindBackslash('/.*[]^$\\'),
+  // Python's re.escape
+  're-escape': behindBackslash('\t\n\v\f\r #$&()*+-.?[\\]^{|}~'),
+  // Perl's quotemeta
+  quotemeta: behindBackslash(' !"#$%&\'()*+,-./:;<=>?@[\\]^`{|}~'),
+  // YAML and SQL, within single quotes
+  'doubled-quote': { "'": "''" },
+  // Format strings, ini files and systemd units
+  'doubled-percent': { '%': '%%' },
+}
+
+const escapers = Object.fromEntries(
+  Object.entries(escapings).map(([name, table]) => [
+    name,
+    (text: string) => Buffer.from(Array.from(text, (character) => table[character] ?? character).join(''), 'utf8'),
+  ]),
+) as Record<Escaping, (text: string) => Buffer>
 
 /** Spells a prefix in each encoding. */
 export const encodings: Record<Encoding, (prefix: string) => Buffer> = {
@@ -10,19 +71,12 @@ export const encodings: Record<Encoding, (prefix: string) => Buffer> = {
   utf16be: (prefix) => Buffer.from(prefix, 'utf16le').swap16(),
   utf32le: (prefix) => utf32le(prefix),
   utf32be: (prefix) => utf32le(prefix).swap32(),
+  ...escapers,
 }
 
 /** Bytes per code unit. */
-export const unitWidth: Record<Encoding, 1 | 2 | 4> = {
-  utf8: 1,
-  'json-slash': 1,
-  'json-ascii': 1,
-  percent: 1,
-  utf16le: 2,
-  utf16be: 2,
-  utf32le: 4,
-  utf32be: 4,
-}
+export const unitWidth = (encoding: Encoding): 1 | 2 | 4 =>
+  encoding.startsWith('utf16') ? 2 : encoding.startsWith('utf32') ? 4 : 1
 
 /** A prefix in one spelling. */
 export interface Needle {

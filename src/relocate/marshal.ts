@@ -2,11 +2,12 @@
 export const MARSHAL_REACH = 2000
 
 /**
- * Finds the counted string of a .pyc file (Python's marshal) that holds data[start, end). Returns the offsets of its
+ * Guesses the counted string of a .pyc file (Python's marshal) that holds data[start, end), by what surrounds it: reading
+ * the file from its beginning would take far longer than searching it. Returns the offsets of its
  * first byte and of the byte after its last. A string that ends exactly with the match is preferred, because the byte
  * behind it is then no text.
  */
-export function countedString(data: Buffer, start: number, end: number): { start: number; end: number } | undefined {
+export function stringAround(data: Buffer, start: number, end: number): { start: number; end: number } | undefined {
   let nearest: { start: number; end: number } | undefined
   for (let from = start; from >= Math.max(0, start - MARSHAL_REACH); from--) {
     for (const length of lengthsBefore(data, from)) {

@@ -3,6 +3,7 @@ import type { Occurrence, Relocation } from '../model/relocation.ts'
 import { refit } from './elf.ts'
 import { encodings, unitWidth } from './encodings.ts'
 import { pathInCopy } from './outward.ts'
+import { writeString } from './pyc.ts'
 import { isPlain, mendHead } from './shebang.ts'
 
 /** A piece of the original file, and what takes its place. */
@@ -62,36 +63,51 @@ export function planRelocation(
   return { edits, left, sameLength: edits.every(({ swap }) => swap) }
 }
 
+/** What a plan leaves in a file, for a report; undefined if the prefix is nowhere in it any more. */
+export function leftBy(plan: RelocationPlan, { kind, readable, sealed = 0 }: Relocation): Left | undefined {
+  const occurrences = plan.left.length + sealed
+  if (occurrences === 0) return undefined
+  return { kind: plan.left.length > 0 ? kind : 'container', occurrences, ...(readable && { readable }) }
+}
+
+export interface Left extends Pick<Relocation, 'kind' | 'readable'> {
+  /** How many times the original prefix still occurs in the file. */
+  occurrences: number
+}
+
 /** The plan that turns the relocated bytes back into the original ones. Only a plan that is `sameLength` has one. */
 export function reversePlan(plan: RelocationPlan): RelocationPlan {
   if (!plan.sameLength) throw new TypeError('Only a plan that keeps all lengths can be reversed')
   return { ...plan, edits: plan.edits.map(({ offset, swap }) => swapAt(offset, swap!.after, swap!.before)) }
 }
 
-/** Groups the occurrences that must be replaced together: in the head of a script or in a C string. Others stand alone. */
+/** Groups the occurrences that must be replaced together: in the head of a script or in one string. Others stand alone. */
 function groupsOf({ kind, occurrences, head = 0 }: Relocation): Occurrence[][] {
-  const groups = Map.groupBy(occurrences, ({ offset, end, encoding }) => {
+  const groups = Map.groupBy(occurrences, ({ offset, end, encoding, counted }) => {
     if (kind === 'text') return offset < head ? 'head' : offset
     // A string that is cut off by the end of the file has no end.
-    if (kind === 'elf' || kind === 'binary') return unitWidth[encoding] > 1 ? offset : `string ${end}`
+    if (kind === 'elf' || kind === 'binary') return unitWidth(encoding) > 1 ? offset : `string ${end}`
+    if (kind === 'pyc-only' && counted !== undefined) return `string ${end}`
     return offset
   })
   return [...groups.values()]
 }
 
 function planGroup(group: Occurrence[], job: Job): Edit[] | undefined {
-  const { kind, head } = job.relocation
+  const { kind, head, fixed } = job.relocation
   const isHead = kind === 'text' && group[0]!.offset < (head ?? 0)
   if (kind === 'container') return undefined
   const keepsLength = group.every((occurrence) => {
     const { before, after } = job.spell(occurrence)
     return before.length === after.length
   })
-  if (keepsLength && !(isHead && !isPlain(bytePathOf(job.to))))
+  if (keepsLength && (fixed || !(isHead && !isPlain(bytePathOf(job.to)))))
     return group.map((occurrence) => replacement(occurrence, job))
+  if (fixed) return undefined
   if (isHead) return [headEdit(group, head!, job)]
   if (kind === 'text') return group.map((occurrence) => replacement(occurrence, job))
   if (kind === 'pyc') return undefined
+  if (kind === 'pyc-only') return countedEdit(group, job)
   const edit = cStringEdit(group, job) ?? dynamicEdit(group, job)
   return edit && [edit]
 }
@@ -117,7 +133,9 @@ const swapAt = (offset: number, before: Buffer, after: Buffer): Edit => ({
 function headEdit(group: Occurrence[], length: number, job: Job): Edit {
   const apply = (before: Buffer): Buffer => {
     const replaced = replaceAll(before, 0, group, job)
-    return bytesOf(mendHead(replaced.toString('latin1'), bytePathOf(job.to)))
+    const head = mendHead(replaced.toString('latin1'), bytePathOf(job.to))
+    // A zip behind it may have moved away from the file's beginning, not towards it. The kernel drops the blanks.
+    return bytesOf(job.relocation.sealed === undefined ? head : head.padEnd(length))
   }
   return { offset: 0, length, apply }
 }
@@ -138,6 +156,17 @@ function cStringEdit(group: Occurrence[], job: Job): Edit | undefined {
     return padded
   }
   return { offset, length, apply }
+}
+
+/** Writes a counted string of byte code anew, with its count. */
+function countedEdit(group: Occurrence[], job: Job): Edit[] | undefined {
+  const { counted: offset, end } = group[0]!
+  if (offset === undefined || end === undefined) return undefined
+  const apply = (before: Buffer): Buffer => {
+    const start = 'zZ'.includes(String.fromCharCode(before[0]! & 0x7f)) ? 2 : 5
+    return writeString(before[0]!, replaceAll(before.subarray(start), offset + start, group, job))
+  }
+  return [{ offset, length: end - offset, apply }]
 }
 
 /** Rewrites RPATH, RUNPATH or NEEDED within its own bytes. */

@@ -1,20 +1,34 @@
 import { basename } from 'node:path'
-import { type BytePath, bytePathOf } from '../model/byte-path.ts'
+import type { BytePath } from '../model/byte-path.ts'
 import type { FileEntry } from '../model/entry.ts'
-import type { ContentKind, Occurrence, Outward, Relocation } from '../model/relocation.ts'
-import { endsComponent, REACH, startsPath } from './boundary.ts'
+import type { Occurrence, Outward, Relocation, Siblings } from '../model/relocation.ts'
+import { isFileUrl, type Lead, REACH } from './boundary.ts'
 import { CStrings, STRING_REACH } from './c-strings.ts'
-import { type DynamicSection, dynamicReferences, findDynamicSection } from './elf.ts'
+import { COUNTED_STRINGS, type DynamicSection, dynamicReferences, findDynamicSection, isGo } from './elf.ts'
 import { encodings, unitWidth } from './encodings.ts'
-import { kindOf } from './kind.ts'
-import { leadsOut } from './leads-out.ts'
-import { countedString, MARSHAL_REACH } from './marshal.ts'
+import { hasLengthHeader, isElf, isPyc, isReadable, isScript, kindOf } from './kind.ts'
+import { MARSHAL_REACH, stringAround } from './marshal.ts'
 import { outwardPaths } from './outward.ts'
+import { findPayload } from './payload.ts'
+import { isNeverRemade, stringsOf } from './pyc.ts'
 import { type Match, prepareSearch, type Search, standsAt } from './search.ts'
 import { headLength } from './shebang.ts'
+import {
+  dataSigns,
+  endsName,
+  hasControl,
+  isCounted,
+  leadBefore,
+  leavesPrefix,
+  mayLead,
+  textBefore,
+} from './surroundings.ts'
 
 /** Bytes kept of a file's beginning: they tell its kind and hold its first lines and its program headers. */
 const HEAD_LENGTH = 16384
+
+/** The same of a script: in front of an installer's container 10 to 30 KiB of it stand. */
+const SCRIPT_LENGTH = 65536
 
 /** Bytes before a match that the decision about it may look at. */
 const BEFORE = Math.max(4 * REACH, MARSHAL_REACH + 8, STRING_REACH)
@@ -22,51 +36,86 @@ const BEFORE = Math.max(4 * REACH, MARSHAL_REACH + 8, STRING_REACH)
 /** Bytes behind a match that the decision may look at. */
 const BEHIND = Math.max(4 * REACH, MARSHAL_REACH + 8)
 
-const SLASH = 0x2f
+const NOTHING = Buffer.alloc(0)
 
-/** Prepared searches by prefixes: every file of an environment is searched for the same ones. */
-const searches = new Map<string, ReturnType<typeof prepareSearch>>()
+/** Larger byte code is not read in full. */
+const MAX_PYC = 64 * 1024 * 1024
+
+interface Prepared extends ReturnType<typeof prepareSearch> {
+  prefixes: readonly string[]
+  siblings: Siblings | undefined
+}
+
+/** All files of an environment are searched for the same prefixes by the same evidence. */
+const searches = new Map<string, Prepared>()
+let latest: Prepared | undefined
+
+function prepared(prefixes: readonly string[], siblings: Siblings | undefined): Prepared {
+  if (latest?.prefixes === prefixes && latest.siblings === siblings) return latest
+  const key = JSON.stringify([prefixes, siblings])
+  const search = searches.get(key) ?? prepareSearch(prefixes, siblings)
+  latest = { ...search, prefixes, siblings }
+  searches.set(key, latest)
+  return latest
+}
+
+/** A match behind a path or the like: what it is depends on what the whole file turns out to be. */
+interface Doubt {
+  occurrence: Occurrence
+  lead: Lead
+  isCounted: boolean
+}
+
+export interface ScannedFile {
+  path: BytePath
+  size: number
+  placeholder?: FileEntry['placeholder']
+}
 
 /**
  * Finds the prefixes in a file. Push the file's bytes in order, in chunks of any size, then call `finish`.
- * The result does not depend on the chunks. The scanner keeps no chunk, only a few tens of KiB and the result.
+ * The result does not depend on the chunks. The scanner keeps no chunk, only some tens of KiB and the result; of byte code
+ * that Python never compiles anew it keeps all.
  */
 export class PrefixScanner {
   readonly #prefixes: readonly string[]
   /** What a copy is called. */
   readonly #name: string
-  readonly #size: number
-  readonly #file: { path: BytePath; placeholder?: FileEntry['placeholder'] }
+  readonly #file: ScannedFile
   readonly #search: Search
   /** A match that starts closer than this to the end of the data is decided when more data has come. */
   readonly #after: number
   readonly #occurrences: Occurrence[] = []
+  readonly #doubts: Doubt[] = []
+  #unsure = 0
   #strings: CStrings | undefined
-  #head: Buffer = Buffer.alloc(0)
+  #head: Buffer = NOTHING
+  #headLength = HEAD_LENGTH
+  #isPyc = false
   #dynamic: (DynamicSection & { bytes: Buffer }) | undefined
   #hasNul = false
+  #hasCountedStrings = false
+  readonly #data = { isBinary: false, right: 0, wrong: 0 }
+  #pyc: Buffer[] | undefined
   /** The last bytes so far, as many as later decisions may look back at. */
-  #tail: Buffer = Buffer.alloc(0)
+  #tail: Buffer = NOTHING
   #seen = 0
   /** Every match before this offset is decided. */
   #decided = 0
   #foundUntil = 0
   #outward: Outward[] | undefined
 
-  /** @param prefixes absolute, without a trailing slash: the logical prefix and, if it differs, the real one */
-  constructor(
-    prefixes: readonly string[],
-    file: { path: BytePath; size: number; placeholder?: FileEntry['placeholder'] },
-  ) {
+  /**
+   * @param prefixes absolute, without a trailing slash: the logical prefix and, if it differs, the real one
+   * @param siblings evidence for other paths; without it, the characters behind a match decide
+   */
+  constructor(prefixes: readonly string[], file: ScannedFile, siblings?: Siblings) {
     this.#prefixes = prefixes
     this.#name = basename(prefixes[0]!)
     this.#file = file
-    this.#size = file.size
-    const key = prefixes.join('\0')
-    const prepared = searches.get(key) ?? prepareSearch(prefixes)
-    searches.set(key, prepared)
-    this.#search = prepared.search
-    this.#after = prepared.longest + BEHIND
+    const { search, longest } = prepared(prefixes, siblings)
+    this.#search = search
+    this.#after = longest + BEHIND
   }
 
   push(chunk: Buffer): void {
@@ -74,14 +123,15 @@ export class PrefixScanner {
     const start = this.#seen
     this.#seen += chunk.length
     this.#hasNul ||= chunk.includes(0)
-    if (chunk.length === this.#size) this.#outward = outwardPaths(this.#file.path, chunk, this.#prefixes)
-    if (chunk.length === this.#size && this.#search(chunk, 0, this.#hasNul).length === 0) {
+    if (chunk.length === this.#file.size) this.#outward = outwardPaths(this.#file.path, chunk, this.#prefixes)
+    if (chunk.length === this.#file.size && this.#search(chunk, 0, this.#hasNul).length === 0) {
       // Most files hold no prefix.
-      this.#decided = this.#size
+      this.#decided = this.#seen
       return
     }
     this.#keepHead(chunk)
     this.#keepDynamic(chunk, start)
+    this.#keepPyc(chunk, start)
     // Only the seam between two chunks is copied; the bulk of a large chunk is searched in place.
     const seam = BEFORE + this.#after
     const joined = this.#tail.length === 0 ? chunk : Buffer.concat([this.#tail, chunk.subarray(0, seam)])
@@ -94,25 +144,95 @@ export class PrefixScanner {
   /** Call it once, after the last chunk. Returns undefined if the file holds no prefix. */
   finish(): Relocation | undefined {
     this.#scan(this.#tail, this.#seen - this.#tail.length, 0)
-    const occurrences = this.#occurrences
-    const outward = this.#outward && { outward: this.#outward }
-    if (occurrences.length === 0) return outward && { kind: 'text', occurrences, ...outward }
-    const wide = occurrences.every(({ encoding }) => unitWidth[encoding] > 1)
-    const kind = kindOf(this.#head, this.#file.path, { hasNul: this.#hasNul, wide })
-    return { kind, occurrences, ...this.#details(kind), ...outward }
+    const found = this.#found()
+    return this.#outward ? { kind: 'text', occurrences: [], ...found, outward: this.#outward } : found
+  }
+
+  #found(): Relocation | undefined {
+    if (this.#occurrences.length === 0) return undefined
+    const all = this.#kind(this.#hasNul)
+    const payload = all === 'container' ? undefined : findPayload(this.#head, this.#tail, this.#seen)
+    const end = payload?.start ?? this.#seen
+    const isTextInFront = payload !== undefined && end <= this.#head.length && !this.#head.subarray(0, end).includes(0)
+    const kind = isTextInFront ? this.#kind(false) : all
+    this.#settleDoubts(kind === 'elf' || kind === 'binary')
+    const occurrences = this.#occurrences.filter(({ offset }) => offset < end)
+    const sealed = this.#occurrences.length - occurrences.length
+    if (this.#occurrences.length === 0) return undefined
+    if (kind === 'container' || occurrences.length === 0) return this.#container(payload?.start ?? 0)
+    const details = this.#details({ kind, occurrences })
+    if (payload === undefined) return { kind, occurrences, ...details }
+    // What stands in the first line only is no matter of bytes, and a zip is found from its end.
+    const mayMove = payload.isZip && details.head !== undefined && occurrences.at(-1)!.offset < details.head
+    const fixed = kind === 'text' && !mayMove
+    const readable = sealed > 0 && payload.isZip
+    return { kind, occurrences, ...details, sealed, ...(fixed && { fixed }), ...(readable && { readable }) }
+  }
+
+  /** After `finish`: number of matches in data that may be the prefix or another path, and were taken for the latter. */
+  get unsure(): number {
+    return this.#unsure
+  }
+
+  #kind(hasNul: boolean): Relocation['kind'] {
+    const { isBinary, right, wrong } = this.#data
+    return kindOf(this.#head, this.#file.path, {
+      hasNul,
+      wide: this.#occurrences.every(({ encoding }) => unitWidth(encoding) > 1),
+      recordedText: this.#file.placeholder?.mode === 'text',
+      isData:
+        isBinary ||
+        (right > 0 && wrong === 0) ||
+        hasControl(this.#head, 0, Math.min(this.#head.length, 512)) ||
+        hasLengthHeader(this.#head, this.#seen),
+    })
+  }
+
+  #container(start: number): Relocation {
+    const readable = isReadable(this.#head.subarray(start), this.#file.path) && { readable: true as const }
+    return { kind: 'container', occurrences: this.#occurrences, ...readable }
+  }
+
+  /** In a text the path before a match counts, unless conda's record says that conda put the prefix there. */
+  #settleDoubts(isData: boolean): void {
+    const others = new Set<Occurrence>()
+    for (const { occurrence, lead, isCounted: counted } of this.#doubts) {
+      const isOurs = isData && (this.#hasCountedStrings || counted)
+      if (isOurs || (lead === 'path' && this.#file.placeholder)) continue
+      others.add(occurrence)
+      if (isData && lead === 'path') this.#unsure++
+    }
+    if (others.size === 0) return
+    const kept = this.#occurrences.filter((occurrence) => !others.has(occurrence))
+    this.#occurrences.splice(0, Number.POSITIVE_INFINITY, ...kept)
   }
 
   /** What some kinds need besides the places: see the fields of Relocation. */
-  #details(kind: ContentKind): Pick<Relocation, 'head' | 'dynamic'> {
+  #details({ kind, occurrences }: Relocation): Pick<Relocation, 'head' | 'dynamic'> {
     if (kind === 'text') {
       const head = headLength(this.#head, this.#seen === this.#head.length)
-      return head !== undefined && this.#occurrences[0]!.offset < head ? { head } : {}
+      return head !== undefined && occurrences[0]!.offset < head ? { head } : {}
     }
+    if (kind === 'pyc-only') this.#findCounted(occurrences)
     if ((kind !== 'elf' && kind !== 'binary') || !this.#strings) return {}
     const references = kind === 'elf' && this.#dynamic ? dynamicReferences(this.#head, this.#dynamic.bytes) : []
     const length = ({ prefix }: Occurrence): number => Buffer.byteLength(this.#prefixes[prefix]!)
-    const dynamic = this.#strings.finish(references, length, this.#file.placeholder)
+    const dynamic = this.#strings.finish(new Set(occurrences), references, length, this.#file.placeholder)
     return dynamic.length > 0 ? { dynamic } : {}
+  }
+
+  /** Writes into each occurrence the counted string that holds it, if all of the file can be read. */
+  #findCounted(occurrences: readonly Occurrence[]): void {
+    const strings = this.#pyc && stringsOf(Buffer.concat(this.#pyc))
+    if (strings === undefined) return
+    let next = 0
+    for (const occurrence of occurrences) {
+      while (next < strings.length && strings[next]!.end <= occurrence.offset) next++
+      const string = strings[next]
+      if (string === undefined || string.start > occurrence.offset) continue
+      occurrence.counted = string.type
+      occurrence.end = string.end
+    }
   }
 
   /** Decides all matches of a window that begins at offset `base`, except those in its last `reserve` bytes. */
@@ -122,55 +242,62 @@ export class PrefixScanner {
     for (const { needle, start } of this.#search(window, this.#decided - base, this.#hasNul)) {
       const offset = base + start
       if (offset >= until) break
-      if (offset < this.#foundUntil || !this.#isOurs(window, { needle, start }, base)) continue
-      const occurrence = this.#occurrenceAt(window, { needle, start }, base)
-      this.#occurrences.push(occurrence)
-      this.#foundUntil = offset + needle.bytes.length
-      if (unitWidth[needle.encoding] > 1) continue
-      this.#strings ??= new CStrings({ keepText: this.#head.toString('latin1', 0, 4) === '\x7fELF' })
-      this.#strings.add(window, base, occurrence)
+      const lead = offset < this.#foundUntil ? undefined : this.#leadOf(window, { needle, start }, base)
+      if (lead === undefined) continue
+      this.#add(window, { needle, start }, base, lead)
     }
     this.#strings?.advance(window, base, until)
+    this.#lookForCountedStrings(window, base)
     this.#decided = until
   }
 
+  #add(window: Buffer, match: Match, base: number, lead: Lead): void {
+    const { needle, start } = match
+    const occurrence = this.#occurrenceAt(window, match, base)
+    const end = start + needle.bytes.length
+    this.#occurrences.push(occurrence)
+    this.#foundUntil = base + end
+    if (lead !== 'nothing') this.#doubts.push({ occurrence, lead, isCounted: isCounted(window, start, end) })
+    if (unitWidth(needle.encoding) > 1) return
+    this.#strings ??= new CStrings({ keepText: isElf(this.#head) })
+    this.#strings.add(window, base, occurrence)
+    if (this.#hasNul || this.#data.isBinary) return
+    const { isBinary, count } = dataSigns(window, start, end)
+    this.#data.isBinary = isBinary
+    if (count !== 'none') this.#data[count]++
+  }
+
   /** A plain spelling behind `file://` belongs to a URL, and must be spelled as one if the new prefix holds a blank. */
-  #occurrenceAt(window: Buffer, { needle, start }: Match, base: number): Occurrence {
+  #occurrenceAt(window: Buffer, match: Match, base: number): Occurrence {
+    const { needle, start } = match
     const isUrl =
       needle.encoding === 'utf8' &&
-      window.toString('latin1', Math.max(0, start - 7), start) === 'file://' &&
+      mayLead(window, start) &&
+      isFileUrl(textBefore(window, match)) &&
       encodings.percent(this.#prefixes[needle.prefix]!).equals(needle.bytes)
     return { offset: base + start, prefix: needle.prefix, encoding: isUrl ? 'percent' : needle.encoding }
   }
 
-  #isOurs(window: Buffer, { needle, start }: Match, base: number): boolean {
-    const { bytes, encoding } = needle
-    const width = unitWidth[encoding]
-    const end = start + bytes.length
-    const unit = (at: number): number => {
-      if (at < 0 || at + width > window.length) return -1
-      return encoding.endsWith('be') ? window.readUIntBE(at, width) : window.readUIntLE(at, width)
-    }
-    if (width > 1 && this.#isOtherOrder(window, { needle, start }, base)) return false
-    if (unit(end) === SLASH && leadsOut((n) => unit(end + n * width), width > 1 ? this.#name : bytePathOf(this.#name)))
-      return false
-    const starts = startsPath((n) => unit(start - (n + 1) * width))
-    const ends = endsComponent((n) => unit(end + n * width))
-    if ((starts && ends) || width > 1 || !this.#isPyc()) return starts && ends
+  /** What precedes a match, or undefined if it is certainly another path. */
+  #leadOf(window: Buffer, match: Match, base: number): Lead | undefined {
+    const { needle, start } = match
+    const width = unitWidth(needle.encoding)
+    if (width > 1 && this.#isOtherOrder(window, match, base)) return undefined
+    if (leavesPrefix(window, match, this.#name)) return undefined
+    const lead = leadBefore(window, match)
+    const ends = endsName(window, match)
+    if ((lead === 'nothing' && ends) || width > 1 || !this.#isPyc) return ends ? lead : undefined
     // The bytes around a counted string are no text, even if they look like letters.
-    const string = countedString(window, start, end)
-    if (!string) return false
-    return (ends || string.end === end) && startsPath((n) => (start - n - 1 < string.start ? -1 : unit(start - n - 1)))
-  }
-
-  #isPyc(): boolean {
-    return kindOf(this.#head, this.#file.path, { hasNul: true, wide: false }) === 'pyc'
+    const end = start + needle.bytes.length
+    const string = stringAround(window, start, end)
+    if (!string || (!ends && string.end !== end)) return undefined
+    return leadBefore(window, match, string.start) === 'nothing' ? 'nothing' : undefined
   }
 
   /** ASCII in one byte order is also ASCII in the other, a few bytes further: the aligned one is meant, else little-endian. */
   #isOtherOrder(window: Buffer, { needle, start }: Match, base: number): boolean {
     const { encoding, bytes } = needle
-    const width = unitWidth[encoding]
+    const width = unitWidth(encoding)
     if ((base + start) % width === 0) return false
     const isBig = encoding.endsWith('be')
     const other = start + (isBig ? width - 1 : 1 - width)
@@ -181,11 +308,25 @@ export class PrefixScanner {
     return (isAligned || isBig) && standsAt(window, swapped, other)
   }
 
+  /** Only a program with a doubtful match is asked whether its strings are counted; the answer stands behind them. */
+  #lookForCountedStrings(window: Buffer, base: number): void {
+    const first = this.#doubts[0]
+    if (first === undefined || this.#hasCountedStrings || !isElf(this.#head)) return
+    const from = Math.max(0, first.occurrence.offset - base)
+    this.#hasCountedStrings = isGo(this.#head) || COUNTED_STRINGS.some((mark) => window.includes(mark, from))
+  }
+
   #keepHead(chunk: Buffer): void {
-    const missing = HEAD_LENGTH - this.#head.length
+    const missing = this.#headLength - this.#head.length
     if (missing <= 0) return
     this.#head = Buffer.concat([this.#head, chunk.subarray(0, missing)])
-    if (this.#dynamic || this.#head.toString('latin1', 0, 4) !== '\x7fELF') return
+    this.#isPyc = isPyc(this.#head, this.#file.path)
+    if (this.#headLength === HEAD_LENGTH && isScript(this.#head)) {
+      this.#headLength = SCRIPT_LENGTH
+      this.#keepHead(chunk.subarray(missing))
+      return
+    }
+    if (this.#dynamic || !isElf(this.#head)) return
     const section = findDynamicSection(this.#head)
     if (section) this.#dynamic = { ...section, bytes: Buffer.alloc(section.size) }
   }
@@ -195,6 +336,14 @@ export class PrefixScanner {
     const { bytes, offset } = this.#dynamic
     copyOverlap(bytes, offset, this.#head, 0)
     copyOverlap(bytes, offset, chunk, start)
+  }
+
+  #keepPyc(chunk: Buffer, start: number): void {
+    const { path, size } = this.#file
+    const mayBeWanted = this.#head.length < 8 || (this.#isPyc && isNeverRemade(this.#head, path))
+    if (size > MAX_PYC || !path.includes('.py') || !mayBeWanted) this.#pyc = undefined
+    else if (start === 0) this.#pyc = [Buffer.from(chunk)]
+    else this.#pyc?.push(Buffer.from(chunk))
   }
 }
 

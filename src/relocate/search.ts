@@ -1,8 +1,20 @@
-import { type Needle, needlesOf } from './encodings.ts'
+import type { Siblings } from '../model/relocation.ts'
+import { encodings, type Needle, needlesOf, unitWidth } from './encodings.ts'
+
+/** A needle, and the ends that make it the path of a sibling; undefined if nothing is known of siblings. */
+interface KnownNeedle extends Needle {
+  siblings: SiblingEnd[] | undefined
+}
+
+interface SiblingEnd {
+  bytes: Buffer
+  /** It begins like a new word (`/a/env old`), so that more evidence is needed. */
+  isWord: boolean
+}
 
 /** A needle that was found in a window of data. What surrounds it is not yet known. */
 export interface Match {
-  needle: Needle
+  needle: KnownNeedle
   /** Index of its first byte in the window. */
   start: number
 }
@@ -11,15 +23,23 @@ export interface Match {
 export type Search = (window: Buffer, from: number, hasNul: boolean) => Match[]
 
 /**
- * Prepares the search for all spellings of the prefixes. Two prefixes have 12 needles, but Buffer.indexOf makes one
- * pass per fragment, not per needle: most prefixes end alike, and a slash before a NUL or behind a backslash is rare
- * enough to stand for all needles that hold it. So 3 passes suffice, and data without a NUL needs only 2.
+ * Prepares the search for all spellings of the prefixes. Two prefixes have 12 needles or more, but Buffer.indexOf makes
+ * one pass per fragment, not per needle: most prefixes end alike, spellings differ only in signs, and a slash before a
+ * NUL or behind a backslash is rare enough to stand for all needles that hold it. So 3 passes suffice, and data without
+ * a NUL needs only 2.
  */
-export function prepareSearch(prefixes: readonly string[]): { search: Search; longest: number } {
-  const needles = needlesOf(prefixes)
-  const passes = new Map<string, { fragment: Buffer; hasNul: boolean; needles: { needle: Needle; at: number }[] }>()
+export function prepareSearch(prefixes: readonly string[], siblings?: Siblings): { search: Search; longest: number } {
+  const needles = needlesOf(prefixes).map((needle) => ({
+    ...needle,
+    siblings: siblings?.[needle.prefix]?.flatMap((end) => siblingEnds(end, needle)),
+  }))
+  const passes = new Map<
+    string,
+    { fragment: Buffer; hasNul: boolean; needles: { needle: KnownNeedle; at: number }[] }
+  >()
   for (const needle of needles) {
-    const fragment = fragmentOf(needle, needles)
+    const known = [...passes.values()].find(({ fragment }) => needle.bytes.includes(fragment))
+    const fragment = known?.fragment ?? fragmentOf(needle, needles)
     const key = fragment.toString('latin1')
     const pass = passes.get(key) ?? { fragment, hasNul: fragment.includes(0), needles: [] }
     pass.needles.push({ needle, at: needle.bytes.indexOf(fragment) })
@@ -71,12 +91,29 @@ const FAMILIES = [Buffer.from('/\0'), Buffer.from('\\/')]
  */
 const PIECE_LENGTH = 6
 
-/** The last piece that begins with a slash, because folders near the root have common names; else the last bytes. */
+/**
+ * The last piece that begins with a slash, because folders near the root have common names; else the last bytes.
+ * Letters are preferred, because all spellings share them.
+ */
 function pieceOf(text: Buffer): Buffer {
+  const plain = [...text.toString('latin1').matchAll(/\/[\w/]{5}/g)].at(-1)
+  if (plain) return text.subarray(plain.index, plain.index + PIECE_LENGTH)
   const last = Math.max(0, text.length - PIECE_LENGTH)
   const slash = text.lastIndexOf('/', last)
   const start = slash === -1 ? last : slash
   return text.subarray(start, start + PIECE_LENGTH)
+}
+
+/** Spells the end of a sibling's name in each way that can follow the needle. */
+function siblingEnds(end: string, { encoding }: Needle): SiblingEnd[] {
+  const wide = unitWidth(encoding) > 1
+  const ends = wide
+    ? [{ bytes: encodings[encoding](end) }]
+    : needlesOf([end]).filter((n) => unitWidth(n.encoding) === 1)
+  return ends.map(({ bytes }) => ({
+    bytes,
+    isWord: /^[ \t,;:&()'"]/.test(bytes.toString('latin1').replaceAll('\0', '')),
+  }))
 }
 
 function commonEnd(a: Buffer, b: Buffer): Buffer {

@@ -6,7 +6,7 @@ import { utimesSeconds } from '../model/times.ts'
 import type { Room } from '../platform/room.ts'
 import { currentUmask } from '../platform/umask.ts'
 import type { FrameWorkers } from '../workers/pool.ts'
-import type { ExtractReport, LeftFile, Target } from '../workers/protocol.ts'
+import type { ExtractReport, Target } from '../workers/protocol.ts'
 import type { Piece } from '../workers/work-list.ts'
 import { type ExtractResult, finishTree } from './finish-tree.ts'
 import { stagedMode } from './modes.ts'
@@ -106,8 +106,7 @@ export class DirectStage {
       return [{ path, mode: this.#mode(mode), mtime: utimesSeconds(mtimeNs), ...(relocation && { relocation }) }]
     })
     const { left, digests } = this.#report
-    for (const { path, kind, plan } of patchLargeFiles({ root, large, from, to: prefix }))
-      if (plan.left.length > 0) left.push({ path, kind, occurrences: plan.left.length } satisfies LeftFile)
+    left.push(...patchLargeFiles({ root, large, from, to: prefix }))
     return await finishTree({ root, index, prefix, readOnly, large, left, digests, signal })
   }
 

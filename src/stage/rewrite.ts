@@ -3,9 +3,9 @@ import { closeSync, constants, openSync, writeSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import { type BytePath, fsPath } from '../model/byte-path.ts'
 import { digestFrom } from '../model/digest.ts'
-import type { ContentKind } from '../model/relocation.ts'
 import { applyToStream } from '../relocate/apply.ts'
-import { planRelocation, type RelocationPlan } from '../relocate/plan.ts'
+import { leftBy, planRelocation, type RelocationPlan } from '../relocate/plan.ts'
+import type { LeftFile } from '../workers/protocol.ts'
 import type { LargeFile } from './tree.ts'
 
 const CHUNK = 1024 * 1024
@@ -36,19 +36,15 @@ export async function rewriteLargeFiles({ root, large, from, to, signal }: Rewri
 
 /**
  * Relocates large files in place if nothing moves in them. Their pieces were written with the original bytes.
- * Returns the plans of all files that hold prefixes, because the caller reports what they leave.
+ * Returns the files in which a prefix stays, in place or not.
  */
-export function patchLargeFiles({
-  root,
-  large,
-  from,
-  to,
-}: RewriteOptions): { path: BytePath; kind: ContentKind; plan: RelocationPlan }[] {
+export function patchLargeFiles({ root, large, from, to }: RewriteOptions): LeftFile[] {
   return large.flatMap(({ path, relocation }) => {
     if (relocation === undefined) return []
     const plan = planRelocation(relocation, { path }, from, to)
     if (plan.sameLength && plan.edits.length > 0) patch(fsPath(root, path), plan)
-    return [{ path, kind: relocation.kind, plan }]
+    const left = leftBy(plan, relocation)
+    return left ? [{ path, ...left }] : []
   })
 }
 

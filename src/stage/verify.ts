@@ -6,7 +6,7 @@ import { StageError } from '../errors.ts'
 import type { ArchivedEntry, ArchivedFile, ArchiveIndex } from '../model/archive-index.ts'
 import { type BytePath, displayPath, fsPath } from '../model/byte-path.ts'
 import { digestFrom } from '../model/digest.ts'
-import type { Relocation } from '../model/relocation.ts'
+import type { Relocation, Siblings } from '../model/relocation.ts'
 import { applyToChunk } from '../relocate/apply.ts'
 import { planRelocation, type RelocationPlan, reversePlan } from '../relocate/plan.ts'
 import { PrefixScanner } from '../relocate/scan.ts'
@@ -32,6 +32,8 @@ export interface Finding {
   /** False if a program that runs from the stage may reach the original, or if the stage is damaged. */
   harmless: boolean
 }
+
+const OPENED = "an archive or a database, which can't be edited; whatever opens it would reach the original"
 
 /** Number of files between two checks of the signal. */
 const BATCH = 256
@@ -77,6 +79,7 @@ class Verifier {
   readonly findings: Finding[] = []
   readonly #record: StageRecord
   readonly #prefixes: readonly string[]
+  readonly #siblings: Siblings | undefined
   /** Shared by all files: allocating a megabyte for each of 30,000 files costs more than reading them. */
   readonly #chunk = Buffer.allocUnsafe(CHUNK)
   readonly #mode: (mode: number) => number
@@ -84,6 +87,7 @@ class Verifier {
   constructor(record: StageRecord, index: ArchiveIndex) {
     this.#record = record
     this.#prefixes = index.prefixes
+    this.#siblings = index.siblings
     this.#mode = stagedMode(record.readOnly)
   }
 
@@ -139,11 +143,8 @@ class Verifier {
    * all lengths. Returns undefined if the bytes are not those that the plan wrote.
    */
   #scan(path: BytePath, size: number, entry?: ArchivedFile, plan?: RelocationPlan): string | undefined {
-    const scanner = new PrefixScanner(this.#prefixes, {
-      path,
-      size,
-      ...(entry?.placeholder && { placeholder: entry.placeholder }),
-    })
+    const file = { path, size, ...(entry?.placeholder && { placeholder: entry.placeholder }) }
+    const scanner = new PrefixScanner(this.#prefixes, file, this.#siblings)
     const hash = createHash('sha256')
     const undo = plan && reversePlan(plan)
     let [position, intact] = [0, true]
@@ -156,16 +157,22 @@ class Verifier {
       intact &&= staged === undefined || chunk.equals(staged)
       position += chunk.length
     }
-    this.#prefixFound(path, scanner.finish())
+    this.#prefixFound(path, scanner.finish(), scanner.unsure)
     return intact ? digestFrom(hash.digest('hex')) : undefined
   }
 
-  #prefixFound(path: BytePath, relocation: Relocation | undefined): void {
-    const count = relocation?.occurrences.length ?? 0
+  /** @param unsure number of places that may be another path, and were left for that reason */
+  #prefixFound(path: BytePath, relocation: Relocation | undefined, unsure: number): void {
+    if (unsure > 0) {
+      const why = `may hold the original prefix in ${places(unsure)}, behind another path or behind other data`
+      this.findings.push({ path, kind: 'prefix', why, harmless: false })
+    }
+    const count = relocation === undefined ? 0 : relocation.occurrences.length + (relocation.sealed ?? 0)
     if (relocation === undefined || count === 0) return
-    const harmless = whyHarmless(path, relocation.kind)
-    const places = count === 1 ? 'one place' : `${count} places`
-    const why = `holds the original prefix in ${places}: ${harmless ?? 'whatever reads it would reach the original'}`
+    const harmless = whyHarmless(path, relocation)
+    const where = places(count)
+    const reason = harmless ?? (relocation.readable ? OPENED : 'whatever reads it would reach the original')
+    const why = `holds the original prefix in ${where}: ${reason}`
     this.findings.push({ path, kind: 'prefix', why, harmless: harmless !== undefined })
   }
 
@@ -184,6 +191,8 @@ function typeOf(facts: Stats): 'file' | 'directory' | 'symlink' | 'special file'
   if (facts.isDirectory()) return 'directory'
   return facts.isSymbolicLink() ? 'symlink' : 'special file'
 }
+
+const places = (count: number): string => (count === 1 ? 'one place' : `${count} places`)
 
 const octal = (mode: number): string => mode.toString(8).padStart(4, '0')
 

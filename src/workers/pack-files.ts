@@ -81,8 +81,9 @@ class FrameOfFiles {
     if (facts === undefined) this.files.push({})
     else if (content === undefined) this.files.push({ facts })
     else {
+      const { prefixes, siblings } = this.#order
       const frameOffset = this.#end(content)
-      const scanner = new PrefixScanner(this.#order.prefixes, { ...name, size: facts.size })
+      const scanner = new PrefixScanner(prefixes, { ...name, size: facts.size }, siblings)
       this.files.push({ facts, content: { frameOffset, ...factsOfWhole(content, scanner) } })
     }
   }

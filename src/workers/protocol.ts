@@ -3,7 +3,8 @@ import type { ArchiveFormat, Frame } from '../model/archive-index.ts'
 import type { BytePath } from '../model/byte-path.ts'
 import type { RenamedMembers } from '../model/entry.ts'
 import type { ListedName } from '../model/listed.ts'
-import type { ContentKind } from '../model/relocation.ts'
+import type { Siblings } from '../model/relocation.ts'
+import type { Left } from '../relocate/plan.ts'
 import type { EncodedFiles, EncodedNames, PackedFiles } from './packed-files.ts'
 import type { Piece, WorkList } from './work-list.ts'
 
@@ -45,6 +46,8 @@ export interface PackOrder {
   mayBeMissing: boolean
   /** Original prefixes to look for, in the index's order. */
   prefixes: readonly string[]
+  /** The evidence for other paths. */
+  siblings?: Siblings | undefined
   /** Folder in the archive that holds the environment. */
   root: BytePath
   renamed?: RenamedMembers | undefined
@@ -96,11 +99,8 @@ export interface ExtractReport {
 }
 
 /** A file in which the prefix could not be replaced everywhere. */
-export interface LeftFile {
+export interface LeftFile extends Left {
   path: BytePath
-  kind: ContentKind
-  /** How many times the original prefix is left in it. */
-  occurrences: number
 }
 
 /** An error as it is sent to another thread: structured clone would turn a StageError into a plain Error. */

@@ -12,7 +12,7 @@ const HEADERS = 1792
 const ENOUGH = 2 * FRAME_SIZE
 
 export interface RunPackerOptions
-  extends Pick<PackOrder, 'prefix' | 'prefixes' | 'root' | 'renamed' | 'format' | 'level'> {
+  extends Pick<PackOrder, 'prefix' | 'prefixes' | 'siblings' | 'root' | 'renamed' | 'format' | 'level'> {
   workers: Pick<FrameWorkers, 'pack'>
   /** How many workers there are at most. */
   threads: number
@@ -84,15 +84,16 @@ export class RunPacker {
       ...content
     }: Partial<Pick<PackOrder, 'links' | 'mayBeMissing' | 'content'>> = {},
   ): Promise<PackedFiles> {
-    const { workers, prefix, prefixes, root, renamed, format, level } = this.#options
+    const { workers, prefix, prefixes, siblings, root, renamed, format, level } = this.#options
     const packed = workers.pack({
       prefix,
       files,
       links,
       mayBeMissing,
       prefixes,
+      siblings,
       root,
-      ...(renamed && { renamed }),
+      renamed,
       format,
       level,
       ...content,

@@ -5,7 +5,7 @@ import { digestFrom } from '../model/digest.ts'
 import type { Relocation } from '../model/relocation.ts'
 import { accessTime, asTime } from '../model/times.ts'
 import { applyToChunk, applyToWhole } from '../relocate/apply.ts'
-import { planRelocation, type RelocationPlan } from '../relocate/plan.ts'
+import { type Left, leftBy, planRelocation, type RelocationPlan } from '../relocate/plan.ts'
 import type { ExtractReport, Target } from './protocol.ts'
 import type { Piece } from './work-list.ts'
 
@@ -21,7 +21,7 @@ export class PieceWriter<P extends PlainPiece> {
   readonly #relocationOf: RelocationOf<P>
   readonly #mayEdit: boolean
   /** The plan for the last file: the next piece may belong to the same one. */
-  #known: { key: unknown; kind: Relocation['kind']; plan: RelocationPlan } | undefined
+  #known: { key: unknown; left: Left | undefined; plan: RelocationPlan } | undefined
 
   /** @param options.mayEdit the content may be changed in place */
   constructor(target: Target, relocationOf: RelocationOf<P>, { mayEdit }: { mayEdit: boolean }) {
@@ -46,11 +46,10 @@ export class PieceWriter<P extends PlainPiece> {
     if (this.#known?.key !== found.key) {
       const relocation = found.read()
       const plan = planRelocation(relocation, { path }, this.#target.from, this.#target.to)
-      this.#known = { key: found.key, kind: relocation.kind, plan }
+      this.#known = { key: found.key, left: leftBy(plan, relocation), plan }
     }
-    const { kind, plan } = this.#known!
-    if (plan.left.length > 0 && contentOffset === 0)
-      this.report.left.push({ path, kind, occurrences: plan.left.length })
+    const { left, plan } = this.#known!
+    if (left && contentOffset === 0) this.report.left.push({ path, ...left })
     if (plan.edits.length === 0) return data
     if (plan.sameLength) {
       const edited = this.#mayEdit ? data : Buffer.from(data)

@@ -24,6 +24,7 @@ test('--verify ends with 0 and says that a copy is sound if its path is as long 
 
 test('a copy with a longer path runs what has room for it; files without room cause a warning, and --verify fails', async (context) => {
   const place = await world(context, { byHand: true, at: 'e/me' })
+  mkdirSync(`${place.prefix}2`)
   place.local = `${place.root}/${'long/'.repeat(8)}local`
   mkdirSync(place.local, { recursive: true })
   const { stdout, stderr } = await succeed(place, [`--prefix=${place.prefix}`, `--path=${place.local}`])

@@ -1,6 +1,16 @@
 /** Our archives in the hands of people who have tar, unzip, a shell and Python, but no conda-stage. */
 import assert from 'node:assert/strict'
-import { chmodSync, cpSync, existsSync, readFileSync, renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { ArchiveFormat } from '../../src/model/archive-index.ts'
@@ -14,6 +24,7 @@ const RECORD = 'conda-meta/conda-stage-prefixes'
 /** A packed environment, with files that a user made by hand. */
 async function packed(context: TestContext, format: ArchiveFormat): Promise<World & { file: string }> {
   const place = await world(context, { byHand: true })
+  mkdirSync(`${place.prefix}2`)
   const file = `${place.root}/packed.${format}`
   await succeed(place, ['--pack', `--prefix=${place.prefix}`, `--output=${file}`])
   return { ...place, file }

@@ -35,6 +35,8 @@ describe('a real environment with Python and Jupyter, staged', () => {
   before(async () => {
     mkdirSync(local, { mode: 0o700 })
     await installEnvironment(original, { packages: 'real', link: 'hardlink' })
+    // A file names it, and only because it is there the name is its own.
+    mkdirSync(`${original}2`)
     stateBefore = stateOf(original)
   })
   after(() => rmSync(folder, { recursive: true, force: true }))

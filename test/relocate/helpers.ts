@@ -1,5 +1,5 @@
 import type { FileEntry } from '../../src/model/entry.ts'
-import type { Relocation } from '../../src/model/relocation.ts'
+import type { Relocation, Siblings } from '../../src/model/relocation.ts'
 import { applyToWhole } from '../../src/relocate/apply.ts'
 import { planRelocation, type RelocationPlan } from '../../src/relocate/plan.ts'
 import { PrefixScanner } from '../../src/relocate/scan.ts'
@@ -9,13 +9,21 @@ export interface FileOptions {
   placeholder?: FileEntry['placeholder']
   /** Sizes of the chunks, used in turn. By default the file is one chunk. */
   chunks?: readonly number[]
+  /** The evidence for other paths. */
+  siblings?: Siblings
 }
 
 export function scan(data: Buffer, from: readonly string[], options: FileOptions = {}): Relocation | undefined {
-  const { path = 'file', placeholder, chunks = [data.length + 1] } = options
-  const scanner = new PrefixScanner(from, { path, size: data.length, ...(placeholder && { placeholder }) })
-  for (const chunk of cut(data, chunks)) scanner.push(chunk)
+  const scanner = scanned(data, from, options)
   return scanner.finish()
+}
+
+/** A scanner that has seen all of the data. */
+export function scanned(data: Buffer, from: readonly string[], options: FileOptions = {}): PrefixScanner {
+  const { path = 'file', placeholder, chunks = [data.length + 1], siblings } = options
+  const scanner = new PrefixScanner(from, { path, size: data.length, ...(placeholder && { placeholder }) }, siblings)
+  for (const chunk of cut(data, chunks)) scanner.push(chunk)
+  return scanner
 }
 
 /** Cuts data into copies that are overwritten when the next one is requested, like the buffers of a real reader. */

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { countedString } from '../../src/relocate/marshal.ts'
+import { stringAround } from '../../src/relocate/marshal.ts'
 import { scan } from './helpers.ts'
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1')
 const found = (text: string): { start: number; end: number } | undefined => {
   const start = text.indexOf('/a/env')
-  return countedString(bytes(text), start, start + 6)
+  return stringAround(bytes(text), start, start + 6)
 }
 
 const table: [what: string, data: string, expected: { start: number; end: number } | undefined][] = [

@@ -131,13 +131,43 @@ test('The characters around a match are read in the encoding of the match', () =
 })
 
 test('Every spelling is found, with the name of its encoding', () => {
-  const prefix = '/a/é v'
   for (const encoding of Object.keys(encodings) as Encoding[]) {
+    const prefix = PECULIAR[encoding] ?? '/a/é v'
     const spell = encodings[encoding]
     const data = Buffer.concat([spell('x '), spell(prefix), spell('/')])
     assert.deepEqual(scan(data, [prefix])?.occurrences[0]?.encoding, encoding)
   }
 })
+
+/** Prefixes with which an encoding is no other's. */
+const PECULIAR: Partial<Record<Encoding, string>> = {
+  utf8: '/a/env',
+  'shell-word': '/a/R&D v',
+  'zsh-word': '/a/b#c v',
+  'make-shell-word': '/a/b$c&',
+  'json-shell-word': '/a/R&D v',
+  'shell-quoted': '/a/b$c v',
+  'shell-single': "/a/b'c",
+  'shell-single-double': "/a/b'c",
+  'single-backslash': "/a/b c'",
+  make: '/a/b$c v',
+  dollars: '/a/b$c v',
+  ninja: '/a/b c',
+  xml: '/a/R&D',
+  'xml-attribute': '/a/R&D"',
+  'xml-quotes': "/a/R&D'",
+  html: "/a/R&D'",
+  'json-html': '/a/R&D',
+  octal: '/a/b c',
+  hex: '/a/b c',
+  uri: '/a/R&D v',
+  regex: '/a/b.c-d',
+  'regex-slash': '/a/b.c',
+  're-escape': '/a/b.c-d',
+  quotemeta: '/a/b.c-d',
+  'doubled-quote': "/a/b'c",
+  'doubled-percent': '/a/b%c',
+}
 
 test('A prefix in a file URL is found as percent-encoded', () => {
   assert.equal(scan(bytes('file:///a/env/x'), [P])?.occurrences[0]?.encoding, 'percent')
@@ -174,7 +204,9 @@ const kinds: [kind: string, data: string, path?: string][] = [
   ['binary', '\xff\xfe\0/a/env'],
   ['text', '\xff\xfe/\0a\0/\0e\0n\0v\0'],
   ['elf', '\x7fELF\x02\x01\0/a/env'],
-  ['pyc', '\xa7\r\r\n\0\0\0\0/a/env', 'x.pyc'],
+  ['pyc', '\xa7\r\r\n\0\0\0\0/a/env', '__pycache__/x.pyc'],
+  ['pyc-only', '\xa7\r\r\n\0\0\0\0/a/env', 'x.pyc'],
+  ['pyc-only', '\xa7\x0d\r\n\x01\0\0\0/a/env', '__pycache__/x.pyc'],
   ['text', 'no bytecode /a/env', 'x.pyc'],
   ['container', 'PK\x03\x04\0/a/env'],
   ['container', '\x1f\x8b\x08/a/env'],

@@ -5,6 +5,7 @@ import { joinTime } from '../../model/times.ts'
 import { type Format, hasStoredChecksum, needsChecksum } from '../codec.ts'
 import { FRAME_LIMIT } from '../format.ts'
 import type { Columns } from './encode.ts'
+import { readRelocation } from './relocations.ts'
 
 /** What decoding found wrong. The reader makes a StageError of it that names the archive. @internal Exported for its tests. */
 export class Inconsistent extends Error {}
@@ -123,8 +124,9 @@ function fileDecoder(columns: Columns, digests: Buffer, frames: readonly Frame[]
     const number = packageOf[nth]!
     check(number === -1 || number in packages, 'a package that does not exist')
     const placeholder = placeholders.get(nth)
-    const relocation = relocations.get(nth)
-    if (relocation) checkOccurrences(relocation.occurrences, size)
+    const stored = relocations.get(nth)
+    if (stored) checkOccurrences([...stored.occurrences, ...(stored.escaped ?? [])], size)
+    const relocation = stored && readRelocation(stored)
     return {
       type: 'file',
       ...common,

@@ -2,9 +2,9 @@ import * as v from 'valibot'
 import type { ArchivedFile, ArchiveIndex, Frame } from '../../model/archive-index.ts'
 import { type BytePath, parentOf } from '../../model/byte-path.ts'
 import { DIGEST_SIZE } from '../../model/digest.ts'
-import type { Relocation } from '../../model/relocation.ts'
 import { splitTime } from '../../model/times.ts'
 import { type Format, hasStoredChecksum, needsChecksum } from '../codec.ts'
+import { type StoredRelocation, storedRelocation } from './relocations.ts'
 
 /**
  * The entries as columns. An array for each property parses several times faster than an object for each entry.
@@ -16,8 +16,8 @@ const strings = v.array(v.string())
 /** Checked by hand, because there may be a hundred thousand, and valibot would copy each. */
 function isRelocation(value: unknown): boolean {
   if (!Array.isArray(value) || value.length !== 2 || !Number.isSafeInteger(value[0])) return false
-  const { kind, occurrences } = (value[1] ?? {}) as Partial<Relocation>
-  return typeof kind === 'string' && Array.isArray(occurrences)
+  const { kind, occurrences, escaped = [] } = (value[1] ?? {}) as Partial<StoredRelocation>
+  return typeof kind === 'string' && Array.isArray(occurrences) && Array.isArray(escaped)
 }
 
 export const Columns = v.object({
@@ -43,8 +43,8 @@ export const Columns = v.object({
   packages: strings,
   /** Number of the file, then its placeholder by conda's record. */
   placeholders: v.array(v.strictTuple([v.number(), v.string(), v.picklist(['text', 'binary'])])),
-  /** Number of the file, then its Relocation as it is. */
-  relocations: v.custom<[number, Relocation][]>((value) => Array.isArray(value) && value.every(isRelocation)),
+  /** Number of the file, then its Relocation. */
+  relocations: v.custom<[number, StoredRelocation][]>((value) => Array.isArray(value) && value.every(isRelocation)),
   /** Uncompressed and compressed sizes of the frames, in their order. */
   frameSizes: integers,
   compressedSizes: integers,
@@ -121,7 +121,7 @@ function addFile(columns: Columns, packages: Map<string, number>, file: Archived
   columns.offsets.push(file.frameOffset)
   columns.packageOf.push(packageNumber(packages, file.package))
   if (file.placeholder) columns.placeholders.push([nth, file.placeholder.text, file.placeholder.mode])
-  if (file.relocation) columns.relocations.push([nth, file.relocation])
+  if (file.relocation) columns.relocations.push([nth, storedRelocation(file.relocation)])
 }
 
 function packageNumber(packages: Map<string, number>, name: string | undefined): number {

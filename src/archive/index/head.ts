@@ -12,6 +12,7 @@ const Head = v.object({
   name: v.string(),
   // --dest-prefix may be a text that is no path.
   prefixes: v.pipe(v.array(v.pipe(v.string(), v.minLength(1))), v.minLength(1)),
+  siblings: v.optional(v.array(v.nullable(v.array(v.string())))),
   created: v.string(),
   whole: v.optional(v.object({ level: size })),
   totals: v.object({ entries: size, files: size, bytes: size, frames: size }),
@@ -31,7 +32,7 @@ const Head = v.object({
 })
 
 export function encodeHead(index: ArchiveIndex): Buffer {
-  const { generator, platform, name, prefixes, created, whole, entries } = index
+  const { generator, platform, name, prefixes, siblings, created, whole, entries } = index
   const spotChecks = chooseSpotChecks(entries)
   const watched = watchedEntries(entries, new Set(spotChecks)).map(({ path, type, mode, size, mtimeNs }) => {
     const [seconds, nanos] = splitTime(mtimeNs)
@@ -42,6 +43,7 @@ export function encodeHead(index: ArchiveIndex): Buffer {
     platform,
     name,
     prefixes,
+    ...(siblings && { siblings: siblings.map((ends) => ends && [...ends]) }),
     created,
     ...(whole && { whole }),
     totals: totals(index),
@@ -57,8 +59,8 @@ export function decodeHead(bytes: Buffer): Omit<ArchiveHead, 'version' | 'format
   const watched = head.watched.map(([path, type, mode, size, seconds, nanos]) => {
     return { path, type, mode, size, mtimeNs: joinTime(seconds, nanos) }
   })
-  const { whole, ...others } = head
-  return { ...others, ...(whole && { whole }), watched }
+  const { whole, siblings, ...others } = head
+  return { ...others, ...(siblings && { siblings }), ...(whole && { whole }), watched }
 }
 
 function watchedEntries(entries: readonly ArchivedEntry[], spotChecks: ReadonlySet<BytePath>): WatchedEntry[] {

@@ -6,6 +6,7 @@ import { type BytePath, displayPath } from '../../model/byte-path.ts'
 import { digestFrom } from '../../model/digest.ts'
 import type { Entry, FileEntry } from '../../model/entry.ts'
 import type { ArchiveItem, Content, Facts, Scanner } from '../../model/item.ts'
+import type { Siblings } from '../../model/relocation.ts'
 import { PrefixScanner } from '../../relocate/scan.ts'
 import { changePrefixInFile } from '../change-prefix.ts'
 import { type Placeholders, readPlaceholders } from './placeholders.ts'
@@ -46,6 +47,13 @@ export async function openCondaPack(path: string, handle: FileHandle): Promise<C
   return { path, kind, ...found, last }
 }
 
+export interface CondaPackOptions {
+  prefixes: readonly string[]
+  siblings?: Siblings
+  mtimeNs: bigint
+  onNoRoom(path: BytePath): void
+}
+
 /**
  * Gives what the environment would be after conda-unpack at `prefixes[0]`, as items to pack. Placeholders are replaced. All
  * other files are searched for `prefixes`, like those of an environment. Folders come last: conda-pack keeps only empty
@@ -55,11 +63,13 @@ export async function openCondaPack(path: string, handle: FileHandle): Promise<C
 export async function* condaPackItems(
   archive: CondaPackArchive,
   handle: FileHandle,
-  { prefixes, mtimeNs, onNoRoom }: { prefixes: readonly string[]; mtimeNs: bigint; onNoRoom(path: BytePath): void },
+  { prefixes, siblings, mtimeNs, onNoRoom }: CondaPackOptions,
 ): AsyncGenerator<ArchiveItem> {
   const { path, kind, root, placeholders, last } = archive
   const from = [...new Set([...placeholders.values()].map(({ text }) => text))]
-  const makeScanner = (entry: FileEntry) => new PrefixScanner(prefixes, entry)
+  // conda-unpack asks nothing of what stands around a placeholder.
+  const everywhere = from.map(() => [])
+  const makeScanner = (entry: FileEntry) => new PrefixScanner(prefixes, entry, siblings)
   const folders = new Map<BytePath, Entry>()
   let at = 0
   for await (const member of read(path, handle, kind)) {
@@ -73,7 +83,7 @@ export async function* condaPackItems(
     else if (entry.placeholder === undefined)
       yield { entry, content: scanned(entry, member.content, makeScanner(entry)) }
     else {
-      const content = await scannedWhole(entry, member.content, new PrefixScanner(from, entry))
+      const content = await scannedWhole(entry, member.content, new PrefixScanner(from, entry, everywhere))
       yield await changePrefixInFile(entry, content, { from, to: prefixes[0]!, makeScanner, onNoRoom })
     }
   }
