@@ -50,6 +50,26 @@ const whenCalled: Plugin = {
   },
 }
 
+/** An older Node has no zstd: an import by name would fail before the library can say what is wrong. */
+const zlibAsWhole: Plugin = {
+  name: 'zlib-as-whole',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^node:zlib$/ }, ({ namespace }) =>
+      namespace === 'zlib-as-whole' ? undefined : { path: 'zlib', namespace: 'zlib-as-whole' },
+    )
+    onLoad({ filter: /.*/, namespace: 'zlib-as-whole' }, () => ({ contents: "module.exports = require('node:zlib')" }))
+  },
+}
+
+/** What the library begins with. Dependencies written for CommonJS call require(). The versions are those of bin/conda-stage. */
+const LIBRARY_START = `
+import { createRequire as __createRequire } from 'node:module'
+const require = __createRequire(import.meta.url)
+const [__major, __minor] = process.versions.node.split('.').map(Number)
+if (__major < 22 || (__major === 22 && __minor < 15) || (__major === 23 && __minor < 8))
+  throw new Error('conda-stage can be imported by Node.js 22.15, 23.8 or newer; this is ' + process.version + '. Its program, bin/conda-stage, brings a Node of its own.')
+`
+
 /** Makes the JavaScript that the package ships, with the templates of all shells beside it. */
 export async function bundle(folder: string): Promise<void> {
   const entryPoints = { bin: 'src/bin.ts', worker: 'src/workers/worker.ts' }
@@ -60,10 +80,8 @@ export async function bundle(folder: string): Promise<void> {
     outdir: folder,
     entryPoints: { index: 'src/index.ts' },
     format: 'esm',
-    // Dependencies written for CommonJS call require().
-    banner: {
-      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
-    },
+    plugins: [zlibAsWhole],
+    banner: { js: LIBRARY_START },
   })
   for (const step of ['activate', 'auto-stage', 'completion', 'conda-pack', 'modulefile']) {
     cpSync(join(root, `src/${step}/templates`), join(folder, 'templates'), { recursive: true })

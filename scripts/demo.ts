@@ -1,11 +1,12 @@
 /**
- * `npm run demo`: a session with conda-stage, for real. Stages the active environment; without one, builds the tests' environment
- * with Python and Jupyter (a few minutes, once) and stages that.
+ * `npm run demo`: a session with conda-stage, for real. Stages the active environment. Without one, builds an environment with
+ * Python and Jupyter (seconds, once) and stages that.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { demoEnvironment, demoFolder } from './demo-environment.ts'
 import { ensurePrerequisites } from './prerequisites.ts'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -13,7 +14,7 @@ const ROOT = join(import.meta.dirname, '..')
 async function main(): Promise<number> {
   const { CONDA_PREFIX, CONDA_DEFAULT_ENV } = process.env
   const active = CONDA_DEFAULT_ENV === 'base' ? undefined : CONDA_PREFIX
-  const { prefix, activation } = active ? { prefix: active, activation: '' } : await demoEnvironment()
+  const { prefix, activation } = active ? { prefix: active, activation: '' } : builtEnvironment()
   const archive = `${prefix}.tar.zst`
   const wasThere = existsSync(archive)
   // Where the environment's folder can't be written, the archive goes to the user's cache.
@@ -26,21 +27,22 @@ async function main(): Promise<number> {
     rmSync(cache, { recursive: true, force: true })
     if (!wasThere) rmSync(archive, { force: true })
   }
-  process.stdout.write(nextSteps())
+  process.stdout.write(nextSteps(active ? undefined : demoFolder()))
   return 0
 }
 
-async function demoEnvironment(): Promise<{ prefix: string; activation: string }> {
+function builtEnvironment(): { prefix: string; activation: string } {
   process.stdout.write('No conda environment is active (base does not count): here is one for the demonstration.\n')
   ensurePrerequisites('demo')
-  const { realEnvironment, rattlerActivation } = await import('../test/fixtures/environment.ts')
-  const { prefix } = await realEnvironment()
-  return { prefix, activation: await rattlerActivation(prefix) }
+  const prefix = demoEnvironment()
+  const quoted = `'${prefix.replaceAll("'", String.raw`'\''`)}'`
+  return { prefix, activation: `export CONDA_PREFIX=${quoted} CONDA_SHLVL=1 PATH=${quoted}/bin:"$PATH"` }
 }
 
-const nextSteps = (): string => `
-That was a copy on local disk of an environment that is on local disk itself, so look at what happens rather than at the times.
-Copy and archive are removed again. To use it in your own environments, on a slow file system:
+const nextSteps = (kept?: string): string => `
+This environment is on local disk already, so look at what happens rather than at the times. Copy and archive are removed again.
+${kept ? `The environment stays for the next demonstration; to remove it: rm -r '${kept}'\n` : ''}
+To use conda-stage in your own environments, on a slow file system:
 
   eval "$(${join(ROOT, 'bin/conda-stage')} --source)"     # in ~/.bashrc, or first in a job script
   conda activate myenvironment

@@ -24,16 +24,24 @@ const header = (name: string, packageName: string): Prerequisite => ({
   probe: ['gcc', '-fsyntax-only', '-include', name, '-x', 'c', '/dev/null'],
 })
 
+const VENV: Prerequisite = {
+  package: 'python3-venv',
+  probe: ['sh', '-c', '/usr/bin/python3 -c "import ensurepip" || python3 -c "import ensurepip"'],
+}
+
+/** For the demonstration: pip, or a virtual environment that has it. */
+const DEMO: Prerequisite[] = [
+  program('python3'),
+  { ...VENV, probe: ['sh', '-c', `/usr/bin/python3 -m pip --version || ${VENV.probe[2]}`] },
+]
+
 /** To build the test environments: a virtual environment for rattler, and CPython from source. */
 const BUILDING: Prerequisite[] = [
   program('gcc'),
   program('make'),
   program('xz', 'xz-utils'),
   program('bzip2'),
-  {
-    package: 'python3-venv',
-    probe: ['sh', '-c', '/usr/bin/python3 -c "import ensurepip" || python3 -c "import ensurepip"'],
-  },
+  VENV,
   header('stdlib.h', 'libc6-dev'),
   header('zlib.h', 'zlib1g-dev'),
   header('bzlib.h', 'libbz2-dev'),
@@ -73,9 +81,9 @@ const TESTING: Prerequisite[] = [
 const isThere = ({ probe: [command, ...args] }: Prerequisite): boolean =>
   spawnSync(command, args, { stdio: 'ignore' }).status === 0
 
-/** Installs what is missing where that can be done (root, apt-get); throws with the names of what is missing elsewhere. */
+/** Installs what is missing if that is possible (root, apt-get). Otherwise throws with the names of what is missing. */
 export function ensurePrerequisites(purpose: 'demo' | 'tests'): void {
-  const needed = purpose === 'demo' ? BUILDING : [...BUILDING, ...TESTING]
+  const needed = purpose === 'demo' ? DEMO : [...BUILDING, ...TESTING]
   const missing = needed.filter((item) => !isThere(item))
   if (missing.length === 0) return
   const packages = [...new Set(missing.map((item) => item.package))]
@@ -86,10 +94,22 @@ export function ensurePrerequisites(purpose: 'demo' | 'tests'): void {
 }
 
 function install(packages: string[]): void {
-  process.stderr.write(`Installing ${packages.join(' ')} ...\n`)
+  const list = packages.join(' ')
+  process.stderr.write(`Installing Debian packages: ${list} (to remove them: apt-get purge --autoremove ${list}) ...\n`)
+  const before = alternatives()
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
   for (const args of [['update'], ['install', '-y', '--no-install-recommends', ...packages]]) {
     const { status } = spawnSync('apt-get', ['-qq', ...args], { stdio: ['ignore', 2, 2], env })
     if (status !== 0) throw new Error(`apt-get ${args.join(' ')} failed.`)
   }
+  // tcsh and csh both want to be csh: what the machine had stays.
+  for (const [name, choice] of alternatives())
+    if ((before.get(name) ?? choice) !== choice) spawnSync('update-alternatives', ['--set', name, before.get(name)!])
+}
+
+/** What the names stand for that several packages provide. */
+function alternatives(): Map<string, string> {
+  const { stdout } = spawnSync('update-alternatives', ['--get-selections'], { encoding: 'utf8' })
+  const lines = (stdout ?? '').trim().split('\n')
+  return new Map(lines.map((line) => line.split(/\s+/)).map(([name = '', , choice = '']) => [name, choice]))
 }

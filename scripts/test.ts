@@ -14,7 +14,10 @@ const ROOT = join(import.meta.dirname, '..')
 async function main(args: string[]): Promise<number> {
   try {
     await timed('what the system provides', () => ensurePrerequisites('tests'))
-    await timed('test environment', () => readyCache('real'))
+    await timed('test environment', async () => {
+      const { root } = await readyCache('real')
+      process.stderr.write(`The test environments stay in ${root}, about 1 GB; to remove them: rm -r '${root}'\n`)
+    })
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n`)
     return 1

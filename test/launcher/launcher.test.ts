@@ -120,7 +120,7 @@ describe('the launcher finds a Node', () => {
     for (const [chosen, reason] of Object.entries(cases)) {
       const { seen, stderr } = installed.run([], { env: { CONDA_STAGE_NODE: chosen } })
       assert.equal(resolve(seen?.node ?? ''), own)
-      assert.equal(stderr, `WARNING: CONDA_STAGE_NODE is passed over: ${chosen} ${reason}\n`)
+      assert.equal(stderr, `WARNING: CONDA_STAGE_NODE is ignored: ${chosen} ${reason}\n`)
     }
   })
 
@@ -184,13 +184,13 @@ describe('the launcher finds a Node', () => {
 Looked at:
   ${old} is v20.20.2, older than 22.15
   ${inside} is in the environment ${my} itself
-Install conda-stage anew by npm without --omit=optional, which brings one
+Install conda-stage again with npm, without --omit=optional: it brings one
 or set CONDA_STAGE_NODE to the path of a node program that is new enough.
 `,
     )
     assert.match(installed.run([], { env: { PATH: '' } }).stderr, /Looked at: nothing; neither the package nor PATH/)
     using checkout = new Installation({ checkout: true })
-    assert.match(checkout.run([], { env: { PATH: '' } }).stderr, />= 22\.18(.|\n)*Run `npm ci` in .*conda-stage,/)
+    assert.match(checkout.run([], { env: { PATH: '' } }).stderr, />= 22\.18(.|\n)*Run `npm ci` in .*conda-stage:/)
   })
 })
 
@@ -382,7 +382,7 @@ describe('the launcher works whatever the environment holds', () => {
       const { seen, stderr } = installed.run(['x'], { env: { ...env, CONDA_STAGE_NODE: old }, shell, launcher })
       assert.deepEqual(
         [seen?.args, stderr],
-        [['x'], `WARNING: CONDA_STAGE_NODE is passed over: ${old} is v20.20.2, older than 22.15\n`],
+        [['x'], `WARNING: CONDA_STAGE_NODE is ignored: ${old} is v20.20.2, older than 22.15\n`],
       )
     }
   })

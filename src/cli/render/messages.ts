@@ -1,5 +1,6 @@
 import { writeSync } from 'node:fs'
 import { StageError } from '../../errors.ts'
+import { packageRoot } from '../../platform/program.ts'
 import type { Options } from '../options.ts'
 
 /** Writes messages for people to standard error, one line each, with the level in front. */
@@ -28,11 +29,14 @@ export function createMessages(options: Pick<Options, 'verbosity'>, colour: bool
         return
       }
       line('ERROR', error.message)
-      if (error.hint) writeError(`       ${error.hint}\n`)
+      if (error.hint) writeError(`       ${withPaths(error.hint)}\n`)
       if (rank >= 3) writeError(`${stackOf(error)}\n`)
     },
   }
 }
+
+/** Pages of the documentation, by their paths in this installation. */
+const withPaths = (hint: string): string => hint.replace(/\bdocs\/[\w-]+\.md\b/g, (page) => `${packageRoot()}/${page}`)
 
 function stackOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
