@@ -12,7 +12,7 @@ import type { StageOptions } from './options.ts'
 import { fillIn } from './original.ts'
 
 /** A stage on this node. */
-export interface StagedCopy {
+interface StagedCopy {
   prefix: string
   original: string
   /** Of its files; missing for stages of older versions. */
