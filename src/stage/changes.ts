@@ -28,4 +28,8 @@ export async function changedFiles({ record: { prefix, created } }: Stage): Prom
   return changed.sort()
 }
 
+/** Whether the removal of a stage would lose what a user did in it. */
+export const losesChanges = async (stage: Stage): Promise<boolean> =>
+  !stage.record.readOnly && (await changedFiles(stage)).length > 0
+
 const isByProgram = (path: BytePath): boolean => path.endsWith('.pyc') || path.startsWith(LEAVE)

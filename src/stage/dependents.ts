@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import type { Variables } from '../platform/job.ts'
 
 /** Something outside of a stage that stops working when the stage is removed. */
-export interface Dependent {
+interface Dependent {
   kind: 'virtual environment' | 'Jupyter kernel'
   /** Its folder. */
   path: string

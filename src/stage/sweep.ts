@@ -1,13 +1,14 @@
 import { lstat, readdir, realpath } from 'node:fs/promises'
 import { isDead } from '../platform/process-identity.ts'
 import { processesUsing } from '../platform/users-of.ts'
+import { losesChanges } from './changes.ts'
 import { FOLDER_NAME, MARKER, OWNER, REMOVING_NAME } from './names.ts'
 import { readOwner, readRecord } from './record.ts'
 import { removeTree } from './remove-tree.ts'
 
 /**
  * Removes what killed processes of this user left in LOCAL: unfinished stages and unfinished removals. A finished stage is
- * removed only if it belongs to a session that has ended and no program runs from it any more. Anything that somebody may
+ * removed only if it belongs to a session that has ended, no program runs from it any more, and no changes would be lost. Anything that somebody may
  * still be working on is left alone.
  * @returns the removed folders. Folders that can't be removed are left; there is no error for them.
  */
@@ -44,6 +45,7 @@ async function isDebris(folder: string, name: string, uid: number): Promise<bool
 
 /** The stage's session should have removed it, but was killed together with the process that watched it. */
 async function isLeft(folder: string): Promise<boolean> {
-  const session = (await readRecord(folder))?.session
-  return session !== undefined && isDead(session) && processesUsing(await realpath(folder)).length === 0
+  const record = await readRecord(folder)
+  if (record?.session === undefined || !isDead(record.session)) return false
+  return processesUsing(await realpath(folder)).length === 0 && !(await losesChanges({ folder, record }))
 }

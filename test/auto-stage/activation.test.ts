@@ -58,7 +58,7 @@ for (const shell of SHELLS) {
         assert.ok(staged.rest.some((line) => /^PS1=.*\(my\*\) \$ /.test(line)))
         assert.deepEqual(
           Object.keys(staged.env).filter((name) => name.includes('CONDA_STAGE')),
-          [],
+          ['CONDA_STAGE_STAGED'],
         )
         const [first, said, level, name, again = ''] = stdout.split('\n')
         assert.deepEqual([first, said], [copy, `staged:              yes, of ${auto.prefix}`])

@@ -56,7 +56,7 @@ for (const { shell, end, off, atExit } of CASES) {
         const [original, copy = '', level, name, back, ...rest] = lines
         assert.deepEqual([original, level, back], [auto.prefix, '1', copy], stderr)
         assert.equal(copy, `${auto.local}/${name}/my`)
-        assert.deepEqual(rest, ['left', auto.prefix, ''])
+        assert.deepEqual(rest, ['left', auto.prefix, 'CONDA_STAGE_STAGED=true', ''])
         assert.equal(stderr.split(SAYS).length, 5)
         assert.match(stderr, /WARNING: CONDA_STAGE=false: conda environment 'my' is not staged\n/)
         assert.equal(status, 4)

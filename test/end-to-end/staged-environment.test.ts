@@ -118,6 +118,13 @@ describe('a real environment with Python and Jupyter, staged', () => {
     assert.match(await output('jupyter', ['--version'], inStage()), /^notebook +: 7\./m)
   })
 
+  test('pip refuses to install into the read-only copy, and says how to install instead', async () => {
+    const pip = ['-m', 'pip', 'install', '--no-index', 'anything']
+    const { code, stderr } = await run(`${staged}/bin/python`, pip, inStage())
+    assert.equal(code, 1, stderr)
+    assert.match(stderr, /externally-managed-environment[\s\S]*conda-stage --unstage[\s\S]*conda-stage --writable/)
+  })
+
   test('a notebook kernel executes a cell with the modules of the copy, including those from pip', async () => {
     const source =
       'import sys, fastgreet, numpy, tabulate\nprint(sys.prefix, fastgreet.prefix(), numpy.__file__, tabulate.__file__)'

@@ -4,10 +4,12 @@ import { exitStep } from '../../auto-stage/exit-step.ts'
 import { StageError } from '../../errors.ts'
 import { leave } from '../../pipeline/bind-to-shell.ts'
 import { unstage } from '../../pipeline.ts'
+import { losesChanges } from '../../stage/changes.ts'
 import { findStage } from '../../stage/record.ts'
 import type { Context } from '../command.ts'
 import { progressOf } from '../library-options.ts'
 import { writeError } from '../render/messages.ts'
+import { shellWord } from '../render/shell-word.ts'
 import { activation, bound, stageOrSkip } from './stage.ts'
 
 /** The script in the original's activate.d calls this. Whatever happens, the activation continues. */
@@ -54,6 +56,17 @@ export async function leaveCommand(context: Context): Promise<Step[] | undefined
   if (left.state === 'used')
     messages.info(`Programs are still running from ${prefix}: it will be removed when they end`)
   else if (left.state === 'last') messages.warning(`${prefix} stays: its original ${left.original} is gone`)
-  else await unstage({ prefix, cwd: session.cwd, onProgress: progressOf(context) })
+  else if (!(await isKept(prefix, context)))
+    await unstage({ prefix, cwd: session.cwd, onProgress: progressOf(context) })
   return [exitStep('notAtExit', left.bound), { op: 'return', status: 0 }]
+}
+
+/** Nobody can be asked when a session ends: a copy stays if what the user did in it would be lost. */
+async function isKept(prefix: string, { messages }: Context): Promise<boolean> {
+  const stage = await findStage(prefix)
+  if (!stage || !(await losesChanges(stage))) return false
+  messages.warning(
+    `${prefix} is kept, because files in it were changed. To remove it: conda-stage --unstage --prefix=${shellWord(prefix)}`,
+  )
+  return true
 }

@@ -4,7 +4,7 @@ import { clearTransient, writeError } from './messages.ts'
 
 type Progress = Extract<ProgressEvent, { kind: 'progress' }>
 
-export interface Bar {
+interface Bar {
   update(event: Progress): void
   /** Replaces the bar with its last state in one line. */
   finish(): void

@@ -4,7 +4,7 @@ import { clearTransient, showTransient } from './messages.ts'
 const SILENCE_MS = 900
 const TICK_MS = 300
 
-export interface Busy {
+interface Busy {
   /** Says what is done from now on. */
   begin(label: string): void
   /** Something else was shown. */

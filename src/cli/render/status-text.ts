@@ -41,8 +41,8 @@ export function leftoversText({ prefix: active, stages, outlived }: Status): str
     ({ path, bytes, original }) => `  ${path} (${megabytes(bytes)})\n    of ${original}, which is gone\n`,
   )
   return [
-    `${heading('staged on this node:')}\n`,
-    ...(copies.length > 0 ? copies : ['  nothing\n']),
+    `${heading('copies on this node:')}\n`,
+    ...(copies.length > 0 ? copies : ['  none\n']),
     ...(archives.length > 0
       ? [`${heading('archives without an environment (remove them with rm):')}\n`, ...archives]
       : []),
