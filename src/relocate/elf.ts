@@ -25,6 +25,13 @@ export function findDynamicSection(head: Buffer): DynamicSection | undefined {
   return { offset: dynamic.offset, size: dynamic.size }
 }
 
+/** Copies into the section's bytes what a piece of the file has of them. `start` is the piece's offset in the file. */
+export function copyOverlap({ bytes, offset }: { bytes: Buffer; offset: number }, piece: Buffer, start: number): void {
+  const from = Math.max(offset, start)
+  const to = Math.min(offset + bytes.length, start + piece.length)
+  if (from < to) piece.copy(bytes, from - offset, from - start, to - start)
+}
+
 /** Offset behind the last byte that the headers name: anything from there on was appended. 0 if `head` is too short. */
 export function elfEnd(head: Buffer): number {
   if (head.length < 64) return 0

@@ -1,4 +1,5 @@
 import type { BytePath } from '../model/byte-path.ts'
+import type { Occurrence } from '../model/relocation.ts'
 
 /**
  * Whether Python takes the byte code as it is, whatever its source is like now: its header says that it is not to be
@@ -28,6 +29,19 @@ export interface Counted {
   type: number
   start: number
   end: number
+}
+
+/** Writes into each occurrence the counted string that holds it, if all of the .pyc file can be read. */
+export function findStrings(occurrences: readonly Occurrence[], data: Buffer): void {
+  const strings = stringsOf(data) ?? []
+  let next = 0
+  for (const occurrence of occurrences) {
+    while (next < strings.length && strings[next]!.end <= occurrence.offset) next++
+    const string = strings[next]
+    if (string === undefined || string.start > occurrence.offset) continue
+    occurrence.counted = string.type
+    occurrence.end = string.end
+  }
 }
 
 /**

@@ -4,20 +4,29 @@ import type { FileEntry } from '../model/entry.ts'
 import type { Occurrence, Outward, Relocation, Siblings } from '../model/relocation.ts'
 import { isFileUrl, type Lead, REACH } from './boundary.ts'
 import { CStrings, STRING_REACH } from './c-strings.ts'
-import { COUNTED_STRINGS, type DynamicSection, dynamicReferences, findDynamicSection, isGo } from './elf.ts'
+import {
+  COUNTED_STRINGS,
+  copyOverlap,
+  type DynamicSection,
+  dynamicReferences,
+  findDynamicSection,
+  isGo,
+} from './elf.ts'
 import { encodings, unitWidth } from './encodings.ts'
 import { hasLengthHeader, isElf, isPyc, isReadable, isScript, kindOf } from './kind.ts'
 import { MARSHAL_REACH, stringAround } from './marshal.ts'
 import { outwardPaths } from './outward.ts'
 import { findPayload } from './payload.ts'
-import { isNeverRemade, stringsOf } from './pyc.ts'
-import { type Match, prepareSearch, type Search, standsAt } from './search.ts'
+import { findStrings, isNeverRemade } from './pyc.ts'
+import { type Match, preparedSearch, type Search } from './search.ts'
 import { headLength } from './shebang.ts'
 import {
   dataSigns,
   endsName,
   hasControl,
   isCounted,
+  isOtherOrder,
+  isPathOfString,
   leadBefore,
   leavesPrefix,
   mayLead,
@@ -41,29 +50,13 @@ const NOTHING = Buffer.alloc(0)
 /** Larger byte code is not read in full. */
 const MAX_PYC = 64 * 1024 * 1024
 
-interface Prepared extends ReturnType<typeof prepareSearch> {
-  prefixes: readonly string[]
-  siblings: Siblings | undefined
-}
-
-/** All files of an environment are searched for the same prefixes by the same evidence. */
-const searches = new Map<string, Prepared>()
-let latest: Prepared | undefined
-
-function prepared(prefixes: readonly string[], siblings: Siblings | undefined): Prepared {
-  if (latest?.prefixes === prefixes && latest.siblings === siblings) return latest
-  const key = JSON.stringify([prefixes, siblings])
-  const search = searches.get(key) ?? prepareSearch(prefixes, siblings)
-  latest = { ...search, prefixes, siblings }
-  searches.set(key, latest)
-  return latest
-}
-
 /** A match behind a path or the like: what it is depends on what the whole file turns out to be. */
 interface Doubt {
   occurrence: Occurrence
   lead: Lead
   isCounted: boolean
+  /** The path before it begins a C string, so that nothing else stands there. */
+  isString: boolean
 }
 
 export interface ScannedFile {
@@ -113,7 +106,7 @@ export class PrefixScanner {
     this.#prefixes = prefixes
     this.#name = basename(prefixes[0]!)
     this.#file = file
-    const { search, longest } = prepared(prefixes, siblings)
+    const { search, longest } = preparedSearch(prefixes, siblings)
     this.#search = search
     this.#after = longest + BEHIND
   }
@@ -196,11 +189,11 @@ export class PrefixScanner {
   /** In a text the path before a match counts, unless conda's record says that conda put the prefix there. */
   #settleDoubts(isData: boolean): void {
     const others = new Set<Occurrence>()
-    for (const { occurrence, lead, isCounted: counted } of this.#doubts) {
+    for (const { occurrence, lead, isCounted: counted, isString } of this.#doubts) {
       const isOurs = isData && (this.#hasCountedStrings || counted)
       if (isOurs || (lead === 'path' && this.#file.placeholder)) continue
       others.add(occurrence)
-      if (isData && lead === 'path') this.#unsure++
+      if (isData && lead === 'path' && !isString) this.#unsure++
     }
     if (others.size === 0) return
     const kept = this.#occurrences.filter((occurrence) => !others.has(occurrence))
@@ -213,26 +206,12 @@ export class PrefixScanner {
       const head = headLength(this.#head, this.#seen === this.#head.length)
       return head !== undefined && occurrences[0]!.offset < head ? { head } : {}
     }
-    if (kind === 'pyc-only') this.#findCounted(occurrences)
+    if (kind === 'pyc-only' && this.#pyc) findStrings(occurrences, Buffer.concat(this.#pyc))
     if ((kind !== 'elf' && kind !== 'binary') || !this.#strings) return {}
     const references = kind === 'elf' && this.#dynamic ? dynamicReferences(this.#head, this.#dynamic.bytes) : []
     const length = ({ prefix }: Occurrence): number => Buffer.byteLength(this.#prefixes[prefix]!)
     const dynamic = this.#strings.finish(new Set(occurrences), references, length, this.#file.placeholder)
     return dynamic.length > 0 ? { dynamic } : {}
-  }
-
-  /** Writes into each occurrence the counted string that holds it, if all of the file can be read. */
-  #findCounted(occurrences: readonly Occurrence[]): void {
-    const strings = this.#pyc && stringsOf(Buffer.concat(this.#pyc))
-    if (strings === undefined) return
-    let next = 0
-    for (const occurrence of occurrences) {
-      while (next < strings.length && strings[next]!.end <= occurrence.offset) next++
-      const string = strings[next]
-      if (string === undefined || string.start > occurrence.offset) continue
-      occurrence.counted = string.type
-      occurrence.end = string.end
-    }
   }
 
   /** Decides all matches of a window that begins at offset `base`, except those in its last `reserve` bytes. */
@@ -257,7 +236,10 @@ export class PrefixScanner {
     const end = start + needle.bytes.length
     this.#occurrences.push(occurrence)
     this.#foundUntil = base + end
-    if (lead !== 'nothing') this.#doubts.push({ occurrence, lead, isCounted: isCounted(window, start, end) })
+    if (lead !== 'nothing') {
+      const isString = isPathOfString(window, start)
+      this.#doubts.push({ occurrence, lead, isCounted: isCounted(window, start, end), isString })
+    }
     if (unitWidth(needle.encoding) > 1) return
     this.#strings ??= new CStrings({ keepText: isElf(this.#head) })
     this.#strings.add(window, base, occurrence)
@@ -282,7 +264,7 @@ export class PrefixScanner {
   #leadOf(window: Buffer, match: Match, base: number): Lead | undefined {
     const { needle, start } = match
     const width = unitWidth(needle.encoding)
-    if (width > 1 && this.#isOtherOrder(window, match, base)) return undefined
+    if (width > 1 && isOtherOrder(window, match, base)) return undefined
     if (leavesPrefix(window, match, this.#name)) return undefined
     const lead = leadBefore(window, match)
     const ends = endsName(window, match)
@@ -292,20 +274,6 @@ export class PrefixScanner {
     const string = stringAround(window, start, end)
     if (!string || (!ends && string.end !== end)) return undefined
     return leadBefore(window, match, string.start) === 'nothing' ? 'nothing' : undefined
-  }
-
-  /** ASCII in one byte order is also ASCII in the other, a few bytes further: the aligned one is meant, else little-endian. */
-  #isOtherOrder(window: Buffer, { needle, start }: Match, base: number): boolean {
-    const { encoding, bytes } = needle
-    const width = unitWidth(encoding)
-    if ((base + start) % width === 0) return false
-    const isBig = encoding.endsWith('be')
-    const other = start + (isBig ? width - 1 : 1 - width)
-    const isAligned = (base + other) % width === 0
-    const swapped = Buffer.from(bytes)
-    if (width === 2) swapped.swap16()
-    else swapped.swap32()
-    return (isAligned || isBig) && standsAt(window, swapped, other)
   }
 
   /** Only a program with a doubtful match is asked whether its strings are counted; the answer stands behind them. */
@@ -333,9 +301,8 @@ export class PrefixScanner {
 
   #keepDynamic(chunk: Buffer, start: number): void {
     if (!this.#dynamic) return
-    const { bytes, offset } = this.#dynamic
-    copyOverlap(bytes, offset, this.#head, 0)
-    copyOverlap(bytes, offset, chunk, start)
+    copyOverlap(this.#dynamic, this.#head, 0)
+    copyOverlap(this.#dynamic, chunk, start)
   }
 
   #keepPyc(chunk: Buffer, start: number): void {
@@ -345,11 +312,4 @@ export class PrefixScanner {
     else if (start === 0) this.#pyc = [Buffer.from(chunk)]
     else this.#pyc?.push(Buffer.from(chunk))
   }
-}
-
-/** Copies the bytes that two pieces of a file share. Each piece begins at its own offset of the file. */
-function copyOverlap(target: Buffer, targetStart: number, source: Buffer, sourceStart: number): void {
-  const from = Math.max(targetStart, sourceStart)
-  const to = Math.min(targetStart + target.length, sourceStart + source.length)
-  if (from < to) source.copy(target, from - targetStart, from - sourceStart, to - sourceStart)
 }

@@ -1,4 +1,4 @@
-import type { Siblings } from '../model/relocation.ts'
+import type { Encoding, Siblings } from '../model/relocation.ts'
 import { encodings, type Needle, needlesOf, unitWidth } from './encodings.ts'
 
 /** A needle, and the ends that make it the path of a sibling; undefined if nothing is known of siblings. */
@@ -22,16 +22,36 @@ export interface Match {
 /** Finds the spellings of the prefixes in one window of data. */
 export type Search = (window: Buffer, from: number, hasNul: boolean) => Match[]
 
+export interface Prepared {
+  search: Search
+  /** Bytes of the longest needle. */
+  longest: number
+}
+
+/** By prefixes and siblings: all files of an environment are searched for the same ones, by the same evidence. */
+const known = new Map<string, Prepared>()
+let latest: (Prepared & { prefixes: readonly string[]; siblings: Siblings | undefined }) | undefined
+
+export function preparedSearch(prefixes: readonly string[], siblings?: Siblings): Prepared {
+  if (latest?.prefixes === prefixes && latest.siblings === siblings) return latest
+  const key = JSON.stringify([prefixes, siblings])
+  const prepared = known.get(key) ?? prepareSearch(prefixes, siblings)
+  known.set(key, prepared)
+  latest = { ...prepared, prefixes, siblings }
+  return latest
+}
+
 /**
  * Prepares the search for all spellings of the prefixes. Two prefixes have 12 needles or more, but Buffer.indexOf makes
  * one pass per fragment, not per needle: most prefixes end alike, spellings differ only in signs, and a slash before a
  * NUL or behind a backslash is rare enough to stand for all needles that hold it. So 3 passes suffice, and data without
  * a NUL needs only 2.
  */
-export function prepareSearch(prefixes: readonly string[], siblings?: Siblings): { search: Search; longest: number } {
+function prepareSearch(prefixes: readonly string[], siblings: Siblings | undefined): Prepared {
+  const ends = siblings?.map((names) => names && endsByWidth(names))
   const needles = needlesOf(prefixes).map((needle) => ({
     ...needle,
-    siblings: siblings?.[needle.prefix]?.flatMap((end) => siblingEnds(end, needle)),
+    siblings: ends?.[needle.prefix]?.(needle.encoding),
   }))
   const passes = new Map<
     string,
@@ -104,16 +124,17 @@ function pieceOf(text: Buffer): Buffer {
   return text.subarray(start, start + PIECE_LENGTH)
 }
 
-/** Spells the end of a sibling's name in each way that can follow the needle. */
-function siblingEnds(end: string, { encoding }: Needle): SiblingEnd[] {
-  const wide = unitWidth(encoding) > 1
-  const ends = wide
-    ? [{ bytes: encodings[encoding](end) }]
-    : needlesOf([end]).filter((n) => unitWidth(n.encoding) === 1)
-  return ends.map(({ bytes }) => ({
-    bytes,
-    isWord: /^[ \t,;:&()'"]/.test(bytes.toString('latin1').replaceAll('\0', '')),
-  }))
+/** Spells the ends of siblings' names in each way that can follow a needle: once for all spellings of one byte per character. */
+function endsByWidth(names: readonly string[]): (encoding: Encoding) => SiblingEnd[] {
+  const narrow = names
+    .flatMap((name) => needlesOf([name]).filter(({ encoding }) => unitWidth(encoding) === 1))
+    .map(endOf)
+  return (encoding) =>
+    unitWidth(encoding) === 1 ? narrow : names.map((name) => endOf({ bytes: encodings[encoding](name) }))
+}
+
+function endOf({ bytes }: Pick<Needle, 'bytes'>): SiblingEnd {
+  return { bytes, isWord: /^[ \t,;:&()'"]/.test(bytes.toString('latin1').replaceAll('\0', '')) }
 }
 
 function commonEnd(a: Buffer, b: Buffer): Buffer {

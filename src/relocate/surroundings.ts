@@ -56,6 +56,21 @@ function unitsOf(window: Buffer, encoding: Encoding): (at: number) => number {
   }
 }
 
+/**
+ * Whether a match in UTF-16 or UTF-32 is one in the other byte order, a few bytes further. Of the two the aligned one is
+ * meant, else the little-endian one. `base` is the window's offset in the file.
+ */
+export function isOtherOrder(window: Buffer, { needle, start }: Match, base: number): boolean {
+  const { encoding, bytes } = needle
+  const width = unitWidth(encoding)
+  if ((base + start) % width === 0) return false
+  const isBig = encoding.endsWith('be')
+  const other = start + (isBig ? width - 1 : 1 - width)
+  const isAligned = (base + other) % width === 0
+  const swapped = width === 2 ? Buffer.from(bytes).swap16() : Buffer.from(bytes).swap32()
+  return (isAligned || isBig) && standsAt(window, swapped, other)
+}
+
 /** Whether the match ends the name that it ends with, and does not begin the longer name of another environment. */
 export function endsName(window: Buffer, { start, needle }: Match): boolean {
   const { bytes, encoding, siblings } = needle
@@ -79,6 +94,12 @@ export function endsName(window: Buffer, { start, needle }: Match): boolean {
 export function isCounted(window: Buffer, start: number, end: number): boolean {
   const stringEnd = start + (window[start - 1] ?? 0)
   return stringEnd >= end && stringEnd <= window.length && !hasControl(window, end, stringEnd)
+}
+
+/** Whether the bytes before the match, from a NUL on, are a path that the match goes on with, as in C's `/mnt/a/env`. */
+export function isPathOfString(window: Buffer, start: number): boolean {
+  const from = afterControl(window, Math.max(0, start - REACH), start)
+  return window[from] === SLASH && window[from - 1] === 0
 }
 
 /** Signs that a file without a NUL is data: see `dataSigns`. */

@@ -158,6 +158,15 @@ test('a database that holds the prefix is not edited: the stage names it, and --
   )
 })
 
+test('--verify lists data in which a path or other data stands before the prefix, since both may be meant', async (context) => {
+  const place = await small(context, { 'share/d.bin': '\x01\0\x04/mnt$P', 'share/text': '/mnt$P\n' })
+  const staged = await stageOf(place)
+  assert.equal(textOf(`${staged}/share/d.bin`), `\x01\0\x04/mnt${place.prefix}`)
+  const { status, found } = await findings(place, staged)
+  assert.deepEqual([status, found.map(({ path, harmless }) => [path, harmless])], [1, [['share/d.bin', false]]])
+  assert.match(found[0]!.why, /may hold the original prefix in one place/)
+})
+
 test('unpacked archives are relocated in all spellings and in first lines before a zip', async (context) => {
   const place = await small(context, {}, { name: 'R&D' })
   mkdirSync(`${place.prefix}/share`)

@@ -130,11 +130,15 @@ test('In programs of Go and Rust other strings surround the prefix, and are no p
       assert.equal(scan(Buffer.from(data, 'latin1'), [P], { siblings: NONE, chunks })?.occurrences.length, 4)
 })
 
-test('In other programs and data a path before the prefix is left, and its number is told', () => {
-  for (const data of [`${elf(false)}/mnt/a/env\0`, '\x01\0/mnt/a/env\0']) {
+test('In other programs and data a prefix behind a path stays, and counts as unsure unless a C string begins with that path', () => {
+  for (const [data, unsure] of [
+    [`${elf(false)}/mnt/a/env\0`, 0],
+    [`${elf(false)}text/mnt/a/env\0`, 1],
+    ['\x01\0\x04/mnt/a/env\0', 1],
+  ] as const) {
     const scanner = scanned(Buffer.from(data, 'latin1'), [P], { siblings: NONE })
     assert.equal(scanner.finish(), undefined)
-    assert.equal(scanner.unsure, 1)
+    assert.equal(scanner.unsure, unsure)
   }
   const text = scanned(Buffer.from('/mnt/a/env ~/a/env'), [P], { siblings: NONE })
   assert.deepEqual([text.finish(), text.unsure], [undefined, 0])
