@@ -25,7 +25,7 @@ function headerSize(version: number): number {
 }
 
 /** A counted string: offsets of its type, of its first byte, and behind its last. */
-export interface Counted {
+interface Counted {
   type: number
   start: number
   end: number
@@ -48,7 +48,7 @@ export function findStrings(occurrences: readonly Occurrence[], data: Buffer): v
  * All strings in a .pyc file, in order. Undefined if that can't be read to its very last byte: then nothing is known
  * for certain.
  */
-export function stringsOf(data: Buffer): Counted[] | undefined {
+function stringsOf(data: Buffer): Counted[] | undefined {
   const version = versionOf(data)
   if (!isPython2(version) && !isPython3(version)) return undefined
   const reader = new MarshalReader(data, headerSize(version), codeFields(version))
