@@ -75,7 +75,8 @@ async function freshnessOf(
     const all = async () => (await readIndex(archive, handle)).entries
     const identity = identityOf(await handle.stat({ bigint: true }))
     // Made for use elsewhere, with --exclude for instance.
-    if (head.whole === undefined) return { fresh: false, reason: 'it does not hold the whole environment', identity }
+    if (head.whole === undefined)
+      return { fresh: false, reason: 'it does not hold the whole environment', path: '', identity }
     if (check !== 'full')
       return { ...(await checkQuick(environment, { entries: head.watched }, { isExcluded, all })), identity }
     const entries = await inventory(environment, { isExcluded, ...(signal && { signal }) })
