@@ -96,6 +96,9 @@ async function freshnessOf(
     assertSameEnvironment(archive, head, environment)
     const isExcluded = exclusions(environment, candidates)
     const all = async () => (await readIndex(archive, handle)).entries
+    // Made for use elsewhere, with --exclude for instance.
+    if (head.whole === undefined)
+      return { fresh: false, reason: 'it does not hold the whole environment', path: '', identity }
     if (check !== 'full')
       return { ...(await checkQuick(environment, { ...head, entries: head.watched }, { isExcluded, all })), identity }
     const entries = await inventory(environment, { isExcluded, ...(signal && { signal }) })

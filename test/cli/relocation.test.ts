@@ -112,7 +112,7 @@ test('data with counted strings stays whole in a longer copy: the stage names it
   const { stdout, stderr } = await succeed(place, [`--prefix=${place.prefix}`, `--path=${place.local}`])
   const staged = stdout.trimEnd()
   assert.equal(textOf(`${staged}/share/netstring`), data)
-  assert.match(stderr, /WARNING: .*share\/netstring: these still reach the original/)
+  assert.match(stderr, /WARNING: These files still point to the original, .*: share\/netstring/)
   const { status, found } = await findings(place, staged)
   assert.deepEqual([status, found.map(({ path, harmless }) => [path, harmless])], [1, [['share/netstring', false]]])
 })
@@ -134,7 +134,7 @@ test('byte code without a source gets the longer path; of an unknown Python it i
     encoding: 'utf8',
   })
   assert.equal(imported, `${staged}/share\n`)
-  assert.match(stderr, /WARNING: .*lib\/unknown\.pyc: these still reach the original/)
+  assert.match(stderr, /WARNING: These files still point to the original, .*: lib\/unknown\.pyc/)
   const { status, found } = await findings(place, staged)
   assert.deepEqual([status, found.map(({ path }) => path)], [1, ['lib/unknown.pyc']])
 })

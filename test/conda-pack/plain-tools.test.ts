@@ -85,7 +85,15 @@ for (const format of FORMATS) {
     const { stdout, stderr } = await succeed(place, args)
     assert.doesNotMatch(stderr, /Packaging/)
     const staged = stdout.trimEnd()
-    assert.deepEqual([...tree(staged).keys()].sort(), [...tree(place.prefix).keys()].sort())
+    const [copy, original] = [tree(staged), tree(place.prefix)]
+    assert.deepEqual(
+      [...original.keys()].filter((path) => !copy.has(path)),
+      [],
+    )
+    assert.deepEqual(
+      [...SCRIPTS, RECORD].filter((path) => copy.has(path)),
+      [],
+    )
     assert.equal(await output(`${staged}/bin/greet`, ['--prefix']), `${staged}\n`)
     await succeed(place, ['--verify', `--prefix=${staged}`])
   })
