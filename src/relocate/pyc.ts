@@ -47,8 +47,9 @@ export function findStrings(occurrences: readonly Occurrence[], data: Buffer): v
 /**
  * All strings in a .pyc file, in order. Undefined if that can't be read to its very last byte: then nothing is known
  * for certain.
+ * @internal Exported for its tests.
  */
-function stringsOf(data: Buffer): Counted[] | undefined {
+export function stringsOf(data: Buffer): Counted[] | undefined {
   const version = versionOf(data)
   if (!isPython2(version) && !isPython3(version)) return undefined
   const reader = new MarshalReader(data, headerSize(version), codeFields(version))
