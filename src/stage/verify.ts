@@ -4,6 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { readIndex } from '../archive/reader.ts'
 import { StageError } from '../errors.ts'
 import type { ArchivedEntry, ArchivedFile, ArchiveIndex } from '../model/archive-index.ts'
+import { LEAVE } from '../model/auto-scripts.ts'
 import { type BytePath, displayPath, fsPath } from '../model/byte-path.ts'
 import { digestFrom } from '../model/digest.ts'
 import type { Relocation, Siblings } from '../model/relocation.ts'
@@ -71,7 +72,8 @@ export async function verifyStage(
       throw new StageError('CANCELLED', `Verifying ${prefix} was cancelled`, { cause: signal.reason })
   }
   for (const entry of index.entries) await step(() => verifier.known(entry))
-  for (const path of walk(prefix)) if (!known.has(path)) await step(() => verifier.added(path))
+  for (const path of walk(prefix))
+    if (!known.has(path) && !path.startsWith(LEAVE)) await step(() => verifier.added(path))
   return verifier.findings
 }
 
