@@ -54,15 +54,17 @@ test('whatever stands around it, the prefix is relocated in texts of every kind,
 test('a longer name is another environment only if it stands beside; the archive keeps what stood there', async (context) => {
   const place = await small(context, { 'lib/x': '$P2/lib $P-old $P3\n' })
   mkdirSync(`${place.prefix}2`)
-  const staged = await stageOf(place)
+  const staged = await stageOf(place, ['--writable'])
   assert.equal(textOf(`${staged}/lib/x`), `${place.prefix}2/lib ${staged}-old ${staged}3\n`)
   assert.ok((await readHead(place.archive)).siblings?.[0]?.includes('2'))
   rmSync(`${place.prefix}2`, { recursive: true })
   assert.equal((await findings(place, staged)).status, 0, 'it goes by the same evidence')
+  writeFileSync(`${staged}/lib/y`, `${place.prefix}3`)
+  assert.equal((await findings(place, staged)).status, 1, 'by which this is the original and a digit')
 })
 
 test('when a sibling has come or gone, the next archive takes nothing from the one before', async (context) => {
-  const files = Object.fromEntries(Array.from({ length: 60 }, (_, n) => [`lib/${n}`, '$P2/lib\n'.repeat(20_000)]))
+  const files = Object.fromEntries(Array.from({ length: 600 }, (_, n) => [`lib/${n}`, '$P2/lib $P3\n'.repeat(200)]))
   const place = await small(context, files)
   const pack = async () => (await succeed(place, ['--pack', `--prefix=${place.prefix}`, '--verbose'])).stderr
   await pack()
@@ -72,7 +74,7 @@ test('when a sibling has come or gone, the next archive takes nothing from the o
   mkdirSync(`${place.prefix}2`)
   assert.doesNotMatch(await pack(), /Reused [1-9]/)
   const staged = await stageOf(place)
-  assert.equal(textOf(`${staged}/lib/7`), `${place.prefix}2/lib\n`.repeat(20_000))
+  assert.equal(textOf(`${staged}/lib/7`), `${place.prefix}2/lib ${staged}3\n`.repeat(200))
 })
 
 for (const [name, word, xml] of [
