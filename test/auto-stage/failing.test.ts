@@ -45,11 +45,22 @@ for (const shell of SHELLS) {
   })
 }
 
-test('if automatic staging finds a damaged archive, the original is active, with a warning that names the archive', () => {
+test('if automatic staging finds a damaged archive, it packs the environment again, with a warning', () => {
   using auto = new AutoWorld()
   auto.configure('enable')
   assert.equal(auto.call(['--pack', `--prefix=${auto.prefix}`]).status, 0)
   truncateSync(`${auto.prefix}.tar.zst`, 1000)
+  const { status, stdout, stderr } = auto.run(BASH, 'stand-in', `${STRICT}\n${WORK}`)
+  assert.equal(status, 0, stderr)
+  assert.match(stdout.trimEnd().split('\n').at(-1)!, /\/local\/conda-stage_\w+\//)
+  assert.match(stderr, /WARNING: [^\n]*my\.tar\.zst is damaged[^\n]*Packing the environment again/)
+})
+
+test('if others could have written the archive, automatic staging leaves the original active, and a warning names the archive', () => {
+  using auto = new AutoWorld()
+  auto.configure('enable')
+  assert.equal(auto.call(['--pack', `--prefix=${auto.prefix}`]).status, 0)
+  chmodSync(`${auto.prefix}.tar.zst`, 0o666)
   failsToStage(auto, /\nWARNING: '[^\n]*' was not staged: [^\n]*my\.tar\.zst[^\n]*\n {9}\w/)
 })
 

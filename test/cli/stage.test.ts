@@ -22,7 +22,7 @@ test('a first stage reports each of its steps in a line', async (context) => {
     `INFO: Extracting ${archive} \\(${bytes} bytes; ${DATE}\\) to ${folder}`,
     'INFO: Total extract time: \\d+ seconds?',
     'INFO: Make staged environment read-only',
-    `INFO: ${prefix} lies on local disk already \\(file system \\w+\\): a copy gains little`,
+    `INFO: ${prefix} is on local disk already \\(file system \\w+\\): a copy gains little`,
   ]
   assert.match(stderr, new RegExp(`^${lines.join('\n')}\n$`))
   assert.match(stdout, new RegExp(`^${local}/conda-stage_[A-Za-z0-9]+/myjupyter\n$`))
