@@ -41,7 +41,7 @@ export function archiveFolders({ archiveFolder, env }: Pick<CandidateOptions, 'a
 }
 
 /** As the XDG base directory specification has it: a relative path counts as none. */
-export function cacheFolder(env: CandidateOptions['env']): string {
+function cacheFolder(env: CandidateOptions['env']): string {
   const given = env.XDG_CACHE_HOME
   const base = given?.startsWith('/') ? given : join(env.HOME || homedir(), '.cache')
   return join(base, 'conda-stage')
