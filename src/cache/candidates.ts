@@ -41,7 +41,7 @@ export function archiveFolders({ archiveFolder, env }: Pick<CandidateOptions, 'a
 }
 
 /** Follows the XDG base directory specification: a relative path is ignored. */
-export function cacheFolder(env: CandidateOptions['env']): string {
+function cacheFolder(env: CandidateOptions['env']): string {
   const given = env.XDG_CACHE_HOME
   const base = given?.startsWith('/') ? given : join(env.HOME || homedir(), '.cache')
   return join(base, 'conda-stage')

@@ -1,5 +1,4 @@
 export { archiveCandidates, archiveFolders, chooseWritable } from './candidates.ts'
-export { notedLocalFolders, noteLocalFolder } from './local-folders.ts'
 export { withArchiveLock } from './lock.ts'
 export { type OutlivedArchive, outlivedArchives } from './outlived.ts'
 export { noteUse, pruneArchives, type Retention } from './prune.ts'

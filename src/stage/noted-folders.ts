@@ -1,11 +1,15 @@
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, readlink, symlink } from 'node:fs/promises'
+import { homedir } from 'node:os'
 import { join } from 'node:path'
 import type { Variables } from '../platform/job.ts'
-import { cacheFolder } from './candidates.ts'
 
-/** Links to local folders, in the user's cache folder. Which of them exist differs from node to node. */
-const notes = (env: Variables): string => join(cacheFolder(env), 'local-folders')
+/** Links to local folders, in the user's folder for state. Which of them exist differs from node to node. */
+function notes(env: Variables): string {
+  const given = env.XDG_STATE_HOME
+  const state = given?.startsWith('/') ? given : join(env.HOME || homedir(), '.local/state')
+  return join(state, 'conda-stage/local-folders')
+}
 
 /**
  * Notes a local folder that conda-stage would not think of by itself, so that `--status` finds the copies there. A failure
