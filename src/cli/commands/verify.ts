@@ -25,12 +25,15 @@ export async function verifyCommand(context: Context): Promise<undefined> {
   else writeData(isVerbose ? findings.map(findingLine).join('') : findingSummary(findings))
   const bad = findings.filter(({ harmless }) => !harmless)
   if (bad.length > 0) {
-    const isLonger = prefix.length > original.length && bad.every(({ kind }) => kind === 'prefix')
+    const isPrefix = bad.every(({ kind }) => kind === 'prefix')
+    const isLonger = prefix.length > original.length && isPrefix
     throw new StageError('VERIFY_FAILED', `${prefix}: ${bad.length} of ${findings.length} findings matter`, {
       path: prefix,
       hint: isLonger
         ? "The copy's path is longer than the original's and does not fit there. Stage to a shorter folder (--path=DIR)."
-        : "Unstage and stage again. If the findings come back, please report them with the output of '--version --full'.",
+        : isPrefix
+          ? 'A program that uses these files would reach the original. If that matters, go back: conda-stage --unstage'
+          : "Unstage and stage again. If the findings come back, please report them with the output of '--version --full'.",
     })
   }
   const more = findings.length > 0 && !isVerbose ? '; --verbose lists them' : ''
