@@ -1,11 +1,11 @@
 import { StageError } from '../errors.ts'
+import { counted } from '../model/amounts.ts'
 import { displayPath } from '../model/byte-path.ts'
 import { isInteractive, readLine } from '../platform/terminal.ts'
 import { changedFiles } from '../stage/changes.ts'
 import { dependentsOf } from '../stage/dependents.ts'
 import type { Stage } from '../stage/record.ts'
 import type { Context } from './command.ts'
-import { counted } from './render/amounts.ts'
 import { writeError } from './render/messages.ts'
 
 /** How many files a message names. */

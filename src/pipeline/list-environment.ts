@@ -44,7 +44,7 @@ export async function listEnvironment(
 }
 
 /** What is there, and the warnings of the records. */
-export interface Seen extends Pick<Listing, 'skipped' | 'missing'> {
+export interface Missed extends Pick<Listing, 'skipped' | 'missing'> {
   entries: readonly Pick<Entry, 'path' | 'type'>[]
   warnings: readonly string[]
 }
@@ -52,7 +52,7 @@ export interface Seen extends Pick<Listing, 'skipped' | 'missing'> {
 /** Warns of what a user would miss in a copy. */
 export async function warnOfWhatIsMissing(
   environment: Environment,
-  { entries, skipped, missing, warnings }: Seen,
+  { entries, skipped, missing, warnings }: Missed,
   { onProgress, ignoreMissingFiles, ignoreEditablePackages }: Filled<PackOptions>,
 ): Promise<void> {
   const warn = (message: string) => onProgress({ kind: 'warning', message })

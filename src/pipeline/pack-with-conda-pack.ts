@@ -11,14 +11,14 @@ import type { PackForElsewhereOptions, PackOptions, PackResult } from './options
 import type { Filled } from './original.ts'
 import { timedInfo } from './timing.ts'
 
-type Options = Omit<Filled<PackOptions>, 'format'> & Required<Pick<PackForElsewhereOptions, 'format'>>
+type CondaPackOptions = Omit<Filled<PackOptions>, 'format'> & Required<Pick<PackForElsewhereOptions, 'format'>>
 
 /**
  * Packs with conda-pack: `NAME.tar.gz` beside the environment, or the file that --output names. An archive of conda-pack's
  * that is there already stays, unless conda's records or --force say that it is out of date.
  * @throws StageError NO_CONDA_PACK, CONDA_PACK_FAILED; ARCHIVE_FOREIGN if another file is in the way
  */
-export async function packWithCondaPack(environment: Environment, options: Options): Promise<PackResult> {
+export async function packWithCondaPack(environment: Environment, options: CondaPackOptions): Promise<PackResult> {
   const { prefix, name } = environment
   const { cwd, warnings, output, format } = options
   const path = output === undefined ? join(dirname(prefix), `${name}.${format}`) : resolve(cwd, output)
@@ -28,7 +28,7 @@ export async function packWithCondaPack(environment: Environment, options: Optio
 }
 
 /** @throws StageError ARCHIVE_FOREIGN if conda-pack did not write the file: such a file is never replaced. */
-async function isCurrent(path: string, environment: Environment, options: Options): Promise<boolean> {
+async function isCurrent(path: string, environment: Environment, options: CondaPackOptions): Promise<boolean> {
   if (await isOurs(path)) throw foreign(path, 'was written by conda-stage, not by conda-pack')
   const handle = await openTrusted(path, [options.uid, environment.ownerUid])
   try {
@@ -40,7 +40,7 @@ async function isCurrent(path: string, environment: Environment, options: Option
   }
 }
 
-async function writeWithCondaPack(path: string, { prefix }: Environment, options: Options): Promise<void> {
+async function writeWithCondaPack(path: string, { prefix }: Environment, options: CondaPackOptions): Promise<void> {
   const { env, signal, onProgress } = options
   const packer: PackerOptions = { env, prefix, signal }
   const program =
@@ -60,7 +60,7 @@ async function writeWithCondaPack(path: string, { prefix }: Environment, options
   }
 }
 
-function argumentsOf(prefix: string, output: string, options: Options): string[] {
+function argumentsOf(prefix: string, output: string, options: CondaPackOptions): string[] {
   const { format, compressLevel, threads, arcroot, destPrefix, filters = [] } = options
   return [
     `--prefix=${prefix}`,

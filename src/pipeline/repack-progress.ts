@@ -10,7 +10,7 @@ export class RepackProgress {
   readonly #unchanged: { files: number; bytes: number }
   #isCopied = false
   /** How far reading was before the copying ended. */
-  #early: ProgressEvent | undefined
+  #heldBack: ProgressEvent | undefined
   readonly #totals: { totalFiles: number; totalBytes: number }
 
   constructor(unchanged: readonly Entry[], read: readonly Entry[], { onProgress }: Filled<PackOptions>) {
@@ -32,7 +32,7 @@ export class RepackProgress {
     }
     this.#onProgress({ kind: 'progress', phase: 'pack', ...this.#unchanged, ...this.#totals })
     this.#isCopied = true
-    if (this.#early) this.#onProgress(this.#early)
+    if (this.#heldBack) this.#onProgress(this.#heldBack)
   }
 
   /** Options for reading the rest, which counts after the copied part. */
@@ -42,7 +42,7 @@ export class RepackProgress {
       if (event.kind !== 'progress') return this.#onProgress(event)
       const counted = { ...event, files: files + event.files, bytes: bytes + event.bytes, ...this.#totals }
       if (this.#isCopied) this.#onProgress(counted)
-      else this.#early = counted
+      else this.#heldBack = counted
     }
     return { ...options, onProgress }
   }

@@ -1,5 +1,5 @@
 import { readIndex } from '../archive/reader.ts'
-import { EarlyBytes } from '../archive/reuse/early-bytes.ts'
+import { BytesAhead } from '../archive/reuse/bytes-ahead.ts'
 import { canBeReused, OldArchive } from '../archive/reuse/old-archive.ts'
 import { planReuse, type ReusePlan } from '../archive/reuse/plan.ts'
 import { writeArchive } from '../archive/writer.ts'
@@ -27,7 +27,7 @@ import { RepackProgress } from './repack-progress.ts'
 import { reportRenamed } from './write-archive.ts'
 
 /** What an outdated archive still holds of the environment. */
-interface Found {
+interface Reusable {
   archive: OldArchive
   index: ArchiveIndex
   /** What is in the environment now. */
@@ -55,13 +55,13 @@ export async function repack(
   if (stale === undefined) return undefined
   const handle = await openTrusted(stale.archive, [options.uid, source.ownerUid]).catch(() => undefined)
   if (handle === undefined) return undefined
-  const early = new EarlyBytes(handle)
+  const ahead = new BytesAhead(handle)
   try {
     const index = await readIndex(stale.archive, handle)
-    // Found when everything was read: a repack reads too little to find others.
+    // Spellings are found when everything is read. A repack reads too little to find others.
     const environment = await withSiblings({ ...source, spellings: index.prefixes.slice(2) })
     if (!canServe(index, environment, options)) return undefined
-    const archive = new OldArchive(handle, { path: stale.archive, index, early })
+    const archive = new OldArchive(handle, { path: stale.archive, index, ahead })
     const found = await compare({ archive, index }, environment, candidates, options)
     await write(path, found, environment, options)
     return {}
@@ -71,7 +71,7 @@ export async function repack(
     options.onProgress({ kind: 'warning', message: `${error.message}. Reading the whole environment instead` })
     return undefined
   } finally {
-    early.stop()
+    ahead.stop()
     await handle.close()
   }
 }
@@ -94,7 +94,7 @@ async function compare(
   environment: Environment,
   candidates: readonly string[],
   options: Filled<PackOptions>,
-): Promise<Found> {
+): Promise<Reusable> {
   const now = await lookAtNow(index, environment, candidates, options)
   const { entries } = now
   const unchanged = unchangedFiles(index.entries, entries)
@@ -125,7 +125,7 @@ async function lookAtNow(
 
 async function write(
   path: string,
-  { archive, index, entries, unchanged, plan }: Found,
+  { archive, index, entries, unchanged, plan }: Reusable,
   environment: Environment,
   options: Filled<PackOptions>,
 ): Promise<void> {
@@ -140,7 +140,7 @@ async function write(
   options.onProgress({ kind: 'detail', message })
   reportRenamed(renamed, read, options)
   const progress = new RepackProgress([...unchanged.values()], read, options)
-  const contents = new Begun(contentsOf(environment, read, progress.behind(options)))
+  const contents = new Prefetched(contentsOf(environment, read, progress.behind(options)))
   try {
     await writeArchive({
       path,
@@ -171,7 +171,7 @@ async function* items(
 }
 
 /** Asks for the first item at once, so that files are opened and read while the frames are copied. */
-class Begun<T> implements AsyncIterable<T> {
+class Prefetched<T> implements AsyncIterable<T> {
   readonly #rest: AsyncIterator<T>
   readonly #first: Promise<IteratorResult<T>>
 

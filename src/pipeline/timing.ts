@@ -1,3 +1,4 @@
+import { wholeSeconds } from '../model/amounts.ts'
 import type { OnProgress, Phase, ProgressEvent } from '../model/progress.ts'
 
 /** Reports that a phase begins, runs it, and reports how many seconds it took. */
@@ -22,8 +23,8 @@ export async function timedInfo<T>(
   const started = performance.now()
   onProgress({ kind: 'info', message })
   const result = await body()
-  const seconds = Math.round((performance.now() - started) / 1000)
-  onProgress({ kind: 'info', message: `Total ${what} time: ${seconds} seconds` })
+  const seconds = (performance.now() - started) / 1000
+  onProgress({ kind: 'info', message: `Total ${what} time: ${wholeSeconds(seconds)}` })
   return result
 }
 

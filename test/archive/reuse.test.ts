@@ -4,7 +4,7 @@ import { mkdir, open, readFile, writeFile } from 'node:fs/promises'
 import { type TestContext, test } from 'node:test'
 import { FRAME_ENOUGH, FRAME_SIZE } from '../../src/archive/format.ts'
 import { readIndex } from '../../src/archive/reader.ts'
-import { EarlyBytes } from '../../src/archive/reuse/early-bytes.ts'
+import { BytesAhead } from '../../src/archive/reuse/bytes-ahead.ts'
 import { OldArchive } from '../../src/archive/reuse/old-archive.ts'
 import { planReuse, type ReusePlan } from '../../src/archive/reuse/plan.ts'
 import { tarHeader, tarHeaderSize } from '../../src/archive/tar.ts'
@@ -53,8 +53,8 @@ async function repack(
   const plan = planReuse(index, unchanged)
   const handle = await open(old)
   try {
-    const early = format === 'tar.zst' ? { early: new EarlyBytes(handle) } : {}
-    const archive = new OldArchive(handle, { path: old, index, ...early })
+    const ahead = format === 'tar.zst' ? { ahead: new BytesAhead(handle) } : {}
+    const archive = new OldArchive(handle, { path: old, index, ...ahead })
     const others = plan.others.map((one) => archive.item(one))
     const items = [...others, ...after.filter(({ entry }) => !unchanged.has(entry.path))]
     const reused = { files: plan.carried, frames: archive.frames(plan.frames) }
@@ -290,8 +290,8 @@ test('a damaged frame of the old archive is reported, neither copied nor read', 
     assert.ok(b?.type === 'file')
     const chunks = archive.item(b).content!.chunks as AsyncIterable<Buffer>
     await assert.rejects(consume(chunks), { code: 'ARCHIVE_DAMAGED' })
-    const early = new OldArchive(handle, { path, index, early: new EarlyBytes(handle) })
-    await assert.rejects(consume(early.frames(plan)), { code: 'ARCHIVE_DAMAGED' })
+    const ahead = new OldArchive(handle, { path, index, ahead: new BytesAhead(handle) })
+    await assert.rejects(consume(ahead.frames(plan)), { code: 'ARCHIVE_DAMAGED' })
     await handle.truncate(offset)
     await assert.rejects(consume(archive.frames(plan)), { code: 'ARCHIVE_DAMAGED' })
     await handle.close()
@@ -302,9 +302,9 @@ test('an old archive can be closed while it is still being read ahead', async (c
   const path = `${await workFolder(context)}/x.tar.zst`
   await pack(path, [directory(''), ...Array.from({ length: 6 }, (_, at) => file(`f${at}`, content(3 * MiB, at)))])
   const handle = await open(path)
-  const early = new EarlyBytes(handle)
+  const ahead = new BytesAhead(handle)
   await handle.close()
-  early.stop()
+  ahead.stop()
 })
 
 test('reading ahead gives exactly the bytes asked for, over ends of blocks too, or none if the file does not have them all', async (context) => {
@@ -312,7 +312,7 @@ test('reading ahead gives exactly the bytes asked for, over ends of blocks too, 
   const bytes = content(7 * MiB + 12_345)
   await writeFile(path, bytes)
   const handle = await open(path)
-  const early = new EarlyBytes(handle)
+  const ahead = new BytesAhead(handle)
   for (const [offset, size] of [
     [0, 10],
     [5, 0],
@@ -322,14 +322,14 @@ test('reading ahead gives exactly the bytes asked for, over ends of blocks too, 
     [3 * MiB + 7, 4 * MiB],
     [7 * MiB, 12_345],
   ] as const)
-    assert.ok((await early.take(offset, size))?.equals(bytes.subarray(offset, offset + size)), `${offset} ${size}`)
+    assert.ok((await ahead.take(offset, size))?.equals(bytes.subarray(offset, offset + size)), `${offset} ${size}`)
   for (const [offset, size] of [
     [7 * MiB, 12_346],
     [7 * MiB + 12_345, 1],
     [9 * MiB, 10],
     [0, 10],
   ] as const)
-    assert.equal(await early.take(offset, size), undefined, `${offset} ${size}`)
+    assert.equal(await ahead.take(offset, size), undefined, `${offset} ${size}`)
   await handle.close()
 })
 

@@ -8,7 +8,7 @@ import type { ArchiveItem } from '../../model/item.ts'
 import { decompressSync } from '../codec.ts'
 import { damaged } from '../failure.ts'
 import type { TakenOver } from '../write/member-writer.ts'
-import type { EarlyBytes } from './early-bytes.ts'
+import type { BytesAhead } from './bytes-ahead.ts'
 import type { ReusedFrame } from './plan.ts'
 
 /** Stored bytes that are read, and written, at once. Network file systems are read in large pieces. */
@@ -25,22 +25,22 @@ export class OldArchive {
   readonly #handle: FileHandle
   readonly #path: string
   readonly #index: ArchiveIndex
-  readonly #early: EarlyBytes | undefined
+  readonly #ahead: BytesAhead | undefined
   /** The frame that was decompressed last. Its files are asked for one after another. */
   #last: { at: number; content: Buffer } | undefined
 
-  /** @param path for messages; `early` holds bytes that are read already */
-  constructor(handle: FileHandle, { path, index, early }: { path: string; index: ArchiveIndex; early?: EarlyBytes }) {
+  /** @param path for messages; `ahead` holds bytes that are read already */
+  constructor(handle: FileHandle, { path, index, ahead }: { path: string; index: ArchiveIndex; ahead?: BytesAhead }) {
     this.#handle = handle
     this.#path = path
     this.#index = index
-    this.#early = early
+    this.#ahead = ahead
   }
 
   /** The frames in this order. Neighbours in the file come together. */
   async *frames(plan: readonly ReusedFrame[]): AsyncGenerator<TakenOver> {
     // If most of the archive is wanted, reading ahead continues.
-    if (plan.length < this.#index.frames.length / 2) this.#early?.stop()
+    if (plan.length < this.#index.frames.length / 2) this.#ahead?.stop()
     const begun: Promise<TakenOver>[] = []
     const runs = runsOf(plan)
     for (let next = 0; next < runs.length || begun.length > 0; ) {
@@ -106,7 +106,7 @@ export class OldArchive {
   }
 
   async #bytes(offset: number, size: number): Promise<Buffer> {
-    return (await this.#early?.take(offset, size)) ?? (await this.#fromFile(offset, size))
+    return (await this.#ahead?.take(offset, size)) ?? (await this.#fromFile(offset, size))
   }
 
   async #fromFile(offset: number, size: number): Promise<Buffer> {

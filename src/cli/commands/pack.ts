@@ -1,7 +1,7 @@
+import { megabytes } from '../../model/amounts.ts'
 import { pack } from '../../pipeline.ts'
 import type { Context } from '../command.ts'
 import { packOptions } from '../library-options.ts'
-import { megabytes } from '../render/amounts.ts'
 import { writeData } from '../render/messages.ts'
 import { dryRun } from './dry-run.ts'
 

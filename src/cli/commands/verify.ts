@@ -1,8 +1,8 @@
 import { StageError } from '../../errors.ts'
+import { counted } from '../../model/amounts.ts'
 import { verify } from '../../pipeline.ts'
 import type { Context } from '../command.ts'
 import { progressOf } from '../library-options.ts'
-import { counted } from '../render/amounts.ts'
 import { findingLine, findingSummary } from '../render/finding.ts'
 import { writeData } from '../render/messages.ts'
 

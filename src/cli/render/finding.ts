@@ -1,6 +1,6 @@
+import { counted } from '../../model/amounts.ts'
 import { displayPath } from '../../model/byte-path.ts'
 import type { Finding } from '../../stage/verify.ts'
-import { counted } from './amounts.ts'
 
 /** One line for a finding of --verify: whether it matters, which file, and what is wrong. */
 export const findingLine = ({ path, why, harmless }: Finding): string =>

@@ -1,5 +1,5 @@
+import { counted, megabytes } from '../../model/amounts.ts'
 import type { Forecast } from '../../pipeline/dry-run.ts'
-import { counted, megabytes } from './amounts.ts'
 import { rows } from './rows.ts'
 
 export function forecastText({ original, archive, files, bytes, isLeast, local, seconds }: Forecast): string {

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs'
+import { wholeSeconds } from '../../model/amounts.ts'
 import type { OnProgress, Phase, ProgressEvent } from '../../model/progress.ts'
-import { wholeSeconds } from './amounts.ts'
 import { createBar } from './bar.ts'
 import { createBusy } from './busy.ts'
 import { type Messages, writeError } from './messages.ts'

@@ -1,9 +1,9 @@
 import type { ConfigFile } from '../../config/files.ts'
 import { keyOf, SETTING_NAMES, settingOf } from '../../config/settings.ts'
+import { duration, megabytes } from '../../model/amounts.ts'
 import type { Status } from '../../pipeline/status.ts'
 import type { Context } from '../command.ts'
 import type { Options } from '../options.ts'
-import { duration, megabytes } from './amounts.ts'
 import { heading } from './messages.ts'
 import { rows } from './rows.ts'
 

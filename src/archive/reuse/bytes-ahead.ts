@@ -10,7 +10,7 @@ const AT_ONCE = 16
  * Reads a file from its beginning on before it is known which bytes are wanted: finding that out is bound by latency, and
  * reading by bandwidth. Later it keeps reading ahead of what is asked for.
  */
-export class EarlyBytes {
+export class BytesAhead {
   readonly #handle: Pick<FileHandle, 'read'>
   /** In order. A short block ends at the end of the file, or could not be read. */
   readonly #blocks: (Promise<Buffer> | undefined)[] = []
