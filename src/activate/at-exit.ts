@@ -38,17 +38,22 @@ export const bashAtExit: AtExit = {
         'case "$2" in',
         `"trap -- '"*"' EXIT") \\builtin eval "\\\\builtin set -- \\"\\$1\\" \${2#trap -- }" ;;`,
         'esac',
-        'case "$2" in',
-        '"$1") \\builtin trap - EXIT ;;',
-        `"$1\n"*) \\builtin trap -- "\${2#"$1\n"}" EXIT ;;`,
-        `*"\n$1") \\builtin trap -- "\${2%"\n$1"}" EXIT ;;`,
-        `*"\n$1\n"*) \\builtin trap -- "\${2%%"\n$1\n"*}\n\${2#*"\n$1\n"}" EXIT ;;`,
-        'esac',
+        ...withoutLine('\\builtin trap'),
         '\\builtin set --',
       ],
       step,
     ),
 }
+
+/** Takes the line $1 out of $2, the code of the EXIT trap, if it is there. */
+const withoutLine = (trap: string): string[] => [
+  'case "$2" in',
+  `"$1") ${trap} - EXIT ;;`,
+  `"$1\n"*) ${trap} -- "\${2#"$1\n"}" EXIT ;;`,
+  `*"\n$1") ${trap} -- "\${2%"\n$1"}" EXIT ;;`,
+  `*"\n$1\n"*) ${trap} -- "\${2%%"\n$1\n"*}\n\${2#*"\n$1\n"}" EXIT ;;`,
+  'esac',
+]
 
 /**
  * A trap that is set in a function belongs to that function. Hooks do not, and they stay whatever trap the session sets. They
@@ -76,8 +81,8 @@ export const zshAtExit: AtExit = {
 const hookName = ({ id }: AtExitStep): string => `__conda_stage_exit_${id}`
 
 /**
- * One line of the EXIT trap. In dash, `trap` prints the traps (EXIT first) only outside of a command substitution. The line
- * stays when the stage is gone; it does nothing then.
+ * One line of the EXIT trap. In dash, `trap` prints the traps (EXIT first) only outside of a command substitution, so its output
+ * goes through a file: in the stage's folder, or in a temporary one if the stage may be gone by then.
  */
 export const shAtExit: AtExit = {
   add: (command, step) => {
@@ -100,5 +105,23 @@ export const shAtExit: AtExit = {
       step,
     )
   },
-  remove: () => [],
+  remove: (command, step) =>
+    inSession(
+      [
+        `\\set -- ${quote(command)} "$(PATH=/usr/bin:/bin \\command mktemp 2> /dev/null)"`,
+        'case "$2" in ?*)',
+        '\\trap >| "$2"',
+        '\\set -- "$1" "$(PATH=/usr/bin:/bin; \\command cat "$2"; \\command rm -f -- "$2")"',
+        'case "$2" in',
+        `"trap -- '"*) \\eval "\\\\set -- \\"\\$1\\" \${2#trap -- }" ;;`,
+        '*) \\set -- "$1" "" none ;;',
+        'esac',
+        'case "$3" in EXIT)',
+        ...withoutLine('\\trap'),
+        ';; esac',
+        ';; esac',
+        '\\set --',
+      ],
+      step,
+    ),
 }

@@ -12,7 +12,7 @@ const PARTS = {
   },
 }
 
-/** Everything but the shell function, which stays, and dash's trap, which no longer does anything. */
+/** Everything but the shell function, which stays. */
 const rest = ({ rest }: Dump) => rest.filter((line) => !/conda[-_]stage/.test(line))
 
 const traps = (dump: Dump) => rest(dump).filter((line) => /trap|zshexit/.test(line))

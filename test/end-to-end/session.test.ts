@@ -3,7 +3,7 @@
  * CONDA_STAGE_TEST_CONDA names it), stage, work, unstage.
  */
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, renameSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { installEnvironment } from '../fixtures/environment.ts'
@@ -134,7 +134,7 @@ for (const shell of SHELLS) {
       assert.deepEqual(stages(), [])
     })
 
-    test('staging twice is an error that says so, and so is unstaging what lies beneath or is not staged', async () => {
+    test('unstaging what lies beneath another environment, or is not staged, is an error that says so', async () => {
       const { world, local, stages } = await session()
       using _ = world
       const run = world.runWith(
@@ -144,17 +144,13 @@ for (const shell of SHELLS) {
         `conda activate my
         conda-stage --unstage || echo "status $?"
         conda-stage --quiet --path=${q(local)}
-        conda-stage || echo "status $?"
         conda activate other
         conda-stage --unstage || echo "status $?"
         conda deactivate
         conda-stage --quiet --unstage`,
       )
-      assert.equal(run.stdout, 'status 1\nstatus 1\nstatus 1\n', run.stderr)
-      assert.match(
-        run.stderr,
-        /is not a staged copy[\s\S]*is a staged copy of[\s\S]*another environment was activated after it/,
-      )
+      assert.equal(run.stdout, 'status 1\nstatus 1\n', run.stderr)
+      assert.match(run.stderr, /is not a staged copy[\s\S]*another environment was activated after it/)
       assert.deepEqual(stages(), [])
     })
   })
@@ -185,21 +181,23 @@ test('an environment in a folder with a quote, a dollar sign, a newline and UTF-
   }
 })
 
-test('the copy works with the original gone for good, and --unstage says so and still leaves it', async () => {
-  const { world, prefix, local } = await session()
+test('the copy works with the original gone, and --unstage keeps it until the original is back', async () => {
+  const { world, prefix, local, stages } = await session()
   using _ = world
   const [bash] = SHELLS
-  const staged = world.runWith(
+  const run = world.runWith(
     hook(bash!),
     bash!,
     'stand-in',
     `conda activate my
     conda-stage --quiet --path=${q(local)}
     mv ${q(prefix)} ${q(`${prefix}.gone`)}
+    conda-stage --unstage || echo "status $?"
     greet
-    conda-stage --unstage
+    mv ${q(`${prefix}.gone`)} ${q(prefix)}
+    conda-stage --quiet --unstage
     echo "$CONDA_PREFIX"`,
   )
-  assert.equal(staged.stdout, `Hello from the environment\n${prefix}\n`, staged.stderr)
-  renameSync(`${prefix}.gone`, prefix)
+  assert.equal(run.stdout, `status 1\nHello from the environment\n${prefix}\n`, run.stderr)
+  assert.deepEqual(stages(), [])
 })
