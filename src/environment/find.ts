@@ -109,5 +109,5 @@ function noSuchFolder(prefix: string): StageError {
 const notAnEnvironment = (prefix: string, what: string): StageError =>
   new StageError('NOT_AN_ENVIRONMENT', `${prefix} ${what}`, {
     path: prefix,
-    hint: 'An environment is a folder that holds a conda-meta folder. Give its path, not its name (conda env list shows both).',
+    hint: 'An environment is a folder that holds a conda-meta folder. Give its path, or its name with -n NAME.',
   })

@@ -68,7 +68,7 @@ test('if no environment is active, the message says to activate or to name one',
 
 test('a prefix that is not a conda environment is reported as such', async (context) => {
   const place = await copiedWorld(context)
-  const hint = /conda-meta in it.*path, not its name/
+  const hint = /conda-meta folder.*path.*name with -n NAME/
   const of = (prefix: string) => [`--prefix=${prefix}`, `--path=${place.local}`]
   await fails(place, of('/usr'), { code: 'NOT_AN_ENVIRONMENT', path: '/usr', says: 'is not a conda environment', hint })
   await fails(place, of('myjupyter'), { code: 'NOT_AN_ENVIRONMENT', path: '/myjupyter', says: 'does not exist', hint })
@@ -82,12 +82,14 @@ test('a prefix that is not a conda environment is reported as such', async (cont
   )
 })
 
-test('staging a staged environment is an error that says so', async (context) => {
+test('staging a staged environment says so and succeeds, and packing it is an error', async (context) => {
   const place = await copiedWorld(context)
   const staged = await stageOf(place)
   const says = `${staged} is a staged copy of ${place.prefix}`
   const expected = { code: 'ALREADY_STAGED', path: staged, says, hint: 'conda-stage --unstage' } as const
-  await fails(place, [`--prefix=${staged}`, `--path=${place.local}`], expected)
+  const again = await succeed(place, [`--prefix=${staged}`, `--path=${place.local}`])
+  assert.equal(again.stdout, `${staged}\n`)
+  assert.match(again.stderr, /INFO: Already staged: /)
   await fails(place, ['--pack'], expected, { env: { CONDA_PREFIX: staged } })
 })
 

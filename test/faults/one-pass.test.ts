@@ -186,8 +186,8 @@ test('if there is no room to repack, the copy is made anyway, and the outdated a
   // Room for one archive.
   const script = [
     'mount -t tmpfs -o size=6m tmpfs "$1"; archives=$1; prefix=$2; shift 2',
-    '"$1" --pack "$2" "$3"; cp "$archives"/* "$prefix.before"; echo new >"$prefix/share/new"',
-    'status=0; "$@" || status=$?; ls -A "$archives" >&2; cmp "$archives"/* "$prefix.before"; exit $status',
+    '"$1" --pack "$2" "$3"; cp "$archives"/* "$archives.before"; echo new >"$prefix/share/new"',
+    'status=0; "$@" || status=$?; ls -A "$archives" >&2; cmp "$archives"/* "$archives.before"; exit $status',
   ].join('; ')
   const inside = [...MOUNTING, script, 'sh', archives, place.prefix]
   const args = [
