@@ -1,6 +1,6 @@
 import { constants } from 'node:fs'
 import { access, mkdir, readdir, realpath, rmdir, stat } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { type ErrorCode, StageError } from '../errors.ts'
 import { type Candidate, localCandidates, type Preference } from './local-candidates.ts'
 import { isNetwork, isNetworkMagic, type Mount, mountOf, parseMountInfo, readMountInfo } from './mounts.ts'
@@ -96,11 +96,15 @@ async function makeMissing({ path, source }: Candidate): Promise<boolean> {
     return true
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'EEXIST' || (await exists(path))) return false
-    throw new StageError('TARGET_UNWRITABLE', `${path} (from ${source}) can't be created: ${errno(cause)}`, {
-      path,
-      hint: 'Name a folder on local disk that you can write to with --path or CONDA_STAGE_PATH.',
-      cause,
-    })
+    throw new StageError(
+      'TARGET_UNWRITABLE',
+      `${path} (from ${source}) can't be created: ${dirname(path)} ${explain(cause)}`,
+      {
+        path,
+        hint: 'Name a folder on local disk that you can write to with --path or CONDA_STAGE_PATH.',
+        cause,
+      },
+    )
   }
 }
 

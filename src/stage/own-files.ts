@@ -29,7 +29,7 @@ const ADVICE = [
   'Or, after that, stage a copy that you can change until it is removed:    conda-stage --writable',
 ]
 
-/** After CEP 22: conda and mamba refuse to change such an environment, and show the message. */
+/** After CEP 22: conda and mamba refuse to change such an environment, and show the message. conda looks at HISTORY first. */
 const FROZEN: OwnFile = {
   path: 'conda-meta/frozen',
   text: `${JSON.stringify({ message: ADVICE.join('\n') })}\n`,
@@ -38,6 +38,14 @@ const FROZEN: OwnFile = {
 /** After PEP 668: pip and uv refuse to install. Without it, pip would silently install into ~/.local, for all environments. */
 const EXTERNALLY_MANAGED = 'EXTERNALLY-MANAGED'
 const EXTERNALLY_MANAGED_TEXT = `[externally-managed]\nError=${ADVICE.join('\n ')}\n`
+
+/**
+ * The one file that the owner may write to in a read-only copy. If it is not writable, `conda install` takes the environment
+ * for another user's, says so, and never comes to show the message of FROZEN.
+ */
+export const HISTORY: BytePath = 'conda-meta/history'
+
+export const OWNER_WRITES = 0o200
 
 const STANDARD_LIBRARY = /(^|\/)lib\/(python|pypy)\d+\.\d+t?$/
 
@@ -49,6 +57,12 @@ export function addOwnFiles(
   const files = [...SCRIPTS]
   if (readOnly) files.push(FROZEN, ...standardLibraries(prefix, entries).map(managed))
   for (const file of files) addFile(prefix, file, readOnly)
+  if (readOnly) letOwnerWrite(fsPath(prefix, HISTORY))
+}
+
+function letOwnerWrite(path: Buffer): void {
+  const facts = lstatSync(path, { throwIfNoEntry: false })
+  if (facts?.isFile()) chmodSync(path, (facts.mode & 0o7777) | OWNER_WRITES)
 }
 
 /** Whether conda-stage has put this there, as it is. */

@@ -15,7 +15,7 @@ import { relocateLink, relocateTarget } from '../relocate/symlink.ts'
 import { whyHarmless } from './harmless.ts'
 import { stagedMode } from './modes.ts'
 import { INDEX } from './names.ts'
-import { isOwnFile } from './own-files.ts'
+import { HISTORY, isOwnFile, OWNER_WRITES } from './own-files.ts'
 import { findStage, type StageRecord } from './record.ts'
 
 /** A difference between a stage and what staging should have left. */
@@ -113,8 +113,10 @@ class Verifier {
   #compare(entry: ArchivedEntry, facts: Stats): void {
     const { path, type } = entry
     const mode = facts.mode & 0o7777
-    if (type !== 'symlink' && mode !== this.#mode(entry.mode))
-      this.#differs(path, 'mode', `has mode ${octal(mode)} instead of ${octal(this.#mode(entry.mode))}`)
+    const expected = this.#mode(entry.mode)
+    const free = path === HISTORY ? OWNER_WRITES : 0
+    if (type !== 'symlink' && (mode | free) !== (expected | free))
+      this.#differs(path, 'mode', `has mode ${octal(mode)} instead of ${octal(expected)}`)
     if (type === 'symlink') this.#symlink(path, relocateLink(entry, this.#prefixes, this.#record.prefix))
     else if (type === 'file') this.#file(entry, facts)
     else if (type === 'hardlink' && this.#lstat(entry.target)?.ino !== facts.ino) {

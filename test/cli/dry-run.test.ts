@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { slowfsUnavailable } from '../../bench/slowfs/build.ts'
 import { mountSlow } from '../../bench/slowfs/mount.ts'
-import { copiedWorld, fails, listing, run, succeed, type World } from './world.ts'
+import { copiedWorld, fails, listing, run, stageOf, succeed, type World } from './world.ts'
 
 const dryRun = ({ prefix, local }: World, ...more: string[]) => [
   '--dry-run',
@@ -60,6 +60,15 @@ test('--dry-run --json gives the numbers to programs, and with --pack leaves the
   assert.ok(staging.files > 10 && staging.bytes > 10_000 && staging.seconds > 0)
   const packing = await json('--pack')
   assert.deepEqual([packing.files, packing.local], [staging.files, undefined])
+})
+
+test('--dry-run in a staged session says that the environment is staged already, as staging would', async (context) => {
+  const place = await copiedWorld(context)
+  const staged = await stageOf(place)
+  const before = listing(place.root)
+  const { stderr } = await succeed(place, ['--dry-run'], { env: { CONDA_PREFIX: staged } })
+  assert.match(stderr, /^INFO: Already staged: /)
+  assert.deepEqual(listing(place.root), before)
 })
 
 test('--dry-run with any other action is wrong usage', async (context) => {

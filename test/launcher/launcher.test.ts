@@ -146,6 +146,7 @@ describe('the launcher finds a Node', () => {
     using installed = new Installation()
     const inside = installed.node('envs/my/bin/node')
     const outside = installed.node('usr/node')
+    mkdirSync(join(installed.folder, 'envs/my/conda-meta'))
     symlinkSync(join(installed.folder, 'envs'), join(installed.folder, 'link'))
     mkdirSync(join(installed.folder, 'linked'))
     symlinkSync(inside, join(installed.folder, 'linked/node'))
@@ -170,10 +171,18 @@ describe('the launcher finds a Node', () => {
     assert.equal(other.seen?.node, inside)
   })
 
+  test('even one inside the folder that --prefix names, if that folder is no environment', () => {
+    using installed = new Installation()
+    const node = installed.node('bin/node')
+    const { seen } = installed.run([`--prefix=${installed.folder}`], { env: { PATH: dirname(node) } })
+    assert.equal(seen?.node, node)
+  })
+
   test('and if there is none, says where it looked and what to do', () => {
     using installed = new Installation()
     const old = installed.node('a/node', 'v20.20.2')
     const inside = installed.node('my/bin/node')
+    mkdirSync(join(installed.folder, 'my/conda-meta'))
     const PATH = `${dirname(old)}:${dirname(inside)}`
     const my = join(installed.folder, 'my')
     const { seen, stderr, status } = installed.run([], { env: { PATH, CONDA_PREFIX: my } })
@@ -371,6 +380,7 @@ describe('the launcher works whatever the environment holds', () => {
     const functions = Object.fromEntries(names.map((name) => [`BASH_FUNC_${name}%%`, '() { /bin/echo bad; }']))
     const env = { ...functions, SHELLOPTS: 'errexit:nounset:noglob:noclobber', IFS: '/n', PATH: '/usr/bin:/bin' }
     const old = installed.node('old/node', 'v20.20.2')
+    mkdirSync(join(installed.folder, 'conda-meta'))
     for (const shell of [['dash'], ['bash', '--posix']]) {
       const launcher = join(installed.folder, 'link')
       const chosen = { ...env, CONDA_STAGE_NODE: old, CONDA_PREFIX: installed.folder }

@@ -70,6 +70,7 @@ test('a dry run leaves no folder behind', async () => {
 test('a --path with several missing parts is an error, and nothing is created', async () => {
   const error = await failure({ path: `${home}/typo/more` })
   assert.equal(error.code, 'TARGET_UNWRITABLE')
+  assert.match(error.message, /typo\/more \(from --path\) can't be created: \S+\/typo does not exist$/)
   assert.equal(existsSync(`${home}/typo`), false)
 })
 

@@ -45,6 +45,15 @@ test('pip and conda are told to leave a read-only copy alone, in every Python of
   for (const path of [FROZEN, managed('lib/python3.12')]) assert.equal(existsSync(`${writable}/${path}`), false, path)
 })
 
+test('conda install shows an ordinary user how to install, because conda finds the history of a read-only copy writable', async (context) => {
+  const place = await worldWithPython(context)
+  chmodSync(`${place.prefix}/conda-meta/history`, 0o444)
+  const staged = await stageOf(place)
+  assert.equal(lstatSync(`${staged}/conda-meta/history`).mode & 0o7777, 0o644)
+  const { stderr } = await succeed(place, ['--verify', `--prefix=${staged}`])
+  assert.match(stderr, /is sound/)
+})
+
 test("the copy's own files are in neither the original nor the archive, and leave the times of its folders alone", async (context) => {
   const place = await worldWithPython(context)
   const staged = await stageOf(place)

@@ -21,10 +21,10 @@ import { dryRun } from './dry-run.ts'
 export async function stageCommand(context: Context): Promise<Step[] | undefined> {
   const { options, session } = context
   const { shell } = session
-  if (options.dryRun) return await unlessLocal(context, () => dryRun(context))
-  if (options.prefix === undefined && !shell) throw noShellFunction()
+  if (options.prefix === undefined && !shell && !options.dryRun) throw noShellFunction()
   const staged = await findStage(resolve(session.cwd, options.prefix ?? session.env.CONDA_PREFIX ?? ''))
   if (staged) return alreadyStaged(staged.record, context)
+  if (options.dryRun) return await unlessLocal(context, () => dryRun(context))
   const active = session.env.CONDA_PREFIX
   if (options.activator === 'conda' && shell && active && options.prefix === undefined)
     assertCondaCanActivate({ prefix: active }, shell.dialect)
@@ -62,7 +62,7 @@ function alreadyStaged(
   if (options.json) writeData(`${JSON.stringify({ skipped: true, original, prefix })}\n`)
   else if (options.prefix !== undefined) writeData(`${prefix}\n`)
   const { shell, env } = session
-  if (options.prefix !== undefined || !shell) return undefined
+  if (options.prefix !== undefined || !shell || options.dryRun) return undefined
   const facts = (folder: string) => readFacts(folder, shell.dialect, env.PATH)
   return planAgain({ env, original: facts(original), staged: facts(prefix) })
 }
