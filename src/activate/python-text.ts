@@ -9,11 +9,18 @@ class JsonNumber {
 
 type Reviver = (key: string, value: unknown, context: { source: string }) => unknown
 
-/** Like JSON.parse, but keeps the text of numbers for `pythonText`. */
+/** Like Python's json.loads, but keeps the text of numbers for `pythonText`. */
 export function parseForPython(text: string): unknown {
   const keepNumbers: Reviver = (_, value, { source }) => (typeof value === 'number' ? new JsonNumber(source) : value)
-  return JSON.parse(text, keepNumbers as (key: string, value: unknown) => unknown)
+  const plain = text.replaceAll(STRING_OR_NO_JSON, (part) => NO_JSON[part] ?? part)
+  return JSON.parse(plain, keepNumbers as (key: string, value: unknown) => unknown)
 }
+
+const NAN = '0e-999999'
+
+/** Python reads and writes these too. In JSON, numbers that nobody writes stand for them. */
+const NO_JSON: Record<string, string> = { NaN: ` ${NAN}`, Infinity: ' 1e999999', '-Infinity': ' -1e999999' }
+const STRING_OR_NO_JSON = /"(?:[^"\\]|\\.)*"|NaN|-?Infinity/g
 
 /** What Python's `str()` makes of a value that was read from JSON. */
 export const pythonText = (value: unknown): string => (typeof value === 'string' ? value : representation(value))
@@ -33,6 +40,7 @@ const integer = (source: string): string => (source === '-0' ? '0' : source)
 
 /** The shortest digits that give the same number, as in JavaScript. An exponent from 1e16 on and below 1e-4. */
 function float(source: string): string {
+  if (source === NAN) return 'nan'
   const value = Number(source)
   if (!Number.isFinite(value)) return value > 0 ? 'inf' : '-inf'
   const [, sign = '', digits = '', power = '0'] = /^(-?)([\d.]+)e([+-]\d+)$/.exec(value.toExponential())!

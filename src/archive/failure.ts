@@ -1,4 +1,5 @@
 import { StageError } from '../errors.ts'
+import { tooLarge } from '../platform/room.ts'
 
 export function damaged(path: string, what: string, cause?: unknown): StageError {
   return new StageError('ARCHIVE_DAMAGED', `The archive ${path} is damaged: ${what}`, {
@@ -35,6 +36,7 @@ export function asWriteFailure(error: unknown, path: string): unknown {
       cause: error,
     })
   }
+  if (code === 'EFBIG') return tooLarge(`the archive ${path} would be`, path, error)
   const reason = UNWRITABLE[code]
   if (reason === undefined) return error
   return new StageError('ARCHIVE_UNWRITABLE', `The archive ${path} can't be written: ${reason}`, {

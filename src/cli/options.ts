@@ -84,7 +84,7 @@ export async function readOptions(args: readonly string[], variables: Variables,
     .exitOverride()
     .configureOutput({ writeOut: () => {}, writeErr: () => {} })
   try {
-    command.parse(args, { from: 'user' })
+    command.parse(args.map(withoutSign), { from: 'user' })
   } catch (error) {
     if (error instanceof CommanderError) throw mistake(error, command)
     throw error
@@ -222,6 +222,9 @@ Load the shell function with:  eval "$(conda-stage --source)"
               in fish:         conda-stage --source | source
               in tcsh:         eval "\`conda-stage --source\`"
 `
+
+/** conda-pack also takes `-o=FILE`. */
+const withoutSign = (arg: string): string => arg.replace(/^(-[a-zA-Z])=/, '$1')
 
 function oneAction(given: Record<string, unknown>): Action {
   const actions: Action[] = [...ACTIONS, ...INNER]

@@ -6,7 +6,7 @@ import type { Relocation } from '../model/relocation.ts'
 import { applyToWhole } from '../relocate/apply.ts'
 import { encodings } from '../relocate/encodings.ts'
 import { planRelocation } from '../relocate/plan.ts'
-import { relocateTarget } from '../relocate/symlink.ts'
+import { relocateTarget, withoutDetour } from '../relocate/symlink.ts'
 
 interface PrefixChange {
   /** Prefixes that the items name, as their occurrences number them. */
@@ -36,8 +36,10 @@ export async function* changePrefix(
   }
 }
 
-/** A link can't lead through a text that is no path. A relative one leads to the same place below any prefix. */
-function targetOf({ path, target }: SymlinkEntry, from: readonly string[], to: string): BytePath {
+/** A link can't lead through a text that is no path. A relative one leads to the same place below any prefix, without a detour. */
+function targetOf(link: SymlinkEntry, from: readonly string[], to: string): BytePath {
+  const { path, target } = link
+  if (!target.startsWith('/')) return withoutDetour(link, from) ?? target
   if (to.startsWith('/')) return relocateTarget(target, from, to)
   const below = relocateTarget(target, from, '')
   if (below === target) return target

@@ -4,6 +4,7 @@ import type { RenamedMembers } from '../model/entry.ts'
 import type { Escaping, Occurrence, Relocation } from '../model/relocation.ts'
 import { refit } from '../relocate/elf.ts'
 import { escapings, unitWidth } from '../relocate/encodings.ts'
+import { relocateTarget, withoutDetour } from '../relocate/symlink.ts'
 
 /**
  * Tells `bin/conda-unpack` where the prefix stands, file by file. conda-unpack updates this record as it relocates, so that
@@ -26,6 +27,8 @@ interface PrefixRecord {
   files: RecordedFile[]
   /** Symbolic links that lead below the prefix. */
   symlinks: BytePath[]
+  /** Symbolic links that lead there by a detour, each with the relative target that takes none. */
+  detours?: [path: BytePath, target: BytePath][]
 }
 
 /** Offset in the file, number of the prefix, encoding. */
@@ -65,8 +68,14 @@ export function prefixRecord(
   const links = new Map<BytePath, BytePath[]>()
   for (const entry of entries)
     if (entry.type === 'hardlink') links.set(entry.target, [...(links.get(entry.target) ?? []), nameOf(entry)])
-  const starts = prefixes.map(bytePathOf)
-  const isInside = (target: BytePath) => starts.some((start) => target === start || target.startsWith(`${start}/`))
+  // No path begins with a NUL but those that lead inside and are relocated.
+  const isInside = (target: BytePath) => relocateTarget(target, prefixes, '\0').startsWith('\0')
+  const symlinks = entries.filter((entry) => entry.type === 'symlink')
+  const detours = symlinks.flatMap((link): [BytePath, BytePath][] => {
+    const target = withoutDetour(link, prefixes)
+    return target === undefined ? [] : [[nameOf(link), target]]
+  })
+  const taken = new Set(detours.map(([path]) => path))
   const used = escapingsOf(entries)
   const record: PrefixRecord = {
     format: 1,
@@ -78,7 +87,8 @@ export function prefixRecord(
     files: entries.flatMap((entry) =>
       entry.type === 'file' ? recordedFile(entry, prefixes, { links: links.get(entry.path), name: nameOf(entry) }) : [],
     ),
-    symlinks: entries.flatMap((entry) => (entry.type === 'symlink' && isInside(entry.target) ? [nameOf(entry)] : [])),
+    symlinks: symlinks.filter((link) => isInside(link.target) && !taken.has(nameOf(link))).map(nameOf),
+    ...(detours.length > 0 && { detours }),
   }
   return Buffer.from(JSON.stringify(record))
 }

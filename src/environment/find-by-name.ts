@@ -1,4 +1,4 @@
-import { readFile, realpath, stat } from 'node:fs/promises'
+import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { basename, delimiter, dirname, join } from 'node:path'
 import { StageError } from '../errors.ts'
@@ -84,8 +84,8 @@ async function environmentFolders(env: Variables, home: string, bases: readonly 
 /** `envs_dirs` of the configuration files of conda and mamba. */
 async function configuredFolders(env: Variables, home: string, bases: readonly string[]): Promise<string[]> {
   const config = env.XDG_CONFIG_HOME?.startsWith('/') ? env.XDG_CONFIG_HOME : join(home, '.config')
-  const places = [home, join(home, '.conda'), join(config, 'conda'), ...bases, '/etc/conda']
-  const files = places.flatMap((folder) => ['.condarc', 'condarc', '.mambarc'].map((file) => join(folder, file)))
+  const places = [home, join(home, '.conda'), join(config, 'conda'), ...bases, '/var/lib/conda', '/etc/conda']
+  const files = (await Promise.all(places.map(configurationFiles))).flat()
   const found: string[] = []
   for (const file of [env.CONDARC, env.MAMBARC, ...files]) {
     const text = file && (await readFile(file, 'utf8').catch(() => undefined))
@@ -93,6 +93,17 @@ async function configuredFolders(env: Variables, home: string, bases: readonly s
     if (text && /envs_(dirs|path)/.test(text)) found.push(...(await foldersIn(text)))
   }
   return found
+}
+
+/** conda reads the files of `condarc.d` in the order of their names, and later ones win. */
+async function configurationFiles(folder: string): Promise<string[]> {
+  const names = await readdir(join(folder, 'condarc.d')).catch(() => [])
+  const parts = names
+    .filter((name) => /\.ya?ml$/.test(name))
+    .sort()
+    .reverse()
+  const files = [...parts.map((name) => join('condarc.d', name)), 'condarc', '.condarc', '.mambarc']
+  return files.map((file) => join(folder, file))
 }
 
 async function foldersIn(text: string): Promise<string[]> {

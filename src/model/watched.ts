@@ -79,8 +79,8 @@ const UNEDITED = /^conda-meta\/[^/]+\.json$|\.py[co]$/
 /**
  * Chooses the files that the quick check looks at besides, because an edit in place changes no folder's mtime. There may be
  * thousands of such files, so the choice goes by what people edit and what matters, until the look-ups are used up: startup
- * files before others that stand directly in watched folders, files of no conda package before files of one, and of these the
- * files that were written last. In a small environment that is every file directly in a watched folder.
+ * files before others that stand directly in watched folders, files of no conda package before files of one, of these some of
+ * every folder, and of one folder the files that were written last. In a small environment that is every file directly in a watched folder.
  */
 export function chooseSpotChecks(entries: readonly Entry[]): BytePath[] {
   const lookUps = new Set<BytePath>()
@@ -114,8 +114,23 @@ function candidatesIn(entries: readonly Entry[]): FileEntry[] {
     ranked.push({ file, rank: (isStartup ? 0 : 2) + (file.package === undefined ? 0 : 1) })
   }
   ranked.sort((a, b) => a.rank - b.rank || latestFirst(a.file, b.file))
-  return ranked.map(({ file }) => file)
+  return inTurns(ranked)
 }
+
+/** Of each rank the first file of every folder, then the second of every folder: many files of one must not hide all others. */
+function inTurns(ranked: readonly { file: FileEntry; rank: number }[]): FileEntry[] {
+  const counts = new Map<string, number>()
+  const turns = ranked.map(({ file, rank }) => {
+    const folder = `${rank} ${KERNEL.test(file.path) ? '' : parentOf(file.path)}`
+    const turn = counts.get(folder) ?? 0
+    counts.set(folder, turn + 1)
+    return { file, rank, turn }
+  })
+  return turns.sort((a, b) => a.rank - b.rank || a.turn - b.turn).map(({ file }) => file)
+}
+
+/** Each stands in a folder of its own. */
+const KERNEL = /\/kernel\.json$/
 
 const latestFirst = (a: FileEntry, b: FileEntry): number =>
   a.mtimeNs === b.mtimeNs ? (a.path < b.path ? -1 : 1) : a.mtimeNs > b.mtimeNs ? -1 : 1

@@ -37,9 +37,19 @@ export const ROOM_HINT = 'Free some room there, or name another local folder wit
 /** Turns a failed write for lack of room or quota into a StageError. Returns any other error as it is. */
 export function asRoomError(error: unknown, folder: string): unknown {
   const code = (error as NodeJS.ErrnoException | undefined)?.code
+  if (code === 'EFBIG') return tooLarge(`a file of the copy in ${folder} would be`, folder, error)
   if (code !== 'ENOSPC' && code !== 'EDQUOT') return error
   const reason = code === 'ENOSPC' ? 'ran full while it was written to' : 'has reached your quota'
   return new StageError('NO_SPACE', `${folder} ${reason}`, { path: folder, hint: ROOM_HINT, cause: error })
+}
+
+/** A write failed with EFBIG. @param what the file that `would be` larger than allowed */
+export function tooLarge(what: string, path: string, cause: unknown): StageError {
+  return new StageError('LIMIT_TOO_LOW', `${what} larger than the limit of file sizes allows (ulimit -f)`, {
+    path,
+    hint: 'Raise the limit, or work without a copy',
+    cause,
+  })
 }
 
 /** Rounded up to 0.1 MB. */

@@ -23,3 +23,8 @@ export function abortOnSignals(): AbortSignal {
   }
   return controller.signal
 }
+
+/** A write beyond the limit of file sizes (ulimit -f) then fails with EFBIG. Otherwise its signal would end the process. */
+export function surviveSizeLimit(): void {
+  process.on('SIGXFSZ', () => {})
+}

@@ -123,9 +123,9 @@ export function dataSigns(window: Buffer, start: number, end: number): DataSigns
 
 function decimalCount(window: Buffer, before: string, start: number, end: number): DataSigns['count'] {
   let count: DataSigns['count'] = 'none'
-  for (const { 0: text, 1: sameLine, 2: separator = '\n', 3: ownLine, index } of before.matchAll(COUNT)) {
+  for (const { 0: text, 1: sameLine, 2: separator = '\n', 3: lineEnd, 4: ownLine, index } of before.matchAll(COUNT)) {
     const from = start - before.length + index + text.length
-    const lengths = sameLine ? [Number(sameLine)] : [Number(ownLine), Number.parseInt(ownLine!, 16)]
+    const lengths = ownLine ? [Number(ownLine), Number.parseInt(ownLine, 16)] : [Number(sameLine ?? lineEnd)]
     const isRight = lengths.some((length) => {
       const to = from + length
       return isNear(window, end, to) && isEnd(separator, window.toString('latin1', to, to + 2))
@@ -169,10 +169,11 @@ function isEnd(separator: string, next: string): boolean {
 }
 
 /**
- * Counts of netstrings, bencode and S-expressions (`7:`), PHP (`7:"`), Boost (`7 `) and Fortran (`7H`), and those on lines
- * of their own: R, Redis (`$7`), Subversion (`V 7`), IMAP (`{7}`), HTTP (hexadecimal).
+ * Counts of netstrings, bencode and S-expressions (`7:`), PHP (`7:"`), Boost (`7 `) and Fortran (`7H`). Those that end the line
+ * before: Subversion (`V 7`), git's fast-import (`data 7`), memcached (`set key 0 0 7`). Those on lines of their own: R,
+ * Redis (`$7`), IMAP (`{7}`), HTTP (hexadecimal).
  */
-const COUNT = /(?<!\d)(\d{1,7})(:"?|H| )|(?:^|[\n$]|[KV] |\{)([\da-f]{1,7})\}?\r?\n/g
+const COUNT = /(?<!\d)(\d{1,7})(:"?|H| )|(?<=[ \t])(\d{1,7})\r?\n|(?:^|[\n$]|\{)([\da-f]{1,7})\}?\r?\n/g
 
 const NEWLINE = 0x0a
 const BLANK = 0x20

@@ -44,6 +44,25 @@ export function relocateRelative(
   return ending(target, [...folders.map(() => '..'), ...inside!].join('/') || '.')
 }
 
+/**
+ * A relative target that ends at the same place of the environment wherever that lies, for a link that gets there by a detour: out
+ * of the environment and in again, or by `//` and the like in the prefix. `undefined` for all other links.
+ */
+export function withoutDetour(
+  { path, target }: { path: BytePath; target: BytePath },
+  from: readonly string[],
+): BytePath | undefined {
+  const folder = parentOf(path)
+  if (!target.startsWith('/')) {
+    const relative = relocateRelative(target, { folder, from, start: realOf(from) })
+    return relative?.startsWith('/') ? undefined : relative
+  }
+  const { inside } = follow(partsOf(target), from, realOf(from))
+  if (!inside || from.some((prefix) => ending(target, [bytePathOf(prefix), ...inside].join('/')) === target))
+    return undefined
+  return ending(target, [...partsOf(folder).map(() => '..'), ...inside].join('/') || '.')
+}
+
 /** The kernel counts `..` from the real prefix, whatever path led there. */
 const realOf = (from: readonly string[]): string => from[1] ?? from[0]!
 

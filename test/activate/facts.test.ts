@@ -93,6 +93,8 @@ test('values that are no strings become what Python makes of them, and null is w
     SMALL: ['0.0001', '0.0001'],
     TINY: ['0.00001234', '1.234e-05'],
     INFINITE: ['1e400', 'inf'],
+    NO_NUMBERS: ['[NaN, Infinity, -Infinity, "NaN \\" Infinity"]', `[nan, inf, -inf, 'NaN " Infinity']`],
+    NO_NUMBER: ['NaN', 'nan'],
     ON: ['true', 'True'],
     OFF: ['false', 'False'],
     LIST: [`[1, 2.50, "it's", null, [true]]`, `[1, 2.5, "it's", None, [True]]`],

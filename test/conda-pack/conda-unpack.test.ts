@@ -1,8 +1,18 @@
 /** How people call conda-unpack, and what it meets in an environment. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import { before, describe, type TestContext, test } from 'node:test'
 import { pack } from '../../src/index.ts'
 import { mendHead } from '../../src/relocate/shebang.ts'
@@ -11,8 +21,12 @@ import { end, output, unpack } from './support.ts'
 
 const SCRIPT = join(import.meta.dirname, '../../src/conda-pack/templates/conda-unpack')
 
-/** Packs an environment with these files, in which P stands for its prefix, and unpacks it. */
-async function unpacked(context: TestContext, files: Record<string, string>): Promise<{ root: string; there: string }> {
+/** Packs an environment with these files and symbolic links, in which P stands for its prefix, and unpacks it. */
+async function unpacked(
+  context: TestContext,
+  files: Record<string, string>,
+  links: Record<string, string> = {},
+): Promise<{ root: string; there: string }> {
   const root = temporaryFolder(context)
   const prefix = `${root}/home/miniconda3/envs/x`
   mkdirSync(`${prefix}/conda-meta`, { recursive: true })
@@ -20,6 +34,7 @@ async function unpacked(context: TestContext, files: Record<string, string>): Pr
   writeFileSync(`${prefix}/conda-meta/history`, '==> now <==\n')
   for (const [path, text] of Object.entries({ 'share/where': 'P', ...files }))
     writeFileSync(`${prefix}/${path}`, text.replaceAll('P', prefix), { mode: 0o755, encoding: 'latin1' })
+  for (const [path, target] of Object.entries(links)) symlinkSync(target.replace('P', prefix), `${prefix}/${path}`)
   await pack({ prefix, output: `${root}/a.tar`, format: 'tar', env: { HOME: root } })
   const there = `${root}/there`
   await unpack(`${root}/a.tar`, 'tar', there)
@@ -96,6 +111,24 @@ test('conda-unpack ends with the status of its work, whoever runs it', async (co
     assert.deepEqual([status, stderr.split('\n')[0]], [1, 'conda-unpack: unknown argument --wrong'], program)
     assert.match(await output(program, [`${there}/bin/conda-unpack`, '--version']), /^conda-unpack /)
     assert.match(await output(program, [`${there}/bin/conda-unpack`, '--help']), /^usage: conda-unpack /)
+  }
+})
+
+test('links that lead out of the environment and in again, or in by another spelling, end in the unpacked one', async (context) => {
+  const links = {
+    'share/again': '../../x/share/where',
+    'share/all': '../../x',
+    'share/absolute': 'P/../x/share/where',
+    'share/slashes': 'P//share/./where',
+    'lib/plain': 'P/share/where',
+    'lib/beside': 'P/../other',
+  }
+  const { root, there } = await unpacked(context, { 'lib/file': '' }, links)
+  for (const _ of ['once', 'again']) {
+    await output(`${there}/bin/conda-unpack`, [])
+    const targets = Object.keys(links).map((path) => resolve(there, dirname(path), readlinkSync(`${there}/${path}`)))
+    const where = `${there}/share/where`
+    assert.deepEqual(targets, [where, there, where, where, where, `${root}/home/miniconda3/envs/other`])
   }
 })
 

@@ -265,7 +265,7 @@ test('--compress-level=0 is the largest archive in each format, and it unpacks a
 test("conda-pack's short options mean what they mean there", async (context) => {
   const place = await world(context)
   const file = `${place.root}/a.tar.gz`
-  const { stderr } = await succeed(place, ['--pack', '-p', place.prefix, '-o', file, '-q', '-j', '2'])
+  const { stderr } = await succeed(place, ['--pack', '-p', place.prefix, `-o=${file}`, '-q', '-j', '2'])
   assert.equal(stderr, '')
   const before = statSync(file).ino
   await succeed(place, ['--pack', '-qf', '-p', place.prefix, '-o', file, '--zip-symlinks'])

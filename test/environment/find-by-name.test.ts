@@ -89,6 +89,10 @@ test("envs_dirs of conda's configuration are used, with ~ and variables in them"
   write('xdg/conda/condarc', `envs_dirs: ${root}/c\n`)
   const env = { TOP: root, USER: 'me', XDG_CONFIG_HOME: `${root}/home/xdg` }
   assert.deepEqual([await find('a', env), await find('b', env), await find('c', env)], [a, b, c])
+  const d = add('d/d')
+  write('.conda/condarc.d/site.yml', `envs_dirs: [${root}/d]\n`)
+  write('.conda/condarc.d/notes.txt', `envs_dirs: [${root}/none]\n`)
+  assert.equal(await find('d', env), d)
   write('.condarc', 'envs_dirs: [: broken\n')
   assert.equal(await find('c', env), c)
 })

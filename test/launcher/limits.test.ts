@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { copiedWorld, fails, type RunOptions, run, stageOf, succeed } from '../cli/world.ts'
 
@@ -42,6 +43,17 @@ test('a stage that does not fit into the limits fails without a trace, and names
   ]
   for (const { says, options } of cases)
     await fails(world, [`--prefix=${world.prefix}`], { code: 'LIMIT_TOO_LOW', says, hint }, options)
+})
+
+test('a file larger than a limit of file sizes allows is an error that names the limit and leaves no trace', async (context) => {
+  const world = await copiedWorld(context)
+  const says = /larger than the limit of file sizes allows \(ulimit -f\)$/
+  const error = { code: 'LIMIT_TOO_LOW' as const, says, hint: 'Raise the limit' }
+  writeFileSync(`${world.prefix}/lib/large`, randomBytes(3_000_000))
+  await fails(world, ['--pack', `--prefix=${world.prefix}`], error, under('-f 1000'))
+  await succeed(world, ['--pack', `--prefix=${world.prefix}`])
+  await fails(world, [`--prefix=${world.prefix}`], error, under('-f 1000'))
+  assert.deepEqual(readdirSync(world.local), [])
 })
 
 test('a copy can be left under limits in which no other could be made', async (context) => {

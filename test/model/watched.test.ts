@@ -53,6 +53,17 @@ test("a user's own startup files are checked before those of packages, and those
   for (const path of chosen.slice(3)) assert.match(path, /^etc\/conda\/activate\.d\/gcc1\d\d\.sh$/)
 })
 
+test('many startup files of one kind do not keep those of the other kinds from being checked', () => {
+  const others = [`${SITE}/mine.pth`, 'etc/conda/deactivate.d/mine.sh', 'share/jupyter/kernels/mine/kernel.json']
+  const chosen = chooseSpotChecks(
+    environment([
+      ...many(50, (at) => ({ path: `etc/conda/activate.d/${at}.sh`, at: 1000 + at })),
+      ...others.map((path) => ({ path })),
+    ]),
+  )
+  for (const path of ['etc/conda/activate.d/49.sh', ...others]) assert.ok(chosen.includes(path), path)
+})
+
 test('of equal files those written last are checked, so an edited file is checked from then on', () => {
   const files = many(500, (at) => ({ path: `bin/tool${at}`, at }))
   const before = chooseSpotChecks(environment(files))

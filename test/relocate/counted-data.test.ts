@@ -16,6 +16,8 @@ const counted: [what: string, data: string][] = [
   ['Redis', '*1\r\n$10\r\n/a/env/lib\r\n'],
   ['R', 'A\n2\n262153\n10\n/a/env/lib\n'],
   ['Subversion', 'K 4\npath\nV 10\n/a/env/lib\nEND\n'],
+  ['fast-import of git', 'commit refs/heads/main\ndata 10\n/a/env/lib\n'],
+  ['memcached', 'set key 0 0 10\r\n/a/env/lib\r\n'],
   ['HTTP', 'a\r\n/a/env/lib\r\n0\r\n'],
   ['IMAP', 'A LOGIN {10}\r\n/a/env/lib\r\n'],
   ['Boost', '22 serialization::archive 19 10 /a/env/lib 0'],
@@ -47,6 +49,7 @@ const texts: [what: string, data: string][] = [
   ['Latin-1 on other lines', '# Jos\xe9\npath = /a/env/lib\n'],
   ['a script with control characters', "#!/bin/sh\nprintf '\x01\x02' /a/env\n"],
   ['a number on a line before', '2024\n/a/env/lib\n'],
+  ['a number that ends the line before', 'released in 2024\n/a/env/lib\nversion 2\n/a/env/bin\n'],
 ]
 for (const [what, data] of texts) {
   test(`${what} is text: its prefix is replaced at any length`, () => {
