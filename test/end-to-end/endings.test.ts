@@ -82,7 +82,10 @@ test('a copy for a program (--prefix) stays when the session ends', () => {
 test('if the original is gone when the session ends, the copy stays and a warning names both', () => {
   using session = new Session(bash!)
   const run = session.script(`stage\nmv ${session.prefix} ${session.prefix}.away`)
-  assert.match(run.stderr, /^WARNING: .*\/conda-stage_\w+\/my stays: its original .*\/envs\/my is gone\n$/)
+  assert.match(
+    run.stderr,
+    /^WARNING: (.*\/conda-stage_\w+\/my) is kept, because its original .*\/envs\/my is gone\. To remove it: conda-stage --unstage --force --prefix=\1\n$/,
+  )
   assert.equal(session.stages().length, 1)
   // The next to stage there does not take it for debris.
   session.script(`mv ${session.prefix}.away ${session.prefix}\nstage\nconda-stage --quiet --unstage`)

@@ -55,7 +55,10 @@ export async function leaveCommand(context: Context): Promise<Step[] | undefined
   if (left === undefined) return undefined
   if (left.state === 'used')
     messages.info(`Programs are still running from ${prefix}: it will be removed when they end`)
-  else if (left.state === 'last') messages.warning(`${prefix} stays: its original ${left.original} is gone`)
+  else if (left.state === 'last')
+    messages.warning(
+      `${prefix} is kept, because its original ${left.original} is gone. To remove it: conda-stage --unstage --force --prefix=${shellWord(prefix)}`,
+    )
   else if (!(await isKept(prefix, context)))
     await unstage({ prefix, cwd: session.cwd, onProgress: progressOf(context) })
   return [exitStep('notAtExit', left.bound), { op: 'return', status: 0 }]
