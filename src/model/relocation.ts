@@ -36,6 +36,7 @@ export type Escaping =
   | 'regex-slash'
   | 're-escape'
   | 'quotemeta'
+  | 'perl-quoted'
   | 'doubled-quote'
   | 'doubled-percent'
 

@@ -48,6 +48,8 @@ export const escapings: Record<Escaping, Readonly<Record<string, string>>> = {
   're-escape': behindBackslash('\t\n\v\f\r #$&()*+-.?[\\]^{|}~'),
   // Perl's quotemeta
   quotemeta: behindBackslash(' !"#$%&\'()*+,-./:;<=>?@[\\]^`{|}~'),
+  // Perl, within double quotes: a home may be called after name@domain.
+  'perl-quoted': behindBackslash('"$@\\'),
   // YAML and SQL, within single quotes
   'doubled-quote': { "'": "''" },
   // Format strings, ini files and systemd units

@@ -24,3 +24,24 @@ export function leadsOut(at: CharacterAt, name: string): boolean {
   }
   return depth < 0
 }
+
+/**
+ * Whether a path that leads out comes back into the environment by the names of folders above it, as `/a/env/../../a/env` does.
+ * From a copy it can't: the copy's folders have other names.
+ * @param at as for `leadsOut`
+ * @param prefix in the match's characters
+ */
+export function comesBack(at: CharacterAt, prefix: string): boolean {
+  let text = ''
+  for (let n = 0; n < REACH && at(n) > 0 && !NO_NAME.has(at(n)); n++) text += String.fromCharCode(at(n))
+  const folders = prefix.split('/').slice(1)
+  const path = [...folders]
+  let isOut = false
+  for (const part of text.split('/')) {
+    if (part === '..') path.pop()
+    else if (part !== '' && part !== '.') path.push(part)
+    isOut ||= path.length < folders.length
+    if (isOut && folders.every((name, level) => name === path[level])) return true
+  }
+  return false
+}

@@ -162,7 +162,10 @@ export class PrefixScanner {
     return { kind, occurrences, ...details, sealed, ...(fixed && { fixed }), ...(readable && { readable }) }
   }
 
-  /** After `finish`: number of matches in data that may be the prefix or another path, and were taken for the latter. */
+  /**
+   * After `finish`: number of matches in data that may be the prefix or another path, and were taken for the latter, and of
+   * paths that lead out of the prefix and back into it.
+   */
   get unsure(): number {
     return this.#unsure
   }
@@ -265,7 +268,9 @@ export class PrefixScanner {
     const { needle, start } = match
     const width = unitWidth(needle.encoding)
     if (width > 1 && isOtherOrder(window, match, base)) return undefined
-    if (leavesPrefix(window, match, this.#name)) return undefined
+    const leaves = leavesPrefix(window, match, { prefix: this.#prefixes[needle.prefix]!, name: this.#name })
+    if (leaves === 'comes back') this.#unsure++
+    if (leaves !== 'no') return undefined
     const lead = leadBefore(window, match)
     const ends = endsName(window, match)
     if ((lead === 'nothing' && ends) || width > 1 || !this.#isPyc) return ends ? lead : undefined

@@ -3,7 +3,7 @@ import { bytePathOf } from '../model/byte-path.ts'
 import type { Encoding } from '../model/relocation.ts'
 import { endsComponent, type Lead, leadOf, REACH } from './boundary.ts'
 import { unitWidth } from './encodings.ts'
-import { leadsOut } from './leads-out.ts'
+import { comesBack, leadsOut } from './leads-out.ts'
 import { type Match, standsAt } from './search.ts'
 
 /** Bytes that may belong to a path or a variable. Before any other a path begins: with thousands of matches this counts. */
@@ -36,15 +36,23 @@ export function textBefore(window: Buffer, { start, needle: { encoding } }: Matc
 }
 
 /**
- * Whether the path that begins with the match leaves the environment again, as `P/../other` does.
- * @param name the environment's
+ * Whether the path that begins with the match leaves the environment again, as `P/../other` does, or even comes back from
+ * further up, as `P/../../envs/x` does.
+ * @param prefix the match's
  */
-export function leavesPrefix(window: Buffer, { start, needle: { bytes, encoding } }: Match, name: string): boolean {
+export function leavesPrefix(
+  window: Buffer,
+  { start, needle: { bytes, encoding } }: Match,
+  { prefix, name }: { prefix: string; name: string },
+): 'no' | 'yes' | 'comes back' {
   const width = unitWidth(encoding)
   const unit = unitsOf(window, encoding)
   const end = start + bytes.length
-  if (unit(end) !== SLASH) return false
-  return leadsOut((n) => unit(end + n * width), width > 1 ? name : bytePathOf(name))
+  if (unit(end) !== SLASH) return 'no'
+  const at = (n: number) => unit(end + n * width)
+  const spelled = (text: string) => (width > 1 ? text : bytePathOf(text))
+  if (!leadsOut(at, spelled(name))) return 'no'
+  return comesBack(at, spelled(prefix)) ? 'comes back' : 'yes'
 }
 
 /** Gives the character at an offset, in the bytes of its encoding; -1 outside of the window. */

@@ -43,6 +43,23 @@ for (const path of [
         assert.ok(isFound(Buffer.from(`= ${PREFIX}${path}${behind}`, encoding)), `${encoding} ${behind}`)
   })
 
+test('A path that leads out and comes back by the folders above is counted as unsure, since it reaches the original', () => {
+  for (const [path, unsure] of [
+    ['/../../envs/x/lib', 1],
+    ['/lib/../../../envs/x', 1],
+    ['/../../../a/envs/./x"', 1],
+    ['/../../envs/y', 0],
+    ['/../y', 0],
+    ['/../x', 0],
+  ] as const) {
+    const content = Buffer.from(`= ${PREFIX}${path}\n`)
+    const scanner = new PrefixScanner([PREFIX], { path: 'etc/x.cfg', size: content.length })
+    scanner.push(content)
+    scanner.finish()
+    assert.equal(scanner.unsure, unsure, path)
+  }
+})
+
 test('A path P/../NAME is relocated whatever letters the name has', () => {
   for (const encoding of ['utf8', 'utf16le'] as const)
     assert.ok(isFound(Buffer.from('= /a/envs/caf\u00e9/../caf\u00e9/bin', encoding), '/a/envs/caf\u00e9'))

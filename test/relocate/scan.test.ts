@@ -165,6 +165,7 @@ const PECULIAR: Partial<Record<Encoding, string>> = {
   'regex-slash': '/a/b.c',
   're-escape': '/a/b.c-d',
   quotemeta: '/a/b.c-d',
+  'perl-quoted': '/a/b@c',
   'doubled-quote': "/a/b'c",
   'doubled-percent': '/a/b%c',
 }
