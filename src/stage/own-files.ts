@@ -24,7 +24,7 @@ const SCRIPTS: readonly OwnFile[] = [
 ].map(([folder, end, text]) => ({ path: `etc/conda/${folder}/conda-stage-envs.${end}`, text: `${text}\n` }))
 
 const ADVICE = [
-  'This environment is a read-only copy that conda-stage made. What you want to install belongs into the original:',
+  'This environment is a read-only copy that conda-stage made. What you want to install belongs in the original:',
   'go back to it with    conda-stage --unstage',
   'Or, after that, stage a copy that you can change until it is removed:    conda-stage --writable',
 ]

@@ -57,6 +57,18 @@ test('log files and dumb terminals get one line instead of a moving bar', async 
   }
 })
 
+test('a person who stages an environment by name learns that the copy is not active, and how to remove it', async (context) => {
+  const place = await copiedWorld(context)
+  const args = [`--prefix=${place.prefix}`, `--path=${place.local}`]
+  const { stdout } = await onTerminal(place, args, { env: { NO_COLOR: '1' } })
+  const [staged = ''] = stdout.split('\r\n').filter((line) => line.startsWith(place.local))
+  assert.match(
+    stdout,
+    new RegExp(`INFO: Not activated\\. To remove the copy: conda-stage --unstage --prefix=${staged}\r\n`),
+  )
+  assert.doesNotMatch((await succeed(place, args)).stderr, /Not activated/)
+})
+
 test('--quiet shows nothing on a terminal', async (context) => {
   const place = await copiedWorld(context)
   assert.equal((await onTerminal(place, [...pack(place), '--quiet'])).stdout, '')

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { isatty } from 'node:tty'
 import type { CallingShell } from '../../activate/call.ts'
 import { type PrefixFacts, readFacts } from '../../activate/facts.ts'
 import { planAgain, planStage } from '../../activate/plan.ts'
@@ -15,11 +16,15 @@ import { findStage } from '../../stage/record.ts'
 import type { Context } from '../command.ts'
 import { stageOptions } from '../library-options.ts'
 import { writeData } from '../render/messages.ts'
+import { shellWord } from '../render/shell-word.ts'
 import { dryRun } from './dry-run.ts'
+
+/** A file descriptor. */
+const STANDARD_OUTPUT = 1
 
 /** Stages the active environment and makes the shell activate the copy. With --prefix it only prints the copy's path. */
 export async function stageCommand(context: Context): Promise<Step[] | undefined> {
-  const { options, session } = context
+  const { options, session, messages } = context
   const { shell } = session
   if (options.prefix === undefined && !shell && !options.dryRun) throw noShellFunction()
   const staged = await findStage(resolve(session.cwd, options.prefix ?? session.env.CONDA_PREFIX ?? ''))
@@ -32,6 +37,9 @@ export async function stageCommand(context: Context): Promise<Step[] | undefined
   if (result === undefined) return undefined
   if (options.json) writeData(`${JSON.stringify(result)}\n`)
   else if (options.prefix !== undefined) writeData(`${result.prefix}\n`)
+  // A person at a terminal may have expected more; a program has not.
+  if (options.prefix !== undefined && isatty(STANDARD_OUTPUT))
+    messages.info(`Not activated. To remove the copy: conda-stage --unstage --prefix=${shellWord(result.prefix)}`)
   if (options.prefix !== undefined || !shell) return undefined
   const steps = await activation(context, shell, result)
   return options.keep ? steps : await bound(steps, result.prefix, shell.pid, context)
