@@ -116,7 +116,7 @@ test('a terminal shows the progress of extraction, removal and verification', as
   const BAR = /\[[# ]{40}\] \| \d+% Completed \| +[\d.]+s \| (\d+)\/\d+ files/
   const staged = await onTerminal(place, [`--prefix=${place.prefix}`, `--path=${place.local}`])
   assert.match(staged.stdout, BAR)
-  const [copy = ''] = /\S+conda-stage_\w+\/myjupyter/.exec(staged.stdout.split('\n').at(-2)!) ?? []
+  const [copy = ''] = /^\/\S+conda-stage_\w+\/myjupyter(?=\r$)/m.exec(staged.stdout) ?? []
   for (const action of ['--verify', '--unstage']) {
     const { stdout } = await onTerminal(place, [action, `--prefix=${copy}`])
     assert.match(stdout, BAR, action)
