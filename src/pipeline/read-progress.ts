@@ -35,30 +35,32 @@ export function readOptions(
       progress.add(bytes, ended)
       const now = performance.now()
       // Ten times a second is enough for the eye.
-      if (now - reported < 100 && progress.files < progress.totalFiles) return
+      if (now - reported < 100 && !progress.isComplete) return
       reported = now
-      const { files, totalFiles, bytes: done, totalBytes } = progress
-      onProgress({ kind: 'progress', phase: 'pack', files, totalFiles, bytes: done, totalBytes })
+      onProgress({ kind: 'progress', phase: 'pack', ...progress.numbers })
     },
     ...(signal && { signal }),
   }
 }
+
+/** Files of an ordinary size that the average begins with, or the first file alone would decide it. */
+const FIRST_GUESS = { files: 1000, bytes: 1000 * 16 * 1024 }
 
 /**
  * Sizes are known for certain only when all files are read. Until then a file that conda's records list counts with its
  * recorded size, and any other with the average size so far.
  */
 class ReadProgress {
-  files = 0
-  bytes = 0
-  totalFiles = 0
+  #files = 0
+  #bytes = 0
+  #totalFiles = 0
   readonly #recorded = new Map<BytePath, number>()
   #recordedLeft = 0
 
   constructor(entries: readonly Listed[]) {
     for (const entry of entries) {
       if (entry.type !== 'file') continue
-      this.totalFiles++
+      this.#totalFiles++
       if (entry.recordedSize === undefined) continue
       this.#recorded.set(entry.path, entry.recordedSize)
       this.#recordedLeft += entry.recordedSize
@@ -66,16 +68,21 @@ class ReadProgress {
   }
 
   add(bytes: number, ended: BytePath | undefined): void {
-    this.bytes += bytes
+    this.#bytes += bytes
     if (ended === undefined) return
-    this.files++
+    this.#files++
     this.#recordedLeft -= this.#recorded.get(ended) ?? 0
     this.#recorded.delete(ended)
   }
 
-  get totalBytes(): number {
-    const unknown = this.totalFiles - this.files - this.#recorded.size
-    const usual = this.files === 0 ? 0 : this.bytes / this.files
-    return this.bytes + this.#recordedLeft + Math.round(unknown * usual)
+  get isComplete(): boolean {
+    return this.#files === this.#totalFiles
+  }
+
+  get numbers(): { files: number; totalFiles: number; bytes: number; totalBytes: number } {
+    const unknown = this.#totalFiles - this.#files - this.#recorded.size
+    const usual = (this.#bytes + FIRST_GUESS.bytes) / (this.#files + FIRST_GUESS.files)
+    const totalBytes = this.#bytes + this.#recordedLeft + Math.round(unknown * usual)
+    return { files: this.#files, totalFiles: this.#totalFiles, bytes: this.#bytes, totalBytes }
   }
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import {
   type PackOptions,
@@ -81,6 +81,17 @@ test('progress events come in order: one phase after another, with numbers that 
     assert.deepEqual([files, bytes, totalFiles, totalBytes], [totalFiles, totalBytes, result.files, result.bytes])
   }
   assert.ok(events.every((event) => event.kind !== 'done' || event.seconds >= 0))
+})
+
+test('one large file at the beginning does not make the total look many times larger than it is', async (context) => {
+  const place = await copiedWorld(context)
+  const prefix = `${place.root}/bare`
+  mkdirSync(`${prefix}/conda-meta`, { recursive: true })
+  for (let n = 0; n < 300; n++) writeFileSync(`${prefix}/file-${n}`, 'x'.repeat(n === 0 ? 900_000 : 10_000))
+  const totals: number[] = []
+  const onProgress = (event: ProgressEvent) => event.kind === 'progress' && totals.push(event.totalBytes)
+  await pack({ ...options(place), prefix, onProgress })
+  assert.ok(totals.length > 1 && totals.every((total) => total < 3 * totals.at(-1)!), `${totals}`)
 })
 
 test('an expected failure is a StageError with code, path and hint; a warning is an event and part of the result', async (context) => {
