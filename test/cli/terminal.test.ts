@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { randomFillSync } from 'node:crypto'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { test } from 'node:test'
 import { barLine } from '../../src/cli/render/bar.ts'
@@ -83,12 +84,13 @@ test('data on standard output is never coloured or mixed with the bar', async (c
 
 test('after a failure in the middle of packing the bar is gone, the cursor is back and the program ends', async (context) => {
   const place = await copiedWorld(context)
-  // This file is packed late, when the bar is shown.
-  chmodSync(`${place.prefix}/share/greet/greeting.txt`, 0)
+  // Packed last, behind enough data for the bar to be shown by then.
+  writeFileSync(`${place.prefix}/share/noise`, randomFillSync(Buffer.alloc(60_000_000)))
+  writeFileSync(`${place.prefix}/zzz.txt`, '', { mode: 0 })
   const { status, stdout } = await onTerminal(place, pack(place), { inside: UNPRIVILEGED })
   assert.equal(status, 1, JSON.stringify(stdout))
   assert.match(stdout, /\d+\/\d+ files/)
-  assert.match(stdout, /ERROR:.* .*greeting\.txt can't be read/)
+  assert.match(stdout, /ERROR:.* .*zzz\.txt can't be read/)
   assert.ok(stdout.lastIndexOf(`${ESCAPE}[?25h`) >= stdout.lastIndexOf(`${ESCAPE}[?25l`), JSON.stringify(stdout))
 })
 

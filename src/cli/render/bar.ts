@@ -27,12 +27,29 @@ export function createBar({ stream, live, quiet }: { stream: NodeJS.WriteStream;
   if (live && !quiet)
     import('cli-progress').then((loaded) => {
       library = loaded
+      if (last) show(last)
     })
   const elapsed = () => (Date.now() - (started ?? Date.now())) / 1000
   const stop = () => {
     bar?.stop()
     bar = undefined
     started = undefined
+  }
+  const show = (event: Progress) => {
+    if (library === undefined) return
+    if (!bar) {
+      clearTransient()
+      bar = new library.SingleBar({
+        // Called several times a second, so that the clock goes on while nothing is reported.
+        format: () => (last ? barLine(last, elapsed()) : ''),
+        clearOnComplete: true,
+        hideCursor: true,
+        stream,
+        gracefulExit: false,
+      })
+      bar.start(1, 0)
+    }
+    bar.update(shareOf(event))
   }
   return {
     isShown: () => bar !== undefined,
@@ -41,20 +58,7 @@ export function createBar({ stream, live, quiet }: { stream: NodeJS.WriteStream;
       if (last?.phase !== event.phase) stop()
       last = event
       started ??= Date.now()
-      if (library === undefined) return
-      if (!bar) {
-        clearTransient()
-        bar = new library.SingleBar({
-          // Called several times a second, so that the clock goes on while nothing is reported.
-          format: () => (last ? barLine(last, elapsed()) : ''),
-          clearOnComplete: true,
-          hideCursor: true,
-          stream,
-          gracefulExit: false,
-        })
-        bar.start(1, 0)
-      }
-      bar.update(shareOf(event))
+      show(event)
     },
     finish() {
       if (last) {
