@@ -1,7 +1,8 @@
-import { lstat, readdir, readFile } from 'node:fs/promises'
-import { homedir } from 'node:os'
+import { lstat, readdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { readHead } from '../archive/reader.ts'
+import { basesOf, environmentFolders, listedPrefixes } from '../environment/conda-folders.ts'
+import { ARCHIVE_FORMATS } from '../model/archive-index.ts'
 import type { Variables } from '../platform/job.ts'
 import { archiveFolders } from './candidates.ts'
 
@@ -13,7 +14,7 @@ export interface OutlivedArchive {
   original: string
 }
 
-const ARCHIVE_NAME = /\.(tar\.zst|tar\.gz|tar|zip)$/
+const ARCHIVE_NAME = new RegExp(`\\.(?:${ARCHIVE_FORMATS.join('|')})$`)
 
 /**
  * The user's archives whose environments are gone: in the folders for archives, and beside the environments that conda and
@@ -32,7 +33,8 @@ export async function outlivedArchives({
 }): Promise<OutlivedArchive[]> {
   const folders = new Set([
     ...archiveFolders({ env, ...(archiveFolder !== undefined && { archiveFolder }) }),
-    ...(await environmentFolders(env)),
+    ...(await environmentFolders(env, await basesOf(env))),
+    ...(await listedPrefixes(env)).map((prefix) => dirname(prefix)),
     ...(original === undefined ? [] : [dirname(original)]),
   ])
   const found = await Promise.all([...folders].map((folder) => outlivedIn(folder, uid)))
@@ -72,13 +74,3 @@ const isThere = (path: string): Promise<boolean> =>
     () => true,
     (error: NodeJS.ErrnoException) => error.code !== 'ENOENT',
   )
-
-/** Folders in which conda environments lie. */
-async function environmentFolders(env: Variables): Promise<string[]> {
-  const home = env.HOME || homedir()
-  const known = await readFile(join(home, '.conda/environments.txt'), 'utf8').catch(() => '')
-  const named = [env.CONDA_ENVS_PATH, env.CONDA_ENVS_DIRS].flatMap((list) => list?.split(':') ?? [])
-  const root = env.CONDA_EXE ? [join(dirname(dirname(env.CONDA_EXE)), 'envs')] : []
-  const parents = known.split('\n').filter(Boolean).map(dirname)
-  return [...parents, ...named, ...root, join(home, '.conda/envs')].filter((folder) => folder.startsWith('/'))
-}

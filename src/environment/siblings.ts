@@ -1,10 +1,11 @@
 import { readdir } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
+import { ARCHIVE_FORMATS } from '../model/archive-index.ts'
 import type { Siblings } from '../model/relocation.ts'
 import { type Environment, prefixesOf } from './find.ts'
 
-/** Ends of archives of ours. One stands beside the environment sooner or later, which must not change the evidence. */
-const ARCHIVES = ['.tar.zst', '.tar.gz', '.tar', '.zip']
+/** Endings of our archives. One stands beside the environment sooner or later, which must not change the evidence. */
+const ARCHIVES = ARCHIVE_FORMATS.map((format) => `.${format}`)
 
 /** The environment with the evidence for other paths that begin like its own: one listing of each parent folder. */
 export async function withSiblings(environment: Environment): Promise<Environment & { siblings: Siblings }> {

@@ -6,7 +6,8 @@ import type { Relocation, Siblings } from './relocation.ts'
 export const FORMAT_VERSION = 1
 
 /** How an archive is put together. It is also the end of the archive's name. */
-export type ArchiveFormat = 'tar.zst' | 'tar.gz' | 'tar' | 'zip'
+export type ArchiveFormat = (typeof ARCHIVE_FORMATS)[number]
+export const ARCHIVE_FORMATS = ['tar.zst', 'tar.gz', 'tar', 'zip'] as const
 
 /** A file, the place of its bytes in the archive, their digest, and the places of the prefix in them. */
 export interface ArchivedFile extends FileEntry {

@@ -1,0 +1,94 @@
+import { readdir, readFile, realpath } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { basename, delimiter, dirname, join } from 'node:path'
+
+export type Variables = Readonly<Record<string, string | undefined>>
+
+const homeOf = (env: Variables): string => env.HOME || homedir()
+
+/** conda's list of all environments that it has made, wherever they are. Some may be gone. */
+export async function listedPrefixes(env: Variables): Promise<string[]> {
+  const text = await readFile(join(homeOf(env), '.conda/environments.txt'), 'utf8').catch(() => '')
+  return [...new Set(text.split('\n').map((line) => line.trim()))].filter((path) => path.startsWith('/'))
+}
+
+/** Installations of conda and its like: those of the session, then the first on PATH. */
+export async function basesOf(env: Variables): Promise<string[]> {
+  const active = env.CONDA_DEFAULT_ENV === 'base' ? env.CONDA_PREFIX : undefined
+  const bases = [
+    env.CONDA_ROOT,
+    env._CONDA_ROOT,
+    baseOf(env.CONDA_EXE),
+    env.MAMBA_ROOT_PREFIX,
+    env.CONDA_PREFIX_1,
+    active,
+  ]
+  for (const folder of (env.PATH ?? '').split(delimiter)) {
+    if (!folder.startsWith('/')) continue
+    const program = await realpath(join(folder, 'conda')).catch(() => undefined)
+    if (program !== undefined) bases.push(baseOf(program))
+  }
+  return [...new Set(bases.filter((base): base is string => base?.startsWith('/') ?? false))]
+}
+
+/** BASE of BASE/bin/conda or BASE/condabin/conda. */
+function baseOf(program: string | undefined): string | undefined {
+  if (program === undefined) return undefined
+  const folder = dirname(program)
+  return ['bin', 'condabin'].includes(basename(folder)) ? dirname(folder) : undefined
+}
+
+/** Folders that hold environments by their names, in conda's order. */
+export async function environmentFolders(env: Variables, bases: readonly string[]): Promise<string[]> {
+  const home = homeOf(env)
+  const fromVariables = [env.CONDA_ENVS_DIRS, env.CONDA_ENVS_PATH].flatMap((value) => value?.split(delimiter) ?? [])
+  const configured = await configuredFolders(env, home, bases)
+  const beside = bases.map((base) => join(base, 'envs'))
+  const active = dirname(env.CONDA_PREFIX ?? '')
+  const all = [...fromVariables, ...configured, ...beside, join(home, '.conda/envs')]
+  if (basename(active) === 'envs') all.push(active)
+  return [...new Set(all.map((folder) => expand(folder, env, home)).filter((folder) => folder.startsWith('/')))]
+}
+
+/** `envs_dirs` of the configuration files of conda and mamba. */
+async function configuredFolders(env: Variables, home: string, bases: readonly string[]): Promise<string[]> {
+  const config = env.XDG_CONFIG_HOME?.startsWith('/') ? env.XDG_CONFIG_HOME : join(home, '.config')
+  const places = [home, join(home, '.conda'), join(config, 'conda'), ...bases, '/var/lib/conda', '/etc/conda']
+  const files = (await Promise.all(places.map(configurationFiles))).flat()
+  const found: string[] = []
+  for (const file of [env.CONDARC, env.MAMBARC, ...files]) {
+    const text = file && (await readFile(file, 'utf8').catch(() => undefined))
+    // Most of these files name no folders, and the parser takes its time to load.
+    if (text && /envs_(dirs|path)/.test(text)) found.push(...(await foldersIn(text)))
+  }
+  return found
+}
+
+/** conda reads the files of `condarc.d` in the order of their names, and later ones win. */
+async function configurationFiles(folder: string): Promise<string[]> {
+  const names = await readdir(join(folder, 'condarc.d')).catch(() => [])
+  const parts = names
+    .filter((name) => /\.ya?ml$/.test(name))
+    .sort()
+    .reverse()
+  const files = [...parts.map((name) => join('condarc.d', name)), 'condarc', '.condarc', '.mambarc']
+  return files.map((file) => join(folder, file))
+}
+
+async function foldersIn(text: string): Promise<string[]> {
+  const { parse } = await import('yaml')
+  try {
+    const values: unknown = parse(text)
+    const { envs_dirs, envs_path } = values as Record<string, unknown>
+    return [envs_dirs ?? envs_path].flat().filter((folder) => typeof folder === 'string')
+  } catch {
+    // conda itself complains about such a file.
+    return []
+  }
+}
+
+/** As conda does it in its configuration: `~`, `$NAME` and `${NAME}`. */
+function expand(folder: string, env: Variables, home: string): string {
+  const text = folder.trim().replace(/\$(?:\{(\w+)\}|(\w+))/g, (all, braced, plain) => env[braced ?? plain] ?? all)
+  return text.replace(/^~(?=\/|$)/, () => home).replace(/(?<=.)\/+$/, '')
+}
