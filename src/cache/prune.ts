@@ -2,6 +2,7 @@ import type { Stats } from 'node:fs'
 import { type FileHandle, lstat, readdir, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isOurs } from '../archive/reader.ts'
+import { ARCHIVE_FORMATS } from '../model/archive-index.ts'
 
 export interface Retention {
   /** Days after which an unused archive is removed; Infinity: never. */
@@ -50,7 +51,7 @@ export async function pruneArchives(
 }
 
 /** The names that archiveCandidates() gives archives that don't lie beside their environment. */
-const NAME = /-[0-9a-f]{12}\.(tar\.zst|tar\.gz|tar|zip)$/
+const NAME = new RegExp(`-[0-9a-f]{12}\\.(?:${ARCHIVE_FORMATS.join('|')})$`)
 
 /** `used` is the time of last use, in milliseconds since 1970. */
 async function ownArchives(folder: string, uid: number): Promise<{ path: string; used: number }[]> {

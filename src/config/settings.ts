@@ -1,4 +1,4 @@
-import type { ArchiveFormat } from '../model/archive-index.ts'
+import { ARCHIVE_FORMATS } from '../model/archive-index.ts'
 
 /** What kind of value a setting has, on the command line, in variables and in files. */
 export type Kind =
@@ -59,7 +59,7 @@ export const SETTINGS = {
   archiveFolder: { kind: 'folder', words: ['user'], unset: 'beside the environment, else the cache folder' },
   format: {
     kind: 'choice',
-    of: ['tar.zst', 'tar.gz', 'tar', 'zip'] as const satisfies ArchiveFormat[],
+    of: ARCHIVE_FORMATS,
     default: 'tar.zst',
   },
   packer: { kind: 'choice', of: ['own', 'conda-pack'], default: 'own' },
