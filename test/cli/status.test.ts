@@ -75,6 +75,22 @@ test('--status names archives whose environment is gone, beside environments and
   assert.ok(existsSync(expected[0]!))
 })
 
+test("--status finds archives without an environment in the folders that conda's configuration names", async (context) => {
+  const place = await copiedWorld(context)
+  const elsewhere = `${place.root}/elsewhere`
+  mkdirSync(elsewhere)
+  execFileSync('cp', ['-a', place.prefix, `${elsewhere}/other`])
+  await succeed(place, ['--pack', `--prefix=${elsewhere}/other`])
+  execFileSync('rm', ['-r', `${elsewhere}/other`])
+  const condarc = `${place.root}/condarc`
+  writeFileSync(condarc, `envs_dirs:\n  - ${elsewhere}\n`)
+  const { stdout } = await succeed(place, ['--status', '--json', `--prefix=${place.prefix}`], {
+    env: { CONDARC: condarc },
+  })
+  const paths = JSON.parse(stdout).outlived.map(({ path }: { path: string }) => path)
+  assert.deepEqual(paths, [`${elsewhere}/other.tar.zst`])
+})
+
 test('--status --verbose says why the name of a copy is long', async (context) => {
   const place = await copiedWorld(context)
   const staged = await stageOf(place)
