@@ -108,7 +108,7 @@ test('a stage is removed although a stranger has taken every name that can be gu
     moduleOf(ALICE, STAGE, shared)
     const [name] = readdirSync(shared)
     const taken = [`.${name}.removing`, `.${name}`, `${name}.removing`]
-    shellOf(MALLORY, `cd "$1"; shift; for name; do ${take} "$name"; done`, shared, ...taken)
+    shellOf({ uid: MALLORY }, `cd "$1"; shift; for name; do ${take} "$name"; done`, shared, ...taken)
     moduleOf(ALICE, UNSTAGE, shared)
     assert.deepEqual(readdirSync(shared).sort(), taken.sort(), take)
   }
