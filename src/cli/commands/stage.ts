@@ -13,17 +13,20 @@ import { bindToShell, noteShell } from '../../pipeline/bind-to-shell.ts'
 import type { StageResult } from '../../pipeline/options.ts'
 import { stage, unstage } from '../../pipeline.ts'
 import { findStage } from '../../stage/record.ts'
-import type { Context } from '../command.ts'
+import type { Command, Context } from '../command.ts'
 import { stageOptions } from '../library-options.ts'
-import { writeData } from '../render/messages.ts'
+import { writeData, writeError } from '../render/messages.ts'
 import { shellWord } from '../render/shell-word.ts'
 import { dryRun } from './dry-run.ts'
+import { statusOfFailure, survivable } from './on-failure.ts'
 
 /** A file descriptor. */
 const STANDARD_OUTPUT = 1
 
 /** Stages the active environment and makes the shell activate the copy. With --prefix it only prints the copy's path. */
-export async function stageCommand(context: Context): Promise<Step[] | undefined> {
+export const stageCommand: Command = survivable(stageActiveOrNamed)
+
+async function stageActiveOrNamed(context: Context): Promise<Step[] | undefined> {
   const { options, session, messages } = context
   const { shell } = session
   if (options.prefix === undefined && !shell && !options.dryRun) throw noShellFunction()
@@ -108,13 +111,17 @@ export async function activation(
     if (options.activator === 'conda') {
       for (const facts of [original, staged]) assertCondaCanActivate(facts, shell.dialect)
     }
+    const status = statusOfFailure(options)
     const { steps, snapshot } = planStage({
       env: session.env,
       ps1: shell.ps1,
       original,
       staged,
       activator: options.activator,
-      abandon: ['--abandon', `--prefix=${result.prefix}`],
+      abandon: {
+        argv: ['--abandon', `--prefix=${result.prefix}`, ...(status === 1 ? [] : ['--on-failure=continue'])],
+        status,
+      },
     })
     await saveActivation(result.prefix, snapshot)
     if (shell.pid !== undefined) await noteShell(result.prefix, shell.pid)
@@ -127,15 +134,13 @@ export async function activation(
 }
 
 /** The shell calls this if conda could not activate the copy. conda has reported its reason by then. */
-export async function abandonCommand({ options, session }: Context): Promise<undefined> {
+export async function abandonCommand({ options, session, messages }: Context): Promise<undefined> {
   await unstage({ prefix: options.prefix ?? '', cwd: session.cwd })
-  throw new StageError(
-    'ACTIVATION_FAILED',
-    `conda could not activate the staged copy ${options.prefix}; the copy was removed`,
-    {
-      hint: "Leave out '--activator=conda', or check that 'conda activate' works in this session.",
-    },
-  )
+  const message = `conda could not activate the staged copy ${options.prefix}; the copy was removed`
+  const hint = "Leave out '--activator=conda', or check that 'conda activate' works in this session."
+  if (options.onFailure !== 'continue') throw new StageError('ACTIVATION_FAILED', message, { hint })
+  messages.warning(message)
+  writeError(`         ${hint}\n`)
 }
 
 export function noShellFunction(): StageError {
