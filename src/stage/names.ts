@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto'
+
 /**
  * A stage is the folder `LOCAL/conda-stage_TOKEN`. It holds the copy, under the environment's own name, and these files.
  * So an environment with one of these names can't be staged.
@@ -23,6 +25,10 @@ export const RESERVED: ReadonlySet<string> = new Set([
 export const FOLDER_START = 'conda-stage_'
 export const FOLDER_NAME = /^conda-stage_[A-Za-z0-9]{4,}$/
 
-/** The name of a stage while it is being removed, so that nobody takes its rest for a stage. */
-export const removingName = (folderName: string): string => `.${folderName.slice(0, 255 - 10)}.removing`
+/**
+ * A name for a stage while it is being removed, so that nobody takes its rest for a stage. Nobody can guess it: in a folder
+ * that others may write to, a name that is taken would stop the removal.
+ */
+export const removingName = (): string => `.${FOLDER_START}${randomBytes(12).toString('hex')}.removing`
+/** Older versions took the name from the stage's. */
 export const REMOVING_NAME = /^\.conda-stage_[A-Za-z0-9]+\.removing$/

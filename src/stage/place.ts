@@ -35,9 +35,12 @@ export async function withNewPlace<T>(
   assertStageable(name)
   let folder: string | undefined
   try {
-    const place = await makePlace(await bestBase(local, name, length, uid), name, length, uid)
-    folder = place.folder
-    await writeOwner(`${folder}/${OWNER}`, { owner: ownIdentity() })
+    const base = await bestBase(local, name, length, uid)
+    let place: Place
+    do {
+      place = await makePlace(base, name, length, uid)
+      folder = place.folder
+    } while (!(await isOwned(folder)))
     await mkdir(dirname(place.prefix), { recursive: true, mode: 0o700 })
     return await fill(place)
   } catch (error) {
@@ -118,6 +121,17 @@ async function makePlace(base: string, name: string, length: number, uid: number
       path: place.folder,
       hint: 'Name a folder of your own with --path or CONDA_STAGE_PATH.',
     })
+  }
+}
+
+/** Writes who makes the stage. False if the folder is gone: a sweep removes one that stays empty, because we were stopped. */
+async function isOwned(folder: string): Promise<boolean> {
+  try {
+    await writeOwner(`${folder}/${OWNER}`, { owner: ownIdentity() })
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
+    throw error
   }
 }
 

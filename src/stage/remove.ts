@@ -1,5 +1,5 @@
 import { lstat, rename } from 'node:fs/promises'
-import { basename, dirname } from 'node:path'
+import { dirname } from 'node:path'
 import { StageError } from '../errors.ts'
 import { removingName } from './names.ts'
 import { findStage, type Stage } from './record.ts'
@@ -23,10 +23,19 @@ export async function detachStage(
   const facts = await lstat(folder)
   if (!facts.isDirectory() || facts.uid !== uid) throw notStaged(prefix, 'is a stage of another user')
   if (`${record.original}/`.startsWith(`${folder}/`)) throw notStaged(prefix, 'claims to contain its own original')
-  await assertNothingMounted(folder)
-  const removing = `${dirname(folder)}/${removingName(basename(folder))}`
-  await rename(folder, removing)
+  const removing = await setAside(folder)
   return { stage, remove: (onRemoved) => removeTree(removing, onRemoved) }
+}
+
+/**
+ * From now on nobody takes the folder for a stage, and a sweep removes it. Returns its new path.
+ * @throws StageError TARGET_UNSAFE if something is mounted inside
+ */
+export async function setAside(folder: string): Promise<string> {
+  await assertNothingMounted(folder)
+  const removing = `${dirname(folder)}/${removingName()}`
+  await rename(folder, removing)
+  return removing
 }
 
 function notStaged(prefix: string, what: string): StageError {

@@ -4,7 +4,15 @@ import { processesUsing } from '../platform/users-of.ts'
 import { losesChanges } from './changes.ts'
 import { FOLDER_NAME, MARKER, OWNER, REMOVING_NAME } from './names.ts'
 import { readOwner, readRecord } from './record.ts'
+import { setAside } from './remove.ts'
 import { removeTree } from './remove-tree.ts'
+
+/**
+ * The maker of a stage writes `OWNER` as soon as it has the folder, so a folder that is this old without a whole one has lost
+ * its maker in between. If that was only stopped, it makes another folder as soon as it goes on: no clock has to be right.
+ * A time in the future counts, too: somebody has set the clock since.
+ */
+const OWNERLESS_MS = 10 * 60 * 1000
 
 /**
  * Removes what killed processes of this user left in LOCAL: unfinished stages and unfinished removals. A finished stage is
@@ -18,7 +26,8 @@ export async function sweepDebris(local: string, { uid }: { uid: number }): Prom
     const folder = `${local}/${name}`
     try {
       if (!(await isDebris(folder, name, uid))) continue
-      await removeTree(folder)
+      // A stage of which a part is gone must not be taken for a stage.
+      await removeTree(REMOVING_NAME.test(name) ? folder : await setAside(folder))
       removed.push(folder)
     } catch {
       // Left for the next time: this must not make staging fail.
@@ -34,13 +43,14 @@ async function isDebris(folder: string, name: string, uid: number): Promise<bool
   if (!facts.isDirectory() || facts.uid !== uid) return false
   if (removing) return true
   const owner = await readOwner(`${folder}/${OWNER}`)
-  if (owner === undefined || !isDead(owner.owner)) return false
+  if (owner !== undefined && !isDead(owner.owner)) return false
   // Checked last: a process that has ended can no longer finish the stage.
   const isFinished = await lstat(`${folder}/${MARKER}`).then(
     () => true,
     (error: NodeJS.ErrnoException) => error.code !== 'ENOENT',
   )
-  return !isFinished || (await isLeft(folder))
+  if (isFinished) return await isLeft(folder)
+  return owner !== undefined || Math.abs(Date.now() - facts.mtimeMs) > OWNERLESS_MS
 }
 
 /** The stage's session should have removed it, but was killed together with the process that watched it. */
