@@ -7,7 +7,7 @@ import { StageError } from '../errors.ts'
 import { limitFailure } from '../platform/limits.ts'
 import type { Command } from './command.ts'
 import { type Action, readOptions } from './options.ts'
-import { createMessages, type Messages, styleData, writeData } from './render/messages.ts'
+import { createMessages, errorData, type Messages, styleData, writeData } from './render/messages.ts'
 import type { Session } from './session.ts'
 
 // Each action loads only its own modules: every job script pays for the start of the program.
@@ -78,10 +78,10 @@ function failure(error: unknown, messages: Messages, signal: AbortSignal): numbe
 
 /** With --json, programs find JSON on standard output after a failure, too. --verify has already written its findings. */
 function writeFailure(error: unknown, signal: AbortSignal): void {
-  const { code, message, path, hint } = error as Partial<StageError>
-  if (code === 'VERIFY_FAILED') return
-  const known = error instanceof StageError ? code : signal.aborted ? 'CANCELLED' : 'BUG'
-  writeData(`${JSON.stringify({ error: { code: known, message, path, hint } })}\n`)
+  const data = errorData(error)
+  if (data.code === 'VERIFY_FAILED') return
+  const code = data.code === 'BUG' && signal.aborted ? 'CANCELLED' : data.code
+  writeData(`${JSON.stringify({ error: { ...data, code } })}\n`)
 }
 
 function answer({ shell, launcher }: Session, steps: Step[]): void {

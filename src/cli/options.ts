@@ -221,6 +221,11 @@ function commandLine(): Command {
       new Option('--check <depth>', 'how thoroughly to look for changes (default: quick)').choices(SETTINGS.check.of),
     )
     .addOption(new Option('--activator <who>', 'who activates the copy (default: own)').choices(SETTINGS.activator.of))
+    .addOption(
+      new Option('--on-failure <what>', 'if staging fails: go on with the original and succeed, or fail').choices(
+        SETTINGS.onFailure.of,
+      ),
+    )
     .option('--ignore-missing-files', 'do not warn about files that conda installed and that are gone')
     .option('--json', 'print results as JSON on standard output')
     .addOption(new Option('-q, --quiet', 'show only warnings and errors').conflicts(['verbose', 'debug']))

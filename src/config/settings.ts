@@ -58,6 +58,7 @@ export const SETTINGS = {
   allowBase: { kind: 'flag', default: false, variables: { CONDA_STAGE_ALLOW_BASE: TRUE_FALSE } },
   activator: { kind: 'choice', of: ['own', 'conda'], default: 'own' },
   check: { kind: 'choice', of: ['quick', 'full'], default: 'quick' },
+  onFailure: { kind: 'choice', of: ['continue', 'fail'], unset: 'continue in automatic staging, else fail' },
   archiveFolder: { kind: 'folder', words: ['user'], unset: 'beside the environment, else the cache folder' },
   format: {
     kind: 'choice',
@@ -94,6 +95,9 @@ export const SETTING_NAMES = Object.keys(SETTINGS) as SettingName[]
 export type Settings = {
   [Name in SettingName]: ValueOf<Table[Name]> | (Table[Name] extends { unset: string } ? undefined : never)
 }
+
+/** What a stage that fails does to its caller. */
+export type OnFailure = NonNullable<Settings['onFailure']>
 
 export const settingOf = (name: SettingName): Kind & Sources => SETTINGS[name]
 

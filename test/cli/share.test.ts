@@ -15,7 +15,7 @@ import {
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { copiedWorld, LAUNCHER, run, stageOf, start, startCommand, succeed, type World } from './world.ts'
+import { copiedWorld, LAUNCHER, MOUNTING, run, stageOf, start, startCommand, succeed, type World } from './world.ts'
 
 /** A process that may use a copy: its number goes to --session. */
 async function holder(context: TestContext): Promise<ChildProcess & { pid: number }> {
@@ -224,15 +224,18 @@ test('if the one that makes the copy is killed, another one makes it', async (co
 
 test('a copy whose archive could not be written is shared, as long as the environment is as it was', async (context) => {
   const world = await copiedWorld(context)
-  const options = { env: { XDG_CACHE_HOME: '/dev/null/none' } }
-  mkdirSync(`${world.archive}/in-the-way`, { recursive: true })
+  const envs = dirname(world.prefix)
+  const readOnly = [...MOUNTING, 'mount --bind "$0" "$0"; mount -o remount,ro,bind "$0"; exec "$@"', envs]
+  const options = { env: { XDG_CACHE_HOME: '/dev/null/none' }, inside: readOnly }
   const session = await holder(context)
-  const prefix = await stageOf(world, [`--session=${session.pid}`], options)
+  const first = await run(world, [...stageAll(world), `--session=${session.pid}`], options)
+  assert.match(first.stderr, /Staging continues without an archive/)
   const next = await run(world, stageAll(world), options)
-  assert.equal(next.stdout, `${prefix}\n`, next.stderr)
+  assert.equal(next.stdout, first.stdout, next.stderr)
   appendFileSync(`${world.prefix}/conda-meta/history`, '==> later <==\n')
   const later = await run(world, stageAll(world), options)
-  assert.notEqual(later.stdout, `${prefix}\n`)
+  assert.equal(later.status, 0, later.stderr)
+  assert.notEqual(later.stdout, first.stdout)
 })
 
 test('a process that is gone before its caller can use the copy never holds it', async (context) => {

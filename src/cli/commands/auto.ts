@@ -1,20 +1,22 @@
 import { shellLevel } from '../../activate/state.ts'
 import type { Step } from '../../activate/steps.ts'
 import { exitStep } from '../../auto-stage/exit-step.ts'
-import { StageError } from '../../errors.ts'
 import { leave } from '../../pipeline/bind-to-shell.ts'
 import { unstage } from '../../pipeline.ts'
 import { losesChanges } from '../../stage/changes.ts'
 import { findStage } from '../../stage/record.ts'
-import type { Context } from '../command.ts'
+import type { Command, Context } from '../command.ts'
 import { progressOf } from '../library-options.ts'
 import { writeError } from '../render/messages.ts'
 import { shellWord } from '../render/shell-word.ts'
+import { survivable } from './on-failure.ts'
 import { activation, stageOrSkip } from './stage.ts'
 
 /** The script in the original's activate.d calls this. Whatever happens, the activation continues. */
-export async function autoCommand(context: Context): Promise<Step[] | undefined> {
-  const { options, session, messages, signal } = context
+export const autoCommand: Command = survivable(autoStageActive)
+
+async function autoStageActive(context: Context): Promise<Step[] | undefined> {
+  const { options, session, messages } = context
   const { shell, env } = session
   if (!shell || (env.CONDA_PREFIX && (await findStage(env.CONDA_PREFIX)))) return undefined
   if (options.verbosity !== 'quiet') {
@@ -27,16 +29,9 @@ export async function autoCommand(context: Context): Promise<Step[] | undefined>
     const end: Step = { op: 'return', status: 0 }
     return [{ op: 'conda', argv: ['deactivate'], prefix: { is: copy }, otherwise: [end] }, end]
   }
-  try {
-    const result = await stageOrSkip(context)
-    if (result === undefined) return undefined
-    return await activation(context, shell, result, { bound: options.autoUnstage === true })
-  } catch (error) {
-    if (!(error instanceof StageError) || signal.aborted) throw error
-    messages.warning(`'${env.CONDA_PREFIX}' was not staged: ${error.message}`)
-    if (error.hint) writeError(`         ${error.hint}\n`)
-    return undefined
-  }
+  const result = await stageOrSkip(context)
+  if (result === undefined) return undefined
+  return await activation(context, shell, result, { bound: options.autoUnstage === true })
 }
 
 /** conda counts an environment that is activated twice once. Ours would count twice, because the copy has another path. */

@@ -15,17 +15,20 @@ import { leaseFor } from '../../pipeline/share.ts'
 import { stage, unstage } from '../../pipeline.ts'
 import { processFacts } from '../../platform/process-identity.ts'
 import { findStage } from '../../stage/record.ts'
-import type { Context } from '../command.ts'
+import type { Command, Context } from '../command.ts'
 import { callerOf, stageOptions } from '../library-options.ts'
-import { writeData } from '../render/messages.ts'
+import { writeData, writeError } from '../render/messages.ts'
 import { shellWord } from '../render/shell-word.ts'
 import { dryRun } from './dry-run.ts'
+import { statusOfFailure, survivable } from './on-failure.ts'
 
 /** A file descriptor. */
 const STANDARD_OUTPUT = 1
 
 /** Stages the active environment and makes the shell activate the copy. With --prefix it only prints the copy's path. */
-export async function stageCommand(context: Context): Promise<Step[] | undefined> {
+export const stageCommand: Command = survivable(stageActiveOrNamed)
+
+async function stageActiveOrNamed(context: Context): Promise<Step[] | undefined> {
   const { options, session, messages } = context
   const { shell } = session
   if (options.prefix === undefined && !shell && !options.dryRun) throw noShellFunction()
@@ -104,13 +107,17 @@ export async function activation(
     if (options.activator === 'conda') {
       for (const facts of [original, staged]) assertCondaCanActivate(facts, shell.dialect)
     }
+    const status = statusOfFailure(options)
     const { steps, snapshot } = planStage({
       env: session.env,
       ps1: shell.ps1,
       original,
       staged,
       activator: options.activator,
-      abandon: ['--abandon', `--prefix=${prefix}`],
+      abandon: {
+        argv: ['--abandon', `--prefix=${prefix}`, ...(status === 1 ? [] : ['--on-failure=continue'])],
+        status,
+      },
     })
     const isBound = more.bound && (shell.pid ?? options.session) !== undefined
     const held = await saveActivation(file, { snapshot, bound: isBound })
@@ -124,20 +131,14 @@ export async function activation(
 }
 
 /** The shell calls this if conda could not activate the copy. conda has reported its reason by then. */
-export async function abandonCommand({ options, session }: Context): Promise<undefined> {
-  await unstage({
-    prefix: options.prefix ?? '',
-    cwd: session.cwd,
-    env: session.env,
-    caller: callerOf({ options, session }),
-  })
-  throw new StageError(
-    'ACTIVATION_FAILED',
-    `conda could not activate the staged copy ${options.prefix}; the copy was removed`,
-    {
-      hint: "Leave out '--activator=conda', or check that 'conda activate' works in this session.",
-    },
-  )
+export async function abandonCommand({ options, session, messages }: Context): Promise<undefined> {
+  const caller = callerOf({ options, session })
+  await unstage({ prefix: options.prefix ?? '', cwd: session.cwd, env: session.env, caller })
+  const message = `conda could not activate the staged copy ${options.prefix}; the copy was removed`
+  const hint = "Leave out '--activator=conda', or check that 'conda activate' works in this session."
+  if (options.onFailure !== 'continue') throw new StageError('ACTIVATION_FAILED', message, { hint })
+  messages.warning(message)
+  writeError(`         ${hint}\n`)
 }
 
 function noSuchProcess(pid: number): StageError {
