@@ -46,7 +46,8 @@ test('a word without dashes, or an option of another program, gets a suggestion'
   const place = nowhere(context)
   for (const [word, meant] of [
     ['verify', '--verify'],
-    ['list', '--status'],
+    ['list', '--list'],
+    ['ls', '--list'],
     ['help', '--help'],
     ['Stage', '--stage'],
     ['unstgae', '--unstage'],
