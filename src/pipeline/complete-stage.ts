@@ -10,24 +10,12 @@ import { packageRoot } from '../platform/program.ts'
 import type { ExtractResult } from '../stage/finish-tree.ts'
 import { whyHarmless } from '../stage/harmless.ts'
 
-<<<<<<< HEAD
-
 import { noteFolders } from '../stage/intact.ts'
-import { noteLocalFolder } from '../stage/noted-folders.ts'
-import { addOwnFiles } from '../stage/own-files.ts'
-import type { Place } from '../stage/place.ts'
-import { type IndexBytes, keepIndex, type StageRecord, writeRecord } from '../stage/record.ts'
-
-=======
-
 import { type IndexBytes, keepIndex } from '../stage/kept-index.ts'
 import { noteLocalFolder } from '../stage/noted-folders.ts'
 import { addOwnFiles } from '../stage/own-files.ts'
 import type { Place } from '../stage/place.ts'
-import { writeRecord } from '../stage/record.ts'
-
->>>>>>> h-disk
-
+import { type StageRecord, writeRecord } from '../stage/record.ts'
 import type { LeftFile } from '../workers/protocol.ts'
 import type { StageOptions, StageResult } from './options.ts'
 import type { Filled } from './original.ts'

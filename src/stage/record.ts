@@ -2,17 +2,8 @@ import { lstat, open, readFile, rename } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import * as v from 'valibot'
 
-<<<<<<< HEAD
-
 import { Identity } from '../leases/identity.ts'
-import type { ArchiveIndex } from '../model/archive-index.ts'
-import { FOLDER_NAME, INDEX, MARKER } from './names.ts'
-
-=======
-
 import { FOLDER_NAME, MARKER } from './names.ts'
-
->>>>>>> h-disk
 
 const Owner = v.object({ owner: Identity })
 
