@@ -9,7 +9,6 @@ import { ownIdentity } from '../platform/process-identity.ts'
 import { packageRoot } from '../platform/program.ts'
 import type { ExtractResult } from '../stage/finish-tree.ts'
 import { whyHarmless } from '../stage/harmless.ts'
-
 import { noteFolders } from '../stage/intact.ts'
 import { type IndexBytes, keepIndex } from '../stage/kept-index.ts'
 import { noteLocalFolder } from '../stage/noted-folders.ts'

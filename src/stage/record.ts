@@ -1,7 +1,6 @@
 import { lstat, open, readFile, rename } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import * as v from 'valibot'
-
 import { Identity } from '../leases/identity.ts'
 import { FOLDER_NAME, MARKER } from './names.ts'
 
