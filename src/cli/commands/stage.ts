@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { isatty } from 'node:tty'
 import type { CallingShell } from '../../activate/call.ts'
-import { type PrefixFacts, readFacts } from '../../activate/facts.ts'
+import { readFacts } from '../../activate/facts.ts'
 import { planAgain, planStage } from '../../activate/plan.ts'
 import type { Step } from '../../activate/steps.ts'
 import { assertCondaCanActivate } from '../../activate/through-conda.ts'
@@ -28,7 +28,7 @@ export async function stageCommand(context: Context): Promise<Step[] | undefined
   const { shell } = session
   if (options.prefix === undefined && !shell && !options.dryRun) throw noShellFunction()
   const staged = await findStage(resolve(session.cwd, options.prefix ?? session.env.CONDA_PREFIX ?? ''))
-  if (staged) return alreadyStaged(staged.record, context)
+  if (staged) return await alreadyStaged(staged.record, context)
   if (options.dryRun) return await unlessLocal(context, () => dryRun(context))
   const active = session.env.CONDA_PREFIX
   if (options.activator === 'conda' && shell && active && options.prefix === undefined)
@@ -62,17 +62,17 @@ export async function bound(
 }
 
 /** A job script may call another that stages too, and automatic staging may have been first: no failure. */
-function alreadyStaged(
+async function alreadyStaged(
   { prefix, original }: { prefix: string; original: string },
   { options, session, messages }: Context,
-): Step[] | undefined {
+): Promise<Step[] | undefined> {
   messages.info(`Already staged: ${prefix} is the copy of ${original}`)
   if (options.json) writeData(`${JSON.stringify({ skipped: true, original, prefix })}\n`)
   else if (options.prefix !== undefined) writeData(`${prefix}\n`)
   const { shell, env } = session
   if (options.prefix !== undefined || !shell || options.dryRun) return undefined
   const facts = (folder: string) => readFacts(folder, shell.dialect, env.PATH)
-  return planAgain({ env, original: facts(original), staged: facts(prefix) })
+  return planAgain({ env, original: await facts(original), staged: await facts(prefix) })
 }
 
 /** Returns undefined, with a message, if the environment would not gain from a copy. */
@@ -100,9 +100,8 @@ export async function activation(
   result: StageResult,
 ): Promise<Step[]> {
   try {
-    const [original, staged] = [result.original, result.prefix].map((prefix) =>
-      readFacts(prefix, shell.dialect, session.env.PATH),
-    ) as [PrefixFacts, PrefixFacts]
+    const facts = (prefix: string) => readFacts(prefix, shell.dialect, session.env.PATH)
+    const [original, staged] = await Promise.all([facts(result.original), facts(result.prefix)])
     for (const error of original.unreadable) throw error
     for (const message of original.notTaken) messages.warning(message)
     if (options.activator === 'conda') {

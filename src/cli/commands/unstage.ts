@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { type PrefixFacts, readFacts } from '../../activate/facts.ts'
+import { readFacts } from '../../activate/facts.ts'
 import { findStaged, planUnstage } from '../../activate/plan.ts'
 import type { Snapshot } from '../../activate/state.ts'
 import type { Step } from '../../activate/steps.ts'
@@ -42,9 +42,8 @@ export async function unstageCommand(context: Context): Promise<Step[] | undefin
   await confirmLoss(stage, context)
   messages.info('Unstaging and reverting to original conda environment ...')
   messages.info(`Original conda environment: ${record.original}`)
-  const [original, staged] = [record.original, found.prefix].map((prefix) =>
-    readFacts(prefix, shell.dialect, session.env.PATH),
-  ) as [PrefixFacts, PrefixFacts]
+  const facts = (prefix: string) => readFacts(prefix, shell.dialect, session.env.PATH)
+  const [original, staged] = await Promise.all([facts(record.original), facts(found.prefix)])
   for (const { message } of original.unreadable) messages.warning(message)
   if (options.activator === 'conda') assertCondaCanActivate(original, shell.dialect)
   const user = otherShell(stage, shell.pid)
