@@ -80,7 +80,8 @@ export function isOwnFile(prefix: string, path: BytePath): boolean {
   const file = [...SCRIPTS, FROZEN, ...(isManaged ? [managed(folder)] : [])].find((own) => own.path === path)
   const facts = lstatSync(fsPath(prefix, path))
   if (facts.isDirectory()) return SCRIPTS.some((own) => own.path.startsWith(`${path}/`))
-  return file !== undefined && facts.isFile() && readFileSync(fsPath(prefix, path), 'utf8') === file.text
+  if (file === undefined || !facts.isFile() || facts.size !== Buffer.byteLength(file.text)) return false
+  return readFileSync(fsPath(prefix, path), 'utf8') === file.text
 }
 
 /** The folder of a Python at the top always counts; one further down only if it has a standard library, which a venv's has not. */

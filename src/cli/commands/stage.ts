@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { isatty } from 'node:tty'
 import type { CallingShell } from '../../activate/call.ts'
-import { type PrefixFacts, readFacts } from '../../activate/facts.ts'
+import { readFacts } from '../../activate/facts.ts'
 import { planAgain, planStage } from '../../activate/plan.ts'
 import type { Step } from '../../activate/steps.ts'
 import { assertCondaCanActivate } from '../../activate/through-conda.ts'
@@ -34,7 +34,7 @@ async function stageActiveOrNamed(context: Context): Promise<Step[] | undefined>
   if (options.prefix === undefined && !shell && !options.dryRun) throw noShellFunction()
   if (options.session !== undefined && !processFacts(options.session)) throw noSuchProcess(options.session)
   const staged = await findStage(resolve(session.cwd, options.prefix ?? session.env.CONDA_PREFIX ?? ''))
-  if (staged) return alreadyStaged(staged.record, context)
+  if (staged) return await alreadyStaged(staged.record, context)
   if (options.dryRun) return await unlessLocal(context, () => dryRun(context))
   const active = session.env.CONDA_PREFIX
   if (options.activator === 'conda' && shell && active && options.prefix === undefined)
@@ -62,7 +62,7 @@ async function alreadyStaged(
   const { shell, env } = session
   if (options.prefix !== undefined || !shell || options.dryRun) return undefined
   const facts = (folder: string) => readFacts(folder, shell.dialect, env.PATH)
-  const steps = planAgain({ env, original: facts(original), staged: facts(prefix) })
+  const steps = planAgain({ env, original: await facts(original), staged: await facts(prefix) })
   const bound = options.keepMinutes !== Number.POSITIVE_INFINITY
   const lease = leaseFor(original, { ...stageOptions(context), env })
   const held = shell.pid === undefined ? undefined : await inheritLease(prefix, { ...lease, bound })
@@ -99,9 +99,8 @@ export async function activation(
 ): Promise<Step[]> {
   const { prefix, lease: file } = result
   try {
-    const [original, staged] = [result.original, prefix].map((each) =>
-      readFacts(each, shell.dialect, session.env.PATH),
-    ) as [PrefixFacts, PrefixFacts]
+    const facts = (each: string) => readFacts(each, shell.dialect, session.env.PATH)
+    const [original, staged] = await Promise.all([facts(result.original), facts(prefix)])
     for (const error of original.unreadable) throw error
     for (const message of original.notTaken) messages.warning(message)
     if (options.activator === 'conda') {
