@@ -107,14 +107,15 @@ async function write(
   const stage = servesStage ? await begin?.({ listed, workers, prefixes: shape.prefixes }) : undefined
   if (path === undefined && stage === undefined) return {}
   try {
+    // Else a name that nobody takes for an archive, in case it can be written there after all.
+    const target = path ?? temporaryName(candidates[0]!)
     const { lost, ...written } = await writeArchive({
       ...shape,
       renamed,
-      // A name that nobody takes for an archive, in case it can be written there after all.
-      path: path ?? temporaryName(candidates[0]!),
+      path: target,
       threads,
       compress: (...frame) => workers.compress(...frame),
-      items: itemsOf(environment, listed, { recorded, threaded }, options),
+      items: itemsOf(environment, listed, { recorded, threaded, target }, options),
       besides: (entries) => plainToolMembers(entries, { ...header, unpack: destPrefix === undefined, renamed }),
       ...(stage && { takeFrame: stage.takeFrame }),
       ...(signal && { signal }),
@@ -164,7 +165,7 @@ function beginRuns(
 function itemsOf(
   environment: Environment,
   listed: readonly Listed[],
-  { recorded, threaded }: { recorded: Recorded; threaded: Threaded | undefined },
+  { recorded, threaded, target }: { recorded: Recorded; threaded: Threaded | undefined; target: string },
   options: Chosen,
 ): AsyncIterable<ArchiveItem | PackedFrame> {
   const { early } = recorded
@@ -172,12 +173,14 @@ function itemsOf(
   if (threaded && early.pace.isQuick && isWorthRuns(listed))
     return packedItems(environment, listed, { ...threaded, read })
   const items = readItems(environment, listed, read)
-  return options.destPrefix === undefined ? items : rewritten(items, options.destPrefix, options)
+  return options.destPrefix === undefined
+    ? items
+    : rewritten(items, { to: options.destPrefix, beside: target }, options)
 }
 
 function rewritten(
   items: AsyncIterable<ArchiveItem>,
-  to: string,
+  { to, beside }: { to: string; beside: string },
   { shape, onProgress }: Chosen,
 ): AsyncIterable<ArchiveItem> {
   if (!to.startsWith('/')) {
@@ -187,6 +190,7 @@ function rewritten(
   return changePrefix(items, {
     from: shape.prefixes,
     to,
+    beside,
     makeScanner: (entry) => new PrefixScanner([to], entry, [[]]),
     onNoRoom(file) {
       const message = `${displayPath(file)} has no room for ${to} and keeps the old path`
