@@ -1,7 +1,6 @@
 import { DEFAULT_LEVEL } from '../archive/codec.ts'
 import { framesAtOnce } from '../archive/write/frame-writer.ts'
 import { type WriteOptions, type WrittenArchive, writeArchive } from '../archive/writer.ts'
-import { temporaryName } from '../cache/index.ts'
 import { changePrefix } from '../conda-pack/change-prefix.ts'
 import { filterEntries } from '../conda-pack/filter.ts'
 import { plainToolMembers, renamedScripts } from '../conda-pack/plain-tool-members.ts'
@@ -107,15 +106,13 @@ async function write(
   const stage = servesStage ? await begin?.({ listed, workers, prefixes: shape.prefixes }) : undefined
   if (path === undefined && stage === undefined) return {}
   try {
-    // Else a name that nobody takes for an archive, in case it can be written there after all.
-    const target = path ?? temporaryName(candidates[0]!)
     const { lost, ...written } = await writeArchive({
       ...shape,
       renamed,
-      path: target,
+      path,
       threads,
       compress: (...frame) => workers.compress(...frame),
-      items: itemsOf(environment, listed, { recorded, threaded, target }, options),
+      items: itemsOf(environment, listed, { recorded, threaded, beside: path ?? candidates[0]! }, options),
       besides: (entries) => plainToolMembers(entries, { ...header, unpack: destPrefix === undefined, renamed }),
       ...(stage && { takeFrame: stage.takeFrame }),
       ...(signal && { signal }),
@@ -165,7 +162,7 @@ function beginRuns(
 function itemsOf(
   environment: Environment,
   listed: readonly Listed[],
-  { recorded, threaded, target }: { recorded: Recorded; threaded: Threaded | undefined; target: string },
+  { recorded, threaded, beside }: { recorded: Recorded; threaded: Threaded | undefined; beside: string },
   options: Chosen,
 ): AsyncIterable<ArchiveItem | PackedFrame> {
   const { early } = recorded
@@ -173,9 +170,7 @@ function itemsOf(
   if (threaded && early.pace.isQuick && isWorthRuns(listed))
     return packedItems(environment, listed, { ...threaded, read })
   const items = readItems(environment, listed, read)
-  return options.destPrefix === undefined
-    ? items
-    : rewritten(items, { to: options.destPrefix, beside: target }, options)
+  return options.destPrefix === undefined ? items : rewritten(items, { to: options.destPrefix, beside }, options)
 }
 
 function rewritten(

@@ -1,9 +1,8 @@
-import { type FileHandle, lstat, open, readFile, rename } from 'node:fs/promises'
+import { lstat, open, readFile, rename } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import * as v from 'valibot'
 import { Identity } from '../leases/identity.ts'
-import type { ArchiveIndex } from '../model/archive-index.ts'
-import { FOLDER_NAME, INDEX, MARKER } from './names.ts'
+import { FOLDER_NAME, MARKER } from './names.ts'
 
 const Owner = v.object({ owner: Identity })
 
@@ -77,38 +76,6 @@ export const writeOwner = (file: string, owner: StageOwner): Promise<void> => wr
 export async function readOwner(file: string): Promise<StageOwner | undefined> {
   const parsed = v.safeParse(Owner, await readJson(file))
   return parsed.success ? parsed.output : undefined
-}
-
-/** The beginning and the end of an archive, without its frames. */
-export interface IndexBytes {
-  start: Buffer
-  end: { offset: number; data: Buffer }
-}
-
-/**
- * Keeps the archive's index with the stage for verify(), because the archive may be rebuilt or removed. The file is the
- * archive with a hole in place of the frames: `readIndex` reads it like the archive, but it takes up only the index's room.
- */
-export async function keepIndex({ start, end }: IndexBytes, folder: string): Promise<void> {
-  const target = await open(`${folder}/${INDEX}`, 'wx', 0o600)
-  try {
-    await target.writeFile(start)
-    await target.write(end.data, 0, end.data.length, end.offset)
-  } finally {
-    await target.close()
-  }
-}
-
-export async function indexBytes(archive: FileHandle, { frames }: ArchiveIndex): Promise<IndexBytes> {
-  const { size } = await archive.stat()
-  const last = frames.at(-1)!
-  const read = async (from: number, to: number): Promise<Buffer> => {
-    const data = Buffer.alloc(to - from)
-    const { bytesRead } = await archive.read(data, 0, data.length, from)
-    return data.subarray(0, bytesRead)
-  }
-  const offset = last.offset + last.compressedSize
-  return { start: await read(0, frames[0]!.offset), end: { offset, data: await read(offset, size) } }
 }
 
 async function writeJson(file: string, value: unknown): Promise<void> {
