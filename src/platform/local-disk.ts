@@ -2,6 +2,7 @@ import { constants } from 'node:fs'
 import { access, mkdir, readdir, rmdir, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { type ErrorCode, StageError } from '../errors.ts'
+import { jobId } from './job.ts'
 import { type Candidate, localCandidates, type Preference } from './local-candidates.ts'
 import { isNetwork, isNetworkMagic, type Mount, mountOf, parseMountInfo, readMountInfo } from './mounts.ts'
 import { availableRoom, ROOM_HINT, type Room, shortage } from './room.ts'
@@ -61,6 +62,34 @@ export async function findLocalFolder(request: LocalRequest): Promise<LocalFolde
   }
   throw nothingFound(skipped)
 }
+
+/** All folders in which this user's stages may be, best first, whatever room they have. None is made. */
+export async function suitableFolders(
+  request: Omit<LocalRequest, 'needed'>,
+): Promise<{ path: string; real: string }[]> {
+  const mounts = request.mounts ?? parseMountInfo(readMountInfo())
+  const named = namedFolder({ ...request, needed: NO_ROOM })
+  const candidates = named ? [named] : localCandidates(request.env, await readdir('/').catch(() => []), request)
+  const found = new Map<string, { path: string; real: string }>()
+  for (const { path, unusable } of candidates) {
+    const looked = unusable === undefined ? await inspect(path, { ...request, needed: NO_ROOM }, mounts) : undefined
+    if (looked && 'real' in looked && !found.has(looked.real)) found.set(looked.real, { path, real: looked.real })
+  }
+  return [...found.values()]
+}
+
+/** Whether a local folder is one that the scheduler made for this job, so that no other job sees it. */
+export function belongsToJob({ real }: { real: string }, env: LocalRequest['env']): boolean {
+  const id = jobId(env)
+  if (id === undefined) return false
+  // Slurm's job_container/tmpfs mounts `BASE/JOB/.JOB` on /tmp.
+  const mount = mountOf(real, parseMountInfo(readMountInfo()))
+  const inside = `${mount?.root ?? ''}${real}`.split(/[/.]/)
+  const named = ['SLURM_TMPDIR', 'PBS_JOBFS', 'LSF_JOB_TMPDIR'].map((name) => env[name])
+  return inside.includes(id) || named.includes(real)
+}
+
+const NO_ROOM: Room = { bytes: 0, inodes: 0 }
 
 /** Type of the file system that holds a path (with its symbolic links resolved); undefined if it is on a network. */
 export async function localFileSystem(
