@@ -1,15 +1,8 @@
 import { lstat, open, readFile, rename } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import * as v from 'valibot'
+import { Identity } from '../leases/identity.ts'
 import { FOLDER_NAME, MARKER } from './names.ts'
-
-const Identity = v.object({
-  host: v.string(),
-  boot: v.string(),
-  pidNamespace: v.string(),
-  pid: v.number(),
-  started: v.string(),
-})
 
 const Owner = v.object({ owner: Identity })
 
@@ -17,6 +10,10 @@ const Record = v.object({
   version: v.literal(1),
   /** The original prefix, as it was given. */
   original: v.string(),
+  /** The same with symbolic links resolved. Without it, the stage is not shared. */
+  real: v.optional(v.string()),
+  /** Whether only whoever had it made uses it. */
+  isPrivate: v.optional(v.boolean()),
   /** The staged prefix. */
   prefix: v.string(),
   /** The archive that it was made from, without a path if that could not be written; and when it was written (ISO 8601). */
@@ -31,12 +28,6 @@ const Record = v.object({
   bytes: v.optional(v.number()),
   /** For files that were relocated at another length, by path (BytePath): the first 16 bytes of the SHA-256, in hex. */
   digests: v.record(v.string(), v.string()),
-  /** The shell that staged and activated it. */
-  shell: v.optional(Identity),
-  /** The shell whose end removes the stage. */
-  session: v.optional(Identity),
-  /** What activate/ needs to restore the session; opaque here. */
-  activation: v.optional(v.unknown()),
 })
 
 /** The contents of a stage's marker file. A folder without that file is no stage. */
@@ -58,7 +49,7 @@ export async function findStage(prefix: string): Promise<Stage | undefined> {
 }
 
 /** The nearest parent folder that has the name of a stage. */
-function folderOf(prefix: string): string | undefined {
+export function folderOf(prefix: string): string | undefined {
   for (let folder = dirname(prefix); folder !== dirname(folder); folder = dirname(folder))
     if (FOLDER_NAME.test(basename(folder))) return folder
   return undefined

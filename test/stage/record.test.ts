@@ -15,7 +15,6 @@ const recordOf = (prefix: string): StageRecord => ({
   owner: ownIdentity(),
   readOnly: true,
   digests: { 'lib/caf\xe9': '00' },
-  activation: { anything: ['that', 'is', 'JSON'] },
 })
 
 async function stageIn(base: string, length = 100) {
@@ -62,6 +61,6 @@ test('only its user can read a marker file, and a later one replaces it', async 
   const { folder, prefix } = await stageIn(temporaryFolder(context))
   chmodSync(folder, 0o700)
   assert.equal(statSync(`${folder}/stage.json`).mode & 0o777, 0o600)
-  await writeRecord(folder, { ...recordOf(prefix), activation: 'later' })
-  assert.equal((await findStage(prefix))?.record.activation, 'later')
+  await writeRecord(folder, { ...recordOf(prefix), archive: { created: 'later' } })
+  assert.equal((await findStage(prefix))?.record.archive.created, 'later')
 })
