@@ -1,10 +1,8 @@
 import { readdir, readFile, realpath } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { basename, delimiter, dirname, join } from 'node:path'
+import { homeOf } from '../model/home.ts'
 
 export type Variables = Readonly<Record<string, string | undefined>>
-
-const homeOf = (env: Variables): string => env.HOME || homedir()
 
 /** conda's list of all environments that it has made, wherever they are. Some may be gone. */
 export async function listedPrefixes(env: Variables): Promise<string[]> {

@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { homeOf } from '../model/home.ts'
 import type { Variables } from '../platform/job.ts'
 
 /** Something outside of a stage that stops working when the stage is removed. */
@@ -42,6 +42,6 @@ export async function dependentsOf(
 }
 
 function jupyterFolder(env: Variables): string {
-  const data = env.XDG_DATA_HOME?.startsWith('/') ? env.XDG_DATA_HOME : join(env.HOME || homedir(), '.local/share')
+  const data = env.XDG_DATA_HOME?.startsWith('/') ? env.XDG_DATA_HOME : join(homeOf(env), '.local/share')
   return env.JUPYTER_DATA_DIR || join(data, 'jupyter')
 }
