@@ -34,6 +34,8 @@ export function packOptions(context: Context): PackOptions {
 
 export function stageOptions(context: Context): StageOptions {
   const { path, localFolders, localFoldersOnly, writable, skipLocal, keepMinutes } = context.options
+  const { action, autoUnstage } = context.options
+  const isKept = action === 'auto' && autoUnstage !== true
   return {
     ...packOptions(context),
     ...(path !== undefined && { path }),
@@ -42,7 +44,7 @@ export function stageOptions(context: Context): StageOptions {
     ...((skipLocal !== undefined || jobId(context.session.env) !== undefined) && { skipLocal: skipLocal ?? true }),
     writable,
     isPrivate: context.options.private,
-    keepMinutes: keepMinutes === Number.POSITIVE_INFINITY ? null : keepMinutes,
+    keepMinutes: isKept || keepMinutes === Number.POSITIVE_INFINITY ? null : keepMinutes,
     caller: callerOf(context),
   }
 }
