@@ -20,16 +20,21 @@ import { throughConda } from './through-conda.ts'
  */
 export type Activator = 'own' | 'conda'
 
+interface Abandon {
+  argv: string[]
+  status: number
+}
+
 /**
  * Replaces the active original by the stage, in the same position of conda's stack. CONDA_SHLVL, CONDA_PREFIX_n and
  * CONDA_STACKED_n keep their values, so conda, mamba and micromamba carry on from there.
  *
  * If a script of activate.d fails, the others still run. One that calls `exit` ends the session, as it does with conda.
  *
- * @param abandon arguments for the launcher, which then reports that activation failed and removes the stage. Only for
- *   activator 'conda', which may find no function to call. The original is active again by then.
+ * @param abandon arguments for the launcher, which then reports that activation failed and removes the stage, and the status
+ *   to return. Only for activator 'conda', which may find no function to call. The original is active again by then.
  */
-export function planStage(plan: Swap & { activator?: Activator; abandon?: string[] }): {
+export function planStage(plan: Swap & { activator?: Activator; abandon?: Abandon }): {
   steps: Step[]
   snapshot: Snapshot
 } {
@@ -69,7 +74,7 @@ export function planUnstage(
   const steps =
     plan.activator === 'conda'
       ? [
-          ...throughConda(swap, staged, original, []),
+          ...throughConda(swap, staged, original, [{ op: 'return', status: 1 }]),
           ...stateSteps(state),
           ...pathAfterConda(swap, plan.snapshot?.variables.PATH),
         ]
@@ -112,8 +117,9 @@ function stateSteps({ values, ps1 }: NewState): Step[] {
   return ps1 === undefined ? variables : [...variables, { op: 'prompt', value: ps1 }]
 }
 
-function stageThroughConda(plan: Swap & { abandon?: string[] }, { values, ps1 }: NewState): Step[] {
-  const abandon: Step[] = plan.abandon ? [{ op: 'run', argv: plan.abandon }] : []
+function stageThroughConda(plan: Swap & { abandon?: Abandon }, { values, ps1 }: NewState): Step[] {
+  const { argv, status = 1 } = plan.abandon ?? {}
+  const abandon: Step[] = [...(argv ? [{ op: 'run' as const, argv }] : []), { op: 'return', status }]
   const modifier = values.CONDA_PROMPT_MODIFIER
   return [
     ...throughConda(plan, plan.original, plan.staged, abandon),

@@ -7,14 +7,14 @@ import type { Step } from './steps.ts'
 
 /**
  * `deactivate` and `activate` through the session's own function. If either fails, the session becomes what it was, without
- * conda's help, and `abandon` follows.
+ * conda's help, and `abandon` follows, which returns.
  */
 export function throughConda(swap: Swap, leave: PrefixFacts, enter: PrefixFacts, abandon: Step[]): Step[] {
   const { env } = swap
   const level = shellLevel(env)
   const stack = env[`CONDA_STACKED_${level}`] ? ['--stack'] : []
   const active = env.CONDA_PREFIX || leave.prefix
-  const otherwise = (restore: Step[]): Step[] => [...restore, ...abandon, { op: 'return', status: 1 }]
+  const otherwise = (restore: Step[]): Step[] => [...restore, ...abandon]
   // On leaving, conda empties the environment's variables. On entering, it saves the empty value as if it were the session's.
   const leftovers = Object.keys(enter.variables)
     .map((name) => `__CONDA_SHLVL_${level - 1}_${exportedName(env, name)}`)

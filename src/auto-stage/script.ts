@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { Dialect } from '../activate/dialect.ts'
 import { type DialectName, dialects } from '../activate/dialects.ts'
+import type { OnFailure } from '../config/settings.ts'
 import { AUTO_STAGE, AUTO_UNSTAGE, LEAVE } from '../model/auto-scripts.ts'
 
 /** How to stage automatically. Settings and variables decide about missing values when the environment is activated. */
@@ -8,6 +9,7 @@ export interface AutoStaging {
   /** Remove the copy when the session leaves it. */
   unstage: boolean
   writable?: boolean
+  onFailure?: OnFailure
   /** As --path; absolute. */
   path?: string
   /** Code for the session's shell, which runs before the script looks for conda-stage. */
@@ -44,9 +46,10 @@ function scripts(path: string, template: string, words: Record<string, string[]>
   })
 }
 
-const argumentsOf = ({ unstage, writable, path }: AutoStaging): string[] => [
+const argumentsOf = ({ unstage, writable, onFailure, path }: AutoStaging): string[] => [
   `--auto-unstage=${unstage ? 'enable' : 'disable'}`,
   ...(writable === undefined ? [] : [writable ? '--writable' : '--read-only']),
+  ...(onFailure === undefined ? [] : [`--on-failure=${onFailure}`]),
   ...(path === undefined ? [] : [`--path=${path}`]),
 ]
 

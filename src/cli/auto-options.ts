@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import type { AutoStaging } from '../auto-stage/script.ts'
+import type { OnFailure } from '../config/settings.ts'
 
 export const SWITCH = ['enable', 'disable']
 
@@ -46,6 +47,7 @@ export function autoOptions(
       unstage,
       ...(given.writable !== undefined && { writable: true }),
       ...(given.readOnly !== undefined && { writable: false }),
+      ...(given.onFailure !== undefined && { onFailure: given.onFailure as OnFailure }),
       ...(given.path !== undefined && { path: resolve(cwd, given.path as string) }),
       ...(prologue !== undefined && { prologue }),
     },

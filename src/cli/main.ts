@@ -7,7 +7,7 @@ import { StageError } from '../errors.ts'
 import { limitFailure } from '../platform/limits.ts'
 import type { Command } from './command.ts'
 import { type Action, readOptions } from './options.ts'
-import { createMessages, type Messages, styleData, writeData } from './render/messages.ts'
+import { createMessages, errorData, type Messages, styleData, writeData } from './render/messages.ts'
 import type { Session } from './session.ts'
 
 // Each action loads only its own modules: every job script pays for the start of the program.
@@ -23,6 +23,8 @@ const COMMANDS: Record<Action | 'skip', () => Promise<Command>> = {
   pack: async () => (await import('./commands/pack.ts')).packCommand,
   verify: async () => (await import('./commands/verify.ts')).verifyCommand,
   modulefile: async () => (await import('./commands/modulefile.ts')).modulefileCommand,
+  list: async () => (await import('./commands/list.ts')).listCommand,
+  clean: async () => (await import('./commands/clean.ts')).cleanCommand,
   status: async () => (await import('./commands/status.ts')).statusCommand,
   source: async () => (await import('./commands/source.ts')).sourceCommand,
   completion: async () => (await import('./commands/completion.ts')).completionCommand,
@@ -34,7 +36,7 @@ const COMMANDS: Record<Action | 'skip', () => Promise<Command>> = {
 const SWITCHED_OFF: ReadonlySet<Action> = new Set(['stage', 'unstage', 'pack'])
 
 /** A mistake in a configuration file must not stop anyone from going back or from seeing what is wrong. */
-const TOLERANT: ReadonlySet<Action> = new Set(['unstage', 'verify', 'status', 'auto'])
+const TOLERANT: ReadonlySet<Action> = new Set(['unstage', 'verify', 'status', 'list', 'auto'])
 
 /** Runs the program and returns its exit code: 0 success, 1 failure, 2 wrong usage, above 128 stopped by a signal. */
 export async function main(session: Session, signal: AbortSignal): Promise<number> {
@@ -76,10 +78,10 @@ function failure(error: unknown, messages: Messages, signal: AbortSignal): numbe
 
 /** With --json, programs find JSON on standard output after a failure, too. --verify has already written its findings. */
 function writeFailure(error: unknown, signal: AbortSignal): void {
-  const { code, message, path, hint } = error as Partial<StageError>
-  if (code === 'VERIFY_FAILED') return
-  const known = error instanceof StageError ? code : signal.aborted ? 'CANCELLED' : 'BUG'
-  writeData(`${JSON.stringify({ error: { code: known, message, path, hint } })}\n`)
+  const data = errorData(error)
+  if (data.code === 'VERIFY_FAILED') return
+  const code = data.code === 'BUG' && signal.aborted ? 'CANCELLED' : data.code
+  writeData(`${JSON.stringify({ error: { ...data, code } })}\n`)
 }
 
 function answer({ shell, launcher }: Session, steps: Step[]): void {

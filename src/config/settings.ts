@@ -53,9 +53,12 @@ export const SETTINGS = {
     flags: { writable: true, readOnly: false },
     variables: { CONDA_STAGE_WRITABLE: TRUE_FALSE },
   },
+  private: { kind: 'flag', default: false, variables: { CONDA_STAGE_PRIVATE: TRUE_FALSE } },
+  keepMinutes: { kind: 'number', from: 0, to: 525_600, unlimited: true, default: 0, flags: { keep: undefined } },
   allowBase: { kind: 'flag', default: false, variables: { CONDA_STAGE_ALLOW_BASE: TRUE_FALSE } },
   activator: { kind: 'choice', of: ['own', 'conda'], default: 'own' },
   check: { kind: 'choice', of: ['quick', 'full'], default: 'quick' },
+  onFailure: { kind: 'choice', of: ['continue', 'fail'], unset: 'continue in automatic staging, else fail' },
   archiveFolder: { kind: 'folder', words: ['user'], unset: 'beside the environment, else the cache folder' },
   format: {
     kind: 'choice',
@@ -92,6 +95,9 @@ export const SETTING_NAMES = Object.keys(SETTINGS) as SettingName[]
 export type Settings = {
   [Name in SettingName]: ValueOf<Table[Name]> | (Table[Name] extends { unset: string } ? undefined : never)
 }
+
+/** What a stage that fails does to its caller. */
+export type OnFailure = NonNullable<Settings['onFailure']>
 
 export const settingOf = (name: SettingName): Kind & Sources => SETTINGS[name]
 

@@ -1,6 +1,7 @@
-import { type BigIntStats, closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { type BigIntStats, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { StageError } from '../errors.ts'
 import { type BytePath, displayPath, fsPath } from '../model/byte-path.ts'
+import { closeReadSync } from '../platform/close.ts'
 import { closeFile, lstatPath, openFile, READ_ONLY, readFrom, statFile } from '../platform/fd.ts'
 import type { Pace } from '../platform/pace.ts'
 import { settled, settleTime } from './settle.ts'
@@ -140,7 +141,7 @@ export class OpenFileSync {
       fd = openSync(fsPath(where.prefix, where.path), FLAGS)
       return new OpenFileSync(fd, factsOf(fstatSync(fd, { bigint: true }), where), where)
     } catch (error) {
-      if (fd !== undefined) closeSync(fd)
+      if (fd !== undefined) closeReadSync(fd)
       throw readError(where, error)
     }
   }
@@ -168,7 +169,7 @@ export class OpenFileSync {
   }
 
   close(): void {
-    closeSync(this.#fd)
+    closeReadSync(this.#fd)
   }
 }
 
@@ -193,7 +194,7 @@ async function settledFacts(fd: number, where: Where, pace: Pace): Promise<FileF
 }
 
 async function close(fd: number, pace: Pace): Promise<void> {
-  if (pace.isQuick) pace.measure(() => closeSync(fd))
+  if (pace.isQuick) pace.measure(() => closeReadSync(fd))
   else await closeFile(fd)
 }
 

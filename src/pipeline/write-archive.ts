@@ -1,7 +1,6 @@
 import { DEFAULT_LEVEL } from '../archive/codec.ts'
 import { framesAtOnce } from '../archive/write/frame-writer.ts'
 import { type WriteOptions, type WrittenArchive, writeArchive } from '../archive/writer.ts'
-import { temporaryName } from '../cache/index.ts'
 import { changePrefix } from '../conda-pack/change-prefix.ts'
 import { filterEntries } from '../conda-pack/filter.ts'
 import { plainToolMembers, renamedScripts } from '../conda-pack/plain-tool-members.ts'
@@ -110,8 +109,7 @@ async function write(
     const { lost, ...written } = await writeArchive({
       ...shape,
       renamed,
-      // A name that nobody takes for an archive, in case it can be written there after all.
-      path: path ?? temporaryName(candidates[0]!),
+      path,
       threads,
       compress: (...frame) => workers.compress(...frame),
       items: itemsOf(environment, listed, { recorded, threaded }, options),

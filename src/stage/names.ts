@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto'
+
 /**
  * A stage is the folder `LOCAL/conda-stage_TOKEN`. It holds the copy, under the environment's own name, and these files.
  * So an environment with one of these names can't be staged.
@@ -6,10 +8,12 @@
 export const MARKER = 'stage.json'
 /** The process that makes the stage, or made it; written first. */
 export const OWNER = 'owner.json'
-/** The archive's index, in a file that `readIndex` reads. */
+/** The archive's index, in a file that `readKeptIndex` reads. */
 export const INDEX = 'stage.index'
 /** The copy's folder until it is complete. */
 export const EXTRACTING = '.extracting'
+/** The folders of the complete copy, by which damage shows. */
+export const FOLDERS = 'stage.folders'
 
 export const RESERVED: ReadonlySet<string> = new Set([
   MARKER,
@@ -18,11 +22,21 @@ export const RESERVED: ReadonlySet<string> = new Set([
   INDEX,
   EXTRACTING,
   `${EXTRACTING}.new`,
+  FOLDERS,
+  `${FOLDERS}.new`,
+  // leases/ has these:
+  '.leases',
+  'kept.json',
+  'kept.json.new',
 ])
 
 export const FOLDER_START = 'conda-stage_'
 export const FOLDER_NAME = /^conda-stage_[A-Za-z0-9]{4,}$/
 
-/** The name of a stage while it is being removed, so that nobody takes its rest for a stage. */
-export const removingName = (folderName: string): string => `.${folderName.slice(0, 255 - 10)}.removing`
+/**
+ * A name for a stage while it is being removed, so that nobody takes its rest for a stage. Nobody can guess it: in a folder
+ * that others may write to, a name that is taken would stop the removal.
+ */
+export const removingName = (): string => `.${FOLDER_START}${randomBytes(12).toString('hex')}.removing`
+/** Older versions took the name from the stage's. */
 export const REMOVING_NAME = /^\.conda-stage_[A-Za-z0-9]+\.removing$/

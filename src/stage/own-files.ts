@@ -3,7 +3,7 @@ import { type BytePath, fsPath, parentOf } from '../model/byte-path.ts'
 import { asTime, utimesSeconds } from '../model/times.ts'
 
 /** A file that conda-stage adds to a copy. Neither the original nor the archive has it. */
-interface OwnFile {
+export interface OwnFile {
   path: BytePath
   text: string
 }
@@ -49,15 +49,23 @@ export const OWNER_WRITES = 0o200
 
 const STANDARD_LIBRARY = /(^|\/)lib\/(python|pypy)\d+\.\d+t?$/
 
-/** Adds the copy's own files. Files that the original has under these names stay as they are. */
+/**
+ * Adds the copy's own files and the given ones. Files that the original has under these names stay as they are.
+ * @returns the paths of those that are there now
+ */
 export function addOwnFiles(
   prefix: string,
-  { entries, readOnly }: { entries: readonly { type: string; path: BytePath }[]; readOnly: boolean },
-): void {
-  const files = [...SCRIPTS]
+  {
+    entries,
+    readOnly,
+    scripts,
+  }: { entries: readonly { type: string; path: BytePath }[]; readOnly: boolean; scripts: readonly OwnFile[] },
+): BytePath[] {
+  const files = [...SCRIPTS, ...scripts]
   if (readOnly) files.push(FROZEN, ...standardLibraries(prefix, entries).map(managed))
   for (const file of files) addFile(prefix, file, readOnly)
   if (readOnly) letOwnerWrite(fsPath(prefix, HISTORY))
+  return files.map(({ path }) => path).filter((path) => lstatSync(fsPath(prefix, path), { throwIfNoEntry: false }))
 }
 
 function letOwnerWrite(path: Buffer): void {

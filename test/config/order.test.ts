@@ -49,6 +49,7 @@ test('every setting can be given in a file, and --status names that file', async
     'allow-base': true,
     activator: 'conda',
     check: 'full',
+    'on-failure': 'continue',
     'archive-folder': '/y',
     format: 'tar.gz',
     packer: 'conda-pack',
@@ -91,6 +92,7 @@ test('--status shows the value of each setting and where it is from', async (con
     ' +threads +3 \\(--threads\\)',
     ' +format +tar.zst \\(built-in\\)',
     ' +skip-local +true in jobs, else false \\(built-in\\)',
+    ' +on-failure +continue in automatic staging, else fail \\(built-in\\)',
   ]
   for (const line of lines) assert.match(stdout, new RegExp(`^${line}$`, 'm'))
 })

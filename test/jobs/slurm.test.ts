@@ -118,3 +118,21 @@ exit 5
     assert.equal(await submit(place, script('')), 5)
     assert.match((outputs(place) as [string])[0], new RegExp(`^${place.prefix}$`, 'm'))
   }))
+
+test('with on-failure: continue, a Slurm job under set -euo pipefail runs from the original if it can not be staged', (context) =>
+  asUser(context, async (place) => {
+    const script = (lines: string) => `#!/bin/bash -l\nset -euo pipefail\n${lines}\ngreet --prefix\nexit 5\n`
+    const byName = `"$(conda-stage --prefix='${place.prefix}' --path=/proc --on-failure=continue)"/bin/greet --prefix`
+    await succeed(place, ['--auto-stage=enable', `--prefix=${place.prefix}`, '--path=/proc'])
+    for (const lines of [
+      'conda activate myjupyter',
+      'conda activate myjupyter\nconda-stage --path=/proc --on-failure=continue',
+      `${byName}; PATH='${place.prefix}/bin':$PATH`,
+    ]) {
+      assert.equal(await submit(place, script(lines)), 5)
+      const [output] = outputs(place) as [string]
+      assert.match(output, new RegExp(`^${place.prefix}$`, 'm'))
+      assert.match(output, /^WARNING: .* was not staged: /m)
+      assert.doesNotMatch(output, /ERROR/)
+    }
+  }))

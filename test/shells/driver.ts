@@ -50,7 +50,7 @@ async function activate(action: 'stage' | 'unstage', activator: Activator, { env
   const session = { env, ps1: shell.ps1, activator, ...facts }
   const file = `${dirname(staged)}/snapshot.json`
   if (action === 'stage') {
-    const { steps, snapshot } = planStage({ ...session, abandon: ['abandon'] })
+    const { steps, snapshot } = planStage({ ...session, abandon: { argv: ['abandon'], status: 1 } })
     writeFileSync(file, JSON.stringify(snapshot))
     deliver(steps)
   } else {

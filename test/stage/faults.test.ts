@@ -1,11 +1,27 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, openSync, readdirSync, statSync, writeSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  openSync,
+  promises,
+  readdirSync,
+  rmdirSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
+import { basename, dirname } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { findStage } from '../../src/stage/record.ts'
+import { ownIdentity } from '../../src/platform/process-identity.ts'
+import { withNewPlace } from '../../src/stage/place.ts'
+import { findStage, writeOwner } from '../../src/stage/record.ts'
 import { sweepDebris } from '../../src/stage/sweep.ts'
 import { UNPRIVILEGED } from '../platform/as-ordinary-user.ts'
 import { originalOf, smallArchive, type Thing, temporaryFolder } from './small-archive.ts'
@@ -96,8 +112,6 @@ test('a sweep removes the unfinished stage of a killed process, and leaves the o
 test('a sweep leaves finished stages, and folders that another process may still be using', async (context) => {
   const { local } = await scene(context)
   const dead = { host: 'this', boot: 'b', pidNamespace: 'n', pid: 1, started: '1' }
-  const { writeOwner } = await import('../../src/stage/record.ts')
-  const { ownIdentity } = await import('../../src/platform/process-identity.ts')
   for (const name of [
     'conda-stage_nobody',
     'conda-stage_elsewhere',
@@ -112,4 +126,61 @@ test('a sweep leaves finished stages, and folders that another process may still
     await writeOwner(`${local}/${name}/owner.json`, { owner: gone })
   openSync(`${local}/conda-stage_marked/stage.json`, 'w')
   assert.deepEqual(await sweepDebris(local, { uid }), [])
+})
+
+test('a sweep removes the folder of a process that was killed before it had written its name there', async (context) => {
+  const { local } = await scene(context)
+  const owners = { missing: undefined, empty: '', cut: '{"owner":{"host":"n', nonsense: '[null]' }
+  for (const [kind, text] of Object.entries(owners))
+    for (const age of ['old', 'new', 'future']) {
+      const folder = `${local}/conda-stage_${kind}${age}`
+      mkdirSync(folder, { mode: 0o700 })
+      if (text !== undefined) writeFileSync(`${folder}/owner.json`, text)
+      const seconds = Date.now() / 1000 + { old: -3600, new: 0, future: 3600 }[age]!
+      utimesSync(folder, seconds, seconds)
+    }
+  assert.equal((await sweepDebris(local, { uid })).length, 8)
+  assert.deepEqual(
+    readdirSync(local).sort(),
+    Object.keys(owners)
+      .map((kind) => `conda-stage_${kind}new`)
+      .sort(),
+  )
+})
+
+test('a sweep leaves an old folder whose maker still lives, and whatever others have put there under such a name', async (context) => {
+  const { local } = await scene(context)
+  const old = Date.now() / 1000 - 86_400
+  mkdirSync(`${local}/conda-stage_slow`, { mode: 0o700 })
+  await writeOwner(`${local}/conda-stage_slow/owner.json`, { owner: ownIdentity() })
+  utimesSync(`${local}/conda-stage_slow`, old, old)
+  writeFileSync(`${local}/conda-stage_file`, '')
+  symlinkSync(local, `${local}/conda-stage_link`)
+  spawnSync('mkfifo', [`${local}/conda-stage_fifo`, `${local}/.conda-stage_fifo.removing`])
+  const before = readdirSync(local)
+  assert.deepEqual(await sweepDebris(local, { uid }), [])
+  assert.deepEqual(readdirSync(local), before)
+})
+
+test('a stage is made although a sweep has removed its folder before it had an owner', async (context) => {
+  const { local } = await scene(context)
+  const { open } = promises
+  let removed = ''
+  context.mock.method(promises, 'open', async (path: string, ...more: []) => {
+    if (removed === '' && path.endsWith('/owner.json')) {
+      removed = dirname(path)
+      rmdirSync(removed)
+    }
+    return open(path, ...more)
+  })
+  syncBuiltinESMExports()
+  try {
+    const place = { local: { path: local, real: local, created: false }, name: 'env', length: 100, uid }
+    const folder = await withNewPlace(place, async ({ folder }) => folder)
+    assert.notEqual(removed, '')
+    assert.deepEqual(readdirSync(local), [basename(folder)])
+  } finally {
+    context.mock.restoreAll()
+    syncBuiltinESMExports()
+  }
 })

@@ -9,10 +9,11 @@ import { fsPath } from '../../src/model/byte-path.ts'
 import { ownIdentity } from '../../src/platform/process-identity.ts'
 import { composePlace } from '../../src/stage/place.ts'
 import { writeRecord } from '../../src/stage/record.ts'
-import { detachStage } from '../../src/stage/remove.ts'
+import { detachStage, ownStage } from '../../src/stage/remove.ts'
 import { removeTree } from '../../src/stage/remove-tree.ts'
 import { sweepDebris } from '../../src/stage/sweep.ts'
 import { asOrdinaryUser } from '../platform/as-ordinary-user.ts'
+import { ALICE, MALLORY, moduleOf, NEEDS_ROOT, shellOf } from '../platform/other-users.ts'
 import { temporaryFolder } from './small-archive.ts'
 
 const uid = process.getuid!()
@@ -35,8 +36,9 @@ async function stageIn(base: string, original = '/net/env') {
 }
 
 async function removeStage(prefix: string, by = { uid }) {
-  const { stage, remove } = await detachStage(prefix, by)
-  await remove()
+  const stage = await ownStage(prefix, by.uid)
+  const remove = await detachStage(stage)
+  await remove!()
   return stage
 }
 
@@ -87,9 +89,48 @@ test('a stage whose record places the original inside it is not removed', async 
 test('nobody finds a stage that is being removed, and the next sweep finishes a killed removal', async (context) => {
   const base = temporaryFolder(context)
   const { prefix } = await stageIn(base)
-  await detachStage(prefix, { uid })
+  await detachStage(await ownStage(prefix, uid))
   await assert.rejects(removeStage(prefix), { code: 'NOT_STAGED' })
   assert.equal(readdirSync(base).length, 1)
+  assert.equal((await sweepDebris(base, { uid })).length, 1)
+  assert.deepEqual(readdirSync(base), [])
+})
+
+test('a stage is removed although a stranger has taken every name that can be guessed in a shared folder', {
+  skip: NEEDS_ROOT,
+}, (context) => {
+  const base = temporaryFolder(context)
+  chmodSync(base, 0o755)
+  for (const take of ['mkdir', 'touch', 'mkfifo', 'ln -s /etc']) {
+    const shared = `${base}/${take.slice(0, 5).trim()}`
+    mkdirSync(shared)
+    chmodSync(shared, 0o1777)
+    moduleOf(ALICE, STAGE, shared)
+    const [name] = readdirSync(shared)
+    const taken = [`.${name}.removing`, `.${name}`, `${name}.removing`]
+    shellOf({ uid: MALLORY }, `cd "$1"; shift; for name; do ${take} "$name"; done`, shared, ...taken)
+    moduleOf(ALICE, UNSTAGE, shared)
+    assert.deepEqual(readdirSync(shared).sort(), taken.sort(), take)
+  }
+})
+
+const module = (name: string) => JSON.stringify(new URL(`../../src/${name}.ts`, import.meta.url).href)
+const STAGE = `
+  const { mkdirSync } = await import('node:fs')
+  const { writeRecord } = await import(${module('stage/record')})
+  const { ownIdentity } = await import(${module('platform/process-identity')})
+  const folder = process.argv[1] + '/conda-stage_AbCd'
+  mkdirSync(folder + '/env', { recursive: true, mode: 0o700 })
+  await writeRecord(folder, { version: 1, original: '/net/env', prefix: folder + '/env', archive: { created: '' },
+    created: '', owner: ownIdentity(), readOnly: true, digests: {} })`
+const UNSTAGE = `
+  const { detachStage, ownStage } = await import(${module('stage/remove')})
+  const remove = await detachStage(await ownStage(process.argv[1] + '/conda-stage_AbCd/env', process.getuid()))
+  await remove()`
+
+test("a removal that an older version began under a name made of the stage's is finished, too", async (context) => {
+  const base = temporaryFolder(context)
+  mkdirSync(`${base}/.conda-stage_AbCd.removing/env/lib`, { recursive: true })
   assert.equal((await sweepDebris(base, { uid })).length, 1)
   assert.deepEqual(readdirSync(base), [])
 })
@@ -118,9 +159,9 @@ test('nothing is removed from a stage in which something is mounted', async (con
   writeFileSync(`${base}/original/precious`, '')
   mkdirSync(`${prefix}/data`)
   const module = JSON.stringify(new URL('../../src/stage/remove.ts', import.meta.url).href)
-  const code = `const { detachStage } = await import(${module})
-    await detachStage(process.argv[1], { uid: process.getuid() }).then(
-      ({ remove }) => remove(),
+  const code = `const { detachStage, ownStage } = await import(${module})
+    await detachStage(await ownStage(process.argv[1], process.getuid())).then(
+      (remove) => remove(),
       ({ code, message }) => console.log(code, message),
     )`
   const { stdout, stderr } = spawnSync(

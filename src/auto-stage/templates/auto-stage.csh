@@ -26,9 +26,10 @@ if ( ! $?__CONDA_STAGE_AUTO && x$1:q == xactivate ) then
       endif
     endif
     if ( "`alias conda-stage`" == "" ) then
-      ( setenv __CONDA_STAGE_AT @LAUNCHER@ ; exec /bin/sh -c 'echo "WARNING: conda-stage was not found (it was at $__CONDA_STAGE_AT): '"'"'$CONDA_DEFAULT_ENV'"'"' is not staged" >&2' )
+      ( setenv __CONDA_STAGE_AT @LAUNCHER@ ; exec /bin/sh -c '[ -x "$__CONDA_STAGE_AT" ] && why= || why="conda-stage was not found (it was at $__CONDA_STAGE_AT): "; echo "WARNING: $why'"'"'$CONDA_DEFAULT_ENV'"'"' is not staged" >&2' )
     else
       conda-stage --auto --session=$$ @ARGUMENTS@
+      if ( $status == 1 ) /bin/sh -c 'echo "WARNING: '"'"'$CONDA_DEFAULT_ENV'"'"' is not staged" >&2'
     endif
     unset __conda_stage_launcher
   endif

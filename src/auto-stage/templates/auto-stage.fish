@@ -9,6 +9,7 @@ if test "$__CONDA_STAGE_AUTO" != off
         or status stack-trace | string match -q "* 'activate*"
     end
     function __conda_stage_auto
+        functions -e __conda_stage_auto
         if string match -qir '^(false|no|off|0)$' -- "$CONDA_STAGE"
             echo "WARNING: CONDA_STAGE=$CONDA_STAGE: conda environment '$CONDA_DEFAULT_ENV' is not staged" >&2
             return
@@ -25,11 +26,21 @@ if test "$__CONDA_STAGE_AUTO" != off
             end
         end
         if not functions -q conda-stage
-            echo 'WARNING: conda-stage was not found (it was at' @LAUNCHER@"): '$CONDA_DEFAULT_ENV' is not staged" >&2
-            return
+            if test -x @LAUNCHER@ # it has said why it can't start
+                echo "WARNING: '$CONDA_DEFAULT_ENV' is not staged" >&2
+            else
+                echo 'WARNING: conda-stage was not found (it was at' @LAUNCHER@"): '$CONDA_DEFAULT_ENV' is not staged" >&2
+            end
+            return 0
         end
         conda-stage --auto --session=$fish_pid @ARGUMENTS@
+        switch $status
+            case 0 129 130 143 # it was staged, or it said that a signal stopped it
+            case 3 # on-failure: fail
+                return 1
+            case '*'
+                echo "WARNING: '$CONDA_DEFAULT_ENV' is not staged" >&2
+        end
     end
     __conda_stage_auto
-    functions -e __conda_stage_auto
 end

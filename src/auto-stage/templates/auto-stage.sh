@@ -18,7 +18,11 @@ case "${__CONDA_STAGE_AUTO-}${1-}" in
         *) __conda_stage_prologue ;;
       esac
       __conda_stage_is_loaded || __conda_stage_load || {
-        \echo "WARNING: conda-stage was not found (it was at" @LAUNCHER@"): '${CONDA_DEFAULT_ENV-}' is not staged" >&2
+        if \command test -x @LAUNCHER@; then # it has said why it can't start
+          \echo "WARNING: '${CONDA_DEFAULT_ENV-}' is not staged" >&2
+        else
+          \echo "WARNING: conda-stage was not found (it was at" @LAUNCHER@"): '${CONDA_DEFAULT_ENV-}' is not staged" >&2
+        fi
         \return 0
       }
       # `read` runs in this shell, which may be a subshell; `$$` would not show that.
@@ -28,6 +32,10 @@ case "${__CONDA_STAGE_AUTO-}${1-}" in
       case "${ZSH_VERSION-}" in
         '') __conda_stage "$@" ;;
         *) \conda-stage "$@" ;;
+      esac || case "$?" in
+        3) \return 1 ;; # on-failure: fail
+        129 | 130 | 143) ;; # it said that a signal stopped it
+        *) \echo "WARNING: '${CONDA_DEFAULT_ENV-}' is not staged" >&2 ;;
       esac
     }
     __conda_stage_prologue() {
@@ -53,7 +61,12 @@ case "${__CONDA_STAGE_AUTO-}${1-}" in
       \eval "$1"
       __conda_stage_is_loaded
     }
-    __conda_stage_auto || \:
-    \unset -f __conda_stage_auto __conda_stage_prologue __conda_stage_is_loaded __conda_stage_load
+    # With errexit the session ends if this fails; else conda's function goes on.
+    if __conda_stage_auto; then
+      \unset -f __conda_stage_auto __conda_stage_prologue __conda_stage_is_loaded __conda_stage_load
+    else
+      \unset -f __conda_stage_auto __conda_stage_prologue __conda_stage_is_loaded __conda_stage_load
+      \command false
+    fi
     ;;
 esac

@@ -1,20 +1,22 @@
 import { shellLevel } from '../../activate/state.ts'
 import type { Step } from '../../activate/steps.ts'
 import { exitStep } from '../../auto-stage/exit-step.ts'
-import { StageError } from '../../errors.ts'
 import { leave } from '../../pipeline/bind-to-shell.ts'
 import { unstage } from '../../pipeline.ts'
 import { losesChanges } from '../../stage/changes.ts'
 import { findStage } from '../../stage/record.ts'
-import type { Context } from '../command.ts'
+import type { Command, Context } from '../command.ts'
 import { progressOf } from '../library-options.ts'
 import { writeError } from '../render/messages.ts'
 import { shellWord } from '../render/shell-word.ts'
-import { activation, bound, stageOrSkip } from './stage.ts'
+import { survivable } from './on-failure.ts'
+import { activation, stageOrSkip } from './stage.ts'
 
 /** The script in the original's activate.d calls this. Whatever happens, the activation continues. */
-export async function autoCommand(context: Context): Promise<Step[] | undefined> {
-  const { options, session, messages, signal } = context
+export const autoCommand: Command = survivable(autoStageActive)
+
+async function autoStageActive(context: Context): Promise<Step[] | undefined> {
+  const { options, session, messages } = context
   const { shell, env } = session
   if (!shell || (env.CONDA_PREFIX && (await findStage(env.CONDA_PREFIX)))) return undefined
   if (options.verbosity !== 'quiet') {
@@ -27,17 +29,9 @@ export async function autoCommand(context: Context): Promise<Step[] | undefined>
     const end: Step = { op: 'return', status: 0 }
     return [{ op: 'conda', argv: ['deactivate'], prefix: { is: copy }, otherwise: [end] }, end]
   }
-  try {
-    const result = await stageOrSkip(context)
-    if (result === undefined) return undefined
-    const steps = await activation(context, shell, result)
-    return options.autoUnstage ? await bound(steps, result.prefix, options.session ?? shell.pid, context) : steps
-  } catch (error) {
-    if (!(error instanceof StageError) || signal.aborted) throw error
-    messages.warning(`'${env.CONDA_PREFIX}' was not staged: ${error.message}`)
-    if (error.hint) writeError(`         ${error.hint}\n`)
-    return undefined
-  }
+  const result = await stageOrSkip(context)
+  if (result === undefined) return undefined
+  return await activation(context, shell, result, { bound: options.autoUnstage === true })
 }
 
 /** conda counts an environment that is activated twice once. Ours would count twice, because the copy has another path. */
@@ -53,7 +47,9 @@ export async function leaveCommand(context: Context): Promise<Step[] | undefined
   const prefix = options.prefix ?? ''
   const left = await leave(prefix, options.session, session)
   if (left === undefined) return undefined
-  if (left.state === 'used')
+  if (left.state === 'shared') messages.verbose(`${prefix} stays: others use it`)
+  else if (left.state === 'kept') messages.verbose(`${prefix} stands for the next one`)
+  else if (left.state === 'used')
     messages.info(`Programs are still running from ${prefix}: it will be removed when they end`)
   else if (left.state === 'last')
     messages.warning(

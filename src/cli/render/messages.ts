@@ -35,6 +35,12 @@ export function createMessages(options: Pick<Options, 'verbosity'>, colour: bool
   }
 }
 
+/** A failure as programs get it. */
+export function errorData(error: unknown): Pick<StageError, 'message' | 'path' | 'hint'> & { code: string } {
+  const { message, path, hint } = error as Partial<StageError>
+  return { code: error instanceof StageError ? error.code : 'BUG', message: message ?? String(error), path, hint }
+}
+
 /** Pages of the documentation, by their paths in this installation. */
 const withPaths = (hint: string): string => hint.replace(/\bdocs\/[\w-]+\.md\b/g, (page) => `${packageRoot()}/${page}`)
 
