@@ -21,6 +21,8 @@ export interface Choice {
   foreign: string[]
   /** The first fresh candidate. */
   fresh?: string
+  /** When that was written (ISO 8601). */
+  created?: string
   /** The first archive that exists but is out of date: why, and which file it was. */
   stale?: { archive: string; reason: string; identity: string }
   /** What is wrong with the first archive of ours that is damaged or can't be read. */
@@ -62,7 +64,7 @@ export async function chooseArchive(
         else throw error
       },
     )
-    if (freshness?.fresh) return { ...choice, fresh: archive }
+    if (freshness?.fresh) return { ...choice, fresh: archive, created: freshness.created }
     if (freshness) choice.stale ??= { archive, reason: freshness.reason, identity: freshness.identity }
   }
   return choice
@@ -96,7 +98,7 @@ async function freshnessOf(
   environment: Environment,
   { candidates, damaged }: { candidates: readonly string[]; damaged: Damaged | undefined },
   { check, signal, uid }: Filled<PackOptions>,
-): Promise<(Freshness & { identity: string }) | undefined> {
+): Promise<(Freshness & { identity: string; created: string }) | undefined> {
   const handle = await openTrustedIfThere(archive, [uid, environment.ownerUid])
   if (handle === undefined) return undefined
   try {
@@ -104,15 +106,20 @@ async function freshnessOf(
     if (damaged?.identity === identity) throw damaged.error
     const head = await readHead(archive, handle)
     assertSameEnvironment(archive, head, environment)
+    const { created } = head
     const isExcluded = exclusions(environment, candidates)
     const all = async () => (await readIndex(archive, handle)).entries
     // Made for use elsewhere, with --exclude for instance.
     if (head.whole === undefined)
-      return { fresh: false, reason: 'it does not hold the whole environment', path: '', identity }
+      return { fresh: false, reason: 'it does not hold the whole environment', path: '', identity, created }
     if (check !== 'full')
-      return { ...(await checkQuick(environment, { ...head, entries: head.watched }, { isExcluded, all })), identity }
+      return {
+        ...(await checkQuick(environment, { ...head, entries: head.watched }, { isExcluded, all })),
+        identity,
+        created,
+      }
     const entries = await inventory(environment, { isExcluded, ...(signal && { signal }) })
-    return { ...checkFull({ entries: await all() }, entries), identity }
+    return { ...checkFull({ entries: await all() }, entries), identity, created }
   } finally {
     await closeRead(handle)
   }

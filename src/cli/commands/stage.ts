@@ -99,7 +99,7 @@ export async function activation(
 ): Promise<Step[]> {
   const { prefix, lease: file } = result
   try {
-    const facts = (folder: string) => readFacts(folder, shell.dialect, session.env.PATH)
+    const facts = (each: string) => readFacts(each, shell.dialect, session.env.PATH)
     const [original, staged] = await Promise.all([facts(result.original), facts(prefix)])
     for (const error of original.unreadable) throw error
     for (const message of original.notTaken) messages.warning(message)
