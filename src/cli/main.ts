@@ -4,6 +4,8 @@ import type { Step } from '../activate/steps.ts'
 import { configWarnings } from '../config/mistakes.ts'
 import { flag } from '../config/resolve.ts'
 import { StageError } from '../errors.ts'
+import { diskFailure } from '../platform/disk-failure.ts'
+import { errnoOf, meaningOf } from '../platform/errno.ts'
 import { limitFailure } from '../platform/limits.ts'
 import type { Command } from './command.ts'
 import { type Action, readOptions } from './options.ts'
@@ -45,6 +47,10 @@ export async function main(session: Session, signal: AbortSignal): Promise<numbe
   let exitCode = 0
   const endings: (() => void)[] = []
   const atEnd = (body: () => void) => void endings.push(body)
+  let undo = async (): Promise<unknown> => undefined
+  const ifUndelivered = (body: typeof undo): void => {
+    undo = body
+  }
   try {
     const options = await readOptions(session.args, session.env, session.cwd)
     const hasColour = !session.env.NO_COLOR && session.env.TERM !== 'dumb'
@@ -54,16 +60,22 @@ export async function main(session: Session, signal: AbortSignal): Promise<numbe
     const strict = !isOff && !TOLERANT.has(options.action)
     for (const warning of configWarnings(options.files, strict)) messages.warning(warning)
     const command = await COMMANDS[isOff ? 'skip' : options.action]()
-    steps = await command({ options, session, messages, signal, atEnd }).finally(() => {
+    steps = await command({ options, session, messages, signal, atEnd, ifUndelivered }).finally(() => {
       for (const end of endings) end()
     })
   } catch (thrown) {
-    const error = limitFailure(thrown)
+    const error = diskFailure(limitFailure(thrown))
     exitCode = failure(error, messages, signal)
     if (session.args.includes('--json')) writeFailure(error, signal)
   }
   // The shell function takes an empty answer to mean that the program could not start.
-  if (session.shell) answer(session, steps ?? [{ op: 'return', status: exitCode }])
+  try {
+    if (session.shell) answer(session, steps ?? [{ op: 'return', status: exitCode }])
+  } catch (error) {
+    messages.error(error)
+    await undo().catch(() => {})
+    return 1
+  }
   return exitCode
 }
 
@@ -81,10 +93,26 @@ function writeFailure(error: unknown, signal: AbortSignal): void {
   const data = errorData(error)
   if (data.code === 'VERIFY_FAILED') return
   const code = data.code === 'BUG' && signal.aborted ? 'CANCELLED' : data.code
-  writeData(`${JSON.stringify({ error: { ...data, code } })}\n`)
+  try {
+    writeData(`${JSON.stringify({ error: { ...data, code } })}\n`)
+  } catch {
+    // Standard error has said what failed.
+  }
 }
 
 function answer({ shell, launcher }: Session, steps: Step[]): void {
   if (!shell) return
-  deliverCode(shell.code, render(steps, shell.dialect, { flags: shell.flags, launcher }))
+  const { code } = shell
+  try {
+    deliverCode(code, render(steps, shell.dialect, { flags: shell.flags, launcher }))
+  } catch (error) {
+    const errno = errnoOf(error)
+    if (errno === undefined) throw error
+    const [what, hint] =
+      typeof code === 'string'
+        ? [code, 'Make room there, or set TMPDIR to another folder.']
+        : ['the pipe to its shell', 'Try again in a new shell.']
+    const message = `This session can't be changed: ${what} can't be written: ${meaningOf(errno)}`
+    throw new StageError('OUTPUT_LOST', message, { hint, cause: error })
+  }
 }

@@ -1,18 +1,19 @@
 import { lstat } from 'node:fs/promises'
-import { readHead, readIndex } from '../archive/reader.ts'
 import { archiveCandidates } from '../cache/index.ts'
 import type { Environment } from '../environment/find.ts'
 import { checkQuick } from '../environment/freshness.ts'
 import { exclusions } from '../inventory/exclusions.ts'
 import { addLease, isLive, leasesOf, removeLease } from '../leases/lease.ts'
 import { damageOf } from '../stage/intact.ts'
+import { readKeptHead, readKeptIndex } from '../stage/kept-index.ts'
 import { stagesIn } from '../stage/list.ts'
-import { INDEX, MARKER } from '../stage/names.ts'
+import { MARKER } from '../stage/names.ts'
 import type { Stage } from '../stage/record.ts'
 import { detachStage } from '../stage/remove.ts'
 import type { StageOptions, StageResult } from './options.ts'
 import type { Filled } from './original.ts'
 import { leaseFor } from './share.ts'
+import { warnIfLeft } from './warn-if-left.ts'
 
 /** The shared stages of an environment in these local folders, whatever their age. */
 export async function sharedStages(
@@ -24,20 +25,27 @@ export async function sharedStages(
   return stages.flat().filter(({ record }) => record.real === real && record.isPrivate === false)
 }
 
+export interface Wanted {
+  environment: Environment
+  /** When the archive was written (ISO 8601), which tells it from others of the environment; undefined: there is none. */
+  created: string | undefined
+  /** Folders of stages that are known to be damaged. */
+  damaged: Set<string>
+}
+
 /**
  * A stage of the archive's contents, or, if there is no archive, one whose own index is fresh.
  * @returns undefined if there is none to join. One that is damaged is removed, unless others use it.
  */
 export async function joinStage(
   stages: readonly Stage[],
-  { environment, archive }: { environment: Environment; archive: string | undefined },
+  { environment, created, damaged }: Wanted,
   options: Filled<StageOptions>,
 ): Promise<StageResult | undefined> {
-  const created = archive === undefined ? undefined : (await readHead(archive)).created
   for (const stage of stages) {
     const fits =
       created === undefined ? await isFresh(stage, environment, options) : stage.record.archive.created === created
-    if (!fits || !(await isWhole(stage, options))) continue
+    if (!fits || damaged.has(stage.folder) || !(await isWhole(stage, options, damaged))) continue
     const joined = await join(stage, environment, options)
     if (joined) return joined
   }
@@ -51,21 +59,21 @@ async function isFresh(
   options: Filled<StageOptions>,
 ): Promise<boolean> {
   if (record.archive.path !== undefined) return false
-  const index = `${folder}/${INDEX}`
-  const head = await readHead(index).catch(() => undefined)
+  const head = await readKeptHead(folder).catch(() => undefined)
   if (head === undefined) return false
   const isExcluded = exclusions(environment, archiveCandidates(environment, options))
-  const all = async () => (await readIndex(index)).entries
+  const all = async () => (await readKeptIndex(folder)).entries
   return (await checkQuick(environment, { ...head, entries: head.watched }, { isExcluded, all })).fresh
 }
 
-async function isWhole(stage: Stage, { onProgress }: Filled<StageOptions>): Promise<boolean> {
+async function isWhole(stage: Stage, { onProgress }: Filled<StageOptions>, damaged: Set<string>): Promise<boolean> {
   const damage = await damageOf(stage)
   if (damage === undefined) return true
+  damaged.add(stage.folder)
   const { prefix } = stage.record
   onProgress({ kind: 'warning', message: `The copy ${prefix} is damaged: ${damage}. Making another one` })
   const remove = await detachStage(stage).catch(() => undefined)
-  await remove?.()
+  if (remove) await warnIfLeft(remove(), onProgress)
   return false
 }
 

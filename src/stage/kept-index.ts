@@ -1,7 +1,7 @@
 import { type FileHandle, open, writeFile } from 'node:fs/promises'
 import { asReadFailure, damaged } from '../archive/failure.ts'
-import { readIndex, readStored, type Source } from '../archive/reader.ts'
-import type { ArchiveIndex } from '../model/archive-index.ts'
+import { readHead, readIndex, readStored, type Source } from '../archive/reader.ts'
+import type { ArchiveHead, ArchiveIndex } from '../model/archive-index.ts'
 import { closeRead } from '../platform/close.ts'
 import { INDEX } from './names.ts'
 
@@ -41,14 +41,19 @@ export async function keepIndex({ start, end }: IndexBytes, folder: string): Pro
   await writeFile(`${folder}/${INDEX}`, Buffer.concat([MAGIC, numbers, start, end.data]), { flag: 'wx', mode: 0o600 })
 }
 
-/** @throws StageError ARCHIVE_DAMAGED, ARCHIVE_UNREADABLE */
-export async function readKeptIndex(folder: string): Promise<ArchiveIndex> {
+/** @throws StageError ARCHIVE_DAMAGED, ARCHIVE_UNREADABLE, ARCHIVE_FOREIGN */
+export const readKeptIndex = (folder: string): Promise<ArchiveIndex> => withKept(folder, readIndex)
+
+/** The part that the quick check needs. Errors: as readKeptIndex. */
+export const readKeptHead = (folder: string): Promise<ArchiveHead> => withKept(folder, readHead)
+
+async function withKept<T>(folder: string, read: (path: string, source: Source) => Promise<T>): Promise<T> {
   const file = `${folder}/${INDEX}`
   const handle = await open(file, 'r').catch((error: unknown) => {
     throw asReadFailure(error, file)
   })
   try {
-    return await readIndex(file, await unfolded(file, handle))
+    return await read(file, await unfolded(file, handle))
   } finally {
     await closeRead(handle)
   }

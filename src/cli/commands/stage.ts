@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { isatty } from 'node:tty'
 import type { CallingShell } from '../../activate/call.ts'
-import { type PrefixFacts, readFacts } from '../../activate/facts.ts'
+import { readFacts } from '../../activate/facts.ts'
 import { planAgain, planStage } from '../../activate/plan.ts'
 import type { Step } from '../../activate/steps.ts'
 import { assertCondaCanActivate } from '../../activate/through-conda.ts'
@@ -17,7 +17,7 @@ import { processFacts } from '../../platform/process-identity.ts'
 import { findStage } from '../../stage/record.ts'
 import type { Command, Context } from '../command.ts'
 import { callerOf, stageOptions } from '../library-options.ts'
-import { writeData, writeError } from '../render/messages.ts'
+import { writeError, writeResult } from '../render/messages.ts'
 import { shellWord } from '../render/shell-word.ts'
 import { dryRun } from './dry-run.ts'
 import { statusOfFailure, survivable } from './on-failure.ts'
@@ -34,20 +34,30 @@ async function stageActiveOrNamed(context: Context): Promise<Step[] | undefined>
   if (options.prefix === undefined && !shell && !options.dryRun) throw noShellFunction()
   if (options.session !== undefined && !processFacts(options.session)) throw noSuchProcess(options.session)
   const staged = await findStage(resolve(session.cwd, options.prefix ?? session.env.CONDA_PREFIX ?? ''))
-  if (staged) return alreadyStaged(staged.record, context)
+  if (staged) return await alreadyStaged(staged.record, context)
   if (options.dryRun) return await unlessLocal(context, () => dryRun(context))
   const active = session.env.CONDA_PREFIX
   if (options.activator === 'conda' && shell && active && options.prefix === undefined)
     assertCondaCanActivate({ prefix: active }, shell.dialect)
   const result = await stageOrSkip(context)
   if (result === undefined) return undefined
-  if (options.json) writeData(`${JSON.stringify(result)}\n`)
-  else if (options.prefix !== undefined) writeData(`${result.prefix}\n`)
+  if (options.json) await giveResult(`${JSON.stringify(result)}\n`, result)
+  else if (options.prefix !== undefined) await giveResult(`${result.prefix}\n`, result)
   // A person at a terminal may have expected more; a program has not.
   if (options.prefix !== undefined && isatty(STANDARD_OUTPUT))
     messages.info(`Not activated. To remove the copy: conda-stage --unstage --prefix=${shellWord(result.prefix)}`)
   if (options.prefix !== undefined || !shell) return undefined
   return await activation(context, shell, result, { bound: options.keepMinutes !== Number.POSITIVE_INFINITY })
+}
+
+/** Nobody would ever find a copy whose path is lost. */
+async function giveResult(text: string, { prefix, lease }: StageResult): Promise<void> {
+  try {
+    writeResult(text)
+  } catch (error) {
+    await unstage({ prefix, lease }).catch(() => {})
+    throw error
+  }
 }
 
 /** A job script may call another that stages too, and automatic staging may have been first: no failure. */
@@ -57,12 +67,12 @@ async function alreadyStaged(
 ): Promise<Step[] | undefined> {
   const { options, session, messages } = context
   messages.info(`Already staged: ${prefix} is the copy of ${original}`)
-  if (options.json) writeData(`${JSON.stringify({ skipped: true, original, prefix })}\n`)
-  else if (options.prefix !== undefined) writeData(`${prefix}\n`)
+  if (options.json) writeResult(`${JSON.stringify({ skipped: true, original, prefix })}\n`)
+  else if (options.prefix !== undefined) writeResult(`${prefix}\n`)
   const { shell, env } = session
   if (options.prefix !== undefined || !shell || options.dryRun) return undefined
   const facts = (folder: string) => readFacts(folder, shell.dialect, env.PATH)
-  const steps = planAgain({ env, original: facts(original), staged: facts(prefix) })
+  const steps = planAgain({ env, original: await facts(original), staged: await facts(prefix) })
   const bound = options.keepMinutes !== Number.POSITIVE_INFINITY
   const lease = leaseFor(original, { ...stageOptions(context), env })
   const held = shell.pid === undefined ? undefined : await inheritLease(prefix, { ...lease, bound })
@@ -83,8 +93,8 @@ async function unlessLocal<T>(context: Context, body: () => Promise<T>): Promise
 /** Continuing with the original is no failure. Callers that asked for a prefix to work in get the original's. */
 function skipped({ message, path: prefix }: StageError, { options, messages }: Context): undefined {
   messages.info(`${message}. Using it as it is (--no-skip-local stages it anyway)`)
-  if (options.json) writeData(`${JSON.stringify({ skipped: true, original: prefix, prefix })}\n`)
-  else if (options.prefix !== undefined) writeData(`${prefix}\n`)
+  if (options.json) writeResult(`${JSON.stringify({ skipped: true, original: prefix, prefix })}\n`)
+  else if (options.prefix !== undefined) writeResult(`${prefix}\n`)
 }
 
 /**
@@ -92,16 +102,15 @@ function skipped({ message, path: prefix }: StageError, { options, messages }: C
  * @param more `bound`: the copy is also given back when the session leaves it or ends, by the shell or a process that waits
  */
 export async function activation(
-  { options, session, messages }: Context,
+  { options, session, messages, ifUndelivered }: Context,
   shell: CallingShell,
   result: StageResult,
   more: { bound: boolean },
 ): Promise<Step[]> {
   const { prefix, lease: file } = result
   try {
-    const [original, staged] = [result.original, prefix].map((each) =>
-      readFacts(each, shell.dialect, session.env.PATH),
-    ) as [PrefixFacts, PrefixFacts]
+    const facts = (each: string) => readFacts(each, shell.dialect, session.env.PATH)
+    const [original, staged] = await Promise.all([facts(result.original), facts(prefix)])
     for (const error of original.unreadable) throw error
     for (const message of original.notTaken) messages.warning(message)
     if (options.activator === 'conda') {
@@ -123,9 +132,10 @@ export async function activation(
     const held = await saveActivation(file, { snapshot, bound: isBound })
     messages.info(`Activating staged conda environment: ${prefix}`)
     const all = isBound ? beforeEnd(steps, exitStep('atExit', bindToShell(held, prefix, session))) : steps
+    ifUndelivered(() => unstage({ prefix, lease: file }))
     return options.activator === 'conda' ? withoutAutoStaging(all) : all
   } catch (error) {
-    await unstage({ prefix, lease: file })
+    await unstage({ prefix, lease: file }).catch(() => {})
     throw error
   }
 }
