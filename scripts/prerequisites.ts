@@ -69,6 +69,7 @@ const TESTING: Prerequisite[] = [
   program('file'),
   program('readelf', 'binutils'),
   program('unshare', 'util-linux'),
+  program('setfacl', 'acl'),
   { package: 'lmod', probe: ['test', '-e', '/usr/share/lmod/lmod/init/bash'] },
   program('lua5.3'),
   program('tclsh', 'tcl'),

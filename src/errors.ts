@@ -13,11 +13,12 @@ export type ErrorCode =
   | 'TARGET_UNWRITABLE'
   | 'TARGET_NETWORK'
   | 'TARGET_NOEXEC' // mounted noexec: programs can't run from there
-  | 'TARGET_UNSAFE' // the folder's owner, type or mode lets others tamper with the copy
+  | 'TARGET_UNSAFE' // the folder, one on the way to it, or a link lets others tamper with the copy
   | 'NO_SPACE'
   | 'NO_INODES'
   | 'LIMIT_TOO_LOW' // ulimit -v, -n and the like leave no room for a thread, a buffer or a file
   | 'ARCHIVE_DAMAGED'
+  | 'ARCHIVE_UNREADABLE' // its disk or server fails
   | 'ARCHIVE_FOREIGN' // not written by conda-stage
   | 'ARCHIVE_OTHER_ENVIRONMENT'
   | 'ARCHIVE_VERSION'

@@ -1,13 +1,16 @@
 import { dirname, resolve } from 'node:path'
+import { giveBack, usersOf } from './pipeline/give-back.ts'
 import type * as options from './pipeline/options.ts'
 import { fillIn, findOriginal } from './pipeline/original.ts'
 import { packUnlessFresh, resultOf } from './pipeline/pack-unless-fresh.ts'
 import { packWithCondaPack } from './pipeline/pack-with-conda-pack.ts'
 import { prepareStage } from './pipeline/prepare-stage.ts'
+import { isShared } from './pipeline/share.ts'
+import { shareStage } from './pipeline/share-stage.ts'
 import { stageFromArchive } from './pipeline/stage-from-archive.ts'
 import { countProgress, timed } from './pipeline/timing.ts'
 import { findStage } from './stage/record.ts'
-import { detachStage, MANY_FILES } from './stage/remove.ts'
+import { detachStage, MANY_FILES, ownStage } from './stage/remove.ts'
 import { verifyStage } from './stage/verify.ts'
 
 /**
@@ -24,20 +27,21 @@ export async function pack({ format, ...given }: options.PackForElsewhereOptions
 
 /**
  * Makes a relocated copy of an environment on local disk, from its archive. If there is no fresh archive, one is written in
- * the same pass. Nothing is activated.
+ * the same pass. If a copy of the same contents is there already, that one is used. Nothing is activated.
  * @throws StageError; then nothing is left on the local disk.
  */
 export async function stage(given: options.StageOptions = {}): Promise<options.StageResult> {
   const options = fillIn(given)
   const environment = await findOriginal(options)
   const notes = await prepareStage(environment, options)
-  const result = await stageFromArchive(environment, options)
+  const make = isShared(options) ? shareStage : stageFromArchive
+  const result = await make(environment, options)
   for (const message of notes) options.onProgress({ kind: 'info', message })
   return result
 }
 
 /**
- * Removes a staged copy. A session in which it is active must leave it first.
+ * Gives a staged copy back and removes it, unless others use it. A session in which it is active must leave it first.
  * @param sweepBehind called with the local folder if there is much to remove. The copy is no stage any more by then, and the
  *   next sweep of that folder removes its files. Without this parameter the copy is gone when the promise resolves.
  * @throws StageError NOT_STAGED, TARGET_UNSAFE
@@ -46,19 +50,20 @@ export async function unstage(
   given: options.UnstageOptions,
   sweepBehind?: (local: string) => void,
 ): Promise<options.UnstageResult> {
-  const { cwd, uid, onProgress } = fillIn(given)
-  const prefix = resolve(cwd, given.prefix)
-  const folder = (await findStage(prefix))?.folder
-  const removal = async () => {
-    const { stage, remove } = await detachStage(prefix, { uid })
-    const { original, files = 0 } = stage.record
+  const options = fillIn(given)
+  const { cwd, uid, onProgress } = options
+  const stage = await ownStage(resolve(cwd, given.prefix), uid)
+  const { original, prefix, files = 0 } = stage.record
+  const kept = await giveBack(stage, options)
+  if (kept) return { original, prefix, kept }
+  return await timed(onProgress, { kind: 'phase', phase: 'remove', prefix, target: stage.folder }, async () => {
+    const remove = await detachStage(stage, options)
+    if (remove === undefined) return { original, prefix, kept: { users: await usersOf(stage) } }
     const report = countProgress('remove', onProgress)
     if (sweepBehind && files >= MANY_FILES) sweepBehind(dirname(stage.folder))
     else await remove((done) => report(done, files))
-    return { original, prefix: stage.record.prefix }
-  }
-  if (!folder) return await removal()
-  return await timed(onProgress, { kind: 'phase', phase: 'remove', prefix, target: folder }, removal)
+    return { original, prefix }
+  })
 }
 
 /**

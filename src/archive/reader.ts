@@ -1,10 +1,12 @@
 import { constants, read } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import * as v from 'valibot'
 import { type ArchiveHead, type ArchiveIndex, FORMAT_VERSION, type Frame } from '../model/archive-index.ts'
+import { closeRead } from '../platform/close.ts'
+import { errnoOf } from '../platform/errno.ts'
 import { decompressSync, type Format, sectionFormat } from './codec.ts'
-import { damaged, foreign, otherVersion } from './failure.ts'
+import { asReadFailure, damaged, foreign, otherVersion } from './failure.ts'
 import { type Footer, hasOpening, isBzip2, OPENING, OPENING_ROOM, type SectionName, zipFooterEnd } from './format.ts'
 import {
   containerHeader,
@@ -29,22 +31,28 @@ const TAIL_SIZE = 256 * 1024
 /** The largest section that is unpacked: a forged size must not take all memory. */
 const SECTION_LIMIT = 1024 ** 3
 
+/** What is read of an open file, or of what stands for one. */
+export interface Source {
+  stat(): Promise<{ size: number; isFile(): boolean }>
+  read(into: Buffer, offset: number, length: number, position: number): Promise<{ bytesRead: number }>
+}
+
 /**
  * Reads the part that the quick check needs: mostly with one open, one fstat and one read.
- * @param handle the open file, if the caller has one and has checked its owner; it stays open
- * @throws StageError ARCHIVE_FOREIGN, ARCHIVE_VERSION, ARCHIVE_DAMAGED; ENOENT and the like come through as they are
+ * @param source the open file, if the caller has one and has checked its owner; it stays open
+ * @throws StageError ARCHIVE_FOREIGN, ARCHIVE_VERSION, ARCHIVE_DAMAGED, ARCHIVE_UNREADABLE; what opening it throws comes through
  */
-export function readHead(path: string, handle?: FileHandle): Promise<ArchiveHead> {
-  return withTail(path, handle, (tail) => headOf(tail))
+export function readHead(path: string, source?: Source): Promise<ArchiveHead> {
+  return withTail(path, source, (tail) => headOf(tail))
 }
 
 /** Reads the whole index. It is checked: extracting it can't write outside of the target. Errors: as readHead. */
-export function readIndex(path: string, handle?: FileHandle): Promise<ArchiveIndex> {
-  return withTail(path, handle, async (tail) => {
+export function readIndex(path: string, source?: Source): Promise<ArchiveIndex> {
+  return withTail(path, source, async (tail) => {
     const { footer } = tail
     const opening = OPENING[footer.format]
     const isZip = footer.format === 'zip'
-    const start = await readAt(tail.handle, 0, isZip ? Math.min(OPENING_ROOM, footer.fileSize) : opening.length, path)
+    const start = await readAt(tail.source, 0, isZip ? Math.min(OPENING_ROOM, footer.fileSize) : opening.length, path)
     if (isZip ? !hasOpening(start) : !start.equals(opening))
       throw damaged(path, 'its beginning is not what was written')
     const { header, offset } = containerHeader(footer)
@@ -63,35 +71,42 @@ export function readIndex(path: string, handle?: FileHandle): Promise<ArchiveInd
 
 /**
  * Whether the file is one of our archives, of any version and however damaged. Only such a file may be replaced.
- * False if there is no file, and for a symbolic link.
+ * False if there is no file, and for a symbolic link or a socket.
+ * @throws StageError ARCHIVE_UNREADABLE
  */
 export async function isOurs(path: string): Promise<boolean> {
-  const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(
-    () => undefined,
-  )
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+  const handle = await open(path, flags).catch((error: unknown) => {
+    if (!['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO'].includes(errnoOf(error) ?? '')) throw asReadFailure(error, path)
+  })
   if (handle === undefined) return false
   try {
-    const stat = await handle.stat()
+    const stat = await answered(path, handle.stat())
     if (!stat.isFile()) return false
     const endSize = Math.min(stat.size, FOOTER_ROOM)
     const end = await readAt(handle, stat.size - endSize, endSize, path)
     if (footerAt(end) !== 'foreign' || zipFooterEnd(end) !== undefined) return true
     return hasOpening(await readAt(handle, 0, Math.min(stat.size, OPENING_ROOM), path))
   } finally {
-    await handle.close()
+    await closeRead(handle)
   }
 }
 
 /**
- * Reads one frame as it is stored; the caller may be working on another one.
+ * Reads one frame as it is stored, or other bytes of the archive; the caller may be working on another one.
  * @param archive `path` is for messages only
- * @throws StageError ARCHIVE_DAMAGED
+ * @throws StageError ARCHIVE_DAMAGED, ARCHIVE_UNREADABLE
  */
-export async function readStored(fd: number, archive: { path: string }, frame: Frame): Promise<Buffer> {
+export async function readStored(
+  fd: number,
+  archive: { path: string },
+  frame: Pick<Frame, 'offset' | 'compressedSize'>,
+): Promise<Buffer> {
   // Memory of its own, so that it can be freed when the frame is done.
   const data = Buffer.allocUnsafeSlow(frame.compressedSize)
   for (let done = 0; done < data.length; ) {
-    const { bytesRead } = await readAsync(fd, data, done, data.length - done, frame.offset + done)
+    const reading = readAsync(fd, data, done, data.length - done, frame.offset + done)
+    const { bytesRead } = await answered(archive.path, reading)
     if (bytesRead === 0) throw damaged(archive.path, 'it is shorter than its index says')
     done += bytesRead
   }
@@ -108,7 +123,7 @@ export function decodeFrame(data: Buffer, archive: { format: Format; path: strin
 }
 
 interface Tail {
-  handle: FileHandle
+  source: Source
   path: string
   footer: Footer
   /** The bytes up to the end of the footer; `bytesFrom` is where they begin. */
@@ -116,23 +131,24 @@ interface Tail {
   bytesFrom: number
 }
 
-async function withTail<T>(path: string, given: FileHandle | undefined, read: (tail: Tail) => Promise<T>): Promise<T> {
-  const handle = given ?? (await open(path, 'r'))
+async function withTail<T>(path: string, given: Source | undefined, read: (tail: Tail) => Promise<T>): Promise<T> {
+  if (given) return await read(await readTail(given, path))
+  const handle = await open(path, 'r')
   try {
     return await read(await readTail(handle, path))
   } finally {
-    if (given === undefined) await handle.close()
+    await closeRead(handle)
   }
 }
 
-async function readTail(handle: FileHandle, path: string): Promise<Tail> {
-  const stat = await handle.stat()
+async function readTail(source: Source, path: string): Promise<Tail> {
+  const stat = await answered(path, source.stat())
   if (!stat.isFile()) throw foreign(path, 'is not a file')
-  const { bytes, bytesFrom } = await readEnd(handle, stat.size, path)
+  const { bytes, bytesFrom } = await readEnd(source, stat.size, path)
   const footer = footerAt(bytes)
   if (footer === 'damaged') throw damaged(path, 'its last bytes are not what was written')
   if (footer === 'foreign') {
-    const start = await readAt(handle, 0, Math.min(stat.size, OPENING_ROOM), path)
+    const start = await readAt(source, 0, Math.min(stat.size, OPENING_ROOM), path)
     if (isBzip2(start)) throw foreign(path, "is a tar.bz2, which has no index and can't be staged")
     throw hasOpening(start) ? damaged(path, 'its end is missing') : foreign(path)
   }
@@ -140,14 +156,14 @@ async function readTail(handle: FileHandle, path: string): Promise<Tail> {
   const end = footer.indexOffset + containerSize(footer.format, payloadSize(footer))
   if (footer.fileSize !== stat.size || end !== bytesFrom + bytes.length)
     throw damaged(path, 'its size is not what its end says')
-  return { handle, path, footer, bytes, bytesFrom }
+  return { source, path, footer, bytes, bytesFrom }
 }
 
 /** The bytes up to the end of the footer: the file's last ones, or in a zip those before its directory. */
-async function readEnd(handle: FileHandle, size: number, path: string): Promise<Pick<Tail, 'bytes' | 'bytesFrom'>> {
+async function readEnd(source: Source, size: number, path: string): Promise<Pick<Tail, 'bytes' | 'bytesFrom'>> {
   const read = async (end: number) => {
     const bytesFrom = Math.max(0, end - TAIL_SIZE)
-    return { bytes: await readAt(handle, bytesFrom, end - bytesFrom, path), bytesFrom }
+    return { bytes: await readAt(source, bytesFrom, end - bytesFrom, path), bytesFrom }
   }
   const last = await read(size)
   const end = zipFooterEnd(last.bytes)
@@ -179,17 +195,26 @@ async function readSection(tail: Tail, name: SectionName): Promise<Buffer> {
 /** Takes the range from the bytes that were read at the end already, if they hold it. */
 async function readRange(tail: Tail, { offset, size }: { offset: number; size: number }): Promise<Buffer> {
   const at = offset - tail.bytesFrom
-  return at >= 0 ? tail.bytes.subarray(at, at + size) : await readAt(tail.handle, offset, size, tail.path)
+  return at >= 0 ? tail.bytes.subarray(at, at + size) : await readAt(tail.source, offset, size, tail.path)
 }
 
-async function readAt(handle: FileHandle, offset: number, size: number, path: string): Promise<Buffer> {
+async function readAt(source: Source, offset: number, size: number, path: string): Promise<Buffer> {
   const data = Buffer.allocUnsafe(size)
   for (let done = 0; done < size; ) {
-    const { bytesRead } = await handle.read(data, done, size - done, offset + done)
+    const { bytesRead } = await answered(path, source.read(data, done, size - done, offset + done))
     if (bytesRead === 0) throw damaged(path, 'it is shorter than its end says')
     done += bytesRead
   }
   return data
+}
+
+/** What the disk or its server answers. */
+async function answered<T>(path: string, answer: Promise<T>): Promise<T> {
+  try {
+    return await answer
+  } catch (error) {
+    throw asReadFailure(error, path)
+  }
 }
 
 /** An index that can't be decoded although its checksum is right was forged, or written by a program with a bug. */

@@ -12,8 +12,8 @@ import { TarMembers } from './write/tar-members.ts'
 import { ZipMembers } from './write/zip-members.ts'
 
 export interface WriteOptions {
-  /** Nothing may stand there. After a failure nothing is left there. */
-  path: string
+  /** Nothing may stand there. After a failure nothing is left there. Undefined, with `takeFrame`: no archive is written. */
+  path: string | undefined
   format: Format
   /** zstd 1 to 19 (default 3), gzip and zip 1 to 9 (default 6). A plain tar has none. */
   level?: number
@@ -66,15 +66,15 @@ async function writeTar(options: WriteOptions & { format: Exclude<Format, 'zip'>
     const tar = await TarMembers.open({ sink, format, level, threads, root, renamed, takeFrame, compress })
     return await complete({ members: tar, sink, add: () => addToTar(tar, options) }, options)
   }
-  if (takeFrame === undefined) return await fill(await ArchiveFile.create(path), write)
-  const file = await LosableFile.create(path)
+  if (takeFrame === undefined) return await fill(await ArchiveFile.create(path!), write)
+  const file = path === undefined ? new LosableFile() : await LosableFile.create(path)
   const written = await fill(file, write)
   return file.lost === undefined ? written : { ...written, lost: file.lost }
 }
 
 async function writeZip(options: WriteOptions): Promise<WrittenArchive> {
   const { path, level = DEFAULT_LEVEL.zip, root = '', renamed } = options
-  return await fill(await ArchiveFile.create(path), async (file) => {
+  return await fill(await ArchiveFile.create(path!), async (file) => {
     const zip = new ZipMembers({ file, level, root, renamed })
     return await complete({ members: zip, sink: file, add: () => addToZip(zip, options) }, options)
   })
@@ -221,5 +221,6 @@ function changed(entry: FileEntry, { header }: WriteOptions, what: string): Stag
 
 function throwIfCancelled({ signal, path }: WriteOptions): void {
   if (!signal?.aborted) return
-  throw new StageError('CANCELLED', `Packing into ${path} was cancelled`, { path, cause: signal.reason })
+  const into = path === undefined ? '' : ` into ${path}`
+  throw new StageError('CANCELLED', `Packing${into} was cancelled`, { ...(path && { path }), cause: signal.reason })
 }

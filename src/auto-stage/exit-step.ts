@@ -4,19 +4,21 @@ import type { AtExitStep, Step } from '../activate/steps.ts'
 export interface Bound {
   /** The staged prefix. */
   prefix: string
-  /** A file that exists as long as the stage does. */
+  /** A file that exists as long as the session uses the stage. */
   marker: string
+  /** Letters and digits that tell it from others. */
+  id: string
   /** Process of the shell. */
   pid: number
 }
 
 /** Has the shell remove the stage when it ends, or cancels that. */
-export const exitStep = (op: AtExitStep['op'], { prefix, marker, pid }: Bound): AtExitStep => ({
+export const exitStep = (op: AtExitStep['op'], { prefix, marker, pid, id }: Bound): AtExitStep => ({
   op,
-  argv: ['--leave', `--prefix=${prefix}`, '--quiet'],
+  argv: ['--leave', `--prefix=${prefix}`, `--session=${pid}`, '--quiet'],
   whileThere: marker,
   pid,
-  id: /conda-stage_([A-Za-z0-9]+)\/[^/]*$/.exec(marker)?.[1] ?? '',
+  id,
 })
 
 export const beforeEnd = (steps: Step[], step: Step): Step[] => [...steps.slice(0, -1), step, ...steps.slice(-1)]

@@ -12,7 +12,7 @@ export interface Watch {
   launcher: string
   /** The staged prefix. */
   prefix: string
-  /** A file that exists as long as the stage does. */
+  /** A file that exists as long as they use the stage. */
   marker: string
   processes: readonly Watched[]
   env: Readonly<Record<string, string | undefined>>

@@ -22,9 +22,12 @@ const NOTE_MS = DAY_MS / 2
  * archives only, and only those are ever removed. If it fails, staging continues.
  */
 export async function noteUse(handle: FileHandle, uid: number): Promise<void> {
-  const stat = await handle.stat()
-  if (stat.uid !== uid || Date.now() - stat.atimeMs < NOTE_MS) return
-  await handle.utimes(new Date(), stat.mtime).catch(() => {})
+  try {
+    const stat = await handle.stat()
+    if (stat.uid === uid && Date.now() - stat.atimeMs >= NOTE_MS) await handle.utimes(new Date(), stat.mtime)
+  } catch {
+    // Then others believe that it was used longer ago.
+  }
 }
 
 /**

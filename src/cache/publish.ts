@@ -14,7 +14,7 @@ export interface PublishOptions<T> extends LockOptions {
    * another packer, we take what that one packed. Undefined means that `write` is called.
    */
   already?(): Promise<T | undefined>
-  /** Makes the file, with its final mode. It does not exist yet. */
+  /** Makes the file, with its final mode, and brings it to disk. It does not exist yet. */
   write(temporary: string): Promise<T>
 }
 
@@ -26,7 +26,7 @@ export interface Outcome<T> {
 
 /**
  * Puts a new archive in place so that nobody ever sees half of one. Under a lock, it is written to another name in the same
- * folder, synced to disk and renamed. The old archive can be read until then, and by those who have it open even longer.
+ * folder, brought to disk and renamed. The old archive can be read until then, and by those who have it open even longer.
  * @throws StageError ARCHIVE_FOREIGN, ARCHIVE_UNWRITABLE, NO_SPACE, LOCKED, CANCELLED; what `write` throws comes through.
  */
 export async function publishArchive<T>(options: PublishOptions<T>): Promise<T> {
@@ -50,7 +50,8 @@ export function publishOrLose<T>(
     const found = await already?.()
     if (found !== undefined) return { value: found }
     await expected(path, assertReplaceable(path))
-    await expected(path, removeLeftovers(path))
+    // What killed packers left stays for the next one, if need be.
+    await removeLeftovers(path).catch(() => {})
     const temporary = temporaryName(path)
     try {
       const { value, lost = await publish(temporary, options) } = await write(temporary)
@@ -75,16 +76,14 @@ async function publish(temporary: string, options: LockOptions & { path: string 
 }
 
 async function putInPlace(temporary: string, path: string): Promise<void> {
-  await sync(temporary)
   // Checked again, because packing took its time.
   await assertReplaceable(path)
   await rename(temporary, path)
   // Not every file system can sync a folder. Without it, a crash may lose the new name and nothing else.
-  await sync(dirname(path)).catch(() => {})
+  await syncFolder(dirname(path)).catch(() => {})
 }
 
-/** File systems that put writing off report a full disk or quota only here. */
-async function sync(path: string): Promise<void> {
+async function syncFolder(path: string): Promise<void> {
   const handle = await open(path, 'r')
   try {
     await handle.sync()

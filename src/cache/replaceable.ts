@@ -1,11 +1,15 @@
 import { lstat } from 'node:fs/promises'
 import { foreign } from '../archive/failure.ts'
 import { isOurs } from '../archive/reader.ts'
+import { errnoOf } from '../platform/errno.ts'
 
-/** @throws StageError ARCHIVE_FOREIGN if something stands at `path` that is not one of our archives. */
+/**
+ * @throws StageError ARCHIVE_FOREIGN if something stands at `path` that is not one of our archives, ARCHIVE_UNREADABLE if that
+ *   can't be known; lstat's errors come through.
+ */
 export async function assertReplaceable(path: string): Promise<void> {
-  const stat = await lstat(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined
+  const stat = await lstat(path).catch((error: unknown) => {
+    if (errnoOf(error) === 'ENOENT') return undefined
     throw error
   })
   if (stat === undefined) return

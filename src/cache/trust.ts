@@ -1,6 +1,9 @@
 import { constants } from 'node:fs'
 import { type FileHandle, lstat, open } from 'node:fs/promises'
+import { asReadFailure } from '../archive/failure.ts'
 import { StageError } from '../errors.ts'
+import { closeRead } from '../platform/close.ts'
+import { errnoOf } from '../platform/errno.ts'
 
 /**
  * Whoever can write an archive can run code as the user who stages it. So it must be a file that belongs to one of `owners` or to
@@ -25,24 +28,46 @@ export async function assertTrusted(path: string, handle: FileHandle, owners: re
   }
 }
 
-/** Opens the archive for reading, and checks it. The caller closes it. Errors such as ENOENT come through as they are. */
+/**
+ * Opens the archive for reading, and checks it. The caller closes it.
+ * @throws StageError ARCHIVE_UNTRUSTED, ARCHIVE_UNREADABLE
+ */
 export async function openTrusted(path: string, owners: readonly number[]): Promise<FileHandle> {
   // Without O_NONBLOCK, opening a FIFO at this path would wait for ever.
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
-  const handle = await open(path, flags).catch((error: NodeJS.ErrnoException) => {
-    throw error.code === 'ELOOP' ? symbolicLink(path) : error
-  })
+  let handle: FileHandle | undefined
   try {
+    handle = await open(path, flags)
     await assertTrusted(path, handle, owners)
     return handle
   } catch (error) {
-    await handle.close()
-    throw error
+    if (handle) await closeRead(handle)
+    const errno = errnoOf(error)
+    if (errno === 'ELOOP') throw symbolicLink(path)
+    if (errno === 'EACCES' || errno === 'EPERM') throw forbidden(path, error)
+    throw asReadFailure(error, path)
   }
+}
+
+/** The same; undefined if there is no such file. */
+export async function openTrustedIfThere(path: string, owners: readonly number[]): Promise<FileHandle | undefined> {
+  return await openTrusted(path, owners).catch((error: unknown) => {
+    if (!['ENOENT', 'ENOTDIR'].includes(errnoOf((error as Error).cause) ?? '')) throw error
+    return undefined
+  })
 }
 
 function symbolicLink(path: string): StageError {
   return untrusted(path, 'it is a symbolic link', 'Name the file itself with --output=FILE')
+}
+
+/** The archive's owner wants it so: this is no failure of the disk. */
+function forbidden(path: string, cause: unknown): StageError {
+  return new StageError('ARCHIVE_UNTRUSTED', `The archive ${path} can't be read: permission denied`, {
+    path,
+    hint: 'Ask its owner for permission to read it, or name another archive with --output=FILE.',
+    cause,
+  })
 }
 
 function untrusted(path: string, what: string, hint: string): StageError {

@@ -4,7 +4,6 @@ import { nearest } from '../config/suggest.ts'
 const ELSEWHERE: Readonly<Record<string, string>> = {
   activate: 'stage',
   build: 'pack',
-  clean: 'unstage',
   create: 'stage',
   deactivate: 'unstage',
   delete: 'unstage',
@@ -12,10 +11,10 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   env: 'prefix',
   info: 'status',
   init: 'source',
-  list: 'status',
-  ls: 'status',
+  ls: 'list',
   off: 'unstage',
   on: 'stage',
+  prune: 'clean',
   remove: 'unstage',
   restore: 'unstage',
   revert: 'unstage',
@@ -29,6 +28,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   update: 'pack',
   usage: 'help',
   validate: 'verify',
+  who: 'list',
 }
 
 /** What is probably meant by a word or an option that conda-stage does not know. `names`: of all options, without dashes. */

@@ -1,3 +1,4 @@
+import type { Caller } from '../leases/holder.ts'
 import type { OnProgress } from '../model/progress.ts'
 import type { PackOptions, StageOptions } from '../pipeline/options.ts'
 import { jobId } from '../platform/job.ts'
@@ -32,7 +33,7 @@ export function packOptions(context: Context): PackOptions {
 }
 
 export function stageOptions(context: Context): StageOptions {
-  const { path, localFolders, localFoldersOnly, writable, skipLocal } = context.options
+  const { path, localFolders, localFoldersOnly, writable, skipLocal, keepMinutes } = context.options
   return {
     ...packOptions(context),
     ...(path !== undefined && { path }),
@@ -40,8 +41,18 @@ export function stageOptions(context: Context): StageOptions {
     localFoldersOnly,
     ...((skipLocal !== undefined || jobId(context.session.env) !== undefined) && { skipLocal: skipLocal ?? true }),
     writable,
+    isPrivate: context.options.private,
+    keepMinutes: keepMinutes === Number.POSITIVE_INFINITY ? null : keepMinutes,
+    caller: callerOf(context),
   }
 }
+
+/** Who uses the copy. */
+export const callerOf = ({ options, session }: Pick<Context, 'options' | 'session'>): Caller => ({
+  env: session.env,
+  shell: session.shell?.pid,
+  session: options.session,
+})
 
 export function progressOf({ options, session, messages, atEnd }: Context): OnProgress {
   const { onProgress, clear } = progressRenderer(messages, {

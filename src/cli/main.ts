@@ -23,6 +23,8 @@ const COMMANDS: Record<Action | 'skip', () => Promise<Command>> = {
   pack: async () => (await import('./commands/pack.ts')).packCommand,
   verify: async () => (await import('./commands/verify.ts')).verifyCommand,
   modulefile: async () => (await import('./commands/modulefile.ts')).modulefileCommand,
+  list: async () => (await import('./commands/list.ts')).listCommand,
+  clean: async () => (await import('./commands/clean.ts')).cleanCommand,
   status: async () => (await import('./commands/status.ts')).statusCommand,
   source: async () => (await import('./commands/source.ts')).sourceCommand,
   completion: async () => (await import('./commands/completion.ts')).completionCommand,
@@ -34,7 +36,7 @@ const COMMANDS: Record<Action | 'skip', () => Promise<Command>> = {
 const SWITCHED_OFF: ReadonlySet<Action> = new Set(['stage', 'unstage', 'pack'])
 
 /** A mistake in a configuration file must not stop anyone from going back or from seeing what is wrong. */
-const TOLERANT: ReadonlySet<Action> = new Set(['unstage', 'verify', 'status', 'auto'])
+const TOLERANT: ReadonlySet<Action> = new Set(['unstage', 'verify', 'status', 'list', 'auto'])
 
 /** Runs the program and returns its exit code: 0 success, 1 failure, 2 wrong usage, above 128 stopped by a signal. */
 export async function main(session: Session, signal: AbortSignal): Promise<number> {

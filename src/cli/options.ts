@@ -1,4 +1,4 @@
-import { Command, CommanderError, Option } from 'commander'
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import type { DialectName } from '../activate/dialects.ts'
 import { COMPLETION_SHELLS, type CompletionShell } from '../completion/completion.ts'
 import type { CompletableOption } from '../completion/option.ts'
@@ -24,6 +24,8 @@ const ACTIONS = [
   'completion',
   'modulefile',
   'status',
+  'list',
+  'clean',
   'version',
   'help',
 ] as const
@@ -41,10 +43,11 @@ export interface Options extends Settings, ShapeOptions, AutoOptions {
   action: Action
   force: boolean
   dryRun: boolean
+  /** With --clean: also what is in use. */
+  all: boolean
   path?: string
   prefix?: string
   json: boolean
-  keep: boolean
   output?: string
   full: boolean
   /** Value of --source, if it has one. */
@@ -92,8 +95,9 @@ export async function readOptions(args: readonly string[], variables: Variables,
   const given = command.opts()
   const action = oneAction(given)
   if (given.full && action !== 'version' && action !== 'help') throw usage('--full works only with --version')
-  if (given.dryRun && action !== 'stage' && action !== 'pack')
-    throw usage('--dry-run works only with --stage and --pack')
+  if (given.dryRun && !['stage', 'pack', 'clean'].includes(action))
+    throw usage('--dry-run works only with --stage, --pack and --clean')
+  if (given.all && action !== 'clean') throw usage('--all works only with --clean')
   for (const name of ['prefix', 'name', 'path', 'output']) if (given[name] === '') throw usage(`--${name} is empty`)
   // A variable with a wrong value must not stop anyone from reading about it.
   const env = action === 'help' ? {} : variables
@@ -111,8 +115,8 @@ export async function readOptions(args: readonly string[], variables: Variables,
       action,
       force: given.force === true,
       dryRun: given.dryRun === true,
+      all: given.all === true,
       json: given.json === true,
-      keep: given.keep === true,
       full: given.full === true,
       ...settings,
       ...packShape(given, settings, { ...shape, format }),
@@ -128,6 +132,18 @@ export async function readOptions(args: readonly string[], variables: Variables,
     typeof given.completion === 'string' && { completionShell: given.completion as CompletionShell },
     typeof given.source === 'string' && { dialect: given.source as DialectName },
   )
+}
+
+function processNumber(text: string): number {
+  if (/^[1-9]\d{0,9}$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('Give the number of a process.')
+}
+
+function minutes(text: string | number): number {
+  if (text === Number.POSITIVE_INFINITY || text === 'unlimited') return Number.POSITIVE_INFINITY
+  const { from, to } = SETTINGS.keepMinutes
+  if (/^\d+$/.test(`${text}`) && Number(text) >= from && Number(text) <= to) return Number(text)
+  throw new InvalidArgumentError(`Give a whole number of minutes from ${from} to ${to}, or 'unlimited'.`)
 }
 
 async function prefixOf(name: string, env: Variables): Promise<string> {
@@ -158,6 +174,8 @@ function commandLine(): Command {
     .addOption(new Option('--completion [shell]', 'print shell code that completes options').choices(COMPLETION_SHELLS))
     .addOption(new Option('--modulefile <system>', 'print a modulefile, for administrators').choices(MODULE_SYSTEMS))
     .option('--status', 'show what is active, staged and archived')
+    .option('--list', 'show the copies on this node and who uses them')
+    .option('--clean', 'remove the copies that nobody uses and what killed calls left')
     .option('-V, --version', 'print the version')
     .option('-h, --help', 'print this help')
     .addOption(new Option('--finish-unstage').hideHelp())
@@ -166,13 +184,19 @@ function commandLine(): Command {
     .addOption(new Option('--auto').hideHelp())
     .addOption(new Option('--leave').hideHelp())
     .addOption(new Option('--sweep').hideHelp())
-    .addOption(new Option('--session <pid>').argParser(Number).hideHelp())
     .optionsGroup('Options:')
     .option('-p, --prefix <env>', 'use this environment instead of the active one, and activate nothing')
     .addOption(new Option('-n, --name <name>', 'use the environment that conda knows by this name').conflicts('prefix'))
     .option('--path <dir>', 'local folder in which to make conda-stage_TOKEN/NAME')
     .addOption(new Option('--writable', 'make the copy writable').conflicts('readOnly'))
     .addOption(new Option('--read-only', 'make the copy read-only (the default)'))
+    .addOption(
+      new Option(
+        '--session <pid>',
+        'process that uses the copy (default: the calling shell, job or login session)',
+      ).argParser(processNumber),
+    )
+    .option('--private', 'make a copy that nobody else uses')
     .option('--skip-local', 'do not copy an environment that is on local disk already (the default in jobs)')
     .option('--no-skip-local', 'copy it anyway')
     .addOption(
@@ -181,9 +205,17 @@ function commandLine(): Command {
       ),
     )
     .option('--prologue <code>', 'with --auto-stage: shell code to run first, for example to load a module')
-    .option('--keep', 'keep the copy when this session ends or leaves it')
+    .addOption(
+      new Option(
+        '--keep [minutes]',
+        'let the copy stand so long for the next one when nobody uses it any more; without a number: until --unstage',
+      )
+        .preset(Number.POSITIVE_INFINITY)
+        .argParser(minutes),
+    )
     .option('-f, --force', 'pack even if the archive is up to date; with --unstage: do not ask about changed files')
     .option('--dry-run', 'with --stage or --pack: show the size, the target and an estimate of the time; write nothing')
+    .option('--all', 'with --clean: also remove copies that are in use, after a question')
     .option('-o, --output <file>', 'archive file to write, and to stage from')
     .addOption(
       new Option('--check <depth>', 'how thoroughly to look for changes (default: quick)').choices(SETTINGS.check.of),

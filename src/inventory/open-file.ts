@@ -1,8 +1,9 @@
-import { type BigIntStats, closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { type BigIntStats, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { StageError } from '../errors.ts'
 import { type BytePath, displayPath, fsPath } from '../model/byte-path.ts'
+import { closeReadSync } from '../platform/close.ts'
+import { closeFile, lstatPath, openFile, READ_ONLY, readFrom, statFile } from '../platform/fd.ts'
 import type { Pace } from '../platform/pace.ts'
-import { closeFile, lstatPath, openFile, readFrom, statFile } from './fd.ts'
 import { settled, settleTime } from './settle.ts'
 
 /**
@@ -11,8 +12,8 @@ import { settled, settleTime } from './settle.ts'
  */
 const ONE_REQUEST = 128 * 1024
 
-/** A link or FIFO that has taken the file's place must neither be followed nor waited for. */
-const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+/** A link that has taken the file's place must not be followed. */
+const FLAGS = READ_ONLY | constants.O_NOFOLLOW
 
 /** Facts of an open file. They cost no look-up: the kernel has just fetched them. */
 export interface FileFacts {
@@ -140,7 +141,7 @@ export class OpenFileSync {
       fd = openSync(fsPath(where.prefix, where.path), FLAGS)
       return new OpenFileSync(fd, factsOf(fstatSync(fd, { bigint: true }), where), where)
     } catch (error) {
-      if (fd !== undefined) closeSync(fd)
+      if (fd !== undefined) closeReadSync(fd)
       throw readError(where, error)
     }
   }
@@ -168,7 +169,7 @@ export class OpenFileSync {
   }
 
   close(): void {
-    closeSync(this.#fd)
+    closeReadSync(this.#fd)
   }
 }
 
@@ -193,8 +194,8 @@ async function settledFacts(fd: number, where: Where, pace: Pace): Promise<FileF
 }
 
 async function close(fd: number, pace: Pace): Promise<void> {
-  if (pace.isQuick) pace.measure(() => closeSync(fd))
-  else await closeFile(fd)
+  if (pace.isQuick) pace.measure(() => closeReadSync(fd))
+  else await closeFile(fd).catch(() => {})
 }
 
 function factsOf(stats: BigIntStats, where: Where): FileFacts {

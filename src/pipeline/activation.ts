@@ -1,9 +1,14 @@
-import { findStage, type Stage, writeRecord } from '../stage/record.ts'
+import { type HeldLease, readLease, writeLease } from '../leases/lease.ts'
+import { findStage, type Stage } from '../stage/record.ts'
 
-/** Keeps with the stage what its activation replaced in the session, so that unstaging can restore it. */
-export async function saveActivation(prefix: string, activation: unknown): Promise<void> {
-  const stage = await findStage(prefix)
-  if (stage) await writeRecord(stage.folder, { ...stage.record, activation })
+/** Keeps with the lease what the activation replaced in the session, so that unstaging can restore it. */
+export async function saveActivation(
+  file: string,
+  { snapshot, bound }: { snapshot: unknown; bound: boolean },
+): Promise<HeldLease> {
+  const saved = { ...(await readLease(file))!.lease, activation: snapshot, bound }
+  await writeLease(file, saved)
+  return { file, lease: saved }
 }
 
 /** By prefix: the stages among the environments that are active in the session, both the top one and those beneath it. */

@@ -1,13 +1,15 @@
 import type { BigIntStats } from 'node:fs'
-import { lstat } from 'node:fs/promises'
+import { type FileHandle, lstat } from 'node:fs/promises'
+import { asReadFailure } from '../archive/failure.ts'
 import { readHead, readIndex } from '../archive/reader.ts'
-import { archiveCandidates, openTrusted } from '../cache/index.ts'
+import { archiveCandidates, openTrustedIfThere } from '../cache/index.ts'
 import type { Environment } from '../environment/find.ts'
 import { checkFull, checkQuick, type Freshness } from '../environment/freshness.ts'
 import { StageError } from '../errors.ts'
 import { exclusions } from '../inventory/exclusions.ts'
 import { inventory } from '../inventory/walk.ts'
 import type { ArchiveHead } from '../model/archive-index.ts'
+import { closeRead } from '../platform/close.ts'
 import type { PackOptions } from './options.ts'
 import type { Filled } from './original.ts'
 
@@ -19,24 +21,28 @@ export interface Choice {
   foreign: string[]
   /** The first fresh candidate. */
   fresh?: string
+  /** When that was written (ISO 8601). */
+  created?: string
   /** The first archive that exists but is out of date: why, and which file it was. */
   stale?: { archive: string; reason: string; identity: string }
-  /** What is wrong with the first archive of ours that is damaged. */
+  /** What is wrong with the first archive of ours that is damaged or can't be read. */
   damaged?: StageError
 }
 
 /** An archive that was found damaged while it was used, and which file it was: another may have replaced it since. */
 export interface Damaged {
   error: StageError
-  identity: string
+  /** Undefined if even that can't be known. */
+  identity: string | undefined
 }
 
+/** The archive is damaged, or its disk does not give it: packing again mends either. */
 export const isDamage = (error: unknown): error is StageError =>
-  error instanceof StageError && error.code === 'ARCHIVE_DAMAGED'
+  error instanceof StageError && (error.code === 'ARCHIVE_DAMAGED' || error.code === 'ARCHIVE_UNREADABLE')
 
 /**
- * Looks for a fresh archive: beside the environment, then in the user's cache folder. A damaged archive of ours counts as
- * none, because packing again replaces it. Another archive that can't be used is an error rather than skipped, since packing
+ * Looks for a fresh archive: beside the environment, then in the user's cache folder. A damaged archive of ours, or one that the
+ * disk does not give, counts as none, because packing again replaces it. Another archive that can't be used is an error rather than skipped, since packing
  * again would not mend it. A file that is not one of our archives is skipped if there is another place for one.
  * @param damaged a file that is known to be damaged, although its head may be sound
  * @throws StageError ARCHIVE_FOREIGN, ARCHIVE_OTHER_ENVIRONMENT, ARCHIVE_VERSION, ARCHIVE_UNTRUSTED
@@ -58,7 +64,7 @@ export async function chooseArchive(
         else throw error
       },
     )
-    if (freshness?.fresh) return { ...choice, fresh: archive }
+    if (freshness?.fresh) return { ...choice, fresh: archive, created: freshness.created }
     if (freshness) choice.stale ??= { archive, reason: freshness.reason, identity: freshness.identity }
   }
   return choice
@@ -74,6 +80,15 @@ export async function isUnchanged({ archive, identity }: NonNullable<Choice['sta
 
 const isForeign = (error: unknown): boolean => error instanceof StageError && error.code === 'ARCHIVE_FOREIGN'
 
+/** Which file it is. @throws StageError ARCHIVE_UNREADABLE */
+export async function identityOfOpen(archive: string, handle: FileHandle): Promise<string> {
+  return identityOf(
+    await handle.stat({ bigint: true }).catch((error: unknown) => {
+      throw asReadFailure(error, archive)
+    }),
+  )
+}
+
 /** Archives are never modified, only replaced. */
 export const identityOf = ({ dev, ino, size, mtimeNs }: BigIntStats): string => `${dev}:${ino}:${size}:${mtimeNs}`
 
@@ -83,28 +98,30 @@ async function freshnessOf(
   environment: Environment,
   { candidates, damaged }: { candidates: readonly string[]; damaged: Damaged | undefined },
   { check, signal, uid }: Filled<PackOptions>,
-): Promise<(Freshness & { identity: string }) | undefined> {
-  const handle = await openTrusted(archive, [uid, environment.ownerUid]).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
-    throw error instanceof StageError ? error : unreadable(archive, error)
-  })
+): Promise<(Freshness & { identity: string; created: string }) | undefined> {
+  const handle = await openTrustedIfThere(archive, [uid, environment.ownerUid])
   if (handle === undefined) return undefined
   try {
-    const identity = identityOf(await handle.stat({ bigint: true }))
+    const identity = await identityOfOpen(archive, handle)
     if (damaged?.identity === identity) throw damaged.error
     const head = await readHead(archive, handle)
     assertSameEnvironment(archive, head, environment)
+    const { created } = head
     const isExcluded = exclusions(environment, candidates)
     const all = async () => (await readIndex(archive, handle)).entries
     // Made for use elsewhere, with --exclude for instance.
     if (head.whole === undefined)
-      return { fresh: false, reason: 'it does not hold the whole environment', path: '', identity }
+      return { fresh: false, reason: 'it does not hold the whole environment', path: '', identity, created }
     if (check !== 'full')
-      return { ...(await checkQuick(environment, { ...head, entries: head.watched }, { isExcluded, all })), identity }
+      return {
+        ...(await checkQuick(environment, { ...head, entries: head.watched }, { isExcluded, all })),
+        identity,
+        created,
+      }
     const entries = await inventory(environment, { isExcluded, ...(signal && { signal }) })
-    return { ...checkFull({ entries: await all() }, entries), identity }
+    return { ...checkFull({ entries: await all() }, entries), identity, created }
   } finally {
-    await handle.close()
+    await closeRead(handle)
   }
 }
 
@@ -116,14 +133,6 @@ function assertSameEnvironment(archive: string, head: ArchiveHead, environment: 
     `${archive} is the archive of another environment (${head.prefixes[0]}), not of ${environment.prefix}`,
     { path: archive, hint: 'Move it away, or overwrite it with: conda-stage --pack --force' },
   )
-}
-
-function unreadable(archive: string, cause: NodeJS.ErrnoException): StageError {
-  return new StageError('ARCHIVE_UNTRUSTED', `The archive ${archive} can't be read (${cause.code})`, {
-    path: archive,
-    hint: 'Ask its owner for permission to read it, or name another archive with --output=FILE.',
-    cause,
-  })
 }
 
 export const reasonOf = ({ stale, damaged }: Choice): string | undefined =>

@@ -1,113 +1,110 @@
-import { chmodSync, existsSync, mkdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { realpath } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { basename } from 'node:path'
 import type { Bound } from '../auto-stage/exit-step.ts'
-import { leaveScripts } from '../auto-stage/script.ts'
 import { type Watch, watch } from '../auto-stage/watch.ts'
-import { LEAVE } from '../model/auto-scripts.ts'
-import { identityOf, isDead, type ProcessIdentity } from '../platform/process-identity.ts'
+import { keep } from '../leases/kept.ts'
+import { addLease, type HeldLease, isLive, type Lease, leasesOf, removeLease, writeLease } from '../leases/lease.ts'
+import { identityOf, ownIdentity, type ProcessIdentity } from '../platform/process-identity.ts'
 import { processesUsing } from '../platform/users-of.ts'
-import { MARKER } from '../stage/names.ts'
-import { findStage, type Stage, writeRecord } from '../stage/record.ts'
+import { findStage } from '../stage/record.ts'
 
 /** What the process that waits for the shell needs to start. */
 type Start = Pick<Watch, 'launcher' | 'env'>
 
-/** Keeps with a stage which shell has it: a child of that shell must not remove it. */
-export async function noteShell(prefix: string, pid: number): Promise<void> {
-  const stage = (await findStage(prefix))!
-  await writeRecord(stage.folder, { ...stage.record, shell: identityOf(pid) })
-}
-
-/** The shell that staged, if it is another one than this and still runs. */
-export function otherShell({ record: { shell } }: Stage, pid: number | undefined): ProcessIdentity | undefined {
-  return shell && pid !== undefined && shell.pid !== pid && !isDead(shell) ? shell : undefined
-}
-
-/** undefined if no shell is bound to the stage. */
-export function boundOf({ folder, record: { prefix, session } }: Stage): Bound | undefined {
-  return session && { prefix, marker: `${folder}/${MARKER}`, pid: session.pid }
+/** undefined if the holder's end or leaving does not give the lease back. */
+export function boundOf({ file, lease: { bound, holder } }: HeldLease, prefix: string): Bound | undefined {
+  return bound ? { prefix, marker: file, pid: holder.processes[0]!.pid, id: basename(file, '.json') } : undefined
 }
 
 /**
- * Has a stage removed when a session's shell leaves it or ends, in whatever way. For the first the copy gets a script; for
- * the second a process waits. If the shell can, it also removes the stage itself (`atExit`), because nobody waits for that
- * process.
- * @param pid of the shell, which waits for us
+ * Has a lease given back when a session's shell leaves the stage or ends, in whatever way. For the first the copy has a script;
+ * for the second a process waits. If the shell can, it also does so itself (`atExit`), because nobody waits for that process.
  */
-export async function bindToShell(prefix: string, pid: number, start: Start): Promise<Bound> {
-  const stage = (await findStage(prefix))!
-  const session = identityOf(pid)
-  const record = { ...stage.record, session }
-  const bound = boundOf({ ...stage, record })!
-  await writeRecord(stage.folder, record)
-  addLeaveScripts(prefix, stage.record.readOnly, start.launcher)
-  watchFor(bound, [session], start)
+export function bindToShell(held: HeldLease, prefix: string, start: Start): Bound {
+  const bound = boundOf(held, prefix)!
+  watchFor(bound, held.lease.holder.processes, start)
   return bound
 }
 
-/**
- * Whether a stage can be removed now that a session leaves it. undefined: the stage is not bound to this session.
- * - used: programs still run from it; a process now waits for their end
- * - last: the original is gone. The stage is no longer bound, so nothing removes it
- * - free: nothing uses it
- */
-export async function leave(
-  prefix: string,
-  pid: number | undefined,
-  start: Start,
-): Promise<{ state: 'used' | 'last' | 'free'; bound: Bound; original: string } | undefined> {
+/** Has a shell that inherited a staged session from its parent hold a lease of its own. undefined if it has one. */
+export async function inheritLease(prefix: string, lease: Lease): Promise<HeldLease | undefined> {
   const stage = await findStage(prefix)
-  const bound = stage && boundOf(stage)
-  const session = stage?.record.session
-  if (!stage || !bound || !session) return undefined
-  // This session inherited the stage from another one, which is still running.
-  if (pid !== undefined && pid !== session.pid && !isDead(session)) return undefined
-  const { original } = stage.record
-  if (!isThere(original)) {
-    const { session: _, ...record } = stage.record
-    await writeRecord(stage.folder, record)
-    return { state: 'last', bound, original }
+  if (!stage) return undefined
+  const leases = await leasesOf(stage.folder)
+  const { pid } = lease.holder.processes[0]!
+  if (leases.some((held) => isLive(held) && held.lease.holder.processes.some((process) => process.pid === pid)))
+    return undefined
+  const { activation } = leases.findLast((held) => held.lease.activation !== undefined)?.lease ?? {}
+  const own = { ...lease, activation }
+  return { file: await addLease(stage.folder, own), lease: own }
+}
+
+export interface Left {
+  /**
+   * - shared: others use the stage
+   * - used: programs still run from it; a process now waits for their end
+   * - last: the original is gone, so nothing removes the stage but somebody who says so
+   * - kept: the stage stands for the next one
+   * - free: nobody uses it
+   */
+  state: 'shared' | 'used' | 'last' | 'kept' | 'free'
+  bound: Bound
+  original: string
+}
+
+/**
+ * Gives the leases back that a session has of a stage, now that it leaves it. undefined: none is bound to this session.
+ * @param pid of the session's shell; without one, the leases of dead ones are meant
+ */
+export async function leave(prefix: string, pid: number | undefined, start: Start): Promise<Left | undefined> {
+  const stage = await findStage(prefix)
+  if (!stage) return undefined
+  const { folder } = stage
+  const leases = await leasesOf(folder)
+  const own = leases.filter(({ lease: { bound } }) => bound).filter((held) => isOf(pid, held) || !isLive(held))
+  const last = own.at(-1)
+  if (last === undefined) return undefined
+  const bound = boundOf(last, prefix)!
+  const { original } = last.lease
+  const give = async (state: Left['state']): Promise<Left> => {
+    for (const { file } of own) await removeLease(file)
+    return { state, bound, original }
   }
-  const users = processesUsing(await realpath(stage.folder))
-  if (users.length === 0) return { state: 'free', bound, original }
-  watchFor(bound, users.map(identityOf), start)
-  return { state: 'used', bound, original }
+  if (leases.some((held) => !own.includes(held) && isLive(held))) return await give('shared')
+  if (!isThere(original)) {
+    await keep(folder, null)
+    return await give('last')
+  }
+  const programs = processesUsing(await realpath(folder)).map(identityOf)
+  if (programs.length > 0) {
+    await waitFor(programs, last, { bound, start })
+    own.pop()
+    return await give('used')
+  }
+  const minutes = Math.max(...own.map(({ lease }) => lease.keepMinutes ?? 0))
+  if (minutes === 0) return await give('free')
+  await keep(folder, minutes)
+  return await give('kept')
+}
+
+const isOf = (pid: number | undefined, { lease: { holder } }: HeldLease): boolean =>
+  holder.processes.some((process) => process.pid === pid)
+
+/** Programs that a session leaves behind hold its lease until they end. */
+async function waitFor(
+  processes: ProcessIdentity[],
+  { file, lease }: HeldLease,
+  { bound, start }: { bound: Bound; start: Start },
+): Promise<void> {
+  const { host, boot } = ownIdentity()
+  await writeLease(file, { ...lease, holder: { kind: 'programs', host, boot, processes } })
+  watchFor(bound, processes, start)
 }
 
 /** Whether an original still is an environment. */
 export const isThere = (original: string): boolean => existsSync(`${original}/conda-meta`)
 
-function watchFor({ prefix, marker }: Bound, processes: ProcessIdentity[], { launcher, env }: Start): void {
+function watchFor({ prefix, marker }: Bound, processes: readonly ProcessIdentity[], { launcher, env }: Start): void {
   watch({ launcher, prefix, marker, processes, env })
-}
-
-/** conda runs the scripts in the copy's deactivate.d when it leaves the copy. */
-function addLeaveScripts(prefix: string, readOnly: boolean, launcher: string): void {
-  const folder = join(prefix, dirname(LEAVE))
-  makeFolder(folder)
-  whileWritable(folder, () => {
-    for (const { path, text } of leaveScripts(launcher))
-      writeFileSync(join(prefix, path), text, { mode: readOnly ? 0o444 : 0o644 })
-  })
-}
-
-/** A new folder gets the mode of its parent. */
-function makeFolder(path: string): void {
-  if (existsSync(path)) return
-  makeFolder(dirname(path))
-  whileWritable(dirname(path), () => mkdirSync(path))
-  chmodSync(path, statSync(dirname(path)).mode)
-}
-
-/** The folder then has the mode and the times that it had. */
-function whileWritable(folder: string, body: () => void): void {
-  const { mode, atime, mtime } = statSync(folder)
-  chmodSync(folder, mode | 0o700)
-  try {
-    body()
-  } finally {
-    utimesSync(folder, atime, mtime)
-    chmodSync(folder, mode)
-  }
 }

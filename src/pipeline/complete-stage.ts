@@ -1,18 +1,24 @@
 import { dirname } from 'node:path'
+import { leaveScripts } from '../auto-stage/script.ts'
 import type { Environment } from '../environment/find.ts'
+import { addLease } from '../leases/lease.ts'
 import type { ArchiveIndex } from '../model/archive-index.ts'
 import { displayPath } from '../model/byte-path.ts'
 import { jobId } from '../platform/job.ts'
 import { ownIdentity } from '../platform/process-identity.ts'
+import { packageRoot } from '../platform/program.ts'
 import type { ExtractResult } from '../stage/finish-tree.ts'
 import { whyHarmless } from '../stage/harmless.ts'
+import { noteFolders } from '../stage/intact.ts'
+import { type IndexBytes, keepIndex } from '../stage/kept-index.ts'
 import { noteLocalFolder } from '../stage/noted-folders.ts'
 import { addOwnFiles } from '../stage/own-files.ts'
 import type { Place } from '../stage/place.ts'
-import { type IndexBytes, keepIndex, writeRecord } from '../stage/record.ts'
+import { type StageRecord, writeRecord } from '../stage/record.ts'
 import type { LeftFile } from '../workers/protocol.ts'
 import type { StageOptions, StageResult } from './options.ts'
 import type { Filled } from './original.ts'
+import { isShared, leaseFor } from './share.ts'
 
 export interface Extracted {
   place: Place
@@ -27,17 +33,21 @@ export interface Extracted {
 export async function completeStage(
   { place: { folder, prefix }, archive, index, bytes, result }: Extracted,
   environment: Environment,
-  { onProgress, writable, warnings, path, env }: Filled<StageOptions>,
+  options: Filled<StageOptions>,
 ): Promise<StageResult> {
+  const { onProgress, writable, warnings, path, env } = options
   const readOnly = writable !== true
   for (const message of leftMessages(result.left, index.prefixes, prefix)) onProgress({ kind: 'warning', message })
   if (readOnly) onProgress({ kind: 'phase', phase: 'read-only', prefix: environment.prefix, target: prefix })
-  addOwnFiles(prefix, { entries: index.entries, readOnly })
+  const scripts = leaveScripts(`${packageRoot()}/bin/conda-stage`)
+  const own = addOwnFiles(prefix, { entries: index.entries, readOnly, scripts })
   await keepIndex(bytes, folder)
   const from = archive === undefined ? {} : { archive }
-  await writeRecord(folder, {
+  const record: StageRecord = {
     version: 1,
     original: environment.prefix,
+    real: environment.real,
+    isPrivate: !isShared(options),
     prefix,
     archive: { ...(archive !== undefined && { path: archive }), created: index.created },
     created: new Date().toISOString(),
@@ -46,11 +56,15 @@ export async function completeStage(
     files: result.files,
     bytes: result.bytes,
     digests: Object.fromEntries(result.digests),
-  })
+  }
+  await noteFolders({ folder, record }, { entries: index.entries, own })
+  // Nobody may take the stage for one that is not used.
+  const lease = await addLease(folder, leaseFor(environment.prefix, options))
+  await writeRecord(folder, record)
   // The others are known, and in a job the folder is one that will be gone.
   if ((path ?? env.CONDA_STAGE_PATH) && jobId(env) === undefined) await noteLocalFolder(dirname(folder), env)
   const { files, bytes: size } = result
-  return { original: environment.prefix, prefix, folder, ...from, files, bytes: size, warnings }
+  return { original: environment.prefix, prefix, folder, ...from, files, bytes: size, lease, others: 0, warnings }
 }
 
 /** A warning if the original prefix (one of `from`) had to stay in files that a program may use. */

@@ -8,6 +8,7 @@ import type { Environment } from '../environment/find.ts'
 import { withSiblings } from '../environment/siblings.ts'
 import { StageError } from '../errors.ts'
 import { type BytePath, displayPath } from '../model/byte-path.ts'
+import { closeRead } from '../platform/close.ts'
 import { defaultThreads } from '../platform/cpus.ts'
 import { type Damaged, identityOf, isDamage } from './archive-choice.ts'
 import { archiveHeader } from './archive-header.ts'
@@ -43,7 +44,7 @@ export async function convertedArchive(
     await removeEarlier(folder, start, target)
     return target
   } finally {
-    await handle.close()
+    await closeRead(handle)
   }
 }
 
@@ -147,7 +148,7 @@ async function convert(
     const message = `${displayPath(file)} has no room for ${header.prefixes[0]} and keeps conda's placeholder`
     onProgress({ kind: 'warning', message })
   }
-  const items = condaPackItems(archive, handle, { ...header, mtimeNs, onNoRoom })
+  const items = condaPackItems(archive, handle, { ...header, mtimeNs, beside: to, onNoRoom })
   await writeArchive({ path: to, format: 'tar.zst', level: 1, threads, header, items, ...(signal && { signal }) })
 }
 

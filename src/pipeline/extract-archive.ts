@@ -1,12 +1,14 @@
+import type { FileHandle } from 'node:fs/promises'
 import { readIndex } from '../archive/reader.ts'
 import { noteUse, openTrusted } from '../cache/index.ts'
 import type { Environment } from '../environment/find.ts'
+import { closeRead } from '../platform/close.ts'
 import { findLocalFolder } from '../platform/local-disk.ts'
 import { extract } from '../stage/extract.ts'
+import { indexBytes } from '../stage/kept-index.ts'
 import { wantedLength, withNewPlace } from '../stage/place.ts'
-import { indexBytes } from '../stage/record.ts'
 import { roomFor } from '../stage/room.ts'
-import { type Damaged, identityOf, isDamage } from './archive-choice.ts'
+import { type Damaged, identityOfOpen, isDamage } from './archive-choice.ts'
 import { completeStage } from './complete-stage.ts'
 import { prepareLocal } from './local.ts'
 import type { StageOptions, StageResult } from './options.ts'
@@ -22,27 +24,36 @@ export async function extractArchive(
   environment: Environment,
   options: Filled<StageOptions>,
 ): Promise<StageResult | { damaged: Damaged }> {
-  const { onProgress, uid, threads, signal } = options
-  const readOnly = options.writable !== true
-  const handle = await openTrusted(archive, [uid, environment.ownerUid])
+  let handle: FileHandle | undefined
   try {
-    const index = await readIndex(archive, handle)
-    await noteUse(handle, uid)
-    const local = await findLocalFolder({ ...options, needed: roomFor(index) })
-    await prepareLocal(local, options)
-    return await withNewPlace({ local, name: environment.name, length: wantedLength(index), uid }, async (place) => {
-      const { folder, prefix } = place
-      const phase = { kind: 'phase', phase: 'extract', prefix: environment.prefix, archive, target: folder } as const
-      const result = await timed(onProgress, phase, () =>
-        extract({ archive, fd: handle.fd, index, prefix, readOnly, threads, onProgress, signal }),
-      )
-      const bytes = await indexBytes(handle, index)
-      return await completeStage({ place, archive, index, bytes, result }, environment, options)
-    })
+    handle = await openTrusted(archive, [options.uid, environment.ownerUid])
+    return await extractOpen({ archive, handle }, environment, options)
   } catch (error) {
     if (!isDamage(error)) throw error
-    return { damaged: { error, identity: identityOf(await handle.stat({ bigint: true })) } }
+    return { damaged: { error, identity: handle && (await identityOfOpen(archive, handle).catch(() => undefined)) } }
   } finally {
-    await handle.close()
+    if (handle) await closeRead(handle)
   }
+}
+
+async function extractOpen(
+  { archive, handle }: { archive: string; handle: FileHandle },
+  environment: Environment,
+  options: Filled<StageOptions>,
+): Promise<StageResult> {
+  const { onProgress, uid, threads, signal } = options
+  const readOnly = options.writable !== true
+  const index = await readIndex(archive, handle)
+  await noteUse(handle, uid)
+  const local = await findLocalFolder({ ...options, needed: roomFor(index) })
+  await prepareLocal(local, options)
+  return await withNewPlace({ local, name: environment.name, length: wantedLength(index), uid }, async (place) => {
+    const { folder, prefix } = place
+    const phase = { kind: 'phase', phase: 'extract', prefix: environment.prefix, archive, target: folder } as const
+    const result = await timed(onProgress, phase, () =>
+      extract({ archive, fd: handle.fd, index, prefix, readOnly, threads, onProgress, signal }),
+    )
+    const bytes = await indexBytes({ archive, handle }, index)
+    return await completeStage({ place, archive, index, bytes, result }, environment, options)
+  })
 }

@@ -1,5 +1,7 @@
 import type { Retention } from '../cache/index.ts'
 import type { Filter } from '../conda-pack/filter.ts'
+import type { Caller } from '../leases/holder.ts'
+import type { Holder } from '../leases/lease.ts'
 import type { ArchiveFormat } from '../model/archive-index.ts'
 import type { OnProgress } from '../model/progress.ts'
 import type { Finding } from '../stage/verify.ts'
@@ -63,11 +65,24 @@ export interface StageOptions extends PackOptions {
   skipLocal?: boolean
   /** Make a writable copy. Default: it is read-only. */
   writable?: boolean
+  /** Make a copy that nobody else uses. Default: true for a writable copy, else false. */
+  isPrivate?: boolean
+  /** How long the copy stands when nobody uses it any more; null: until somebody removes it. Default: 0. */
+  keepMinutes?: number | null
+  /** Who uses the copy. It may be removed when that process has ended. Default: this process. */
+  caller?: Caller
 }
 
 export interface UnstageOptions {
   /** Prefix of the staged copy. */
   prefix: string
+  /** Who has used it. Default: this process. */
+  caller?: Caller
+  /** The lease to give back, from StageResult. Default: that of the caller. */
+  lease?: string
+  /** Remove the copy even if others use it or it was to stand for some time. */
+  force?: boolean
+  env?: Readonly<Record<string, string | undefined>>
   cwd?: string
   onProgress?: OnProgress
 }
@@ -95,13 +110,19 @@ export interface StageResult {
   archive?: string
   files: number
   bytes: number
+  /** The file that says that the caller uses the copy. */
+  lease: string
+  /** How many others use it, too. */
+  others: number
   warnings: string[]
 }
 
 export interface UnstageResult {
   original: string
-  /** The staged copy, which is gone. */
+  /** The staged copy. It is gone, unless it is `kept`. */
   prefix: string
+  /** Why the copy stays: others use it, or it stands for the next one until that time (milliseconds since 1970). */
+  kept?: { users: Holder[] } | { until: number | null }
 }
 
 export interface VerifyOptions {

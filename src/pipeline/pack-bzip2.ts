@@ -1,12 +1,13 @@
 import { open, stat, unlink } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { BZIP2_OPENING } from '../archive/format.ts'
-import { readIndex } from '../archive/reader.ts'
+import { readIndex, readStored } from '../archive/reader.ts'
 import { ArchiveFile } from '../archive/write/file.ts'
 import { chooseWritable, publishArchive, temporaryName } from '../cache/index.ts'
 import { bzip2Streams } from '../conda-pack/bzip2.ts'
 import type { Environment } from '../environment/find.ts'
 import { StageError } from '../errors.ts'
+import { closeRead } from '../platform/close.ts'
 import { defaultThreads } from '../platform/cpus.ts'
 import type { PackOptions, PackResult } from './options.ts'
 import type { Filled } from './original.ts'
@@ -64,12 +65,8 @@ async function* framesOf(tar: string): AsyncGenerator<Buffer> {
   const { frames } = await readIndex(tar)
   const handle = await open(tar)
   try {
-    for (const { offset, size } of frames) {
-      const frame = Buffer.alloc(size)
-      await handle.read(frame, 0, size, offset)
-      yield frame
-    }
+    for (const frame of frames) yield await readStored(handle.fd, { path: tar }, frame)
   } finally {
-    await handle.close()
+    await closeRead(handle)
   }
 }

@@ -1,11 +1,12 @@
 import { stat } from 'node:fs/promises'
+import { isUnwritable } from '../archive/failure.ts'
 import { archiveFolders, chooseWritable, pruneArchives, publishOrLose } from '../cache/index.ts'
 import type { Environment } from '../environment/find.ts'
 import { StageError } from '../errors.ts'
 import { type Choice, chooseArchive, type Damaged, isUnchanged, reasonOf } from './archive-choice.ts'
 import type { PackOptions, PackResult } from './options.ts'
 import type { Filled } from './original.ts'
-import { isUnwritable, repack } from './repack.ts'
+import { repack } from './repack.ts'
 import type { BeginStage, StageBegun } from './stage-while-packing.ts'
 import { timed } from './timing.ts'
 import { writeEnvironment } from './write-archive.ts'
@@ -63,7 +64,13 @@ export async function packUnlessFresh(
   }
   const { path, passedOver } = place
   for (const other of passedOver) onProgress({ kind: 'info', message: `The archive goes to ${path}: ${other.reason}` })
-  const packed = await timed(onProgress, phase, () => writeNewArchive(path, job))
+  const packed = await timed(onProgress, phase, () =>
+    writeNewArchive(path, job).catch((error: unknown) => {
+      // Of the lock, or of what stands in the archive's place: nothing was read yet.
+      if (isUnwritable(error)) return readForStage(error, job)
+      throw error
+    }),
+  )
   if ('archive' in packed && !packed.fresh) await pruneOthers(path, options)
   return reason && 'archive' in packed && !packed.fresh ? { ...packed, reason } : packed
 }
@@ -104,8 +111,7 @@ async function writeNewArchive(path: string, job: Job): Promise<Packed> {
   if (lost === undefined) return { archive: path, fresh: false, stage }
   if (stage && lost instanceof StageError && lost.code !== 'CANCELLED') return { lost, stage }
   await stage?.giveUp(lost)
-  // A repack makes no stage on the way, but a stage can do without an archive.
-  if (value === 'repacked' && isUnwritable(lost)) return await readForStage(lost, job)
+  // A repack makes no stage on the way, but a stage can do without an archive: the caller sees to that.
   throw lost
 }
 

@@ -5,6 +5,7 @@ import { isOurs } from '../archive/reader.ts'
 import { openTrusted, temporaryName } from '../cache/index.ts'
 import { findCondaPack, installCondaPack, type PackerOptions, runCondaPack } from '../conda-pack/packer.ts'
 import type { Environment } from '../environment/find.ts'
+import { closeRead } from '../platform/close.ts'
 import { defaultThreads } from '../platform/cpus.ts'
 import { changedSince, foreignReader, isMissing } from './foreign-archive.ts'
 import type { PackForElsewhereOptions, PackOptions, PackResult } from './options.ts'
@@ -36,7 +37,7 @@ async function isCurrent(path: string, environment: Environment, options: CondaP
     const { mtimeNs } = await handle.stat({ bigint: true })
     return !options.force && (await changedSince(environment, mtimeNs)) === undefined
   } finally {
-    await handle.close()
+    await closeRead(handle)
   }
 }
 

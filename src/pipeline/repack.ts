@@ -1,3 +1,4 @@
+import { isUnwritable } from '../archive/failure.ts'
 import { readIndex } from '../archive/reader.ts'
 import { BytesAhead } from '../archive/reuse/bytes-ahead.ts'
 import { canBeReused, OldArchive } from '../archive/reuse/old-archive.ts'
@@ -8,7 +9,7 @@ import { plainToolMembers, renamedScripts } from '../conda-pack/plain-tool-membe
 import type { Environment } from '../environment/find.ts'
 import { readRecords } from '../environment/records.ts'
 import { withSiblings } from '../environment/siblings.ts'
-import { StageError } from '../errors.ts'
+import type { StageError } from '../errors.ts'
 import { exclusions } from '../inventory/exclusions.ts'
 import { type Survey, survey } from '../inventory/survey.ts'
 import { unchangedFiles } from '../inventory/unchanged.ts'
@@ -16,6 +17,7 @@ import type { ArchivedFile, ArchiveIndex } from '../model/archive-index.ts'
 import type { BytePath } from '../model/byte-path.ts'
 import type { Entry } from '../model/entry.ts'
 import type { ArchiveItem } from '../model/item.ts'
+import { closeRead } from '../platform/close.ts'
 import { defaultThreads } from '../platform/cpus.ts'
 import { type Choice, isDamage } from './archive-choice.ts'
 import { archiveHeader, wholeFacts } from './archive-header.ts'
@@ -72,12 +74,9 @@ export async function repack(
     return undefined
   } finally {
     ahead.stop()
-    await handle.close()
+    await closeRead(handle)
   }
 }
-
-export const isUnwritable = (error: unknown): error is StageError =>
-  error instanceof StageError && (error.code === 'NO_SPACE' || error.code === 'ARCHIVE_UNWRITABLE')
 
 function canServe(index: ArchiveIndex, environment: Environment, options: Filled<PackOptions>): boolean {
   const header = archiveHeader(environment)

@@ -1,18 +1,56 @@
+import { readHead } from '../archive/reader.ts'
 import type { Environment } from '../environment/find.ts'
-import type { Damaged } from './archive-choice.ts'
+import { type Damaged, isDamage } from './archive-choice.ts'
 import { archiveFor } from './archive-for.ts'
 import { extractArchive } from './extract-archive.ts'
+import { joinStage, sharedStages } from './join-stage.ts'
 import type { StageOptions, StageResult } from './options.ts'
 import type { Filled } from './original.ts'
 import type { Packed } from './pack-unless-fresh.ts'
 
-/** A stage from the archive that is there or is being written. An archive that proves to be damaged is written again, once. */
-export async function stageFromArchive(environment: Environment, options: Filled<StageOptions>): Promise<StageResult> {
-  const staged = await stageFrom(await archiveFor(environment, options), environment, options)
+/** Where stages of the same contents may be. */
+export interface Shared {
+  /** Local folders. */
+  folders: readonly string[]
+  /** Folders of stages that are known to be damaged. */
+  damaged: Set<string>
+}
+
+/**
+ * A stage from the archive that is there or is being written. An archive that proves to be damaged is written again, once.
+ */
+export async function stageFromArchive(
+  environment: Environment,
+  options: Filled<StageOptions>,
+  shared?: Shared,
+): Promise<StageResult> {
+  const packed = await archiveFor(environment, options)
+  const joined = await joinedFor(packed, environment, options, shared)
+  if (joined) return joined
+  const staged = await stageFrom(packed, environment, options)
   if (!('damaged' in staged)) return staged
   const again = await stageFrom(await archiveFor(environment, options, staged.damaged), environment, options)
   if ('damaged' in again) throw again.damaged.error
   return again
+}
+
+/** One that is there already, if the archive was. */
+async function joinedFor(
+  packed: Packed,
+  environment: Environment,
+  options: Filled<StageOptions>,
+  shared: Shared | undefined,
+): Promise<StageResult | undefined> {
+  if ('lost' in packed || packed.stage || !shared) return undefined
+  const stages = await sharedStages(environment, shared.folders, options)
+  if (stages.length === 0) return undefined
+  const head = await readHead(packed.archive).catch(undefinedIfDamaged)
+  return head && (await joinStage(stages, { environment, created: head.created, damaged: shared.damaged }, options))
+}
+
+/** The archive is. Extracting it shows that, too. */
+function undefinedIfDamaged(error: unknown): undefined {
+  if (!isDamage(error)) throw error
 }
 
 /**

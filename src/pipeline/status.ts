@@ -7,21 +7,10 @@ import { AUTO_STAGE, AUTO_UNSTAGE } from '../model/auto-scripts.ts'
 import { findLocalFolder, localFileSystem } from '../platform/local-disk.ts'
 import { findStage } from '../stage/record.ts'
 import { chooseArchive } from './archive-choice.ts'
+import { type StagedCopy, stagedCopy } from './copies.ts'
 import { stagesOnThisNode } from './known-stages.ts'
 import type { StageOptions } from './options.ts'
 import { fillIn } from './original.ts'
-
-/** A stage on this node. */
-interface StagedCopy {
-  prefix: string
-  original: string
-  /** Of its files; missing for stages of older versions. */
-  bytes?: number
-  files?: number
-  /** ISO 8601. */
-  created: string
-  readOnly: boolean
-}
 
 /** What --status reports. If a fact can't be had, a message stands in for it. */
 export interface Status {
@@ -53,17 +42,7 @@ export async function status(given: StageOptions): Promise<Status> {
     ({ path, source }) => ({ path, source }),
     (error: unknown) => ({ problem: messageOf(error) }),
   )
-  const stages = (await stagesOnThisNode(options)).map(({ record }): StagedCopy => {
-    const { prefix, original, bytes, files, created, readOnly } = record
-    return {
-      prefix,
-      original,
-      ...(bytes !== undefined && { bytes }),
-      ...(files !== undefined && { files }),
-      created,
-      readOnly,
-    }
-  })
+  const stages = await Promise.all((await stagesOnThisNode(options)).map(stagedCopy))
   const active = options.prefix ?? options.env.CONDA_PREFIX
   if (!active) return { isStaged: false, local, stages, outlived: await outlivedArchives(options) }
   const prefix = resolve(options.cwd, active)

@@ -1,7 +1,6 @@
 import { DEFAULT_LEVEL } from '../archive/codec.ts'
 import { framesAtOnce } from '../archive/write/frame-writer.ts'
 import { type WriteOptions, type WrittenArchive, writeArchive } from '../archive/writer.ts'
-import { temporaryName } from '../cache/index.ts'
 import { changePrefix } from '../conda-pack/change-prefix.ts'
 import { filterEntries } from '../conda-pack/filter.ts'
 import { plainToolMembers, renamedScripts } from '../conda-pack/plain-tool-members.ts'
@@ -110,11 +109,10 @@ async function write(
     const { lost, ...written } = await writeArchive({
       ...shape,
       renamed,
-      // A name that nobody takes for an archive, in case it can be written there after all.
-      path: path ?? temporaryName(candidates[0]!),
+      path,
       threads,
       compress: (...frame) => workers.compress(...frame),
-      items: itemsOf(environment, listed, { recorded, threaded }, options),
+      items: itemsOf(environment, listed, { recorded, threaded, beside: path ?? candidates[0]! }, options),
       besides: (entries) => plainToolMembers(entries, { ...header, unpack: destPrefix === undefined, renamed }),
       ...(stage && { takeFrame: stage.takeFrame }),
       ...(signal && { signal }),
@@ -164,7 +162,7 @@ function beginRuns(
 function itemsOf(
   environment: Environment,
   listed: readonly Listed[],
-  { recorded, threaded }: { recorded: Recorded; threaded: Threaded | undefined },
+  { recorded, threaded, beside }: { recorded: Recorded; threaded: Threaded | undefined; beside: string },
   options: Chosen,
 ): AsyncIterable<ArchiveItem | PackedFrame> {
   const { early } = recorded
@@ -172,12 +170,12 @@ function itemsOf(
   if (threaded && early.pace.isQuick && isWorthRuns(listed))
     return packedItems(environment, listed, { ...threaded, read })
   const items = readItems(environment, listed, read)
-  return options.destPrefix === undefined ? items : rewritten(items, options.destPrefix, options)
+  return options.destPrefix === undefined ? items : rewritten(items, { to: options.destPrefix, beside }, options)
 }
 
 function rewritten(
   items: AsyncIterable<ArchiveItem>,
-  to: string,
+  { to, beside }: { to: string; beside: string },
   { shape, onProgress }: Chosen,
 ): AsyncIterable<ArchiveItem> {
   if (!to.startsWith('/')) {
@@ -187,6 +185,7 @@ function rewritten(
   return changePrefix(items, {
     from: shape.prefixes,
     to,
+    beside,
     makeScanner: (entry) => new PrefixScanner([to], entry, [[]]),
     onNoRoom(file) {
       const message = `${displayPath(file)} has no room for ${to} and keeps the old path`

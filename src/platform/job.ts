@@ -3,12 +3,21 @@ import { homedir } from 'node:os'
 /** Environment variables of a session. */
 export type Variables = Readonly<Record<string, string | undefined>>
 
-/** The number of the job that runs here, as Slurm, PBS, LSF or Grid Engine gives it; undefined outside of jobs. */
-export function jobId(env: Variables): string | undefined {
-  // JOB_ID alone may belong to any program.
-  const id = env.SLURM_JOB_ID || env.PBS_JOBID || env.LSB_JOBID || (env.SGE_ROOT && env.JOB_ID)
-  return id || undefined
+/** A scheduler's job, by the variable that holds its number in each of the job's processes. */
+export interface Job {
+  variable: string
+  id: string
 }
+
+/** The job that runs here, as Slurm, PBS, LSF or Grid Engine tells it; undefined outside of jobs. */
+export function jobOf(env: Variables): Job | undefined {
+  // JOB_ID alone may belong to any program.
+  const variables = ['SLURM_JOB_ID', 'PBS_JOBID', 'LSB_JOBID', ...(env.SGE_ROOT ? ['JOB_ID'] : [])]
+  const variable = variables.find((name) => env[name])
+  return variable === undefined ? undefined : { variable, id: env[variable]! }
+}
+
+export const jobId = (env: Variables): string | undefined => jobOf(env)?.id
 
 /**
  * Replaces `{user}`, `{job}` and `~/` in a folder of a configuration file. If one of them has no value, or a value that is not

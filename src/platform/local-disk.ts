@@ -1,10 +1,12 @@
 import { constants } from 'node:fs'
-import { access, mkdir, readdir, realpath, rmdir, stat } from 'node:fs/promises'
+import { access, mkdir, readdir, rmdir, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { type ErrorCode, StageError } from '../errors.ts'
+import { jobId } from './job.ts'
 import { type Candidate, localCandidates, type Preference } from './local-candidates.ts'
 import { isNetwork, isNetworkMagic, type Mount, mountOf, parseMountInfo, readMountInfo } from './mounts.ts'
 import { availableRoom, ROOM_HINT, type Room, shortage } from './room.ts'
+import { type Exposure, followPath } from './safe-path.ts'
 
 export interface LocalRequest extends Preference {
   env: Readonly<Record<string, string | undefined>>
@@ -61,6 +63,34 @@ export async function findLocalFolder(request: LocalRequest): Promise<LocalFolde
   throw nothingFound(skipped)
 }
 
+/** All folders in which this user's stages may be, best first, whatever room they have. None is made. */
+export async function suitableFolders(
+  request: Omit<LocalRequest, 'needed'>,
+): Promise<{ path: string; real: string }[]> {
+  const mounts = request.mounts ?? parseMountInfo(readMountInfo())
+  const named = namedFolder({ ...request, needed: NO_ROOM })
+  const candidates = named ? [named] : localCandidates(request.env, await readdir('/').catch(() => []), request)
+  const found = new Map<string, { path: string; real: string }>()
+  for (const { path, unusable } of candidates) {
+    const looked = unusable === undefined ? await inspect(path, { ...request, needed: NO_ROOM }, mounts) : undefined
+    if (looked && 'real' in looked && !found.has(looked.real)) found.set(looked.real, { path, real: looked.real })
+  }
+  return [...found.values()]
+}
+
+/** Whether a local folder is one that the scheduler made for this job, so that no other job sees it. */
+export function belongsToJob({ real }: { real: string }, env: LocalRequest['env']): boolean {
+  const id = jobId(env)
+  if (id === undefined) return false
+  // Slurm's job_container/tmpfs mounts `BASE/JOB/.JOB` on /tmp.
+  const mount = mountOf(real, parseMountInfo(readMountInfo()))
+  const inside = `${mount?.root ?? ''}${real}`.split(/[/.]/)
+  const named = ['SLURM_TMPDIR', 'PBS_JOBFS', 'LSF_JOB_TMPDIR'].map((name) => env[name])
+  return inside.includes(id) || named.includes(real)
+}
+
+const NO_ROOM: Room = { bytes: 0, inodes: 0 }
+
 /** Type of the file system that holds a path (with its symbolic links resolved); undefined if it is on a network. */
 export async function localFileSystem(
   real: string,
@@ -85,7 +115,7 @@ async function inspectNamed(named: Candidate, request: LocalRequest, mounts: rea
   if ('real' in found) return { ...named, ...found, created, skipped: [] }
   throw new StageError(found.code, `${named.path} (from ${named.source}) ${found.reason}`, {
     path: named.path,
-    hint: HINTS[found.code] ?? 'Name another folder on local disk with --path or CONDA_STAGE_PATH.',
+    hint: found.hint ?? HINTS[found.code] ?? 'Name another folder on local disk with --path or CONDA_STAGE_PATH.',
   })
 }
 
@@ -108,7 +138,7 @@ async function makeMissing({ path, source }: Candidate): Promise<boolean> {
   }
 }
 
-type Finding = { real: string; available: Room } | { code: ErrorCode; reason: string }
+type Finding = { real: string; available: Room } | { code: ErrorCode; reason: string; hint?: string }
 
 const unnamed = (reason: string): Finding => ({ code: 'TARGET_UNWRITABLE', reason })
 
@@ -118,7 +148,7 @@ async function inspect(
   mounts: readonly Mount[],
 ): Promise<Finding> {
   try {
-    const real = await realpath(path)
+    const { real, exposed } = await followPath(path, uid)
     // Before the mounts are inspected, because this makes an automounter mount.
     const facts = await stat(real)
     if (!facts.isDirectory()) return { code: 'TARGET_UNWRITABLE', reason: 'is not a folder' }
@@ -131,9 +161,7 @@ async function inspect(
       }
     if (mount?.options.includes('noexec'))
       return { code: 'TARGET_NOEXEC', reason: "is mounted noexec: programs can't run from there" }
-    // The owner of / can do anything anyway. In a user namespace that number stands for all other users.
-    const unsafe = whyUnsafe(facts, [uid, 0, (await stat('/')).uid])
-    if (unsafe !== undefined) return { code: 'TARGET_UNSAFE', reason: unsafe }
+    if (exposed !== undefined) return unsafe(exposed, real)
     await access(real, constants.W_OK | constants.X_OK)
     return shortage(needed, available) ?? { real, available }
   } catch (error) {
@@ -141,18 +169,18 @@ async function inspect(
   }
 }
 
-/** Other users who can rename things in the folder could replace our copy with theirs. */
-function whyUnsafe(facts: { uid: number; mode: number }, trusted: number[]): string | undefined {
-  if (!trusted.includes(facts.uid)) return `belongs to another user (uid ${facts.uid})`
-  const worldWritable = (facts.mode & 0o002) !== 0
-  if (worldWritable && (facts.mode & 0o1000) === 0) return 'is writable for everybody and has no sticky bit'
-  return undefined
+/** Other users could put a copy of their own in the place of ours. */
+function unsafe({ path, what, remedy }: Exposure, real: string): Finding {
+  return {
+    code: 'TARGET_UNSAFE',
+    reason: path === real ? what : `is not safe from other users: ${path} ${what}`,
+    hint: `Name a folder of your own with --path or CONDA_STAGE_PATH${remedy ? `, or have that mended: ${remedy}` : ''}.`,
+  }
 }
 
 const HINTS: Partial<Record<ErrorCode, string>> = {
   NO_SPACE: ROOM_HINT,
   NO_INODES: ROOM_HINT,
-  TARGET_UNSAFE: 'Name a folder of your own with --path or CONDA_STAGE_PATH, or chmod this one (o-w or +t).',
 }
 
 /** If a candidate lacked only room, that is the message; the other reasons follow in the hint. */

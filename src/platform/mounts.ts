@@ -4,6 +4,8 @@ import { readFileSync } from 'node:fs'
 export interface Mount {
   id: number
   parent: number
+  /** The folder of the file system that is mounted. */
+  root: string
   mountPoint: string
   fsType: string
   /** Options of the mount point and of the file system together: `noexec`, `ro`, ... */
@@ -26,11 +28,12 @@ export function parseMountInfo(text: string): Mount[] {
     const [before, after] = line.split(' - ', 2)
     const fields = before?.split(' ') ?? []
     const [fsType, , superOptions] = after?.split(' ') ?? []
-    const [id, parent, , , mountPoint, mountOptions] = fields
+    const [id, parent, , root = '', mountPoint, mountOptions] = fields
     if (mountPoint === undefined || fsType === undefined) continue
     mounts.push({
       id: Number(id),
       parent: Number(parent),
+      root: unescapeField(root),
       mountPoint: unescapeField(mountPoint),
       fsType,
       options: `${mountOptions},${superOptions ?? ''}`.split(',').filter(Boolean),

@@ -22,22 +22,38 @@ export function identityOf(pid: number): ProcessIdentity {
     boot: readOr('', '/proc/sys/kernel/random/boot_id').trim(),
     pidNamespace: pidNamespace(),
     pid,
-    started: startTime(pid) ?? '',
+    started: processFacts(pid)?.started ?? '',
   }
 }
 
-/** True only if the process has certainly ended; false also if that can't be known from here. */
-export function isDead(other: ProcessIdentity, self: ProcessIdentity = ownIdentity()): boolean {
-  if (other.host !== self.host || self.boot === '' || other.boot === '') return false
-  if (other.boot !== self.boot) return true
-  if (other.pidNamespace !== self.pidNamespace || self.pidNamespace === '') return false
-  return startTime(other.pid) !== other.started
+/** What can be known of another process from here; `unknown` if it belongs to another container or machine. */
+export type Fate = 'alive' | 'ended' | 'unknown'
+
+/** A host may have several names, such as those of its containers, so the boot decides which machine it is. */
+export function fateOf(other: ProcessIdentity, self: ProcessIdentity = ownIdentity()): Fate {
+  if (self.boot === '' || other.boot === '') return 'unknown'
+  if (other.boot !== self.boot) return other.host === self.host ? 'ended' : 'unknown'
+  if (other.pidNamespace !== self.pidNamespace || self.pidNamespace === '') return 'unknown'
+  return processFacts(other.pid)?.started === other.started ? 'alive' : 'ended'
 }
 
-/** Field 22 of /proc/PID/stat; the name in field 2 may contain spaces and brackets. undefined: there is no such process. */
-function startTime(pid: number): string | undefined {
+/** True only if the process has certainly ended; false also if that can't be known from here. */
+export const isDead = (other: ProcessIdentity, self?: ProcessIdentity): boolean => fateOf(other, self) === 'ended'
+
+export interface ProcessFacts {
+  parent: number
+  /** Process number of the session's leader; 0 if it is outside of this container. */
+  session: number
+  started: string
+}
+
+/** undefined: there is no such process, or it has ended and only its parent has not noticed yet. */
+export function processFacts(pid: number): ProcessFacts | undefined {
   const stat = readOr('', `/proc/${pid}/stat`)
-  return stat === '' ? undefined : stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+  // The name in field 2 may contain spaces and brackets.
+  const [state, parent, , session, ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  if (stat === '' || state === 'Z' || state === 'X') return undefined
+  return { parent: Number(parent), session: Number(session), started: rest[15]! }
 }
 
 function pidNamespace(): string {

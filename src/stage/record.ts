@@ -1,16 +1,9 @@
-import { type FileHandle, lstat, open, readFile, rename } from 'node:fs/promises'
+import { lstat, open, rename } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import * as v from 'valibot'
-import type { ArchiveIndex } from '../model/archive-index.ts'
-import { FOLDER_NAME, INDEX, MARKER } from './names.ts'
-
-const Identity = v.object({
-  host: v.string(),
-  boot: v.string(),
-  pidNamespace: v.string(),
-  pid: v.number(),
-  started: v.string(),
-})
+import { Identity } from '../leases/identity.ts'
+import { readSmall } from '../platform/read-small.ts'
+import { FOLDER_NAME, MARKER } from './names.ts'
 
 const Owner = v.object({ owner: Identity })
 
@@ -18,6 +11,10 @@ const Record = v.object({
   version: v.literal(1),
   /** The original prefix, as it was given. */
   original: v.string(),
+  /** The same with symbolic links resolved. Without it, the stage is not shared. */
+  real: v.optional(v.string()),
+  /** Whether only whoever had it made uses it. */
+  isPrivate: v.optional(v.boolean()),
   /** The staged prefix. */
   prefix: v.string(),
   /** The archive that it was made from, without a path if that could not be written; and when it was written (ISO 8601). */
@@ -32,12 +29,6 @@ const Record = v.object({
   bytes: v.optional(v.number()),
   /** For files that were relocated at another length, by path (BytePath): the first 16 bytes of the SHA-256, in hex. */
   digests: v.record(v.string(), v.string()),
-  /** The shell that staged and activated it. */
-  shell: v.optional(Identity),
-  /** The shell whose end removes the stage. */
-  session: v.optional(Identity),
-  /** What activate/ needs to restore the session; opaque here. */
-  activation: v.optional(v.unknown()),
 })
 
 /** The contents of a stage's marker file. A folder without that file is no stage. */
@@ -59,7 +50,7 @@ export async function findStage(prefix: string): Promise<Stage | undefined> {
 }
 
 /** The nearest parent folder that has the name of a stage. */
-function folderOf(prefix: string): string | undefined {
+export function folderOf(prefix: string): string | undefined {
   for (let folder = dirname(prefix); folder !== dirname(folder); folder = dirname(folder))
     if (FOLDER_NAME.test(basename(folder))) return folder
   return undefined
@@ -88,38 +79,6 @@ export async function readOwner(file: string): Promise<StageOwner | undefined> {
   return parsed.success ? parsed.output : undefined
 }
 
-/** The beginning and the end of an archive, without its frames. */
-export interface IndexBytes {
-  start: Buffer
-  end: { offset: number; data: Buffer }
-}
-
-/**
- * Keeps the archive's index with the stage for verify(), because the archive may be rebuilt or removed. The file is the
- * archive with a hole in place of the frames: `readIndex` reads it like the archive, but it takes up only the index's room.
- */
-export async function keepIndex({ start, end }: IndexBytes, folder: string): Promise<void> {
-  const target = await open(`${folder}/${INDEX}`, 'wx', 0o600)
-  try {
-    await target.writeFile(start)
-    await target.write(end.data, 0, end.data.length, end.offset)
-  } finally {
-    await target.close()
-  }
-}
-
-export async function indexBytes(archive: FileHandle, { frames }: ArchiveIndex): Promise<IndexBytes> {
-  const { size } = await archive.stat()
-  const last = frames.at(-1)!
-  const read = async (from: number, to: number): Promise<Buffer> => {
-    const data = Buffer.alloc(to - from)
-    const { bytesRead } = await archive.read(data, 0, data.length, from)
-    return data.subarray(0, bytesRead)
-  }
-  const offset = last.offset + last.compressedSize
-  return { start: await read(0, frames[0]!.offset), end: { offset, data: await read(offset, size) } }
-}
-
 async function writeJson(file: string, value: unknown): Promise<void> {
   const handle = await open(file, 'w', 0o600)
   try {
@@ -129,9 +88,12 @@ async function writeJson(file: string, value: unknown): Promise<void> {
   }
 }
 
+/** A record has 100 bytes for each file that was relocated at another length. */
+const MOST_BYTES = 64 * 1024 * 1024
+
 async function readJson(file: string): Promise<unknown> {
   try {
-    return JSON.parse(await readFile(file, 'utf8'))
+    return JSON.parse(String(await readSmall(file, MOST_BYTES)))
   } catch {
     return undefined
   }

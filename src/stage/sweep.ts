@@ -1,10 +1,15 @@
-import { lstat, readdir, realpath } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { lstat, readdir, realpath, rename } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { isOver, keep, keptUntil } from '../leases/kept.ts'
+import { type HeldLease, isCertainlyLive, leasesOf, removeLease } from '../leases/lease.ts'
+import { sweepTurn } from '../leases/turn.ts'
 import { isDead } from '../platform/process-identity.ts'
 import { processesUsing } from '../platform/users-of.ts'
 import { losesChanges } from './changes.ts'
 import { FOLDER_NAME, MARKER, OWNER, REMOVING_NAME } from './names.ts'
-import { readOwner, readRecord } from './record.ts'
-import { setAside } from './remove.ts'
+import { folderOf, readOwner, readRecord, type Stage } from './record.ts'
+import { isLeased, setAside } from './remove.ts'
 import { removeTree } from './remove-tree.ts'
 
 /**
@@ -15,9 +20,8 @@ import { removeTree } from './remove-tree.ts'
 const OWNERLESS_MS = 10 * 60 * 1000
 
 /**
- * Removes what killed processes of this user left in LOCAL: unfinished stages and unfinished removals. A finished stage is
- * removed only if it belongs to a session that has ended, no program runs from it any more, and no changes would be lost. Anything that somebody may
- * still be working on is left alone.
+ * Removes what killed processes of this user left in LOCAL: unfinished stages and unfinished removals; and stages that nobody uses
+ * any more, see `whyStanding`. Anything that somebody may still be working on is left alone.
  * @returns the removed folders. Folders that can't be removed are left; there is no error for them.
  */
 export async function sweepDebris(local: string, { uid }: { uid: number }): Promise<string[]> {
@@ -25,9 +29,12 @@ export async function sweepDebris(local: string, { uid }: { uid: number }): Prom
   for (const name of await readdir(local).catch(() => [])) {
     const folder = `${local}/${name}`
     try {
+      if (await sweepTurn(local, name, uid)) continue
       if (!(await isDebris(folder, name, uid))) continue
       // A stage of which a part is gone must not be taken for a stage.
-      await removeTree(REMOVING_NAME.test(name) ? folder : await setAside(folder))
+      const removing = REMOVING_NAME.test(name) ? folder : await setAside(folder)
+      if (removing === undefined) continue
+      await removeTree(removing)
       removed.push(folder)
     } catch {
       // Left for the next time: this must not make staging fail.
@@ -36,12 +43,21 @@ export async function sweepDebris(local: string, { uid }: { uid: number }): Prom
   return removed
 }
 
-async function isDebris(folder: string, name: string, uid: number): Promise<boolean> {
+/** The folders that `sweepDebris` would remove now. Changes nothing. */
+export async function debrisIn(local: string, { uid }: { uid: number }): Promise<string[]> {
+  const found: string[] = []
+  for (const name of await readdir(local).catch(() => []))
+    if (await isDebris(`${local}/${name}`, name, uid, { dryRun: true }).catch(() => false))
+      found.push(`${local}/${name}`)
+  return found
+}
+
+async function isDebris(folder: string, name: string, uid: number, { dryRun = false } = {}): Promise<boolean> {
   const removing = REMOVING_NAME.test(name)
   if (!removing && !FOLDER_NAME.test(name)) return false
   const facts = await lstat(folder)
   if (!facts.isDirectory() || facts.uid !== uid) return false
-  if (removing) return true
+  if (removing) return !(await (dryRun ? isLeased(folder) : isRestored(folder)))
   const owner = await readOwner(`${folder}/${OWNER}`)
   if (owner !== undefined && !isDead(owner.owner)) return false
   // Checked last: a process that has ended can no longer finish the stage.
@@ -49,13 +65,46 @@ async function isDebris(folder: string, name: string, uid: number): Promise<bool
     () => true,
     (error: NodeJS.ErrnoException) => error.code !== 'ENOENT',
   )
-  if (isFinished) return await isLeft(folder)
-  return owner !== undefined || Math.abs(Date.now() - facts.mtimeMs) > OWNERLESS_MS
+  if (!isFinished) return owner !== undefined || Math.abs(Date.now() - facts.mtimeMs) > OWNERLESS_MS
+  const record = await readRecord(folder)
+  return record !== undefined && (await whyStanding({ folder, record }, { dryRun })) === undefined
 }
 
-/** The stage's session should have removed it, but was killed together with the process that watched it. */
-async function isLeft(folder: string): Promise<boolean> {
+/** Somebody may have joined a stage in the moment in which a process set it aside and was killed. */
+async function isRestored(folder: string): Promise<boolean> {
+  if (!(await isLeased(folder))) return false
   const record = await readRecord(folder)
-  if (record?.session === undefined || !isDead(record.session)) return false
-  return processesUsing(await realpath(folder)).length === 0 && !(await losesChanges({ folder, record }))
+  const before = record && folderOf(record.prefix)
+  if (before === undefined || dirname(before) !== dirname(folder)) return false
+  await rename(folder, before)
+  return true
+}
+
+/** Why a stage that its maker has finished must not be removed by just anyone. */
+export type Standing = 'used' | 'programs' | 'changed' | 'last' | 'kept'
+
+/**
+ * - used: there is a live lease
+ * - programs: programs run from it that hold no lease, such as those that a killed session left
+ * - changed: what a user did in it would be lost
+ * - last: its original is gone
+ * - kept: it stands for the next one for some time
+ * @param dryRun change nothing. Otherwise the leases of dead holders are removed.
+ */
+export async function whyStanding(stage: Stage, { dryRun = false } = {}): Promise<Standing | undefined> {
+  const { folder, record } = stage
+  const dead: HeldLease[] = []
+  for (const held of await leasesOf(folder))
+    if (await isCertainlyLive(held)) return 'used'
+    else dead.push(held)
+  if (processesUsing(await realpath(folder)).length > 0) return 'programs'
+  // A session that was killed could not say how long the copy may stand.
+  for (const { file, lease } of dryRun ? [] : dead) {
+    if (lease.keepMinutes !== 0) await keep(folder, lease.keepMinutes)
+    await removeLease(file)
+  }
+  if (await losesChanges(stage)) return 'changed'
+  if (!existsSync(`${record.original}/conda-meta`)) return 'last'
+  const isKept = !isOver(await keptUntil(folder)) || (dryRun && dead.some(({ lease }) => lease.keepMinutes !== 0))
+  return isKept ? 'kept' : undefined
 }

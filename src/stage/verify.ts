@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import { closeSync, lstatSync, openSync, readdirSync, readlinkSync, readSync, type Stats } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { readIndex } from '../archive/reader.ts'
 import { StageError } from '../errors.ts'
 import type { ArchivedEntry, ArchivedFile, ArchiveIndex } from '../model/archive-index.ts'
 import { LEAVE } from '../model/auto-scripts.ts'
@@ -13,8 +12,8 @@ import { planRelocation, type RelocationPlan, reversePlan } from '../relocate/pl
 import { PrefixScanner } from '../relocate/scan.ts'
 import { relocateLink, relocateTarget } from '../relocate/symlink.ts'
 import { whyHarmless } from './harmless.ts'
+import { readKeptIndex } from './kept-index.ts'
 import { stagedMode } from './modes.ts'
-import { INDEX } from './names.ts'
 import { HISTORY, isOwnFile, OWNER_WRITES } from './own-files.ts'
 import { findStage, type StageRecord } from './record.ts'
 
@@ -59,7 +58,7 @@ export async function verifyStage(
       path: prefix,
       hint: 'Name a staged environment with --prefix=STAGED, or activate it.',
     })
-  const index = await readIndex(`${stage.folder}/${INDEX}`)
+  const index = await readKeptIndex(stage.folder)
   const verifier = new Verifier(stage.record, index)
   const known = new Set(index.entries.map(({ path }) => path))
   let looked = 0

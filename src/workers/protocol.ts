@@ -4,6 +4,7 @@ import type { BytePath } from '../model/byte-path.ts'
 import type { RenamedMembers } from '../model/entry.ts'
 import type { ListedName } from '../model/listed.ts'
 import type { Siblings } from '../model/relocation.ts'
+import { errnoOf } from '../platform/errno.ts'
 import type { Left } from '../relocate/plan.ts'
 import type { EncodedFiles, EncodedNames, PackedFiles } from './packed-files.ts'
 import type { Piece, WorkList } from './work-list.ts'
@@ -120,7 +121,8 @@ export function toPlain(error: unknown): PlainError {
     name,
     message,
     ...(stack !== undefined && { stack }),
-    ...(typeof code === 'string' && { code }),
+    // libuv's names don't tell which error it was, and its numbers stay here.
+    ...(typeof code === 'string' && { code: errnoOf(error) ?? code }),
     ...(typeof path === 'string' && { path }),
     ...(typeof hint === 'string' && { hint }),
   }

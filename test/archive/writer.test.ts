@@ -138,7 +138,10 @@ test('cancelled packing stops in the middle of a file, and nothing is left behin
 test('packing neither overwrites nor removes a file that stands at its path already', async (context) => {
   const path = `${await workFolder(context)}/demo.tar.zst`
   await writeFile(path, 'mine')
-  await assert.rejects(pack(path, [directory('')]), { code: 'EEXIST' })
+  await assert.rejects(pack(path, [directory('')]), {
+    code: 'ARCHIVE_UNWRITABLE',
+    message: /something stands in its place/,
+  })
   assert.equal(await readFile(path, 'utf8'), 'mine')
 })
 

@@ -20,7 +20,7 @@ import { fails, listing, type RunOptions, stageOf, succeed, type World, world } 
 const greet = (prefix: string, ...args: string[]) => execFileSync(`${prefix}/bin/greet`, args, { encoding: 'utf8' })
 
 /** What conda-stage adds to a writable copy. */
-const OWN = /\/etc\/conda\/(de)?activate\.d(\/conda-stage-envs\.\w+)?$/
+const OWN = /\/etc\/conda\/(de)?activate\.d(\/(conda-stage-envs|000\.conda-stage-leave)\.\w+)?$/
 
 /** Stages, runs, verifies and unstages. The copy's programs must know the copy's path. */
 async function roundTrip(place: World, options: RunOptions = {}): Promise<void> {

@@ -46,7 +46,8 @@ test('a word without dashes, or an option of another program, gets a suggestion'
   const place = nowhere(context)
   for (const [word, meant] of [
     ['verify', '--verify'],
-    ['list', '--status'],
+    ['list', '--list'],
+    ['ls', '--list'],
     ['help', '--help'],
     ['Stage', '--stage'],
     ['unstgae', '--unstage'],
@@ -59,7 +60,7 @@ test('a word without dashes, or an option of another program, gets a suggestion'
   ] as const)
     await usage(place, [word], new RegExp(`^ERROR: unknown argument '${word}'; did you mean '${meant}'\\?\n`))
   await usage(place, ['unstage', '--force'], /unknown argument 'unstage'; did you mean '--unstage'/)
-  await usage(place, ['--list'], /^ERROR: unknown option '--list'; did you mean '--status'\?/)
+  await usage(place, ['--show'], /^ERROR: unknown option '--show'; did you mean '--status'\?/)
   await usage(place, ['-verify'], /did you mean '--verify'/)
   await usage(place, ['myjupyter'], /^ERROR: unknown argument 'myjupyter'\n/)
 })

@@ -32,7 +32,7 @@ test('a second stage of an unchanged environment uses the archive and does not p
   const place = await copiedWorld(context)
   await succeed(place, stageArgs(place))
   const before = listing(dirname(place.prefix))
-  const { stdout, stderr } = await succeed(place, stageArgs(place))
+  const { stdout, stderr } = await succeed(place, [...stageArgs(place), '--private'])
   assert.doesNotMatch(stderr, /[Pp]ack|Completed/)
   assert.match(stderr, /^INFO: Staging [^\n]*\nINFO: Extracting /)
   assert.equal(readdirSync(place.local).length, 2)
@@ -91,7 +91,7 @@ test('a copy that was staged with --writable can be written to', async (context)
 
 test('--unstage --prefix=STAGED removes the copy and keeps the original and the archive', async (context) => {
   const place = await copiedWorld(context)
-  const [first, second] = [await stageOf(place), await stageOf(place)]
+  const [first, second] = [await stageOf(place), await stageOf(place, ['--private'])]
   const { stdout, stderr } = await succeed(place, ['--unstage', `--prefix=${first}/`])
   assert.deepEqual([stdout, stderr], ['', `INFO: Removing all staged files: ${dirname(first)}\n`])
   assert.deepEqual([existsSync(dirname(first)), existsSync(second)], [false, true])
@@ -169,13 +169,13 @@ test('with --json every action prints exactly one JSON value on standard output'
 
 test('--quiet shows nothing if all goes well, and --verbose and --debug show more than usual', async (context) => {
   const place = await copiedWorld(context)
-  assert.equal((await succeed(place, [...stageArgs(place), '--quiet'])).stderr, '')
+  const args = [...stageArgs(place), '--private']
+  assert.equal((await succeed(place, [...args, '--quiet'])).stderr, '')
   const verbose = /INFO: The archive .* is up to date \(quick check\)\n(.*\n)*INFO: The local folder is .* \(--path\)/
-  assert.doesNotMatch((await succeed(place, stageArgs(place))).stderr, verbose)
-  for (const option of ['--verbose', '--debug'])
-    assert.match((await succeed(place, [...stageArgs(place), option])).stderr, verbose)
+  assert.doesNotMatch((await succeed(place, args)).stderr, verbose)
+  for (const option of ['--verbose', '--debug']) assert.match((await succeed(place, [...args, option])).stderr, verbose)
   const variable = async (name: string, value: string) =>
-    (await succeed(place, stageArgs(place), { env: { [name]: value } })).stderr
+    (await succeed(place, args, { env: { [name]: value } })).stderr
   assert.match(await variable('CONDA_STAGE_VERBOSE', 'true'), verbose)
   assert.match(await variable('CONDA_STAGE_DEBUG', 'true'), verbose)
   assert.equal(await variable('CONDA_STAGE_VERBOSE', 'false'), '')

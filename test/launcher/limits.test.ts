@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { test } from 'node:test'
 import { copiedWorld, fails, type RunOptions, run, stageOf, succeed } from '../cli/world.ts'
 
@@ -54,6 +55,19 @@ test('a file larger than a limit of file sizes allows is an error that names the
   await succeed(world, ['--pack', `--prefix=${world.prefix}`])
   await fails(world, [`--prefix=${world.prefix}`], error, under('-f 1000'))
   assert.deepEqual(readdirSync(world.local), [])
+})
+
+test('an archive larger than a limit of file sizes allows costs the archive, not the copy', async (context) => {
+  const world = await copiedWorld(context)
+  for (let n = 0; n < 4; n++) writeFileSync(`${world.prefix}/lib/noise-${n}`, randomBytes(300_000))
+  const args = [`--prefix=${world.prefix}`, `--path=${world.local}`]
+  const { stdout, stderr } = await succeed(world, args, under('-f 500'))
+  assert.match(
+    stderr,
+    /WARNING: The archive .* would be larger than the limit of file sizes allows \(ulimit -f\)\. Staging/,
+  )
+  await succeed(world, ['--verify', `--prefix=${stdout.trimEnd()}`])
+  assert.deepEqual(readdirSync(dirname(world.prefix)), [world.name])
 })
 
 test('a copy can be left under limits in which no other could be made', async (context) => {

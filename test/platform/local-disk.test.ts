@@ -104,6 +104,18 @@ test('a folder in which other users could replace the copy is refused', async ()
   assert.equal((await find({ path: `${home}/open` })).path, `${home}/open`)
 })
 
+test('the message names the folder on the way to --path that lets others exchange it, and says what to do', async () => {
+  mkdirSync(`${home}/open/mine`, { recursive: true })
+  chmodSync(`${home}/open`, 0o777)
+  const error = await failure({ path: `${home}/open/mine` })
+  assert.equal(error.code, 'TARGET_UNSAFE')
+  assert.equal(
+    error.message,
+    `${home}/open/mine (from --path) is not safe from other users: ${home}/open is writable for everybody and has no sticky bit (mode 0777)`,
+  )
+  assert.match(error.hint ?? '', new RegExp(`chmod o-w '${home}/open'`))
+})
+
 test("another user's folder is refused as the local folder", async () => {
   mkdirSync(`${home}/theirs`)
   const me = process.getuid!()
@@ -130,10 +142,13 @@ test('too little room or too few inodes is reported in numbers before anything i
 })
 
 test('if no folder is named, the first suitable one is used, and the reasons against the others are kept', async () => {
-  for (const name of ['net', 'open', 'good']) mkdirSync(`${home}/${name}`)
+  for (const name of ['net', 'open/mine', 'good']) mkdirSync(`${home}/${name}`, { recursive: true })
   chmodSync(`${home}/open`, 0o777)
   const mounts = [...LOCAL, ...parseMountInfo(`2 1 0:9 / ${home}/net rw - lustre s:/x rw`)]
-  const candidates = ['net', 'none', 'open', 'good', 'later'].map((name) => ({ path: `${home}/${name}`, source: name }))
+  const candidates = ['net', 'none', 'open', 'open/mine', 'good', 'later'].map((name) => ({
+    path: `${home}/${name}`,
+    source: name,
+  }))
   const found = await find({ mounts, candidates })
   assert.equal(found.real, `${home}/good`)
   assert.deepEqual(
@@ -142,6 +157,7 @@ test('if no folder is named, the first suitable one is used, and the reasons aga
       ['net', 'TARGET_NETWORK'],
       ['none', 'TARGET_UNWRITABLE'],
       ['open', 'TARGET_UNSAFE'],
+      ['open/mine', 'TARGET_UNSAFE'],
     ],
   )
 })

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { isDead, ownIdentity, type ProcessIdentity } from '../../src/platform/process-identity.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { identityOf, isDead, ownIdentity, type ProcessIdentity } from '../../src/platform/process-identity.ts'
 
 const MODULE = JSON.stringify(new URL('../../src/platform/process-identity.ts', import.meta.url).href)
 const TELL = `
@@ -31,7 +33,17 @@ test('every process from before a restart of the machine counts as dead', () => 
 
 test('a process on another host or in another container never counts as dead', () => {
   const gone = { ...ownIdentity(), started: '1' }
-  assert.equal(isDead({ ...gone, host: 'elsewhere' }), false)
   assert.equal(isDead({ ...gone, host: 'elsewhere', boot: 'another' }), false)
   assert.equal(isDead({ ...gone, pidNamespace: 'pid:[1]' }), false)
+})
+
+test('a process that has ended counts as dead before its parent has noticed, and whatever its host is called', async () => {
+  const child = spawn('sh', ['-c', 'sleep 0.2 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const pid = Number(await child.stdout.setEncoding('utf8').take(1).toArray())
+  const identity = { ...identityOf(pid), host: 'a-container' }
+  assert.equal(isDead(identity), false)
+  await sleep(1000)
+  assert.match(readFileSync(`/proc/${pid}/stat`, 'utf8'), /\) Z /)
+  assert.equal(isDead(identity), true)
+  child.kill()
 })

@@ -9,7 +9,7 @@ import { fsPath } from '../../src/model/byte-path.ts'
 import { ownIdentity } from '../../src/platform/process-identity.ts'
 import { composePlace } from '../../src/stage/place.ts'
 import { writeRecord } from '../../src/stage/record.ts'
-import { detachStage } from '../../src/stage/remove.ts'
+import { detachStage, ownStage } from '../../src/stage/remove.ts'
 import { removeTree } from '../../src/stage/remove-tree.ts'
 import { sweepDebris } from '../../src/stage/sweep.ts'
 import { asOrdinaryUser } from '../platform/as-ordinary-user.ts'
@@ -36,8 +36,9 @@ async function stageIn(base: string, original = '/net/env') {
 }
 
 async function removeStage(prefix: string, by = { uid }) {
-  const { stage, remove } = await detachStage(prefix, by)
-  await remove()
+  const stage = await ownStage(prefix, by.uid)
+  const remove = await detachStage(stage)
+  await remove!()
   return stage
 }
 
@@ -88,7 +89,7 @@ test('a stage whose record places the original inside it is not removed', async 
 test('nobody finds a stage that is being removed, and the next sweep finishes a killed removal', async (context) => {
   const base = temporaryFolder(context)
   const { prefix } = await stageIn(base)
-  await detachStage(prefix, { uid })
+  await detachStage(await ownStage(prefix, uid))
   await assert.rejects(removeStage(prefix), { code: 'NOT_STAGED' })
   assert.equal(readdirSync(base).length, 1)
   assert.equal((await sweepDebris(base, { uid })).length, 1)
@@ -107,7 +108,7 @@ test('a stage is removed although a stranger has taken every name that can be gu
     moduleOf(ALICE, STAGE, shared)
     const [name] = readdirSync(shared)
     const taken = [`.${name}.removing`, `.${name}`, `${name}.removing`]
-    shellOf(MALLORY, `cd "$1"; shift; for name; do ${take} "$name"; done`, shared, ...taken)
+    shellOf({ uid: MALLORY }, `cd "$1"; shift; for name; do ${take} "$name"; done`, shared, ...taken)
     moduleOf(ALICE, UNSTAGE, shared)
     assert.deepEqual(readdirSync(shared).sort(), taken.sort(), take)
   }
@@ -123,8 +124,8 @@ const STAGE = `
   await writeRecord(folder, { version: 1, original: '/net/env', prefix: folder + '/env', archive: { created: '' },
     created: '', owner: ownIdentity(), readOnly: true, digests: {} })`
 const UNSTAGE = `
-  const { detachStage } = await import(${module('stage/remove')})
-  const { remove } = await detachStage(process.argv[1] + '/conda-stage_AbCd/env', { uid: process.getuid() })
+  const { detachStage, ownStage } = await import(${module('stage/remove')})
+  const remove = await detachStage(await ownStage(process.argv[1] + '/conda-stage_AbCd/env', process.getuid()))
   await remove()`
 
 test("a removal that an older version began under a name made of the stage's is finished, too", async (context) => {
@@ -158,9 +159,9 @@ test('nothing is removed from a stage in which something is mounted', async (con
   writeFileSync(`${base}/original/precious`, '')
   mkdirSync(`${prefix}/data`)
   const module = JSON.stringify(new URL('../../src/stage/remove.ts', import.meta.url).href)
-  const code = `const { detachStage } = await import(${module})
-    await detachStage(process.argv[1], { uid: process.getuid() }).then(
-      ({ remove }) => remove(),
+  const code = `const { detachStage, ownStage } = await import(${module})
+    await detachStage(await ownStage(process.argv[1], process.getuid())).then(
+      (remove) => remove(),
       ({ code, message }) => console.log(code, message),
     )`
   const { stdout, stderr } = spawnSync(

@@ -9,8 +9,8 @@ import type { ArchiveIndex } from '../../src/model/archive-index.ts'
 import type { Entry } from '../../src/model/entry.ts'
 import type { ArchiveItem } from '../../src/model/item.ts'
 import { PrefixScanner } from '../../src/relocate/scan.ts'
+import { indexBytes, keepIndex } from '../../src/stage/kept-index.ts'
 import { composePlace } from '../../src/stage/place.ts'
-import { indexBytes, keepIndex } from '../../src/stage/record.ts'
 import { removeTree } from '../../src/stage/remove-tree.ts'
 
 /** A file's content, or what else stands there. Mode and mtime may be left out. */
@@ -80,6 +80,6 @@ export const originalOf = (length: number): string => `/net/${'o'.repeat(length 
 
 export async function keepIndexOf(archive: string, index: ArchiveIndex, folder: string): Promise<void> {
   const handle = await open(archive)
-  await keepIndex(await indexBytes(handle, index), folder)
+  await keepIndex(await indexBytes({ archive, handle }, index), folder)
   await handle.close()
 }

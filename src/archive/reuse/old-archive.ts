@@ -6,7 +6,7 @@ import type { ArchivedFile, ArchiveIndex, Frame } from '../../model/archive-inde
 import { displayPath } from '../../model/byte-path.ts'
 import type { ArchiveItem } from '../../model/item.ts'
 import { decompressSync } from '../codec.ts'
-import { damaged } from '../failure.ts'
+import { asReadFailure, damaged } from '../failure.ts'
 import type { TakenOver } from '../write/member-writer.ts'
 import type { BytesAhead } from './bytes-ahead.ts'
 import type { ReusedFrame } from './plan.ts'
@@ -19,7 +19,7 @@ const AHEAD = 3
 /**
  * The contents of an archive, as a source for the archive that replaces it. Everything is verified: stored frames by their
  * checksums, files by their digests. A checksum of the stored bytes costs 0.3 s per gigabyte; decompressing them would cost 5 s.
- * All methods throw StageError ARCHIVE_DAMAGED, even if the file can't be read.
+ * All methods throw StageError ARCHIVE_DAMAGED or ARCHIVE_UNREADABLE.
  */
 export class OldArchive {
   readonly #handle: FileHandle
@@ -114,11 +114,11 @@ export class OldArchive {
     try {
       for (let done = 0; done < size; ) {
         const { bytesRead } = await this.#handle.read(bytes, done, size - done, offset + done)
-        if (bytesRead === 0) throw new RangeError('it ends early')
+        if (bytesRead === 0) throw this.#damaged('it ends early')
         done += bytesRead
       }
-    } catch (cause) {
-      throw this.#damaged(`it can't be read (${(cause as Error).message})`, cause)
+    } catch (error) {
+      throw asReadFailure(error, this.#path)
     }
     return bytes
   }

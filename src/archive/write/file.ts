@@ -1,5 +1,6 @@
 import { type FileHandle, open, unlink } from 'node:fs/promises'
 import { StageError } from '../../errors.ts'
+import { errnoOf } from '../../platform/errno.ts'
 import { asWriteFailure } from '../failure.ts'
 
 /** Where an archive's bytes go. */
@@ -9,7 +10,10 @@ export interface Sink {
    * @throws StageError NO_SPACE, ARCHIVE_UNWRITABLE
    */
   write(data: Buffer, position: number): Promise<void>
-  /** Nothing more is written. What was written stays only if it is complete. */
+  /**
+   * Nothing more is written. What was written is brought to disk and stays, but only if it is complete.
+   * @throws StageError NO_SPACE, ARCHIVE_UNWRITABLE
+   */
   end(isComplete: boolean): Promise<void>
 }
 
@@ -26,7 +30,7 @@ export class ArchiveFile implements Sink {
     this.#path = path
   }
 
-  /** @throws StageError NO_SPACE, ARCHIVE_UNWRITABLE; Node's EEXIST if something is there already. */
+  /** @throws StageError NO_SPACE, ARCHIVE_UNWRITABLE; that also if something is there already */
   static async create(path: string): Promise<ArchiveFile> {
     try {
       return new ArchiveFile(await open(path, 'wx+', 0o644), path)
@@ -49,20 +53,49 @@ export class ArchiveFile implements Sink {
 
   /** Gives up to `size` bytes that were written at this position, at least one. */
   async read(size: number, position: number): Promise<Buffer> {
-    const { buffer, bytesRead } = await this.#handle.read(Buffer.allocUnsafe(size), 0, size, position)
+    const reading = this.#handle.read(Buffer.allocUnsafe(size), 0, size, position)
+    const { buffer, bytesRead } = await reading.catch((error: unknown) => {
+      throw asWriteFailure(error, this.#path)
+    })
     if (bytesRead === 0) throw new RangeError(`${this.#path} is shorter than what was written to it`)
     return buffer.subarray(0, bytesRead)
   }
 
   async end(isComplete: boolean): Promise<void> {
-    await this.#handle.close().catch(() => {})
-    if (!isComplete) await unlink(this.#path).catch(() => {})
+    let isKept = false
+    try {
+      await this.#close(isComplete)
+      isKept = isComplete
+    } catch (error) {
+      if (isComplete) throw asWriteFailure(error, this.#path)
+    } finally {
+      if (!isKept) await unlink(this.#path).catch(() => {})
+    }
+  }
+
+  /** NFS and FUSE may report only here what they could not write. */
+  async #close(isComplete: boolean): Promise<void> {
+    try {
+      if (isComplete) await sync(this.#handle)
+    } finally {
+      await this.#handle.close()
+    }
   }
 }
 
 /**
+ * Brings a new file to disk. File systems that put writing off report a full disk or quota only here, and only to the descriptor
+ * that was written to. Not every file system can do this.
+ */
+async function sync(handle: FileHandle): Promise<void> {
+  await handle.sync().catch((error: unknown) => {
+    if (!['EINVAL', 'ENOSYS', 'ENOTSUP'].includes(errnoOf(error) ?? '')) throw error
+  })
+}
+
+/**
  * An archive that its writer can do without, because the frames also go somewhere else. If the file can't be written, it is
- * removed, and `lost` says why; the remaining bytes go nowhere.
+ * removed, and `lost` says why; the remaining bytes go nowhere. A new one has no file from the beginning.
  */
 export class LosableFile implements Sink {
   #sink: Sink = NOWHERE
@@ -90,8 +123,12 @@ export class LosableFile implements Sink {
     }
   }
 
-  end(isComplete: boolean): Promise<void> {
-    return this.#sink.end(isComplete)
+  async end(isComplete: boolean): Promise<void> {
+    try {
+      await this.#sink.end(isComplete)
+    } catch (error) {
+      await this.#giveUp(error)
+    }
   }
 
   /** Only expected failures; others are bugs. */

@@ -10,7 +10,7 @@ import { progressOf } from '../library-options.ts'
 import { writeError } from '../render/messages.ts'
 import { shellWord } from '../render/shell-word.ts'
 import { survivable } from './on-failure.ts'
-import { activation, bound, stageOrSkip } from './stage.ts'
+import { activation, stageOrSkip } from './stage.ts'
 
 /** The script in the original's activate.d calls this. Whatever happens, the activation continues. */
 export const autoCommand: Command = survivable(autoStageActive)
@@ -31,8 +31,7 @@ async function autoStageActive(context: Context): Promise<Step[] | undefined> {
   }
   const result = await stageOrSkip(context)
   if (result === undefined) return undefined
-  const steps = await activation(context, shell, result)
-  return options.autoUnstage ? await bound(steps, result.prefix, options.session ?? shell.pid, context) : steps
+  return await activation(context, shell, result, { bound: options.autoUnstage === true })
 }
 
 /** conda counts an environment that is activated twice once. Ours would count twice, because the copy has another path. */
@@ -48,7 +47,9 @@ export async function leaveCommand(context: Context): Promise<Step[] | undefined
   const prefix = options.prefix ?? ''
   const left = await leave(prefix, options.session, session)
   if (left === undefined) return undefined
-  if (left.state === 'used')
+  if (left.state === 'shared') messages.verbose(`${prefix} stays: others use it`)
+  else if (left.state === 'kept') messages.verbose(`${prefix} stands for the next one`)
+  else if (left.state === 'used')
     messages.info(`Programs are still running from ${prefix}: it will be removed when they end`)
   else if (left.state === 'last')
     messages.warning(

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { isatty } from 'node:tty'
 import type { CallingShell } from '../../activate/call.ts'
-import { type PrefixFacts, readFacts } from '../../activate/facts.ts'
+import { readFacts } from '../../activate/facts.ts'
 import { planAgain, planStage } from '../../activate/plan.ts'
 import type { Step } from '../../activate/steps.ts'
 import { assertCondaCanActivate } from '../../activate/through-conda.ts'
@@ -9,12 +9,14 @@ import { beforeEnd, exitStep } from '../../auto-stage/exit-step.ts'
 import { withoutAutoStaging } from '../../auto-stage/guard.ts'
 import { StageError } from '../../errors.ts'
 import { saveActivation } from '../../pipeline/activation.ts'
-import { bindToShell, noteShell } from '../../pipeline/bind-to-shell.ts'
+import { bindToShell, inheritLease } from '../../pipeline/bind-to-shell.ts'
 import type { StageResult } from '../../pipeline/options.ts'
+import { leaseFor } from '../../pipeline/share.ts'
 import { stage, unstage } from '../../pipeline.ts'
+import { processFacts } from '../../platform/process-identity.ts'
 import { findStage } from '../../stage/record.ts'
 import type { Command, Context } from '../command.ts'
-import { stageOptions } from '../library-options.ts'
+import { callerOf, stageOptions } from '../library-options.ts'
 import { writeData, writeError } from '../render/messages.ts'
 import { shellWord } from '../render/shell-word.ts'
 import { dryRun } from './dry-run.ts'
@@ -30,8 +32,9 @@ async function stageActiveOrNamed(context: Context): Promise<Step[] | undefined>
   const { options, session, messages } = context
   const { shell } = session
   if (options.prefix === undefined && !shell && !options.dryRun) throw noShellFunction()
+  if (options.session !== undefined && !processFacts(options.session)) throw noSuchProcess(options.session)
   const staged = await findStage(resolve(session.cwd, options.prefix ?? session.env.CONDA_PREFIX ?? ''))
-  if (staged) return alreadyStaged(staged.record, context)
+  if (staged) return await alreadyStaged(staged.record, context)
   if (options.dryRun) return await unlessLocal(context, () => dryRun(context))
   const active = session.env.CONDA_PREFIX
   if (options.activator === 'conda' && shell && active && options.prefix === undefined)
@@ -44,38 +47,26 @@ async function stageActiveOrNamed(context: Context): Promise<Step[] | undefined>
   if (options.prefix !== undefined && isatty(STANDARD_OUTPUT))
     messages.info(`Not activated. To remove the copy: conda-stage --unstage --prefix=${shellWord(result.prefix)}`)
   if (options.prefix !== undefined || !shell) return undefined
-  const steps = await activation(context, shell, result)
-  return options.keep ? steps : await bound(steps, result.prefix, shell.pid, context)
-}
-
-/** The copy goes with the session: its shell removes it, or a process that waits for the shell's end. */
-export async function bound(
-  steps: Step[],
-  prefix: string,
-  pid: number | undefined,
-  { session }: Context,
-): Promise<Step[]> {
-  if (pid === undefined) return steps
-  try {
-    return beforeEnd(steps, exitStep('atExit', await bindToShell(prefix, pid, session)))
-  } catch (error) {
-    await unstage({ prefix })
-    throw error
-  }
+  return await activation(context, shell, result, { bound: options.keepMinutes !== Number.POSITIVE_INFINITY })
 }
 
 /** A job script may call another that stages too, and automatic staging may have been first: no failure. */
-function alreadyStaged(
+async function alreadyStaged(
   { prefix, original }: { prefix: string; original: string },
-  { options, session, messages }: Context,
-): Step[] | undefined {
+  context: Context,
+): Promise<Step[] | undefined> {
+  const { options, session, messages } = context
   messages.info(`Already staged: ${prefix} is the copy of ${original}`)
   if (options.json) writeData(`${JSON.stringify({ skipped: true, original, prefix })}\n`)
   else if (options.prefix !== undefined) writeData(`${prefix}\n`)
   const { shell, env } = session
   if (options.prefix !== undefined || !shell || options.dryRun) return undefined
   const facts = (folder: string) => readFacts(folder, shell.dialect, env.PATH)
-  return planAgain({ env, original: facts(original), staged: facts(prefix) })
+  const steps = planAgain({ env, original: await facts(original), staged: await facts(prefix) })
+  const bound = options.keepMinutes !== Number.POSITIVE_INFINITY
+  const lease = leaseFor(original, { ...stageOptions(context), env })
+  const held = shell.pid === undefined ? undefined : await inheritLease(prefix, { ...lease, bound })
+  return held && bound ? beforeEnd(steps, exitStep('atExit', bindToShell(held, prefix, session))) : steps
 }
 
 /** Returns undefined, with a message, if the environment would not gain from a copy. */
@@ -96,16 +87,20 @@ function skipped({ message, path: prefix }: StageError, { options, messages }: C
   else if (options.prefix !== undefined) writeData(`${prefix}\n`)
 }
 
-/** Plans the shell's steps to activate the copy. If that fails, the copy is removed. */
+/**
+ * Plans the shell's steps to activate the copy. If that fails, the copy is given back.
+ * @param more `bound`: the copy is also given back when the session leaves it or ends, by the shell or a process that waits
+ */
 export async function activation(
   { options, session, messages }: Context,
   shell: CallingShell,
   result: StageResult,
+  more: { bound: boolean },
 ): Promise<Step[]> {
+  const { prefix, lease: file } = result
   try {
-    const [original, staged] = [result.original, result.prefix].map((prefix) =>
-      readFacts(prefix, shell.dialect, session.env.PATH),
-    ) as [PrefixFacts, PrefixFacts]
+    const facts = (each: string) => readFacts(each, shell.dialect, session.env.PATH)
+    const [original, staged] = await Promise.all([facts(result.original), facts(prefix)])
     for (const error of original.unreadable) throw error
     for (const message of original.notTaken) messages.warning(message)
     if (options.activator === 'conda') {
@@ -119,28 +114,36 @@ export async function activation(
       staged,
       activator: options.activator,
       abandon: {
-        argv: ['--abandon', `--prefix=${result.prefix}`, ...(status === 1 ? [] : ['--on-failure=continue'])],
+        argv: ['--abandon', `--prefix=${prefix}`, ...(status === 1 ? [] : ['--on-failure=continue'])],
         status,
       },
     })
-    await saveActivation(result.prefix, snapshot)
-    if (shell.pid !== undefined) await noteShell(result.prefix, shell.pid)
-    messages.info(`Activating staged conda environment: ${result.prefix}`)
-    return options.activator === 'conda' ? withoutAutoStaging(steps) : steps
+    const isBound = more.bound && (shell.pid ?? options.session) !== undefined
+    const held = await saveActivation(file, { snapshot, bound: isBound })
+    messages.info(`Activating staged conda environment: ${prefix}`)
+    const all = isBound ? beforeEnd(steps, exitStep('atExit', bindToShell(held, prefix, session))) : steps
+    return options.activator === 'conda' ? withoutAutoStaging(all) : all
   } catch (error) {
-    await unstage({ prefix: result.prefix })
+    await unstage({ prefix, lease: file })
     throw error
   }
 }
 
 /** The shell calls this if conda could not activate the copy. conda has reported its reason by then. */
 export async function abandonCommand({ options, session, messages }: Context): Promise<undefined> {
-  await unstage({ prefix: options.prefix ?? '', cwd: session.cwd })
+  const caller = callerOf({ options, session })
+  await unstage({ prefix: options.prefix ?? '', cwd: session.cwd, env: session.env, caller })
   const message = `conda could not activate the staged copy ${options.prefix}; the copy was removed`
   const hint = "Leave out '--activator=conda', or check that 'conda activate' works in this session."
   if (options.onFailure !== 'continue') throw new StageError('ACTIVATION_FAILED', message, { hint })
   messages.warning(message)
   writeError(`         ${hint}\n`)
+}
+
+function noSuchProcess(pid: number): StageError {
+  return new StageError('USAGE', `--session=${pid}: no such process runs here`, {
+    hint: 'Name a process that lives as long as the copy is used, such as the shell: --session=$$',
+  })
 }
 
 export function noShellFunction(): StageError {

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { type PrefixFacts, readFacts } from '../../activate/facts.ts'
+import { readFacts } from '../../activate/facts.ts'
 import { findStaged, planUnstage } from '../../activate/plan.ts'
 import type { Snapshot } from '../../activate/state.ts'
 import type { Step } from '../../activate/steps.ts'
@@ -7,29 +7,26 @@ import { assertCondaCanActivate } from '../../activate/through-conda.ts'
 import { exitStep } from '../../auto-stage/exit-step.ts'
 import { withoutAutoStaging } from '../../auto-stage/guard.ts'
 import { StageError } from '../../errors.ts'
+import { leasesOfCaller } from '../../leases/holder.ts'
+import { isLive, leasesOf } from '../../leases/lease.ts'
 import { wholeSeconds } from '../../model/amounts.ts'
 import { stagesOf } from '../../pipeline/activation.ts'
-import { boundOf, isThere, otherShell } from '../../pipeline/bind-to-shell.ts'
+import { boundOf, isThere } from '../../pipeline/bind-to-shell.ts'
+import type { UnstageResult } from '../../pipeline/options.ts'
 import { unstage } from '../../pipeline.ts'
-import { findStage, type StageRecord } from '../../stage/record.ts'
+import { findStage, type Stage, type StageRecord } from '../../stage/record.ts'
 import type { Context } from '../command.ts'
 import { confirmLoss } from '../confirm-loss.ts'
-import { progressOf } from '../library-options.ts'
+import { callerOf, progressOf } from '../library-options.ts'
+import { clock, holderText } from '../render/holder-text.ts'
 import { writeData } from '../render/messages.ts'
 import { noShellFunction } from './stage.ts'
 import { sweeper } from './sweep.ts'
 
-/** Makes the shell go back to the original and then call --finish-unstage. With --prefix it only removes that copy. */
+/** Makes the shell go back to the original and then call --finish-unstage. With --prefix it only gives that copy back. */
 export async function unstageCommand(context: Context): Promise<Step[] | undefined> {
   const { options, session, messages } = context
-  if (options.prefix !== undefined) {
-    const named = await findStage(resolve(session.cwd, options.prefix))
-    if (named) assertOriginalThere(named.record, context)
-    if (named) await confirmLoss(named, context)
-    const result = await unstage({ prefix: options.prefix, cwd: session.cwd, onProgress: progressOf(context) })
-    if (options.json) writeData(`${JSON.stringify(result)}\n`)
-    return undefined
-  }
+  if (options.prefix !== undefined) return await unstageNamed(options.prefix, context)
   const stages = await stagesOf(session.env)
   const found = findStaged(session.env, (prefix) => stages.has(prefix))
   if (found.where === 'none') throw notStaged(session.env.CONDA_PREFIX)
@@ -37,48 +34,81 @@ export async function unstageCommand(context: Context): Promise<Step[] | undefin
   const { shell } = session
   if (!shell) throw noShellFunction()
   const stage = stages.get(found.prefix)!
-  const { record } = stage
-  assertOriginalThere(record, context)
-  await confirmLoss(stage, context)
+  const { own, inherited, users } = await leasesIn(stage, context)
+  const original = inherited?.lease.original ?? stage.record.original
+  assertOriginalThere({ ...stage.record, original }, context)
+  if (users.length === 0) await confirmLoss(stage, context)
   messages.info('Unstaging and reverting to original conda environment ...')
-  messages.info(`Original conda environment: ${record.original}`)
-  const [original, staged] = [record.original, found.prefix].map((prefix) =>
-    readFacts(prefix, shell.dialect, session.env.PATH),
-  ) as [PrefixFacts, PrefixFacts]
-  for (const { message } of original.unreadable) messages.warning(message)
-  if (options.activator === 'conda') assertCondaCanActivate(original, shell.dialect)
-  const user = otherShell(stage, shell.pid)
+  messages.info(`Original conda environment: ${original}`)
+  const facts = (prefix: string) => readFacts(prefix, shell.dialect, session.env.PATH)
+  const [before, staged] = await Promise.all([facts(original), facts(found.prefix)])
+  for (const { message } of before.unreadable) messages.warning(message)
+  if (options.activator === 'conda') assertCondaCanActivate(before, shell.dialect)
   const { steps } = planUnstage({
     env: session.env,
     ps1: shell.ps1,
-    original,
+    original: before,
     staged,
-    snapshot: record.activation as Snapshot | undefined,
+    snapshot: inherited?.lease.activation as Snapshot | undefined,
     activator: options.activator,
-    ...(!user && {
-      remove: ['--finish-unstage', `--prefix=${record.prefix}`, `--since=${Date.now()}`, ...passedOn(context)],
-    }),
+    remove: [
+      '--finish-unstage',
+      `--prefix=${stage.record.prefix}`,
+      ...(shell.pid === undefined ? [] : [`--session=${shell.pid}`]),
+      `--since=${Date.now()}`,
+      ...passedOn(context),
+    ],
   })
-  if (user) {
-    messages.info(`Activating original conda environment: ${record.original}`)
-    messages.info(`The copy stays: the shell that staged it still runs (process ${user.pid})`)
-    if (options.json) writeData(`${JSON.stringify({ original: record.original, prefix: record.prefix, kept: true })}\n`)
-  }
-  const bound = user ? undefined : boundOf(stage)
+  const bound = own && boundOf(own, stage.record.prefix)
   const all: Step[] = bound ? [exitStep('notAtExit', bound), ...steps] : steps
   return options.activator === 'conda' ? withoutAutoStaging(all) : all
+}
+
+/** The caller's lease; or else the one that its shell has inherited from the shell that staged; and who else uses the copy. */
+async function leasesIn(stage: Stage, context: Context) {
+  const leases = await leasesOf(stage.folder)
+  const [own] = leasesOfCaller(callerOf(context), leases)
+  const [ofParent] = leasesOfCaller({ env: context.session.env }, leases)
+  const inherited = own ?? ofParent ?? leases.findLast(({ lease }) => lease.activation !== undefined)
+  return { own, inherited, users: leases.filter((held) => held !== own && isLive(held)) }
+}
+
+async function unstageNamed(prefix: string, context: Context): Promise<undefined> {
+  const { options, session, messages } = context
+  const named = await findStage(resolve(session.cwd, prefix))
+  if (named && !options.force) {
+    const { users } = await leasesIn(named, context)
+    assertOriginalThere(named.record, context)
+    if (users.length === 0) await confirmLoss(named, context)
+  }
+  const given = { prefix, cwd: session.cwd, env: session.env, force: options.force, caller: callerOf(context) }
+  const { kept, ...result } = await unstage({ ...given, onProgress: progressOf(context) })
+  if (kept) messages.info(whyKept(kept))
+  if (options.json) writeData(`${JSON.stringify({ ...result, ...keptData(kept) })}\n`)
 }
 
 /** The shell calls this when it has left the copy and is back in the original. */
 export async function finishUnstageCommand(context: Context): Promise<undefined> {
   const { options, session, messages } = context
-  const given = { prefix: options.prefix ?? '', cwd: session.cwd, onProgress: progressOf(context) }
-  const { original } = await unstage(given, sweeper(session))
+  const caller = callerOf(context)
+  const given = { prefix: options.prefix ?? '', cwd: session.cwd, env: session.env, caller }
+  const { original, kept } = await unstage({ ...given, onProgress: progressOf(context) }, sweeper(session))
   messages.info(`Activating original conda environment: ${original}`)
-  const seconds = (Date.now() - (options.since ?? Date.now())) / 1000
-  messages.info(`Total unstage time: ${wholeSeconds(seconds)}`)
-  if (options.json) writeData(`${JSON.stringify({ original, prefix: options.prefix })}\n`)
+  if (kept) messages.info(whyKept(kept))
+  else messages.info(`Total unstage time: ${wholeSeconds((Date.now() - (options.since ?? Date.now())) / 1000)}`)
+  if (options.json) writeData(`${JSON.stringify({ original, prefix: options.prefix, ...keptData(kept) })}\n`)
 }
+
+type Kept = UnstageResult['kept']
+
+function whyKept(kept: NonNullable<Kept>): string {
+  if ('until' in kept)
+    return `The copy stays for the next one${kept.until === null ? '' : ` until ${clock(kept.until)}`}`
+  const { users } = kept
+  return `The copy stays: ${users.length === 1 ? `${holderText(users[0]!)} uses it` : `${users.length} others use it`}`
+}
+
+const keptData = (kept: Kept) => kept && { kept: true, ...('users' in kept && { users: kept.users.length }) }
 
 const passedOn = ({ options }: Context): string[] => [
   ...(options.verbosity === 'normal' ? [] : [`--${options.verbosity}`]),
@@ -86,7 +116,10 @@ const passedOn = ({ options }: Context): string[] => [
 ]
 
 /** The copy may be the last one. */
-function assertOriginalThere({ original, prefix }: StageRecord, { options }: Context): void {
+function assertOriginalThere(
+  { original, prefix }: Pick<StageRecord, 'original' | 'prefix'>,
+  { options }: Context,
+): void {
   if (options.force || isThere(original)) return
   throw new StageError(
     'ORIGINAL_GONE',

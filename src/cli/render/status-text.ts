@@ -1,9 +1,10 @@
 import type { ConfigFile } from '../../config/files.ts'
 import { keyOf, SETTING_NAMES, settingOf } from '../../config/settings.ts'
-import { duration, megabytes } from '../../model/amounts.ts'
+import { megabytes } from '../../model/amounts.ts'
 import type { Status } from '../../pipeline/status.ts'
 import type { Context } from '../command.ts'
 import type { Options } from '../options.ts'
+import { copiesText } from './copies-text.ts'
 import { heading } from './messages.ts'
 import { rows } from './rows.ts'
 
@@ -32,17 +33,12 @@ const autoStaging = ({ enabled, unstage }: NonNullable<Status['autoStage']>): st
 
 /** The copies on this node, and archives that nobody needs any more. */
 export function leftoversText({ prefix: active, stages, outlived }: Status): string {
-  const copies = stages.map(({ prefix, original, bytes, created, readOnly }) => {
-    const age = `${duration((Date.now() - Date.parse(created)) / 1000)} old`
-    const facts = [bytes === undefined ? undefined : megabytes(bytes), age, readOnly ? undefined : 'writable']
-    return `  ${prefix}${prefix === active ? ' (active)' : ''}\n    of ${original}, ${facts.filter(Boolean).join(', ')}\n`
-  })
   const archives = outlived.map(
     ({ path, bytes, original }) => `  ${path} (${megabytes(bytes)})\n    of ${original}, which is gone\n`,
   )
   return [
     `${heading('copies on this node:')}\n`,
-    ...(copies.length > 0 ? copies : ['  none\n']),
+    ...(stages.length > 0 ? [copiesText(stages, active)] : ['  none\n']),
     ...(archives.length > 0
       ? [`${heading('archives without an environment (remove them with rm):')}\n`, ...archives]
       : []),

@@ -1,13 +1,20 @@
-import { type BigIntStats, close, fstat, lstat, open, read } from 'node:fs'
+import { type BigIntStats, close, constants, fstat, lstat, open, read } from 'node:fs'
 
 // Promises over plain descriptors: for small files, a FileHandle costs more than twice the CPU time.
 
-export const openFile = (path: Buffer, flags: number): Promise<number> =>
+/**
+ * For reading whatever stands at a path. Opening a FIFO waits for a writer without O_NONBLOCK; regular files don't know that flag.
+ * A terminal must not become ours. Whoever opens so looks at the type of what is open before anything is read.
+ */
+export const READ_ONLY = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY
+
+export const openFile = (path: string | Buffer, flags: number): Promise<number> =>
   new Promise((resolve, reject) => {
     open(path, flags, (error, fd) => (error ? reject(error) : resolve(fd)))
   })
 
-export const readFrom = (fd: number, into: Buffer, offset: number, position: number): Promise<number> =>
+/** Fills `into` from `offset` on, with what begins at `position`; null: where the last read ended. */
+export const readFrom = (fd: number, into: Buffer, offset: number, position: number | null): Promise<number> =>
   new Promise((resolve, reject) => {
     read(fd, into, offset, into.length - offset, position, (error, bytes) => (error ? reject(error) : resolve(bytes)))
   })

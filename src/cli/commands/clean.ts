@@ -1,0 +1,70 @@
+import { StageError } from '../../errors.ts'
+import { counted, megabytes } from '../../model/amounts.ts'
+import { type CleaningPlan, cleanUp, planCleaning } from '../../pipeline/copies.ts'
+import { isInteractive, readLine } from '../../platform/terminal.ts'
+import type { Stage } from '../../stage/record.ts'
+import type { Standing } from '../../stage/sweep.ts'
+import type { Context } from '../command.ts'
+import { stageOptions } from '../library-options.ts'
+import { writeData, writeError } from '../render/messages.ts'
+import { shellWord } from '../render/shell-word.ts'
+
+/** Removes the copies that nobody uses, and what killed calls left. With --all also the others, after a question. */
+export async function cleanCommand(context: Context): Promise<undefined> {
+  const { options, session, messages } = context
+  const plan = await planCleaning(stageOptions(context))
+  const takesAll = options.all && plan.standing.length > 0
+  if (!takesAll) for (const { stage, why } of plan.standing) messages.info(whyLeft(stage, why))
+  if (options.dryRun) return showPlan(plan, context)
+  if (takesAll) await confirmAll(plan, context)
+  const { stages, debris } = await cleanUp(plan, { uid: session.uid, all: options.all })
+  for (const { record } of stages) messages.info(`Removed ${record.prefix}, the copy of ${record.original}`)
+  for (const folder of debris) messages.info(`Removed ${folder}, which a killed conda-stage left`)
+  messages.info(summary(stages, debris))
+  if (options.json) writeData(`${JSON.stringify({ removed: pathsOf(stages), debris })}\n`)
+}
+
+function showPlan(plan: CleaningPlan, { options, messages }: Context): undefined {
+  const stages = [...plan.unused, ...(options.all ? plan.standing.map(({ stage }) => stage) : [])]
+  for (const { record } of stages) messages.info(`Would remove ${record.prefix}, the copy of ${record.original}`)
+  for (const folder of plan.debris) messages.info(`Would remove ${folder}, which a killed conda-stage left`)
+  messages.info('--dry-run: nothing was removed')
+  if (options.json) writeData(`${JSON.stringify({ dryRun: true, removed: pathsOf(stages), debris: plan.debris })}\n`)
+}
+
+const pathsOf = (stages: readonly Stage[]): string[] => stages.map(({ record }) => record.prefix)
+
+function summary(stages: readonly Stage[], debris: readonly string[]): string {
+  if (stages.length + debris.length === 0) return 'There was nothing to remove'
+  const bytes = stages.reduce((sum, { record }) => sum + (record.bytes ?? 0), 0)
+  return `Removed ${counted(stages.length + debris.length, 'folder')} (copies of ${megabytes(bytes)})`
+}
+
+const WHY: Record<Exclude<Standing, 'kept'>, string> = {
+  used: 'it is in use',
+  programs: 'programs run from it',
+  changed: 'files in it were changed',
+  last: 'its original is gone',
+}
+
+function whyLeft({ record: { prefix } }: Stage, why: Exclude<Standing, 'kept'>): string {
+  const remedy =
+    why === 'used' || why === 'programs'
+      ? ''
+      : `. To remove it: conda-stage --unstage --force --prefix=${shellWord(prefix)}`
+  return `${prefix} stays: ${WHY[why]}${remedy}`
+}
+
+/** @throws StageError CANCELLED if the answer is no, USAGE if nobody can be asked */
+async function confirmAll({ standing }: CleaningPlan, { options, signal }: Context): Promise<void> {
+  if (options.force) return
+  const list = standing.map(({ stage, why }) => `  ${stage.record.prefix}: ${WHY[why]}\n`).join('')
+  const hint = "Look who uses them with 'conda-stage --list'. To remove them without being asked: --clean --all --force"
+  if (!isInteractive()) {
+    const what = `${counted(standing.length, 'copy').replace(/copys$/, 'copies')} would be removed although somebody may need them`
+    throw new StageError('USAGE', `${what}, and nobody can be asked here:\n${list.trimEnd()}`, { hint })
+  }
+  writeError(`These would be removed, too:\n${list}Remove them? [y/N] `)
+  if (/^\s*y(es)?\s*$/i.test(await readLine(signal))) return
+  throw new StageError('CANCELLED', 'Nothing was removed', { hint })
+}

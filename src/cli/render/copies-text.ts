@@ -1,0 +1,39 @@
+import { duration, megabytes } from '../../model/amounts.ts'
+import type { CopyUser, StagedCopy } from '../../pipeline/copies.ts'
+import { programOf } from '../../platform/surroundings.ts'
+import { clock } from './holder-text.ts'
+
+/** A few lines for each copy: where, of what, how large and old, and who uses it. */
+export const copiesText = (copies: readonly StagedCopy[], active: string | undefined): string =>
+  copies.map((copy) => copyText(copy, active)).join('')
+
+function copyText(copy: StagedCopy, active: string | undefined): string {
+  const { prefix, original, bytes, created, readOnly, isPrivate } = copy
+  const facts = [
+    bytes === undefined ? undefined : megabytes(bytes),
+    `${duration((Date.now() - Date.parse(created)) / 1000)} old`,
+    readOnly ? undefined : 'writable',
+    readOnly && isPrivate ? 'private' : undefined,
+  ]
+  return [
+    `  ${prefix}${prefix === active ? ' (active)' : ''}\n`,
+    `    of ${original}, ${facts.filter((fact) => fact !== undefined).join(', ')}\n`,
+    `    ${useOf(copy)}\n`,
+  ].join('')
+}
+
+function useOf({ users, keptUntil }: StagedCopy): string {
+  if (users.length > 0) return `used by ${users.map(userText).join('; ')}`
+  if (keptUntil === undefined) return 'not in use'
+  return keptUntil === null ? 'not in use, kept' : `not in use, kept until ${clock(keptUntil)}`
+}
+
+function userText({ kind, job, pids, since }: CopyUser): string {
+  const [from] = [clock(Date.parse(since))]
+  if (kind === 'job' && job) return `job ${job.id} since ${from}`
+  const pid = pids.at(kind === 'login' ? -1 : 0)
+  if (pid === undefined) return `somebody unknown since ${from}`
+  const program = programOf(pid)
+  const more = kind === 'programs' && pids.length > 1 ? ` and ${pids.length - 1} more` : ''
+  return `${kind === 'login' ? 'login session' : 'process'} ${pid}${program && ` (${program})`}${more} since ${from}`
+}

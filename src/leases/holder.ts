@@ -1,0 +1,54 @@
+import { jobOf, type Variables } from '../platform/job.ts'
+import { identityOf, ownIdentity, type ProcessIdentity, processFacts } from '../platform/process-identity.ts'
+import type { HeldLease, Holder } from './lease.ts'
+
+export interface Caller {
+  env: Variables
+  /** The shell whose function called us. */
+  shell?: number | undefined
+  /** The process that the caller named. */
+  session?: number | undefined
+}
+
+/**
+ * Who holds the lease of a copy: a process that lives as long as somebody may use the copy. Without a shell or a named
+ * process, that is one of our ancestors up to the leader of their session, or the job.
+ */
+export function holderOf({ env, shell, session }: Caller): Holder {
+  const { host, boot, pid } = ownIdentity()
+  const machine = { host, boot }
+  if (session !== undefined) return { kind: 'session', ...machine, processes: [identityOf(session)] }
+  if (shell !== undefined) return { kind: 'shell', ...machine, processes: [identityOf(shell)] }
+  const job = jobOf(env)
+  const processes = ancestorsOf(pid)
+  return job ? { kind: 'job', ...machine, processes, job } : { kind: 'login', ...machine, processes }
+}
+
+/**
+ * From our parent up to its session's leader. A program that starts us in a session of our own is in another one. The first
+ * process of a machine or a container is no holder: it outlives everything.
+ */
+function ancestorsOf(pid: number): ProcessIdentity[] {
+  const found: ProcessIdentity[] = []
+  let own = processFacts(pid)
+  const session = own?.session === pid ? processFacts(own.parent)?.session : own?.session
+  for (let at = own?.parent ?? 0; at > 1; at = own.parent) {
+    own = processFacts(at)
+    if (own === undefined || own.session !== session) break
+    found.push(identityOf(at))
+  }
+  return found
+}
+
+/** The leases that the caller may give back, best first: its own, else those of its job or its login session; the newest first. */
+export function leasesOfCaller(caller: Caller, leases: readonly HeldLease[]): HeldLease[] {
+  const { kind, processes, job } = holderOf(caller)
+  const isSame = ({ pid, started }: ProcessIdentity) =>
+    processes.some((own) => own.pid === pid && own.started === started)
+  const own = leases.filter(({ lease: { holder } }) => holder.processes.some(isSame)).toReversed()
+  if (kind !== 'job') return own
+  const ofJob = leases
+    .filter(({ lease: { holder } }) => holder.kind === 'job' && holder.job?.id === job?.id)
+    .toReversed()
+  return [...own, ...ofJob.filter((held) => !own.includes(held))]
+}

@@ -1,0 +1,46 @@
+import { execFile } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+import type { Job } from '../platform/job.ts'
+
+/** Whether a job still runs, as far as this node and its scheduler know. In doubt it does. */
+export const goesOn = async (job: Job): Promise<boolean> => isRunningHere(job) || (await isListed(job))
+
+/**
+ * Whether something of the job runs on this node: a process of this user that carries the job's number, or one of Slurm's own
+ * processes for the job's steps, whose title names it.
+ */
+export function isRunningHere(job: Job): boolean {
+  try {
+    return readdirSync('/proc').some((pid) => /^\d+$/.test(pid) && (isStep(pid, job) || isOfJob(pid, job)))
+  } catch {
+    return true // without /proc nothing can be known
+  }
+}
+
+/** Slurm titles them `slurmstepd: [JOB.STEP]`. Everybody may read that. */
+const isStep = (pid: string, { variable, id }: Job): boolean =>
+  variable === 'SLURM_JOB_ID' && textOf(`/proc/${pid}/cmdline`).startsWith(`slurmstepd: [${id}.`)
+
+/** Of other users' processes the variables can't be read. */
+const isOfJob = (pid: string, { variable, id }: Job): boolean =>
+  `\0${textOf(`/proc/${pid}/environ`)}`.includes(`\0${variable}=${id}\0`)
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'latin1')
+  } catch {
+    return ''
+  }
+}
+
+/** A job of several steps may have no process on a node between two of them. Slurm is asked only then. */
+function isListed({ variable, id }: Job): Promise<boolean> {
+  if (variable !== 'SLURM_JOB_ID') return Promise.resolve(false)
+  const ask = ['--noheader', '--format=%T', `--jobs=${id}`]
+  return new Promise((resolve) =>
+    execFile('squeue', ask, { timeout: 10_000 }, (error, states, complaint) => {
+      if (error) resolve(error.code !== 'ENOENT' && !/invalid job id/i.test(complaint))
+      else resolve(/RUNNING|SUSPENDED|COMPLETING|CONFIGURING|STAGE_OUT|SIGNALING|STOPPED|RESIZING/.test(states))
+    }),
+  )
+}

@@ -1,0 +1,120 @@
+import { randomBytes } from 'node:crypto'
+import { mkdir, readdir, rename, unlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import * as v from 'valibot'
+import { fateOf, ownIdentity } from '../platform/process-identity.ts'
+import { readSmall } from '../platform/read-small.ts'
+import { Identity } from './identity.ts'
+import { goesOn, isRunningHere } from './job.ts'
+
+const Holder = v.object({
+  /** shell: the one that called. session: whom the caller named. job: the scheduler's. login: a login session. */
+  kind: v.picklist(['shell', 'session', 'job', 'login', 'programs']),
+  host: v.string(),
+  boot: v.string(),
+  /** The lease is live while one of these is, or the job. Without either, nobody is known whose end could end it. */
+  processes: v.array(Identity),
+  job: v.optional(v.object({ variable: v.string(), id: v.string() })),
+})
+
+const Lease = v.object({
+  holder: Holder,
+  /** ISO 8601. */
+  since: v.string(),
+  /** The original prefix, as this user of the copy named it. */
+  original: v.string(),
+  /** Whether the copy is given up when the session leaves it or ends. */
+  bound: v.boolean(),
+  /** How long the copy stands when nobody uses it any more; null: until somebody removes it. */
+  keepMinutes: v.nullable(v.number()),
+  /** What activate/ needs to restore the session; opaque here. */
+  activation: v.optional(v.unknown()),
+})
+
+export type Holder = v.InferOutput<typeof Holder>
+
+/** Says who uses a copy. Each is a file in the folder `.leases` beside the copy, so no lease can spoil another one. */
+export type Lease = v.InferOutput<typeof Lease>
+
+export interface HeldLease {
+  file: string
+  lease: Lease
+}
+
+/** Bytes. It holds the session's variables, which the kernel bounds to 2 MB altogether. */
+const MOST = 8 * 1024 * 1024
+
+const NAME = /^[0-9a-f]{16}\.json$/
+
+const folderOf = (stage: string): string => `${stage}/.leases`
+
+/** Returns the lease's file. @throws ENOENT if there is no such stage any more */
+export async function addLease(stage: string, lease: Lease): Promise<string> {
+  const folder = folderOf(stage)
+  await mkdir(folder, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error
+  })
+  const file = join(folder, `${randomBytes(8).toString('hex')}.json`)
+  await writeLease(file, lease)
+  return file
+}
+
+/** Writes aside and renames, so that a lease is complete or absent. */
+export async function writeLease(file: string, lease: Lease): Promise<void> {
+  const aside = `${file}.new`
+  try {
+    await writeFile(aside, JSON.stringify(lease), { mode: 0o600 })
+    await rename(aside, file)
+  } catch (error) {
+    await unlink(aside).catch(() => {})
+    throw error
+  }
+}
+
+/** Returns false if it was gone already. */
+export async function removeLease(file: string): Promise<boolean> {
+  return await unlink(file).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error
+      return false
+    },
+  )
+}
+
+/** The leases of a stage, oldest first, those of dead holders included. A file that makes no sense is no lease. */
+export async function leasesOf(stage: string): Promise<HeldLease[]> {
+  const folder = folderOf(stage)
+  const names = (await readdir(folder).catch(() => [])).filter((name) => NAME.test(name))
+  const leases = await Promise.all(names.map((name) => readLease(join(folder, name))))
+  return leases.filter((lease) => lease !== undefined).sort((a, b) => a.lease.since.localeCompare(b.lease.since))
+}
+
+/** undefined if there is none, or one that makes no sense. */
+export async function readLease(file: string): Promise<HeldLease | undefined> {
+  try {
+    return { file, lease: v.parse(Lease, JSON.parse((await readSmall(file, MOST)).toString())) }
+  } catch {
+    return undefined
+  }
+}
+
+/** Whether the holder may still use the copy. In doubt it may: a process in another container can't be seen from here. */
+export function isLive({ lease: { holder } }: HeldLease): boolean {
+  return isOfProcess(holder) || (holder.job !== undefined && isOfThisBoot(holder) && isRunningHere(holder.job))
+}
+
+/** The same, and the scheduler is asked about a job of which this node knows nothing. */
+export async function isCertainlyLive(held: HeldLease): Promise<boolean> {
+  const { holder } = held.lease
+  return isLive(held) || (holder.job !== undefined && isOfThisBoot(holder) && (await goesOn(holder.job)))
+}
+
+function isOfProcess({ processes, job, boot, host }: Holder): boolean {
+  const self = ownIdentity()
+  if (processes.length > 0 || job) return processes.some((process) => fateOf(process, self) !== 'ended')
+  return boot === self.boot || host !== self.host
+}
+
+/** After a boot, the numbers of jobs may have been given again. */
+const isOfThisBoot = ({ boot }: Holder): boolean => boot === ownIdentity().boot

@@ -1,0 +1,127 @@
+import { realpath } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import { StageError } from '../errors.ts'
+import { keptUntil } from '../leases/kept.ts'
+import { type Holder, isLive, leasesOf } from '../leases/lease.ts'
+import { stagesIn } from '../stage/list.ts'
+import type { Stage } from '../stage/record.ts'
+import { detachStage } from '../stage/remove.ts'
+import { debrisIn, type Standing, sweepDebris, whyStanding } from '../stage/sweep.ts'
+import { localFoldersOfUser } from './known-stages.ts'
+import type { StageOptions } from './options.ts'
+import { type Filled, fillIn } from './original.ts'
+
+/** A stage on this node. */
+export interface StagedCopy {
+  prefix: string
+  original: string
+  /** Of its files; missing for stages of older versions. */
+  bytes?: number
+  files?: number
+  /** ISO 8601. */
+  created: string
+  readOnly: boolean
+  isPrivate: boolean
+  users: CopyUser[]
+  /** Until when it stands if nobody uses it, in milliseconds since 1970; null: until somebody removes it. */
+  keptUntil?: number | null
+}
+
+/** Somebody who uses a stage, and since when (ISO 8601). */
+export type CopyUser = Pick<Holder, 'kind' | 'job'> & { pids: number[]; since: string }
+
+/** The stages of this user on this node, oldest first; with `path` those in that folder only. Changes nothing. */
+export async function listCopies(given: StageOptions): Promise<StagedCopy[]> {
+  const options = fillIn(given)
+  const stages = await Promise.all((await foldersFor(options)).map((folder) => stagesIn(folder, options.uid)))
+  const copies = await Promise.all(stages.flat().map(stagedCopy))
+  return copies.sort((a, b) => a.created.localeCompare(b.created))
+}
+
+export async function stagedCopy({ folder, record }: Stage): Promise<StagedCopy> {
+  const { prefix, original, bytes, files, created, readOnly, isPrivate = true } = record
+  const users = (await leasesOf(folder)).filter(isLive).map(({ lease: { holder, since } }): CopyUser => {
+    const { kind, job, processes } = holder
+    return { kind, ...(job && { job }), pids: processes.map(({ pid }) => pid), since }
+  })
+  const until = await keptUntil(folder)
+  return {
+    prefix,
+    original,
+    ...(bytes !== undefined && { bytes }),
+    ...(files !== undefined && { files }),
+    created,
+    readOnly,
+    isPrivate,
+    users,
+    ...(until !== undefined && users.length === 0 && { keptUntil: until }),
+  }
+}
+
+/** What `cleanUp` removes, and what it leaves and why. */
+export interface CleaningPlan {
+  unused: Stage[]
+  standing: { stage: Stage; why: Exclude<Standing, 'kept'> }[]
+  /** Folders that killed calls left: unfinished stages and removals. */
+  debris: string[]
+}
+
+/** Changes nothing. With `path`: in that folder only. */
+export async function planCleaning(given: StageOptions): Promise<CleaningPlan> {
+  const options = fillIn(given)
+  const plan: CleaningPlan = { unused: [], standing: [], debris: [] }
+  for (const local of await foldersFor(options)) {
+    const stages = await stagesIn(local, options.uid)
+    for (const stage of stages) {
+      const why = await whyStanding(stage, { dryRun: true })
+      if (why === undefined || why === 'kept') plan.unused.push(stage)
+      else plan.standing.push({ stage, why })
+    }
+    const folders = new Set(stages.map(({ folder }) => folder))
+    plan.debris.push(...(await debrisIn(local, options)).filter((folder) => !folders.has(folder)))
+  }
+  return plan
+}
+
+/**
+ * Removes what the plan names. What somebody has begun to use since then stays.
+ * @param all also what is `standing`, even while it is used
+ * @returns what is gone
+ */
+export async function cleanUp(
+  plan: CleaningPlan,
+  { uid, all = false }: { uid: number; all?: boolean },
+): Promise<{ stages: Stage[]; debris: string[] }> {
+  const doomed = [
+    ...plan.unused.map((stage) => ({ stage, force: false })),
+    ...(all ? plan.standing.map(({ stage }) => ({ stage, force: true })) : []),
+  ]
+  const stages: Stage[] = []
+  for (const { stage, force } of doomed) {
+    const remove = await detachStage(stage, { force }).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error // somebody else has removed it
+    })
+    if (remove === undefined) continue
+    await remove()
+    stages.push(stage)
+  }
+  const debris: string[] = []
+  for (const local of new Set(plan.debris.map((folder) => dirname(folder))))
+    debris.push(...(await sweepDebris(local, { uid })))
+  return { stages, debris }
+}
+
+async function foldersFor(options: Filled<StageOptions>): Promise<string[]> {
+  const { path, cwd } = options
+  if (path === undefined) return await localFoldersOfUser(options)
+  const folder = resolve(cwd, path)
+  return [
+    await realpath(folder).catch((cause: unknown) => {
+      throw new StageError('TARGET_UNWRITABLE', `${folder} (from --path) can't be read`, {
+        path: folder,
+        hint: 'Name a folder in which copies are.',
+        cause,
+      })
+    }),
+  ]
+}

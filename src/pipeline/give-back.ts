@@ -1,0 +1,34 @@
+import { leasesOfCaller } from '../leases/holder.ts'
+import { keep } from '../leases/kept.ts'
+import { type HeldLease, type Holder, isLive, leasesOf, removeLease } from '../leases/lease.ts'
+import type { Stage } from '../stage/record.ts'
+import type { UnstageOptions, UnstageResult } from './options.ts'
+import { callerOf } from './share.ts'
+
+/** Gives the caller's lease of a stage back. @returns why the stage stays; undefined if nobody uses it */
+export async function giveBack(
+  stage: Stage,
+  { lease, caller, env, force }: UnstageOptions & { env: NonNullable<UnstageOptions['env']> },
+): Promise<UnstageResult['kept']> {
+  const leases = await leasesOf(stage.folder)
+  const own =
+    lease === undefined
+      ? leasesOfCaller(callerOf({ ...(caller && { caller }), env }), leases)
+      : leases.filter(({ file }) => file === lease)
+  const given = await giveFirst(own)
+  if (force) return undefined
+  const users = await usersOf(stage)
+  if (users.length > 0) return { users }
+  const minutes = given?.lease.keepMinutes
+  return minutes ? { until: await keep(stage.folder, minutes) } : undefined
+}
+
+/** The first that is still there: others of the same session or job may be giving theirs back now. */
+async function giveFirst(leases: readonly HeldLease[]): Promise<HeldLease | undefined> {
+  for (const held of leases) if (await removeLease(held.file)) return held
+  return undefined
+}
+
+/** Who holds live leases of a stage. */
+export const usersOf = async ({ folder }: Stage): Promise<Holder[]> =>
+  (await leasesOf(folder)).filter(isLive).map(({ lease }) => lease.holder)

@@ -1,0 +1,114 @@
+import { lstat } from 'node:fs/promises'
+import { archiveCandidates } from '../cache/index.ts'
+import type { Environment } from '../environment/find.ts'
+import { checkQuick } from '../environment/freshness.ts'
+import { exclusions } from '../inventory/exclusions.ts'
+import { addLease, isLive, leasesOf, removeLease } from '../leases/lease.ts'
+import { damageOf } from '../stage/intact.ts'
+import { readKeptHead, readKeptIndex } from '../stage/kept-index.ts'
+import { stagesIn } from '../stage/list.ts'
+import { MARKER } from '../stage/names.ts'
+import type { Stage } from '../stage/record.ts'
+import { detachStage } from '../stage/remove.ts'
+import type { StageOptions, StageResult } from './options.ts'
+import type { Filled } from './original.ts'
+import { leaseFor } from './share.ts'
+
+/** The shared stages of an environment in these local folders, whatever their age. */
+export async function sharedStages(
+  { real }: Environment,
+  folders: readonly string[],
+  { uid }: { uid: number },
+): Promise<Stage[]> {
+  const stages = await Promise.all(folders.map((folder) => stagesIn(folder, uid)))
+  return stages.flat().filter(({ record }) => record.real === real && record.isPrivate === false)
+}
+
+export interface Wanted {
+  environment: Environment
+  /** When the archive was written (ISO 8601), which tells it from others of the environment; undefined: there is none. */
+  created: string | undefined
+  /** Folders of stages that are known to be damaged. */
+  damaged: Set<string>
+}
+
+/**
+ * A stage of the archive's contents, or, if there is no archive, one whose own index is fresh.
+ * @returns undefined if there is none to join. One that is damaged is removed, unless others use it.
+ */
+export async function joinStage(
+  stages: readonly Stage[],
+  { environment, created, damaged }: Wanted,
+  options: Filled<StageOptions>,
+): Promise<StageResult | undefined> {
+  for (const stage of stages) {
+    const fits =
+      created === undefined ? await isFresh(stage, environment, options) : stage.record.archive.created === created
+    if (!fits || damaged.has(stage.folder) || !(await isWhole(stage, options, damaged))) continue
+    const joined = await join(stage, environment, options)
+    if (joined) return joined
+  }
+  return undefined
+}
+
+/** Only a stage whose archive could not be written has to show by its own index that it is fresh. */
+async function isFresh(
+  { folder, record }: Stage,
+  environment: Environment,
+  options: Filled<StageOptions>,
+): Promise<boolean> {
+  if (record.archive.path !== undefined) return false
+  const head = await readKeptHead(folder).catch(() => undefined)
+  if (head === undefined) return false
+  const isExcluded = exclusions(environment, archiveCandidates(environment, options))
+  const all = async () => (await readKeptIndex(folder)).entries
+  return (await checkQuick(environment, { ...head, entries: head.watched }, { isExcluded, all })).fresh
+}
+
+async function isWhole(stage: Stage, { onProgress }: Filled<StageOptions>, damaged: Set<string>): Promise<boolean> {
+  const damage = await damageOf(stage)
+  if (damage === undefined) return true
+  damaged.add(stage.folder)
+  const { prefix } = stage.record
+  onProgress({ kind: 'warning', message: `The copy ${prefix} is damaged: ${damage}. Making another one` })
+  const remove = await detachStage(stage).catch(() => undefined)
+  await remove?.()
+  return false
+}
+
+/** Writes the lease first and looks then, see `setAside`. undefined: the stage has just been removed. */
+async function join(
+  { folder, record }: Stage,
+  environment: Environment,
+  options: Filled<StageOptions>,
+): Promise<StageResult | undefined> {
+  const lease = await addLease(folder, leaseFor(environment.prefix, options)).catch(undefinedIfGone)
+  if (lease === undefined) return undefined
+  const isThere = await lstat(`${folder}/${MARKER}`).then(
+    () => true,
+    () => false,
+  )
+  if (!isThere) {
+    await removeLease(lease)
+    return undefined
+  }
+  const others = (await leasesOf(folder)).filter((held) => held.file !== lease && isLive(held)).length
+  const { prefix, files = 0, bytes = 0, archive } = record
+  const also = others === 0 ? '' : ` (also in use by ${others} ${others === 1 ? 'other' : 'others'})`
+  options.onProgress({ kind: 'info', message: `Using the copy that is already staged: ${prefix}${also}` })
+  return {
+    original: environment.prefix,
+    prefix,
+    folder,
+    ...(archive.path !== undefined && { archive: archive.path }),
+    files,
+    bytes,
+    lease,
+    others,
+    warnings: options.warnings,
+  }
+}
+
+function undefinedIfGone(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error
+}

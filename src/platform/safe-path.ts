@@ -1,0 +1,88 @@
+import type { Stats } from 'node:fs'
+import { lstat, readFile, readlink } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { hasAccessList } from './access-list.ts'
+import { isPrivateGroup } from './private-group.ts'
+
+/** What on a path lets another user put something else there. */
+export interface Exposure {
+  /** The folder or link. */
+  path: string
+  /** A predicate for it. */
+  what: string
+  /** How its owner can mend it. */
+  remedy?: string
+}
+
+/** As the kernel. */
+const MOST_LINKS = 40
+
+/**
+ * Follows a path from the root as the kernel does. Whoever may rename things in one of the folders on the way, or replace a
+ * link, can put a folder of their own in the place of the last one, and run code as those who use it.
+ * @param path absolute
+ * @returns the path without symbolic links, and the first weak point on the way to it
+ * @throws as lstat
+ */
+export async function followPath(path: string, uid: number): Promise<{ real: string; exposed: Exposure | undefined }> {
+  const root = await lstat('/')
+  const trusted = new Set([uid, 0, root.uid, ...(await unmappedUid())])
+  let [real, facts, links] = ['/', root, 0]
+  let exposed = await folderExposure(real, facts, { uid, trusted })
+  const names = path.split('/')
+  while (names.length > 0) {
+    const name = names.shift()!
+    if (name === '' || name === '.') continue
+    const next = name === '..' ? dirname(real) : join(real, name)
+    const found = await lstat(next)
+    if (!found.isSymbolicLink()) {
+      exposed ??= await folderExposure(next, found, { uid, trusted })
+      ;[real, facts] = [next, found]
+      continue
+    }
+    if (++links > MOST_LINKS) throw Object.assign(new Error(`ELOOP: ${path}`), { code: 'ELOOP' })
+    // In a sticky folder, the owner of a link may replace it.
+    if (!trusted.has(found.uid) && (facts.mode & 0o022) !== 0) exposed ??= { path: next, what: belongsTo(found) }
+    const target = await readlink(next)
+    names.unshift(...target.split('/'))
+    if (target.startsWith('/')) [real, facts] = ['/', root]
+  }
+  return { real, exposed }
+}
+
+async function folderExposure(
+  path: string,
+  facts: Stats,
+  { uid, trusted }: { uid: number; trusted: ReadonlySet<number> },
+): Promise<Exposure | undefined> {
+  if (!trusted.has(facts.uid)) return { path, what: belongsTo(facts) }
+  // With the sticky bit, only the owners of a folder and of a thing in it can rename the thing.
+  if ((facts.mode & 0o1000) !== 0) return undefined
+  const mode = `(mode ${(facts.mode & 0o7777).toString(8).padStart(4, '0')})`
+  if ((facts.mode & 0o002) !== 0)
+    return {
+      path,
+      what: `is writable for everybody and has no sticky bit ${mode}`,
+      remedy: `chmod o-w '${path}' (or chmod +t)`,
+    }
+  if ((facts.mode & 0o020) === 0) return undefined
+  const remedy = `chmod g-w '${path}'`
+  if (!(await isPrivateGroup(facts.gid, uid)))
+    return { path, what: `is writable for its group ${facts.gid}, which may have other members ${mode}`, remedy }
+  // The group's bits are then the most that any entry of the list allows.
+  if (await hasAccessList(path)) return { path, what: `is writable for those on its access list ${mode}`, remedy }
+  return undefined
+}
+
+const belongsTo = ({ uid }: Stats): string => `belongs to another user (uid ${uid})`
+
+/**
+ * In a user namespace, files of users who have no number in it show this one: root's of the node, too, whom we can't do
+ * without. Empty where everybody has a number.
+ */
+async function unmappedUid(): Promise<number[]> {
+  const map = await readFile('/proc/self/uid_map', 'utf8').catch(() => '')
+  if (map.trim() === '' || /^\s*0\s+0\s+4294967295\s*$/.test(map)) return []
+  const text = await readFile('/proc/sys/kernel/overflowuid', 'utf8').catch(() => '65534')
+  return [Number(text)]
+}

@@ -1,0 +1,373 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { copiedWorld, LAUNCHER, MOUNTING, run, stageOf, start, startCommand, succeed, type World } from './world.ts'
+
+/** A process that may use a copy: its number goes to --session. */
+async function holder(context: TestContext): Promise<ChildProcess & { pid: number }> {
+  const child = spawn('sleep', ['300'], { stdio: 'ignore' })
+  await once(child, 'spawn')
+  context.after(() => child.kill('SIGKILL'))
+  return child as ChildProcess & { pid: number }
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+}
+
+const stageFor = ({ pid }: { pid: number }, world: World, args: readonly string[] = []): Promise<string> =>
+  stageOf(world, [`--session=${pid}`, ...args])
+
+const unstageFor = ({ pid }: { pid: number }, world: World, prefix: string) =>
+  succeed(world, ['--unstage', `--prefix=${prefix}`, `--session=${pid}`])
+
+const copiesIn = (world: World): string[] => readdirSync(world.local)
+
+const stageAll = (world: World): string[] => [`--prefix=${world.prefix}`, `--path=${world.local}`]
+
+test('a second session uses the copy that is there, and is told who else does', async (context) => {
+  const world = await copiedWorld(context)
+  const sessions = [await holder(context), await holder(context), await holder(context)]
+  const prefix = await stageFor(sessions[0]!, world)
+  const second = await run(world, [...stageAll(world), `--session=${sessions[1]!.pid}`])
+  assert.equal(second.stdout, `${prefix}\n`)
+  assert.match(
+    second.stderr,
+    new RegExp(`INFO: Using the copy that is already staged: ${prefix} \\(also in use by 1 other\\)\n`),
+  )
+  assert.doesNotMatch(second.stderr, /Extracting|Packaging/)
+  const third = await run(world, [...stageAll(world), '--json', `--session=${sessions[2]!.pid}`])
+  assert.match(third.stderr, /also in use by 2 others/)
+  const { others, ...result } = JSON.parse(third.stdout)
+  assert.deepEqual([others, result.prefix, result.original], [2, prefix, world.prefix])
+  assert.equal(copiesIn(world).length, 1)
+})
+
+test('a copy goes with the last one who uses it, not earlier', async (context) => {
+  const world = await copiedWorld(context)
+  const [first, second] = [await holder(context), await holder(context)]
+  const prefix = await stageFor(first, world)
+  await stageFor(second, world)
+  const { stderr } = await unstageFor(first, world, prefix)
+  assert.match(stderr, new RegExp(`The copy stays: process ${second.pid} uses it`))
+  assert.ok(existsSync(`${prefix}/conda-meta`))
+  await unstageFor(second, world, prefix)
+  assert.deepEqual(copiesIn(world), [])
+})
+
+test('who asked twice for a copy can give it back twice', async (context) => {
+  const world = await copiedWorld(context)
+  const session = await holder(context)
+  const prefix = await stageFor(session, world)
+  assert.equal(await stageFor(session, world), prefix)
+  await unstageFor(session, world, prefix)
+  assert.ok(existsSync(prefix))
+  await unstageFor(session, world, prefix)
+  assert.deepEqual(copiesIn(world), [])
+})
+
+test('--private, its setting and --writable make a copy of one’s own, which nobody else gets', async (context) => {
+  const world = await copiedWorld(context)
+  const session = await holder(context)
+  const prefixes = [
+    await stageFor(session, world, ['--private']),
+    await stageFor(session, world),
+    await stageFor(session, world, ['--writable']),
+    await stageOf(world, [], { env: { CONDA_STAGE_PRIVATE: 'true' } }),
+  ]
+  assert.equal(new Set(prefixes).size, 4)
+  assert.equal(await stageFor(session, world), prefixes[1])
+})
+
+test('whoever comes after the end of all who used a copy removes it', async (context) => {
+  const world = await copiedWorld(context)
+  const other = await copiedWorld(context)
+  const session = await holder(context)
+  const prefix = await stageFor(session, world)
+  await end(session)
+  assert.ok(existsSync(prefix))
+  const next = await stageOf({ ...other, local: world.local })
+  assert.deepEqual(copiesIn(world), [dirname(next).slice(world.local.length + 1)])
+})
+
+test('a copy whose user was killed is joined, not made again', async (context) => {
+  const world = await copiedWorld(context)
+  const session = await holder(context)
+  const prefix = await stageFor(session, world)
+  await end(session)
+  const next = await run(world, stageAll(world))
+  assert.equal(next.stdout, `${prefix}\n`)
+  assert.match(next.stderr, /INFO: Using the copy that is already staged: \S+\n/)
+})
+
+test('with --keep=MINUTES a copy stands for the next one, and goes when its time is over', async (context) => {
+  const world = await copiedWorld(context)
+  const session = await holder(context)
+  const prefix = await stageFor(session, world, ['--keep=30'])
+  const { stderr } = await unstageFor(session, world, prefix)
+  assert.match(stderr, /The copy stays for the next one until \d\d:\d\d/)
+  assert.equal(await stageFor(session, world, ['--keep=30']), prefix)
+  await unstageFor(session, world, prefix)
+  const other = await copiedWorld(context)
+  const elsewhere = { ...other, local: world.local }
+  await stageFor(session, elsewhere)
+  assert.ok(existsSync(prefix))
+  writeFileSync(join(dirname(prefix), 'kept.json'), JSON.stringify({ until: Date.now() - 1000 }))
+  await stageFor(session, elsewhere)
+  assert.ok(!existsSync(prefix))
+})
+
+test('keep-minutes in the configuration counts for sessions that are killed, too', async (context) => {
+  const world = await copiedWorld(context)
+  const file = `${world.root}/home/me/.config/conda-stage/config.yaml`
+  mkdirSync(dirname(file), { recursive: true })
+  writeFileSync(file, 'keep-minutes: 30\n')
+  const session = await holder(context)
+  const prefix = await stageFor(session, world)
+  await end(session)
+  const other = await copiedWorld(context)
+  await stageOf({ ...other, local: world.local })
+  assert.ok(existsSync(prefix))
+  const { until } = JSON.parse(readFileSync(join(dirname(prefix), 'kept.json'), 'utf8'))
+  assert.ok(Math.abs(until - Date.now() - 30 * 60_000) < 60_000)
+})
+
+test('after an update those who run keep their copy, new ones get the new one, and the old one goes with its last user', async (context) => {
+  const world = await copiedWorld(context)
+  const [first, second] = [await holder(context), await holder(context)]
+  const old = await stageFor(first, world)
+  appendFileSync(`${world.prefix}/conda-meta/history`, '==> later <==\n')
+  const updated = await stageFor(second, world)
+  assert.notEqual(updated, old)
+  assert.doesNotMatch(readFileSync(`${old}/conda-meta/history`, 'utf8'), /later/)
+  assert.match(readFileSync(`${updated}/conda-meta/history`, 'utf8'), /later/)
+  await unstageFor(first, world, old)
+  assert.deepEqual(copiesIn(world), [dirname(updated).slice(world.local.length + 1)])
+})
+
+const someFile = (prefix: string): string => {
+  const [record] = readdirSync(`${prefix}/conda-meta`).filter((name) => name.endsWith('.json'))
+  const { files } = JSON.parse(readFileSync(`${prefix}/conda-meta/${record}`, 'utf8'))
+  return files.find((file: string) => existsSync(`${prefix}/${file}`))
+}
+
+test('a copy from which files were removed is not joined but replaced, with a warning that names one', async (context) => {
+  const world = await copiedWorld(context)
+  const session = await holder(context)
+  const prefix = await stageFor(session, world)
+  const file = someFile(prefix)
+  chmodSync(dirname(`${prefix}/${file}`), 0o755)
+  rmSync(`${prefix}/${file}`)
+  const next = await run(world, stageAll(world))
+  const other = next.stdout.trimEnd()
+  assert.notEqual(other, prefix)
+  assert.match(
+    next.stderr,
+    new RegExp(`WARNING: The copy ${prefix} is damaged: ${file.replaceAll('+', '\\+')} is gone or changed`),
+  )
+  assert.ok(existsSync(`${other}/${file}`))
+  assert.ok(existsSync(prefix), 'whoever uses it keeps it')
+  await end(session)
+  assert.equal(await stageOf(world), other)
+  assert.ok(!existsSync(prefix))
+})
+
+test('byte code that Python adds to a copy is no damage', async (context) => {
+  const world = await copiedWorld(context)
+  const prefix = await stageOf(world)
+  const folder = dirname(`${prefix}/${someFile(prefix)}`)
+  chmodSync(folder, 0o755)
+  writeFileSync(`${folder}/new.pyc`, '')
+  chmodSync(folder, 0o555)
+  assert.equal(await stageOf(world), prefix)
+})
+
+test('a dozen that start together without an archive and without a copy pack once, extract once and share', async (context) => {
+  const world = await copiedWorld(context)
+  const sessions = await Promise.all(Array.from({ length: 12 }, () => holder(context)))
+  const all = await Promise.all(sessions.map(({ pid }) => run(world, [...stageAll(world), `--session=${pid}`])))
+  assert.equal(new Set(all.map(({ stdout }) => stdout)).size, 1, JSON.stringify(all.map(({ stderr }) => stderr)))
+  const errors = all.map(({ stderr }) => stderr).join('')
+  assert.equal(errors.match(/Packaging/g)?.length, 1)
+  assert.equal(errors.match(/Extracting/g)?.length, 1)
+  assert.equal(errors.match(/Using the copy that is already staged/g)?.length, 11)
+  assert.equal(copiesIn(world).length, 1)
+})
+
+test('if the one that makes the copy is killed, another one makes it', async (context) => {
+  const world = await copiedWorld(context)
+  const first = start(world, stageAll(world))
+  while (!copiesIn(world).some((name) => name.startsWith('conda-stage_'))) await sleep(2)
+  const others = [start(world, stageAll(world)), start(world, stageAll(world))]
+  await sleep(300)
+  first.child.kill('SIGKILL')
+  const [one, two] = await Promise.all(others.map(({ ended }) => ended))
+  assert.deepEqual([one!.status, two!.status], [0, 0], one!.stderr + two!.stderr)
+  assert.equal(one!.stdout, two!.stdout)
+  assert.equal(copiesIn(world).length, 1)
+})
+
+test('a copy whose archive could not be written is shared, as long as the environment is as it was', async (context) => {
+  const world = await copiedWorld(context)
+  const envs = dirname(world.prefix)
+  const readOnly = [...MOUNTING, 'mount --bind "$0" "$0"; mount -o remount,ro,bind "$0"; exec "$@"', envs]
+  const options = { env: { XDG_CACHE_HOME: '/dev/null/none' }, inside: readOnly }
+  const session = await holder(context)
+  const first = await run(world, [...stageAll(world), `--session=${session.pid}`], options)
+  assert.match(first.stderr, /Staging continues without an archive/)
+  const next = await run(world, stageAll(world), options)
+  assert.equal(next.stdout, first.stdout, next.stderr)
+  appendFileSync(`${world.prefix}/conda-meta/history`, '==> later <==\n')
+  const later = await run(world, stageAll(world), options)
+  assert.equal(later.status, 0, later.stderr)
+  assert.notEqual(later.stdout, first.stdout)
+})
+
+test('a process that is gone before its caller can use the copy never holds it', async (context) => {
+  const world = await copiedWorld(context)
+  const other = await copiedWorld(context)
+  await stageOf(other)
+  const stage = [LAUNCHER, '--quiet', ...stageAll(world)].map((word) => `'${word}'`).join(' ')
+  const sweep = [LAUNCHER, '--quiet', '--clean', `--path=${world.local}`].join(' ')
+  const callers = {
+    'a command substitution in a pipeline': ['bash', '-c', `P=$(${stage} | cat) && ${sweep} && test -d "$P"`],
+    'a script under setsid, as from cron': ['setsid', '--wait', 'sh', '-c', `P=$(${stage}); ${sweep} && test -d "$P"`],
+    'a program that starts it in a session of its own': [
+      'python3',
+      '-c',
+      `import subprocess, sys
+p = subprocess.run(sys.argv[1], shell=True, start_new_session=True, capture_output=True, text=True, check=True).stdout.strip()
+subprocess.run(sys.argv[2], shell=True, start_new_session=True, check=True)
+import os; sys.exit(not os.path.isdir(p))`,
+      stage,
+      sweep,
+    ],
+    'a script whose login session ends': [
+      'bash',
+      '-c',
+      `setsid bash -c 'bash -c "P=\\$(${stage.replaceAll("'", '')}); sleep 1; ${sweep}; test -d \\$P && touch ${world.root}/found" & sleep 0.9'; sleep 3; test -e ${world.root}/found`,
+    ],
+  }
+  for (const [name, command] of Object.entries(callers)) {
+    const { status, stderr } = await startCommand(world, command, {}).ended
+    assert.equal(status, 0, `${name}: ${stderr}`)
+  }
+})
+
+test('a copy is joined on a full disk', { skip: process.getuid!() !== 0 }, async (context) => {
+  const world = await copiedWorld(context)
+  const mounted = `mount -t tmpfs -o size=64m none ${world.local}; ${LAUNCHER} ${stageAll(world).join(' ')} > ${world.root}/one
+    head -c 1G /dev/zero > ${world.local}/filler 2> /dev/null || truncate -s -8k ${world.local}/filler
+    exec ${LAUNCHER} ${stageAll(world).join(' ')} > ${world.root}/two`
+  const { status, stderr } = await startCommand(
+    world,
+    ['unshare', '-m', '--propagation=private', 'sh', '-c', mounted],
+    {},
+  ).ended
+  assert.equal(status, 0, stderr)
+  assert.equal(readFileSync(`${world.root}/two`, 'utf8'), readFileSync(`${world.root}/one`, 'utf8'))
+})
+
+test('--list shows what is staged and who uses it, for people and as JSON', async (context) => {
+  const world = await copiedWorld(context)
+  assert.equal((await succeed(world, ['--list', `--path=${world.local}`])).stdout, 'No copies on this node\n')
+  const session = await holder(context)
+  const prefix = await stageFor(session, world)
+  const { stdout } = await succeed(world, ['--list', `--path=${world.local}`])
+  assert.match(
+    stdout,
+    new RegExp(
+      `^  ${prefix}\n    of ${world.prefix}, \\d.* MB, \\d+ seconds? old\n    used by process ${session.pid} \\(sleep\\) since \\d\\d:\\d\\d\n$`,
+    ),
+  )
+  const { stages } = JSON.parse((await succeed(world, ['--list', '--json', `--path=${world.local}`])).stdout)
+  assert.equal(stages.length, 1)
+  const [{ users, bytes, files, isPrivate, readOnly, ...rest }] = stages
+  assert.deepEqual([rest.prefix, rest.original, isPrivate, readOnly], [prefix, world.prefix, false, true])
+  assert.deepEqual([users.length, users[0].kind, users[0].pids], [1, 'session', [session.pid]])
+  assert.ok(bytes > 0 && files > 0)
+  await end(session)
+  assert.match((await succeed(world, ['--list', `--path=${world.local}`])).stdout, /not in use\n$/)
+  assert.ok(existsSync(prefix), '--list removes nothing')
+})
+
+test('--clean removes what nobody uses and what killed calls left, and nothing else', async (context) => {
+  const world = await copiedWorld(context)
+  const [living, dying] = [await holder(context), await holder(context)]
+  const used = await stageFor(living, world, ['--private'])
+  const unused = await stageFor(dying, world, ['--private'])
+  const kept = await stageFor(dying, world, ['--private', '--keep'])
+  const changed = await stageFor(dying, world, ['--writable'])
+  writeFileSync(`${changed}/mine`, '')
+  await end(dying)
+  mkdirSync(`${world.local}/.conda-stage_abcdef.removing/x`, { recursive: true })
+  writeFileSync(`${world.local}/notes.txt`, '')
+  const clean = ['--clean', `--path=${world.local}`]
+  const dry = await succeed(world, [...clean, '--dry-run'])
+  assert.match(dry.stderr, new RegExp(`Would remove ${unused}, the copy of ${world.prefix}\n`))
+  assert.equal(copiesIn(world).length, 6)
+  const { stdout, stderr } = await succeed(world, [...clean, '--json'])
+  assert.deepEqual(JSON.parse(stdout), {
+    removed: [unused, kept].sort((a, b) => stdout.indexOf(a) - stdout.indexOf(b)),
+    debris: [`${world.local}/.conda-stage_abcdef.removing`],
+  })
+  assert.match(stderr, new RegExp(`${used} stays: it is in use\n`))
+  assert.match(
+    stderr,
+    new RegExp(
+      `${changed} stays: files in it were changed\\. To remove it: conda-stage --unstage --force --prefix=${changed}\n`,
+    ),
+  )
+  const rest = [dirname(used), dirname(changed), `${world.local}/notes.txt`].map((path) =>
+    path.slice(world.local.length + 1),
+  )
+  assert.deepEqual(copiesIn(world).sort(), rest.sort())
+  const { stderr: again } = await succeed(world, clean)
+  assert.match(again, /There was nothing to remove/)
+})
+
+test('--clean --all takes what is in use only if somebody agrees or --force is given', async (context) => {
+  const world = await copiedWorld(context)
+  const prefix = await stageFor(await holder(context), world)
+  const clean = ['--clean', '--all', `--path=${world.local}`]
+  const refused = await run(world, clean)
+  assert.equal(refused.status, 2)
+  assert.match(
+    refused.stderr,
+    new RegExp(
+      `ERROR: 1 copy would be removed although somebody may need them, and nobody can be asked here:\n  ${prefix}: it is in use\n`,
+    ),
+  )
+  assert.ok(existsSync(prefix))
+  await succeed(world, [...clean, '--force'])
+  assert.deepEqual(copiesIn(world), [])
+})
+
+test('--session must name a process that runs', async (context) => {
+  const world = await copiedWorld(context)
+  const { status, stderr } = await run(world, [...stageAll(world), '--session=4194303'])
+  assert.equal(status, 2)
+  assert.match(stderr, /ERROR: --session=4194303: no such process runs here/)
+})
+
+test('the time of a folder does not matter to a copy that is whole', async (context) => {
+  const world = await copiedWorld(context)
+  const prefix = await stageOf(world)
+  utimesSync(`${prefix}/conda-meta`, 1, 1)
+  assert.equal(await stageOf(world), prefix)
+})
