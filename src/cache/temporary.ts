@@ -30,11 +30,7 @@ async function isDead(path: string, host: string, pid: string): Promise<boolean>
   const stat = await lstat(path).catch(() => undefined)
   if (!stat?.isFile()) return false
   if (Date.now() - stat.mtimeMs > DEAD_AFTER_MS) return true
-  if (host !== hostPart(ownIdentity().host)) return false
-  return access(`/proc/${pid}`).then(
-    () => false,
-    () => true,
-  )
+  return host === hostPart(ownIdentity().host) && processFacts(Number(pid)) === undefined
 }
 
 /** Cut, because the whole name has to fit into 255 bytes. So archives with very long names may share leftovers. */

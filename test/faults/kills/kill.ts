@@ -43,15 +43,25 @@ function orderOf(kill: Kill | typeof COUNT | undefined): string {
   return `-e trace=${CALLS[kind]} -e inject=${CALLS[kind]}:signal=${kill.signal}:when=${nth}`
 }
 
-/** The first lines of the launcher of the tests: what to do to a program that is called with an order. */
-export const LAUNCHER_LINES = `
+/** The launcher of the tests does to its program what the order says. */
+export function withOrders(launcher: string): string {
+  const edits: [string, string][] = [
+    ['\n', FIRST_LINES],
+    ['exec "$node"', 'exec $order "$node"'],
+  ]
+  return edits.reduce((text, [old, better]) => {
+    if (!text.includes(old)) throw new Error(`the launcher has no ${old}`)
+    return text.replace(old, () => better)
+  }, launcher)
+}
+
+/** -D: the program stays the child of its caller. -b: what it starts is its own. */
+const FIRST_LINES = `
+order=''
 if [ -n "\${ORDER-}" ]; then
   echo $$ > "$ORDER_PID"
-  order=$ORDER
-  log=$ORDER_LOG
+  [ "$ORDER" = none ] || order="strace -D -f -b execve -qqq -o $ORDER_LOG $ORDER"
   unset ORDER ORDER_PID ORDER_LOG
-  # -D: the program stays the child of its caller.
-  [ "$order" = none ] || exec strace -D -f --seccomp-bpf -qqq -o "$log" $order "$0" "$@"
 fi
 `
 

@@ -17,19 +17,21 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { stateOf } from '../../end-to-end/tree.ts'
-import { type Action, type Place, sessionScript } from './actions.ts'
-import { type CallKind, COUNT, countCalls, type Ended, type Kill, LAUNCHER_LINES, runKilled } from './kill.ts'
+import { type Action, scriptOf } from './actions.ts'
+import { type CallKind, COUNT, countCalls, type Ended, type Kill, runKilled, withOrders } from './kill.ts'
 import { assertWhole, changeOriginal, makeOriginal } from './original.ts'
 
 const FAST = '/dev/shm'
 const execute = promisify(execFile)
 
-export class KillWorld implements Disposable, Place {
+export class KillWorld implements Disposable {
   readonly root = mkdtempSync(join(existsSync(FAST) ? FAST : tmpdir(), 'kills-'))
   readonly original = `${this.root}/home/me/miniconda3/envs/my`
   readonly archive = `${this.original}.tar.zst`
   readonly local = `${this.root}/local`
+  /** A copy that this process uses. */
   stage = ''
+  readonly #elsewhere = `${this.root}/elsewhere`
   readonly #launcher: string
   readonly #env: Record<string, string>
   #state = new Map<string, string>()
@@ -46,35 +48,36 @@ export class KillWorld implements Disposable, Place {
     const program = `${this.root}/program`
     cpSync(dirname(dirname(installed)), program, { recursive: true, verbatimSymlinks: true })
     this.#launcher = `${program}/bin/conda-stage`
-    writeFileSync(
-      this.#launcher,
-      readFileSync(this.#launcher, 'utf8').replace('\n', () => LAUNCHER_LINES),
-    )
-    for (const path of [this.local, `${this.root}/home/me`, `${this.root}/run`]) mkdirSync(path, { recursive: true })
+    writeFileSync(this.#launcher, withOrders(readFileSync(this.#launcher, 'utf8')))
+    for (const path of [this.local, `${this.root}/home/me`, `${this.root}/run`, this.#elsewhere])
+      mkdirSync(path, { recursive: true })
     this.#env = { HOME: `${this.root}/home/me`, PATH: '/usr/bin:/bin', LANG: 'C.UTF-8' }
     makeOriginal(this.original)
   }
 
-  /** Brings everything into the state that the action begins with. A whole stage is there in any case. */
-  async prepare({ archive, debris }: Action): Promise<void> {
-    if (this.stage === '') this.stage = await this.#makeStage()
+  /** Brings everything into the state that the action begins with. */
+  async prepare({ archive, alone, debris }: Action): Promise<void> {
+    if (!this.stages().includes(this.stage)) this.stage = await this.#makeStage()
+    if (debris)
+      await execute('sh', [
+        '-c',
+        'cp -a "$1" "$2" && rm -r "$2/.leases"',
+        'sh',
+        dirname(this.stage),
+        `${this.local}/.conda-stage_Dead.removing`,
+      ])
+    if (alone) await this.#discard(this.stage)
     if (archive === 'none') rmSync(this.archive)
     if (archive === 'stale') changeOriginal(this.original)
-    if (debris)
-      cpSync(dirname(this.stage), `${this.local}/.conda-stage_Dead.removing`, {
-        recursive: true,
-        preserveTimestamps: true,
-      })
     this.#state = stateOf(this.original)
   }
 
-  run({ args, session }: Action, kill: Kill | typeof COUNT | undefined): Promise<Ended> {
-    const script = session && sessionScript(session, this, `${this.root}/hook`)
-    const command =
-      script === undefined
-        ? ['sh', '-c', 'echo READY >&3; exec 3>&-; exec "$@"', 'sh', this.#launcher, ...args!(this)]
-        : ['bash', '--norc', '-c', script]
-    return runKilled(command, { env: this.#env, kill, folder: `${this.root}/run` })
+  run(action: Action, kill: Kill | typeof COUNT | undefined): Promise<Ended> {
+    const env = {
+      ...this.#env,
+      ...{ C: this.#launcher, E: this.original, L: this.local, S: this.stage, HOOK: `${this.root}/hook` },
+    }
+    return runKilled(['bash', '--norc', '-c', scriptOf(action)], { env, kill, folder: `${this.root}/run` })
   }
 
   /** How many calls of each kind the busiest thread of the action's program makes. */
@@ -89,7 +92,7 @@ export class KillWorld implements Disposable, Place {
     const inLocal = readdirSync(this.local).filter(
       (name) => !existsSync(`${this.local}/${name}/stage.json`) || !name.startsWith('conda-stage_'),
     )
-    return [...beside, ...inLocal]
+    return [...beside, ...inLocal, ...readdirSync(this.#elsewhere).filter((name) => name !== 'a.zip')]
   }
 
   /** The prefixes of all stages. */
@@ -122,18 +125,20 @@ export class KillWorld implements Disposable, Place {
     for (const stage of this.stages()) assertWhole(this.original, stage)
   }
 
-  /** As the next user, some time later. Returns what a call of the program leaves. */
-  async next({ configures }: Action): Promise<void> {
+  /** As the next user, some time later, in another session: finds what is there, or makes it, and nothing else is left. */
+  async next({ configures, keeps }: Action): Promise<void> {
     const lock = `${dirname(this.original)}/.my.tar.zst.lock`
     if (existsSync(lock)) utimesSync(lock, 0, 0)
+    rmSync(`${this.#elsewhere}/a.zip`, { force: true })
     if (configures) await this.#enable()
-    const before = new Set(this.stages())
+    const mine = this.stages().includes(this.stage) ? this.stage : undefined
     const made = await this.#makeStage()
-    assert.ok(!before.has(made))
     assertWhole(this.original, made)
-    assert.deepEqual(this.leftovers(), [])
+    if (keeps) for (const other of this.stages()) if (other !== made && other !== mine) await this.#discard(other)
+    const used = mine === undefined || mine === made ? [made] : [made, mine]
+    assert.deepEqual([this.leftovers(), this.stages()], [[], used.toSorted()])
     this.stage = made
-    for (const stage of before) if (existsSync(stage)) await this.#discard(stage)
+    if (mine !== undefined && mine !== made) await this.#discard(mine)
   }
 
   async #discard(stage: string): Promise<void> {
