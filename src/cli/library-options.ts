@@ -56,7 +56,7 @@ export const callerOf = ({ options, session }: Pick<Context, 'options' | 'sessio
   session: options.session,
 })
 
-export function progressOf({ options, session, messages, atEnd }: Context): OnProgress {
+export function progressOf({ options, session, messages, atEnd, archives }: Context): OnProgress {
   const { onProgress, clear } = progressRenderer(messages, {
     stream: session.stderr,
     live: session.stderr.isTTY === true && session.env.TERM !== 'dumb',
@@ -64,5 +64,8 @@ export function progressOf({ options, session, messages, atEnd }: Context): OnPr
   })
   // A bar that is still shown would keep the process alive and the cursor hidden.
   atEnd(clear)
-  return onProgress
+  return (event) => {
+    if (event.kind === 'archive') archives.push(event.archive)
+    else onProgress(event)
+  }
 }
