@@ -19,7 +19,8 @@ const FLOORS = [
   'stage [mount]', // two ways to a local prefix: extract a copy, or mount in a private namespace
   'workers cache leases [store]', // store: what copies on one node have in common
   'inventory archive environment auto-stage completion modulefile [wrappers]', // wrappers: programs that start from the copy
-  'relocate platform activate config',
+  'relocate activate config',
+  'platform', // calls of the system that wait, fail or tell about the machine
   'model',
   'errors',
 ].map((rooms) => rooms.replace(/[[\]]/g, '').split(' '))

@@ -1,4 +1,5 @@
-import { readdirSync, realpathSync } from 'node:fs'
+import type { Dirent } from 'node:fs'
+import { readdir, realpath, stat } from 'node:fs/promises'
 import { join, normalize } from 'node:path'
 import { isAutoScript, isLeaveScript } from '../model/auto-scripts.ts'
 import type { Dialect } from './dialect.ts'
@@ -24,33 +25,38 @@ export interface PrefixFacts extends PrefixVariables {
  *
  * @param path PATH of the session
  */
-export function readFacts(prefix: string, dialect: DialectName, path = ''): PrefixFacts {
+export async function readFacts(prefix: string, dialect: DialectName, path = ''): Promise<PrefixFacts> {
   const { scriptExtension, condaUnsets }: Dialect = dialects[dialect]
-  const scripts = (folder: string) =>
-    list(join(prefix, 'etc/conda', folder)).filter(
+  const scripts = async (folder: string) =>
+    (await filesIn(join(prefix, 'etc/conda', folder))).filter(
       (path) => path.endsWith(scriptExtension) && !isAutoScript(path.slice(prefix.length + 1)) && !isLeaveScript(path),
     )
   const real = realPath(prefix)
-  const { variables, ...rest } = readVariables(prefix)
+  const [{ variables, ...rest }, spellings, activateScripts, deactivateScripts] = await Promise.all([
+    readVariables(prefix),
+    real.then((real) => otherSpellings(prefix, real, path)),
+    scripts('activate.d'),
+    scripts('deactivate.d'),
+  ])
   return {
     prefix,
-    real,
+    real: await real,
     variables: Object.fromEntries(Object.entries(variables).map(([name, value]) => [name, value ?? condaUnsets])),
     ...rest,
-    otherSpellings: otherSpellings(prefix, real, path),
-    activateScripts: scripts('activate.d'),
-    deactivateScripts: scripts('deactivate.d').reverse(),
+    otherSpellings: spellings,
+    activateScripts,
+    deactivateScripts: deactivateScripts.reverse(),
   }
 }
 
 /** A link, `//`, `/./` and the like. `envs` of a base prefix holds other environments. */
-function otherSpellings(prefix: string, real: string, path: string): Record<string, string> {
+async function otherSpellings(prefix: string, real: string, path: string): Promise<Record<string, string>> {
   const spellings: Record<string, string> = {}
   for (const entry of new Set(path.split(':'))) {
     if (!entry.startsWith('/') || entry.includes('\uFFFD')) continue
     const isPlain = entry === normalize(entry) && !entry.endsWith('/')
     if (isPlain && (isWithin(entry, prefix) || isWithin(entry, real))) continue
-    const target = realPath(entry)
+    const target = await realPath(entry)
     const below = target.slice(real.length)
     if (!isWithin(target, real) || isWithin(below, '/envs') || isWithin(below, '/condabin')) continue
     spellings[entry] = below
@@ -58,17 +64,20 @@ function otherSpellings(prefix: string, real: string, path: string): Record<stri
   return spellings
 }
 
-function list(folder: string): string[] {
-  return orIfUnreadable(() => readdirSync(folder).sort(), []).map((name) => join(folder, name))
+/** A shell that reads a FIFO would wait for ever. conda passes over a folder that it can't list, too. */
+async function filesIn(folder: string): Promise<string[]> {
+  const found = await readdir(folder, { withFileTypes: true }).catch(() => [])
+  const files = await Promise.all(found.map((one) => isFile(folder, one)))
+  const names = found.flatMap(({ name }, at) => (files[at] ? [name] : []))
+  return names.sort().map((name) => join(folder, name))
 }
 
-const realPath = (path: string): string => orIfUnreadable(() => realpathSync.native(path), path)
-
-/** conda passes over what it can't read, too. */
-function orIfUnreadable<T>(read: () => T, otherwise: T): T {
-  try {
-    return read()
-  } catch {
-    return otherwise
-  }
+async function isFile(folder: string, entry: Dirent): Promise<boolean> {
+  if (!entry.isSymbolicLink()) return entry.isFile()
+  return await stat(join(folder, entry.name)).then(
+    (facts) => facts.isFile(),
+    () => false,
+  )
 }
+
+const realPath = (path: string): Promise<string> => realpath(path).catch(() => path)

@@ -1,6 +1,7 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { StageError } from '../errors.ts'
+import { NotRead, readSmall } from '../platform/read-small.ts'
 import { parseForPython, pythonText } from './python-text.ts'
 
 export interface PrefixVariables {
@@ -19,7 +20,7 @@ const UNSET = '***unset***'
  * The variables of `etc/conda/env_vars.d` and of `conda-meta/state`, which wins. Values become what conda exports: for those
  * that aren't strings, that is Python's text of them.
  */
-export function readVariables(prefix: string): PrefixVariables {
+export async function readVariables(prefix: string): Promise<PrefixVariables> {
   const unreadable: StageError[] = []
   const notTaken: string[] = []
   const variables: PrefixVariables['variables'] = {}
@@ -34,37 +35,38 @@ export function readVariables(prefix: string): PrefixVariables {
       else notTaken.push(`The variable ${name} in ${file} has a value that shells can't take. It is not set`)
     }
   }
-  const read = (file: string): unknown => {
+  const state = join(prefix, 'conda-meta/state')
+  const files = [...(await filesIn(join(prefix, 'etc/conda/env_vars.d'))), state]
+  const contents = await Promise.all(files.map((file) => readSmall(file, MOST_BYTES).catch(asFailure)))
+  for (const [at, content] of contents.entries()) {
+    const file = files[at]!
     try {
-      return parseForPython(readFileSync(file, 'utf8'))
+      if (content instanceof Error) throw content
+      const found = parseForPython(String(content))
+      add(file, file === state ? (found as { env_vars?: unknown } | null)?.env_vars : found)
     } catch (cause) {
-      unreadable.push(unreadableFile(file, cause))
+      const kind = cause instanceof NotRead ? cause.kind : 'failed'
+      // conda opens everything, and waits for a FIFO for ever.
+      if (kind === 'special') notTaken.push(`${file} ${(cause as Error).message}, and is passed over`)
+      else if (kind !== 'folder' && kind !== 'missing') unreadable.push(unreadableFile(file, cause))
     }
   }
-  for (const file of filesIn(join(prefix, 'etc/conda/env_vars.d'))) add(file, read(file))
-  const state = join(prefix, 'conda-meta/state')
-  if (isFile(state)) add(state, (read(state) as { env_vars?: unknown } | undefined | null)?.env_vars)
   return { variables, unreadable, notTaken }
 }
+
+const asFailure = (error: Error): Error => error
+
+/** The kernel takes 128 KiB for a variable, and some MiB for all of a program's. */
+const MOST_BYTES = 4 * 1024 * 1024
 
 const isPlainObject = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
 
-/** conda opens everything in the folder. We skip what isn't a file: a folder, or a FIFO, which would block. */
-function filesIn(folder: string): string[] {
+async function filesIn(folder: string): Promise<string[]> {
   try {
-    const paths = readdirSync(folder).map((name) => join(folder, name))
-    return paths.sort().filter(isFile)
+    return (await readdir(folder)).sort().map((name) => join(folder, name))
   } catch {
     return [] // not there, or no folder
-  }
-}
-
-function isFile(path: string): boolean {
-  try {
-    return statSync(path).isFile()
-  } catch {
-    return false
   }
 }
 

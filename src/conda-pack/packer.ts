@@ -3,7 +3,7 @@ import { access, constants, mkdir, realpath, writeFile } from 'node:fs/promises'
 import { delimiter, dirname, join } from 'node:path'
 import { withArchiveLock } from '../cache/index.ts'
 import { StageError } from '../errors.ts'
-import { homeOf } from '../model/home.ts'
+import { homeOf } from '../platform/home.ts'
 
 type Variables = Readonly<Record<string, string | undefined>>
 

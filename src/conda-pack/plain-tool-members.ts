@@ -1,11 +1,12 @@
 import { hash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { lstat, readFile } from 'node:fs/promises'
+import { lstat } from 'node:fs/promises'
 import type { ArchivedEntry } from '../model/archive-index.ts'
 import { type BytePath, bytePathOf } from '../model/byte-path.ts'
 import { digestFrom } from '../model/digest.ts'
 import type { RenamedMembers } from '../model/entry.ts'
 import type { ArchiveItem } from '../model/item.ts'
+import { readSmall } from '../platform/read-small.ts'
 import { prefixRecord, RECORD_PATH } from './prefix-record.ts'
 
 /** The scripts that conda-pack's users expect in an unpacked environment. */
@@ -78,7 +79,7 @@ async function typeAt(path: string): Promise<'file' | 'other' | 'nothing'> {
 
 async function isOurs(path: string, script: Script): Promise<boolean> {
   const ours = template(script)
-  return (await readFile(path).catch(() => undefined))?.equals(ours) ?? false
+  return (await readSmall(path, ours.length).catch(() => undefined))?.equals(ours) ?? false
 }
 
 function member(path: BytePath, mode: number, data: Buffer, mtimeNs: bigint): ArchiveItem {

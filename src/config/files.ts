@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { homeOf } from '../model/home.ts'
+import { homeOf } from '../platform/home.ts'
+import { NotRead, readSmall } from '../platform/read-small.ts'
 import type { Mistake } from './parse.ts'
 import type { Settings } from './settings.ts'
 
@@ -21,12 +21,12 @@ export type Variables = Readonly<Record<string, string | undefined>>
  */
 export async function readConfigFiles(env: Variables, cwd: string): Promise<ConfigFile[]> {
   const site = env.CONDA_STAGE_SITE_CONFIG
-  return [
-    await readConfigFile(userFile(env), 'user', false),
+  return await Promise.all([
+    readConfigFile(userFile(env), 'user', false),
     site
-      ? await readConfigFile(resolve(cwd, site), 'site', true)
-      : await readConfigFile('/etc/conda-stage/config.yaml', 'site', false),
-  ]
+      ? readConfigFile(resolve(cwd, site), 'site', true)
+      : readConfigFile('/etc/conda-stage/config.yaml', 'site', false),
+  ])
 }
 
 /** Follows the XDG base directory specification: a relative path does not count. */
@@ -35,27 +35,24 @@ function userFile(env: Variables): string {
   return join(given?.startsWith('/') ? given : join(homeOf(env), '.config'), 'conda-stage/config.yaml')
 }
 
+/** All settings with explanations take a third of it. Parsing so much takes a second at most, whatever it is. */
+const MOST_BYTES = 32 * 1024
+
 async function readConfigFile(path: string, whose: ConfigFile['whose'], isNamed: boolean): Promise<ConfigFile> {
-  const text = contentOf(path)
-  if (text === undefined && !isNamed) return { path, whose, state: 'missing', values: {}, mistakes: [] }
-  const { values, mistakes } =
-    typeof text === 'string'
-      ? (await import('./parse.ts')).parseConfig(text)
-      : {
-          values: {},
-          mistakes: [
-            { message: `can't be read: ${text?.message ?? 'CONDA_STAGE_SITE_CONFIG names it, but it does not exist'}` },
-          ],
-        }
-  return { path, whose, state: mistakes.length > 0 ? 'faulty' : 'read', values, mistakes }
+  const content = await contentOf(path, isNamed)
+  if (content === undefined) return { path, whose, state: 'missing', values: {}, mistakes: [] }
+  return { path, whose, state: content.mistakes.length > 0 ? 'faulty' : 'read', ...content }
 }
 
-/** Text of the file, the error that reading it gave, or undefined if there is no such file. */
-function contentOf(path: string): string | Error | undefined {
+/** Undefined if there is no such file, and nobody has named it. */
+async function contentOf(path: string, isNamed: boolean): Promise<Pick<ConfigFile, 'values' | 'mistakes'> | undefined> {
   try {
-    return readFileSync(path, 'utf8')
+    const bytes = await readSmall(path, MOST_BYTES)
+    return (await import('./parse.ts')).parseConfig(bytes)
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    return code === 'ENOENT' || code === 'ENOTDIR' ? undefined : (error as Error)
+    if (!(error instanceof NotRead)) throw error
+    if (error.kind === 'missing' && !isNamed) return undefined
+    const message = error.kind === 'missing' ? 'does not exist, but CONDA_STAGE_SITE_CONFIG names it' : error.message
+    return { values: {}, mistakes: [{ message }] }
   }
 }

@@ -1,7 +1,8 @@
 import * as v from 'valibot'
-import { type Document, isMap, isNode, isScalar, LineCounter, type Pair, parseDocument } from 'yaml'
+import { type Document, isMap, isNode, isScalar, type Pair } from 'yaml'
 import { type Kind, keyOf, SETTING_NAMES, type SettingName, type Settings, settingOf } from './settings.ts'
 import { nearest } from './suggest.ts'
+import { type Parsed, parseYaml, toValue } from './yaml.ts'
 
 export interface Mistake {
   /** From 1; undefined if the file can't be read at all. */
@@ -11,29 +12,32 @@ export interface Mistake {
   message: string
 }
 
-/** Parses the text of a configuration file. One wrong key does not affect the others. */
-export function parseConfig(text: string): { values: Partial<Settings>; mistakes: Mistake[] } {
-  const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines })
+/** Parses the bytes of a configuration file. One wrong key does not affect the others. */
+export function parseConfig(bytes: Buffer): { values: Partial<Settings>; mistakes: Mistake[] } {
+  const parsed = parseYaml(bytes)
   // After an error, the parser may see keys that nobody wrote.
-  const errors = [...document.errors, ...document.warnings].map(({ message, linePos }) => ({
-    line: linePos?.[0].line ?? 1,
-    message: `${message.split(/ at line \d/, 1)[0]}${bracesHint(text)}`,
-  }))
-  if (errors.length > 0) return { values: {}, mistakes: errors }
+  if ('mistakes' in parsed) {
+    const hint = bracesHint(String(bytes))
+    return { values: {}, mistakes: parsed.mistakes.map(({ line, message }) => ({ line, message: message + hint })) }
+  }
+  const { document } = parsed
   if (isEmpty(document)) return { values: {}, mistakes: [] }
   if (!isMap(document.contents)) return { values: {}, mistakes: [{ line: 1, message: "has no 'KEY: VALUE' lines" }] }
   const values: Record<string, unknown> = {}
   const mistakes: Mistake[] = []
+  const seen = new Set<string>()
   for (const pair of document.contents.items) {
-    const { line, key } = placeOf(pair, lines)
+    const { line, key } = placeOf(pair, parsed)
     const name = SETTING_NAMES.find((each) => keyOf(each) === key)
-    const checked = name ? checkValue(name, pair, document) : unknownKey(key)
+    const checked = seen.has(key) ? TWICE : name ? checkValue(name, pair, document) : unknownKey(key)
+    seen.add(key)
     if ('mistake' in checked) mistakes.push({ line, key, message: checked.mistake })
     else values[name!] = checked.value
   }
   return { values, mistakes }
 }
+
+const TWICE = { mistake: 'it is there twice' }
 
 /** Between brackets YAML reads braces as a map, which surprises people who name a folder. */
 const bracesHint = (text: string): string =>
@@ -42,9 +46,9 @@ const bracesHint = (text: string): string =>
 const isEmpty = ({ contents }: Document.Parsed): boolean =>
   contents === null || (isScalar(contents) && contents.value === null)
 
-function placeOf({ key }: Pair, lines: LineCounter): { line: number; key: string } {
+function placeOf({ key }: Pair, { lineOf }: Parsed): { line: number; key: string } {
   const start = isNode(key) ? (key.range?.[0] ?? 0) : 0
-  return { line: lines.linePos(start).line, key: String(isScalar(key) ? key.value : key) }
+  return { line: lineOf(start), key: isScalar(key) ? String(key.value) : '(a list or a map)' }
 }
 
 /** Options that people will try as keys, and what to write instead. */
@@ -67,19 +71,14 @@ type Checked = { value: unknown } | { mistake: string }
 
 function checkValue(name: SettingName, pair: Pair, document: Document.Parsed): Checked {
   const kind = settingOf(name)
-  let value: unknown
-  try {
-    value = isNode(pair.value) ? pair.value.toJS(document) : pair.value
-  } catch (error) {
-    if (!(error instanceof ReferenceError)) throw error
-    // yaml's own limit.
-    return { mistake: 'it refers to itself too often' }
-  }
+  const found = isNode(pair.value) ? toValue(pair.value, document) : { value: null, json: '' }
+  if (found === undefined) return { mistake: 'it refers to itself, or is nested too deeply' }
+  const { value } = found
   const result = v.safeParse(schemaOf(kind), value)
   if (result.success) return { value: result.output }
   const better = kind.kind === 'choice' && typeof value === 'string' ? nearest(value, kind.of) : undefined
   const suggestion = better === undefined ? '' : `; did you mean '${better}'?`
-  return { mistake: `it is ${shown(value)}, but takes ${takes(kind)}${suggestion}` }
+  return { mistake: `it is ${shown(found)}, but takes ${takes(kind)}${suggestion}` }
 }
 
 function schemaOf(kind: Kind): v.GenericSchema {
@@ -127,7 +126,7 @@ function takes(kind: Kind): string {
 
 const braces = (words: readonly string[]): string => words.map((word) => `{${word}}`).join(' and ')
 
-const shown = (value: unknown): string => {
-  const text = typeof value === 'string' ? `'${value}'` : value === null ? 'empty' : JSON.stringify(value)
+function shown({ value, json }: { value: unknown; json: string }): string {
+  const text = typeof value === 'string' ? `'${value}'` : value === null ? 'empty' : json
   return text.length > 60 ? `${text.slice(0, 57)}...` : text
 }

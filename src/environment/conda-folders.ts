@@ -1,12 +1,22 @@
-import { readdir, readFile, realpath } from 'node:fs/promises'
+import { readdir, realpath } from 'node:fs/promises'
 import { basename, delimiter, dirname, join } from 'node:path'
-import { homeOf } from '../model/home.ts'
+import { homeOf } from '../platform/home.ts'
+import { readSmall } from '../platform/read-small.ts'
 
 export type Variables = Readonly<Record<string, string | undefined>>
 
+/** conda appends a path to it for each environment that it makes. */
+const MOST_LIST = 4 * 1024 * 1024
+/** Some twenty lines are usual. */
+const MOST_CONDARC = 32 * 1024
+
+/** Undefined if it can't be read: conda itself complains then. */
+const contentOf = (file: string, most: number): Promise<Buffer | undefined> =>
+  readSmall(file, most).catch(() => undefined)
+
 /** conda's list of all environments that it has made, wherever they are. Some may be gone. */
 export async function listedPrefixes(env: Variables): Promise<string[]> {
-  const text = await readFile(join(homeOf(env), '.conda/environments.txt'), 'utf8').catch(() => '')
+  const text = String((await contentOf(join(homeOf(env), '.conda/environments.txt'), MOST_LIST)) ?? '')
   return [...new Set(text.split('\n').map((line) => line.trim()))].filter((path) => path.startsWith('/'))
 }
 
@@ -55,9 +65,9 @@ async function configuredFolders(env: Variables, home: string, bases: readonly s
   const files = (await Promise.all(places.map(configurationFiles))).flat()
   const found: string[] = []
   for (const file of [env.CONDARC, env.MAMBARC, ...files]) {
-    const text = file && (await readFile(file, 'utf8').catch(() => undefined))
+    const condarc = file && (await contentOf(file, MOST_CONDARC))
     // Most of these files name no folders, and the parser takes its time to load.
-    if (text && /envs_(dirs|path)/.test(text)) found.push(...(await foldersIn(text)))
+    if (condarc && /envs_(dirs|path)/.test(String(condarc))) found.push(...(await foldersIn(condarc)))
   }
   return found
 }
@@ -73,16 +83,10 @@ async function configurationFiles(folder: string): Promise<string[]> {
   return files.map((file) => join(folder, file))
 }
 
-async function foldersIn(text: string): Promise<string[]> {
-  const { parse } = await import('yaml')
-  try {
-    const values: unknown = parse(text)
-    const { envs_dirs, envs_path } = values as Record<string, unknown>
-    return [envs_dirs ?? envs_path].flat().filter((folder) => typeof folder === 'string')
-  } catch {
-    // conda itself complains about such a file.
-    return []
-  }
+async function foldersIn(condarc: Buffer): Promise<string[]> {
+  const { valuesIn } = await import('../config/yaml.ts')
+  const { envs_dirs, envs_path } = valuesIn(condarc)
+  return [envs_dirs ?? envs_path].flat().filter((folder) => typeof folder === 'string')
 }
 
 /** As conda does it in its configuration: `~`, `$NAME` and `${NAME}`. */

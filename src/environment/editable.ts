@@ -1,8 +1,9 @@
-import { readFile, readlink, realpath } from 'node:fs/promises'
+import { readlink, realpath } from 'node:fs/promises'
 import { basename, dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type BytePath, displayPath, fsPath } from '../model/byte-path.ts'
 import type { Entry } from '../model/entry.ts'
+import { readSmall } from '../platform/read-small.ts'
 
 /** A Python project that is used from a folder outside the environment. The copy uses it from there too. */
 export interface EditableInstall {
@@ -72,6 +73,9 @@ function fromFinder(content: string): EditableInstall[] {
   return [...pairs].map(([, , project = '', , target = '']) => ({ project, target: target.replace(/\\(.)/g, '$1') }))
 }
 
+/** Each of them costs a look-up. */
+const MOST_LINES = 1000
+
 /** Each line is a folder for sys.path, absolute or relative to site-packages. Code and comments name none. */
 function fromPth(content: string, path: string, folder: string): EditableInstall[] {
   const project = basename(path, '.pth')
@@ -82,6 +86,7 @@ function fromPth(content: string, path: string, folder: string): EditableInstall
     .split(/\r?\n/)
     .map((line) => line.trimEnd())
     .filter((line) => line !== '' && !line.startsWith('#') && !/^import[ \t]/.test(line))
+    .slice(0, MOST_LINES)
     .map((line) => ({ project, target: resolve(folder, line) }))
 }
 
@@ -99,9 +104,12 @@ async function fromLink(real: string, path: BytePath): Promise<EditableInstall |
 /** What Python imports: packages and modules, not what describes them. */
 const LINKED = /site-packages\/(?:[^./]+|[^/]+\.(?:py|so))$/
 
+/** A finder of setuptools has a line for each package. */
+const MOST_BYTES = 4 * 1024 * 1024
+
 async function contentOf(prefix: string, path: BytePath): Promise<string> {
   try {
-    return await readFile(fsPath(prefix, path), 'utf8')
+    return (await readSmall(fsPath(prefix, path), MOST_BYTES)).toString('utf8')
   } catch {
     // Packing reports what is wrong with the file. Here it names nothing.
     return ''

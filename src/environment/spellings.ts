@@ -1,6 +1,6 @@
-import { constants } from 'node:fs'
-import { open, readdir, readlink, stat } from 'node:fs/promises'
+import { readdir, readlink, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
+import { readHead } from '../platform/read-small.ts'
 import type { Environment } from './find.ts'
 
 /** Files of each kind that are looked into: those of one installation spell the prefix alike. At most 22 are opened in all. */
@@ -11,6 +11,8 @@ const SCRIPTS = 16
 const HEAD = { history: 64 * 1024, record: 16 * 1024, script: 1024 }
 /** Each further spelling is looked for in every file. */
 const MOST = 4
+/** Paths that are looked up: some five are usual. */
+const MOST_CANDIDATES = 256
 /** A file may name a file server that is gone. Milliseconds. */
 const PATIENCE_MS = 1000
 
@@ -27,13 +29,13 @@ export async function withSpellings(environment: Environment, variables: Variabl
     filesOf(prefix),
   ])
   const { HOME, CONDA_PREFIX, CONDA_EXE } = variables
-  const named = [...texts.flat(), CONDA_PREFIX ?? '', CONDA_EXE ?? ''].flatMap((text) =>
+  const named = [CONDA_PREFIX ?? '', CONDA_EXE ?? '', ...texts.flat()].flatMap((text) =>
     candidatesIn(text, environment),
   )
   const isNew = (path: string) => path !== prefix && path !== real && !isBelow(path, prefix) && !isBelow(path, real)
-  const candidates = [...new Set([...named, ...belowHome(HOME, real)].map((path) => path.replace(/^\/+/, '/')))].filter(
-    isNew,
-  )
+  const candidates = [...new Set([...belowHome(HOME, real), ...named].map((path) => path.replace(/^\/+/, '/')))]
+    .filter(isNew)
+    .slice(0, MOST_CANDIDATES)
   if (candidates.length === 0) return environment
   const own = await identityOf(real)
   const identities = await Promise.all(candidates.map(identityOf))
@@ -84,20 +86,8 @@ const SCRIPT = /^(?:pip|conda|ipython|jupyter|wheel|2to3|pydoc|idle)|-config$|\.
 const spread = <T>(all: readonly T[], count: number): T[] =>
   all.length <= count ? [...all] : Array.from({ length: count }, (_, at) => all[Math.floor((at * all.length) / count)]!)
 
-async function headOf(path: string, bytes: number): Promise<string> {
-  try {
-    const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
-    try {
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(bytes), 0, bytes, 0)
-      return buffer.toString('utf8', 0, bytesRead)
-    } finally {
-      await file.close()
-    }
-  } catch {
-    // Packing reports what is wrong with the file.
-    return ''
-  }
-}
+/** Empty if it can't be read: packing reports what is wrong with the file. */
+const headOf = (path: string, bytes: number): Promise<string> => readHead(path, bytes).then(String, () => '')
 
 /**
  * Paths in a text that may be the prefix: by its name, by a folder that environments have, as conda's argument, or because conda

@@ -4,11 +4,11 @@ import { StageError } from '../errors.ts'
 import { type BytePath, byPath, displayPath, fsPath } from '../model/byte-path.ts'
 import type { DirectoryEntry } from '../model/entry.ts'
 import type { Listed, ListedName } from '../model/listed.ts'
+import { lstatPath } from '../platform/fd.ts'
 import { drain, IN_FLIGHT } from '../platform/in-flight.ts'
 import { Pace } from '../platform/pace.ts'
 import { throwIfCancelled } from './cancel.ts'
 import type { IsExcluded } from './exclusions.ts'
-import { lstatPath } from './fd.ts'
 import { settled } from './settle.ts'
 
 export interface ListOptions {

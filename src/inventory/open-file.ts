@@ -2,8 +2,8 @@ import { type BigIntStats, constants, fstatSync, openSync, readSync } from 'node
 import { StageError } from '../errors.ts'
 import { type BytePath, displayPath, fsPath } from '../model/byte-path.ts'
 import { closeReadSync } from '../platform/close.ts'
+import { closeFile, lstatPath, openFile, READ_ONLY, readFrom, statFile } from '../platform/fd.ts'
 import type { Pace } from '../platform/pace.ts'
-import { closeFile, lstatPath, openFile, readFrom, statFile } from './fd.ts'
 import { settled, settleTime } from './settle.ts'
 
 /**
@@ -12,8 +12,8 @@ import { settled, settleTime } from './settle.ts'
  */
 const ONE_REQUEST = 128 * 1024
 
-/** A link or FIFO that has taken the file's place must neither be followed nor waited for. */
-const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+/** A link that has taken the file's place must not be followed. */
+const FLAGS = READ_ONLY | constants.O_NOFOLLOW
 
 /** Facts of an open file. They cost no look-up: the kernel has just fetched them. */
 export interface FileFacts {
@@ -195,7 +195,7 @@ async function settledFacts(fd: number, where: Where, pace: Pace): Promise<FileF
 
 async function close(fd: number, pace: Pace): Promise<void> {
   if (pace.isQuick) pace.measure(() => closeReadSync(fd))
-  else await closeFile(fd).catch(() => {})
+  else await closeFile(fd)
 }
 
 function factsOf(stats: BigIntStats, where: Where): FileFacts {

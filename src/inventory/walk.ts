@@ -3,10 +3,10 @@ import { readlink } from 'node:fs/promises'
 import { type BytePath, byPath, displayPath, fsPath } from '../model/byte-path.ts'
 import type { Entry } from '../model/entry.ts'
 import type { ListedName } from '../model/listed.ts'
+import { lstatPath } from '../platform/fd.ts'
 import { drain, IN_FLIGHT } from '../platform/in-flight.ts'
 import { Pace } from '../platform/pace.ts'
 import { throwIfCancelled } from './cancel.ts'
-import { lstatPath } from './fd.ts'
 import { isGone, isTransient, type ListOptions, listError, listTree, vanished } from './list.ts'
 
 export interface EntryOfInode {

@@ -1,5 +1,6 @@
-import { readFile, rename, writeFile } from 'node:fs/promises'
+import { rename, writeFile } from 'node:fs/promises'
 import * as v from 'valibot'
+import { readSmall } from '../platform/read-small.ts'
 
 const Kept = v.object({
   /** Milliseconds since 1970; null: until somebody removes the copy. */
@@ -24,7 +25,7 @@ export async function keep(stage: string, minutes: number | null): Promise<Until
 /** undefined: it was never kept. */
 export async function keptUntil(stage: string): Promise<Until | undefined> {
   try {
-    return v.parse(Kept, JSON.parse(await readFile(fileOf(stage), 'utf8'))).until
+    return v.parse(Kept, JSON.parse((await readSmall(fileOf(stage), 1000)).toString())).until
   } catch {
     return undefined
   }

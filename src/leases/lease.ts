@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rename, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as v from 'valibot'
+import { Identity } from '../platform/identity-schema.ts'
 import { fateOf, ownIdentity } from '../platform/process-identity.ts'
-import { Identity } from './identity.ts'
+import { readSmall } from '../platform/read-small.ts'
 import { goesOn, isRunningHere } from './job.ts'
 
 const Holder = v.object({
@@ -39,6 +40,9 @@ export interface HeldLease {
   file: string
   lease: Lease
 }
+
+/** Bytes. It holds the session's variables, which the kernel bounds to 2 MB altogether. */
+const MOST = 8 * 1024 * 1024
 
 const NAME = /^[0-9a-f]{16}\.json$/
 
@@ -91,7 +95,7 @@ export async function leasesOf(stage: string): Promise<HeldLease[]> {
 /** undefined if there is none, or one that makes no sense. */
 export async function readLease(file: string): Promise<HeldLease | undefined> {
   try {
-    return { file, lease: v.parse(Lease, JSON.parse(await readFile(file, 'utf8'))) }
+    return { file, lease: v.parse(Lease, JSON.parse((await readSmall(file, MOST)).toString())) }
   } catch {
     return undefined
   }

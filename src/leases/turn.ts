@@ -1,11 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { lstat, mkdir, readdir, readFile, rename, rm, rmdir, unlink, utimes, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, readdir, rename, rm, rmdir, unlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import * as v from 'valibot'
 import { StageError } from '../errors.ts'
+import { Identity } from '../platform/identity-schema.ts'
 import { fateOf, ownIdentity, type ProcessIdentity } from '../platform/process-identity.ts'
-import { Identity } from './identity.ts'
+import { NotRead, readSmall } from '../platform/read-small.ts'
 
 export interface Turn {
   /** The local folder. */
@@ -104,15 +105,14 @@ async function look(path: string, uid: number): Promise<{ isOurs: boolean; holde
 /** undefined if that process is dead or has just given its turn back. */
 async function holderIn(file: string): Promise<ProcessIdentity | undefined> {
   try {
-    const holder = v.parse(Identity, JSON.parse(await readFile(file, 'utf8')))
+    const holder = v.parse(Identity, JSON.parse((await readSmall(file, 10_000)).toString()))
     const fate = fateOf(holder)
     if (fate !== 'unknown') return fate === 'alive' ? holder : undefined
     return Math.abs(Date.now() - (await lstat(file)).mtimeMs) < STALE_MS ? holder : undefined
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    // Without a code it is a file that is not ours: each of ours is whole.
-    if (code === undefined || code === 'ENOENT') return undefined
-    throw error
+    // In doubt it is alive. What can be read and makes no sense is not ours: each of ours is whole.
+    if (error instanceof NotRead && error.kind === 'failed') throw error
+    return undefined
   }
 }
 

@@ -8,6 +8,9 @@ export function splitTime(ns: bigint): [seconds: number, nanos: number] {
 
 export const joinTime = (seconds: number, nanos: number): bigint => BigInt(seconds) * BILLION + BigInt(nanos)
 
+/** Whether a file can have this time: 64 bits hold its nanoseconds, which are those of the years 1678 to 2262. */
+export const isPossibleTime = (ns: bigint): boolean => BigInt.asIntN(64, ns) === ns
+
 /**
  * Seconds since 1970 for utimes(), which takes a double. Near 2026 doubles step by 240 ns: .999999999 would be rounded into the
  * next second, and a `.pyc` is stale if its source has moved by a second. The value returned lies in the same microsecond,

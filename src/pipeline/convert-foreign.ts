@@ -148,7 +148,7 @@ async function convert(
     const message = `${displayPath(file)} has no room for ${header.prefixes[0]} and keeps conda's placeholder`
     onProgress({ kind: 'warning', message })
   }
-  const items = condaPackItems(archive, handle, { ...header, mtimeNs, onNoRoom })
+  const items = condaPackItems(archive, handle, { ...header, mtimeNs, beside: to, onNoRoom })
   await writeArchive({ path: to, format: 'tar.zst', level: 1, threads, header, items, ...(signal && { signal }) })
 }
 

@@ -1,5 +1,4 @@
 import { lstat } from 'node:fs/promises'
-import { readHead } from '../archive/reader.ts'
 import { archiveCandidates } from '../cache/index.ts'
 import type { Environment } from '../environment/find.ts'
 import { checkQuick } from '../environment/freshness.ts'
@@ -26,20 +25,27 @@ export async function sharedStages(
   return stages.flat().filter(({ record }) => record.real === real && record.isPrivate === false)
 }
 
+export interface Wanted {
+  environment: Environment
+  /** When the archive was written (ISO 8601), which tells it from others of the environment; undefined: there is none. */
+  created: string | undefined
+  /** Folders of stages that are known to be damaged. */
+  damaged: Set<string>
+}
+
 /**
  * A stage of the archive's contents, or, if there is no archive, one whose own index is fresh.
  * @returns undefined if there is none to join. One that is damaged is removed, unless others use it.
  */
 export async function joinStage(
   stages: readonly Stage[],
-  { environment, archive }: { environment: Environment; archive: string | undefined },
+  { environment, created, damaged }: Wanted,
   options: Filled<StageOptions>,
 ): Promise<StageResult | undefined> {
-  const created = archive === undefined ? undefined : (await readHead(archive)).created
   for (const stage of stages) {
     const fits =
       created === undefined ? await isFresh(stage, environment, options) : stage.record.archive.created === created
-    if (!fits || !(await isWhole(stage, options))) continue
+    if (!fits || damaged.has(stage.folder) || !(await isWhole(stage, options, damaged))) continue
     const joined = await join(stage, environment, options)
     if (joined) return joined
   }
@@ -60,9 +66,10 @@ async function isFresh(
   return (await checkQuick(environment, { ...head, entries: head.watched }, { isExcluded, all })).fresh
 }
 
-async function isWhole(stage: Stage, { onProgress }: Filled<StageOptions>): Promise<boolean> {
+async function isWhole(stage: Stage, { onProgress }: Filled<StageOptions>, damaged: Set<string>): Promise<boolean> {
   const damage = await damageOf(stage)
   if (damage === undefined) return true
+  damaged.add(stage.folder)
   const { prefix } = stage.record
   onProgress({ kind: 'warning', message: `The copy ${prefix} is damaged: ${damage}. Making another one` })
   const remove = await detachStage(stage).catch(() => undefined)

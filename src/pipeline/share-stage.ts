@@ -8,7 +8,7 @@ import { chooseArchive } from './archive-choice.ts'
 import { joinStage, sharedStages } from './join-stage.ts'
 import type { StageOptions, StageResult } from './options.ts'
 import type { Filled } from './original.ts'
-import { stageFromArchive } from './stage-from-archive.ts'
+import { type Shared, stageFromArchive } from './stage-from-archive.ts'
 
 /**
  * The stage that is there already, or a new one. If several processes want one at the same time, one makes it and the others
@@ -21,6 +21,7 @@ export async function shareStage(environment: Environment, options: Filled<Stage
   const job = jobId(options.env)
   if (job !== undefined && belongsToJob(local, options.env))
     onProgress({ kind: 'detail', message: `${local.path} belongs to job ${job}: only this job shares the copy` })
+  const shared: Shared = { folders, damaged: new Set() }
   const turn = {
     local: local.real,
     what: `stage ${environment.real}`,
@@ -31,8 +32,8 @@ export async function shareStage(environment: Environment, options: Filled<Stage
   }
   try {
     return await inTurn(turn, {
-      already: () => existing(environment, folders, options),
-      body: () => stageFromArchive(environment, options, folders),
+      already: () => existing(environment, shared, options),
+      body: () => stageFromArchive(environment, options, shared),
     })
   } catch (error) {
     if (local.created) await rmdir(local.real).catch(() => {})
@@ -43,7 +44,7 @@ export async function shareStage(environment: Environment, options: Filled<Stage
 /** What can be told without packing or converting anything. */
 async function existing(
   environment: Environment,
-  folders: readonly string[],
+  { folders, damaged }: Shared,
   options: Filled<StageOptions>,
 ): Promise<StageResult | undefined> {
   const { uid, output, packer, force } = options
@@ -51,8 +52,8 @@ async function existing(
   if (output !== undefined || packer === 'conda-pack' || force) return undefined
   const stages = await sharedStages(environment, folders, options)
   if (stages.length === 0) return undefined
-  const { fresh } = await chooseArchive(environment, options)
-  const joined = await joinStage(stages, { environment, archive: fresh }, options)
+  const { created } = await chooseArchive(environment, options)
+  const joined = await joinStage(stages, { environment, created, damaged }, options)
   if (joined) for (const folder of folders) await sweepDebris(folder, { uid })
   return joined
 }

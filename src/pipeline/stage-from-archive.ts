@@ -1,3 +1,4 @@
+import { readHead } from '../archive/reader.ts'
 import type { Environment } from '../environment/find.ts'
 import { type Damaged, isDamage } from './archive-choice.ts'
 import { archiveFor } from './archive-for.ts'
@@ -7,14 +8,21 @@ import type { StageOptions, StageResult } from './options.ts'
 import type { Filled } from './original.ts'
 import type { Packed } from './pack-unless-fresh.ts'
 
+/** Where stages of the same contents may be. */
+export interface Shared {
+  /** Local folders. */
+  folders: readonly string[]
+  /** Folders of stages that are known to be damaged. */
+  damaged: Set<string>
+}
+
 /**
  * A stage from the archive that is there or is being written. An archive that proves to be damaged is written again, once.
- * @param shared local folders in which a stage of the same contents may be
  */
 export async function stageFromArchive(
   environment: Environment,
   options: Filled<StageOptions>,
-  shared: readonly string[] = [],
+  shared?: Shared,
 ): Promise<StageResult> {
   const packed = await archiveFor(environment, options)
   const joined = await joinedFor(packed, environment, options, shared)
@@ -31,13 +39,13 @@ async function joinedFor(
   packed: Packed,
   environment: Environment,
   options: Filled<StageOptions>,
-  folders: readonly string[],
+  shared: Shared | undefined,
 ): Promise<StageResult | undefined> {
-  if ('lost' in packed || packed.stage || folders.length === 0) return undefined
-  const stages = await sharedStages(environment, folders, options)
-  return stages.length === 0
-    ? undefined
-    : await joinStage(stages, { environment, archive: packed.archive }, options).catch(undefinedIfDamaged)
+  if ('lost' in packed || packed.stage || !shared) return undefined
+  const stages = await sharedStages(environment, shared.folders, options)
+  if (stages.length === 0) return undefined
+  const head = await readHead(packed.archive).catch(undefinedIfDamaged)
+  return head && (await joinStage(stages, { environment, created: head.created, damaged: shared.damaged }, options))
 }
 
 /** The archive is. Extracting it shows that, too. */

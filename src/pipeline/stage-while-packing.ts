@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import type { WrittenArchive } from '../archive/writer.ts'
 import type { Environment } from '../environment/find.ts'
 import { StageError } from '../errors.ts'
@@ -6,6 +5,7 @@ import { fsPath } from '../model/byte-path.ts'
 import type { TakeFrame } from '../model/item.ts'
 import type { Listed } from '../model/listed.ts'
 import { findLocalFolder, type LocalFolder } from '../platform/local-disk.ts'
+import { readHead } from '../platform/read-small.ts'
 import { DirectStage } from '../stage/direct-stage.ts'
 import { type ExtractResult, publishTree } from '../stage/finish-tree.ts'
 import { type Place, withNewPlace } from '../stage/place.ts'
@@ -149,8 +149,9 @@ function undefinedIfExpected(error: unknown): undefined {
 const isOutOfRoom = (error: unknown): boolean =>
   error instanceof StageError && (error.code === 'NO_SPACE' || error.code === 'NO_INODES')
 
-/** Texts that are searched if the environment has several prefixes. */
+/** Texts that are searched if the environment has several prefixes, and the bytes of each. */
 const SAMPLES = 8
+const SAMPLE_BYTES = 64 * 1024
 
 /** Bytes of the original prefix that occurs most often, judged by a few texts into which conda has put a prefix. */
 async function likelyLength({ prefixes, listed }: Contents): Promise<number> {
@@ -158,7 +159,7 @@ async function likelyLength({ prefixes, listed }: Contents): Promise<number> {
   const texts = listed.filter((entry) => entry.type === 'file' && entry.placeholder?.mode === 'text').slice(0, SAMPLES)
   const counts = prefixes.map(() => 0)
   for (const { path } of texts) {
-    const text = await readFile(fsPath(prefixes[0]!, path), 'utf8').catch(() => '')
+    const text = await readHead(fsPath(prefixes[0]!, path), SAMPLE_BYTES).then(String, () => '')
     for (const [at, each] of prefixes.entries()) counts[at]! += text.split(each).length - 1
   }
   return Buffer.byteLength(prefixes[counts.indexOf(Math.max(...counts))]!)

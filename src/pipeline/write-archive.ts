@@ -112,7 +112,7 @@ async function write(
       path,
       threads,
       compress: (...frame) => workers.compress(...frame),
-      items: itemsOf(environment, listed, { recorded, threaded }, options),
+      items: itemsOf(environment, listed, { recorded, threaded, beside: path ?? candidates[0]! }, options),
       besides: (entries) => plainToolMembers(entries, { ...header, unpack: destPrefix === undefined, renamed }),
       ...(stage && { takeFrame: stage.takeFrame }),
       ...(signal && { signal }),
@@ -162,7 +162,7 @@ function beginRuns(
 function itemsOf(
   environment: Environment,
   listed: readonly Listed[],
-  { recorded, threaded }: { recorded: Recorded; threaded: Threaded | undefined },
+  { recorded, threaded, beside }: { recorded: Recorded; threaded: Threaded | undefined; beside: string },
   options: Chosen,
 ): AsyncIterable<ArchiveItem | PackedFrame> {
   const { early } = recorded
@@ -170,12 +170,12 @@ function itemsOf(
   if (threaded && early.pace.isQuick && isWorthRuns(listed))
     return packedItems(environment, listed, { ...threaded, read })
   const items = readItems(environment, listed, read)
-  return options.destPrefix === undefined ? items : rewritten(items, options.destPrefix, options)
+  return options.destPrefix === undefined ? items : rewritten(items, { to: options.destPrefix, beside }, options)
 }
 
 function rewritten(
   items: AsyncIterable<ArchiveItem>,
-  to: string,
+  { to, beside }: { to: string; beside: string },
   { shape, onProgress }: Chosen,
 ): AsyncIterable<ArchiveItem> {
   if (!to.startsWith('/')) {
@@ -185,6 +185,7 @@ function rewritten(
   return changePrefix(items, {
     from: shape.prefixes,
     to,
+    beside,
     makeScanner: (entry) => new PrefixScanner([to], entry, [[]]),
     onNoRoom(file) {
       const message = `${displayPath(file)} has no room for ${to} and keeps the old path`

@@ -1,4 +1,4 @@
-import { homeOf } from '../model/home.ts'
+import { homeOf } from './home.ts'
 
 /** Environment variables of a session. */
 export type Variables = Readonly<Record<string, string | undefined>>

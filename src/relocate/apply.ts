@@ -17,7 +17,10 @@ export function applyToWhole(data: Buffer, plan: RelocationPlan): Buffer {
   return Buffer.concat([...editWindow(data, 0, plan.edits)])
 }
 
-/** Relocates a file that is too large for memory. Chunks may have any size. Each piece is valid until the next is requested. */
+/**
+ * Relocates a file that is too large for memory. Chunks may have any size, and there is a piece for each. A piece is valid until
+ * the next is requested.
+ */
 export async function* applyToStream(
   chunks: AsyncIterable<Buffer> | Iterable<Buffer>,
   plan: RelocationPlan,
@@ -32,7 +35,11 @@ export async function* applyToStream(
     while (next < plan.edits.length && endOf(plan.edits[next]!) <= end) next++
     // The beginning of an edit waits until the rest of it has come.
     const until = Math.min(end, plan.edits[next]?.offset ?? end)
-    yield* editWindow(window.subarray(0, until - base), base, plan.edits.slice(first, next))
+    const edits = plan.edits.slice(first, next)
+    const decided = window.subarray(0, until - base)
+    // One piece, because a text may hold the prefix in every line, and handing on each line takes longer than editing it.
+    if (decided.length > 0 || edits.length > 0)
+      yield edits.length === 0 ? decided : Buffer.concat([...editWindow(decided, base, edits)])
     window = Buffer.from(window.subarray(until - base)) // the source may reuse its buffer
     base = until
   }
@@ -44,6 +51,7 @@ function* editWindow(window: Buffer, base: number, edits: readonly Edit[]): Gene
   let done = 0
   for (const edit of edits) {
     const start = edit.offset - base
+    if (start < done || start + edit.length > window.length) throw new RangeError('An edit reaches beyond its place')
     if (start > done) yield window.subarray(done, start)
     done = start + edit.length
     yield edit.apply(window.subarray(start, done))

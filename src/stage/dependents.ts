@@ -1,7 +1,8 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { homeOf } from '../model/home.ts'
+import { homeOf } from '../platform/home.ts'
 import type { Variables } from '../platform/job.ts'
+import { readSmall } from '../platform/read-small.ts'
 
 /** Something outside of a stage that stops working when the stage is removed. */
 interface Dependent {
@@ -12,6 +13,8 @@ interface Dependent {
 
 /** Kernels that are read at most: the home folder may be slow. */
 const MOST_KERNELS = 50
+/** Both kinds of files have some ten lines. */
+const MOST_BYTES = 64 * 1024
 
 /**
  * What uses a staged prefix from outside, as far as it is cheap to find: the session's virtual environment, those of the usual
@@ -34,7 +37,7 @@ export async function dependentsOf(
   )
   const found = await Promise.all(
     files.map(async ([kind, file]): Promise<Dependent[]> => {
-      const text = await readFile(file, 'utf8').catch(() => '')
+      const text = await readSmall(file, MOST_BYTES).then(String, () => '')
       return text.includes(`${prefix}/`) ? [{ kind, path: dirname(file) }] : []
     }),
   )

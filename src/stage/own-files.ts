@@ -51,7 +51,7 @@ const STANDARD_LIBRARY = /(^|\/)lib\/(python|pypy)\d+\.\d+t?$/
 
 /**
  * Adds the copy's own files and the given ones. Files that the original has under these names stay as they are.
- * @returns the paths of those that are there now
+ * @returns the paths of those that were added
  */
 export function addOwnFiles(
   prefix: string,
@@ -63,9 +63,9 @@ export function addOwnFiles(
 ): BytePath[] {
   const files = [...SCRIPTS, ...scripts]
   if (readOnly) files.push(FROZEN, ...standardLibraries(prefix, entries).map(managed))
-  for (const file of files) addFile(prefix, file, readOnly)
+  const added = files.filter((file) => addFile(prefix, file, readOnly))
   if (readOnly) letOwnerWrite(fsPath(prefix, HISTORY))
-  return files.map(({ path }) => path).filter((path) => lstatSync(fsPath(prefix, path), { throwIfNoEntry: false }))
+  return added.map(({ path }) => path)
 }
 
 function letOwnerWrite(path: Buffer): void {
@@ -80,7 +80,8 @@ export function isOwnFile(prefix: string, path: BytePath): boolean {
   const file = [...SCRIPTS, FROZEN, ...(isManaged ? [managed(folder)] : [])].find((own) => own.path === path)
   const facts = lstatSync(fsPath(prefix, path))
   if (facts.isDirectory()) return SCRIPTS.some((own) => own.path.startsWith(`${path}/`))
-  return file !== undefined && facts.isFile() && readFileSync(fsPath(prefix, path), 'utf8') === file.text
+  if (file === undefined || !facts.isFile() || facts.size !== Buffer.byteLength(file.text)) return false
+  return readFileSync(fsPath(prefix, path), 'utf8') === file.text
 }
 
 /** The folder of a Python at the top always counts; one further down only if it has a standard library, which a venv's has not. */
@@ -96,18 +97,22 @@ const managed = (folder: BytePath): OwnFile => ({
   text: EXTERNALLY_MANAGED_TEXT,
 })
 
-function addFile(prefix: string, { path, text }: OwnFile, readOnly: boolean): void {
+/** False if there is one of that name, or no folder for it. */
+function addFile(prefix: string, { path, text }: OwnFile, readOnly: boolean): boolean {
   const folder = parentOf(path)
-  if (!makeFolder(prefix, folder)) return
+  if (!makeFolder(prefix, folder)) return false
+  let added = true
   whileWritable(fsPath(prefix, folder), () => {
     try {
       writeFileSync(fsPath(prefix, path), text, { flag: 'wx', mode: 0o644 })
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return
-      throw error
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+      added = false
+      return
     }
     chmodSync(fsPath(prefix, path), readOnly ? 0o444 : 0o644)
   })
+  return added
 }
 
 /** Makes missing folders, with their parent's mode. False if a part of the path is not a folder: links may lead out of the copy. */

@@ -1,7 +1,8 @@
-import { lstat, open, readFile, rename } from 'node:fs/promises'
+import { lstat, open, rename } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import * as v from 'valibot'
-import { Identity } from '../leases/identity.ts'
+import { Identity } from '../platform/identity-schema.ts'
+import { readSmall } from '../platform/read-small.ts'
 import { FOLDER_NAME, MARKER } from './names.ts'
 
 const Owner = v.object({ owner: Identity })
@@ -87,9 +88,12 @@ async function writeJson(file: string, value: unknown): Promise<void> {
   }
 }
 
+/** A record has 100 bytes for each file that was relocated at another length. */
+const MOST_BYTES = 64 * 1024 * 1024
+
 async function readJson(file: string): Promise<unknown> {
   try {
-    return JSON.parse(await readFile(file, 'utf8'))
+    return JSON.parse(String(await readSmall(file, MOST_BYTES)))
   } catch {
     return undefined
   }

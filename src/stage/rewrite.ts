@@ -72,7 +72,7 @@ async function rewrite(
   try {
     const hash = createHash('sha256')
     const original = source.createReadStream({ highWaterMark: CHUNK, autoClose: false })
-    for await (const chunk of gathered(applyToStream(original as AsyncIterable<Buffer>, plan))) {
+    for await (const chunk of applyToStream(original as AsyncIterable<Buffer>, plan)) {
       signal?.throwIfAborted()
       hash.update(chunk)
       await target.writeFile(chunk)
@@ -84,19 +84,4 @@ async function rewrite(
     await target.close()
     await rm(aside, { force: true })
   }
-}
-
-/** Joins small pieces. A text may hold the prefix in every line, and one write per line would take milliseconds per kilobyte. */
-async function* gathered(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  let parts: Buffer[] = []
-  let size = 0
-  for await (const chunk of chunks) {
-    parts.push(chunk)
-    size += chunk.length
-    if (size < CHUNK) continue
-    yield Buffer.concat(parts)
-    parts = []
-    size = 0
-  }
-  yield Buffer.concat(parts)
 }

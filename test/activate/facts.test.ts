@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
 import { readFacts } from '../../src/activate/facts.ts'
 
@@ -18,12 +18,12 @@ function write(path: string, text: string): void {
   writeFileSync(join(prefix, path), text)
 }
 
-test("the scripts of the shell's kind run in the order of their names, and in reverse on leaving", () => {
+test("the scripts of the shell's kind run in the order of their names, and in reverse on leaving", async () => {
   for (const name of ['b.sh', 'a.sh', 'a.fish', 'a.csh', 'sh', '~.sh', 'B.sh']) {
     write(`etc/conda/activate.d/${name}`, '')
     write(`etc/conda/deactivate.d/${name}`, '')
   }
-  const { activateScripts, deactivateScripts } = readFacts(prefix, 'bash')
+  const { activateScripts, deactivateScripts } = await readFacts(prefix, 'bash')
   const names = ['B.sh', 'a.sh', 'b.sh', '~.sh']
   assert.deepEqual(
     activateScripts,
@@ -32,16 +32,52 @@ test("the scripts of the shell's kind run in the order of their names, and in re
   assert.deepEqual(deactivateScripts, names.map((name) => join(prefix, 'etc/conda/deactivate.d', name)).reverse())
 })
 
-test('variables of conda-meta/state win over those of packages; PATH, unset ones and names that no shell can export are left out', () => {
+test('a FIFO, a folder and a device among the scripts are left out, because a shell would wait for them for ever', async () => {
+  for (const folder of ['activate.d', 'deactivate.d']) {
+    const path = join(prefix, 'etc/conda', folder)
+    write(`etc/conda/${folder}/mine.sh`, '')
+    execFileSync('mkfifo', [`${path}/fifo.sh`])
+    mkdirSync(`${path}/folder.sh`)
+    symlinkSync('/dev/zero', `${path}/zero.sh`)
+    symlinkSync('mine.sh', `${path}/also.sh`)
+  }
+  const { activateScripts, deactivateScripts } = await readFacts(prefix, 'bash')
+  const names = ['also.sh', 'mine.sh']
+  assert.deepEqual(
+    activateScripts.map((path) => basename(path)),
+    names,
+  )
+  assert.deepEqual(
+    deactivateScripts.map((path) => basename(path)),
+    names.toReversed(),
+  )
+})
+
+test('a file of variables that is huge, nested deeply or a device never stops a session for long', async () => {
+  const deep = '['.repeat(200_000) + ']'.repeat(200_000)
+  write('etc/conda/env_vars.d/deep.json', `{"A":${deep}}`)
+  write('etc/conda/env_vars.d/large.json', `{"A":"${'x'.repeat(5_000_000)}"}`)
+  symlinkSync('/dev/zero', join(prefix, 'etc/conda/env_vars.d/zero.json'))
+  write('conda-meta/state', `{"env_vars":{"B":"b"},"x":${deep.slice(0, 300)}${deep.slice(-300)}}`)
+  const { variables, unreadable, notTaken } = await readFacts(prefix, 'bash')
+  assert.deepEqual(variables, { B: 'b' })
+  assert.deepEqual(
+    unreadable.map(({ path }) => basename(path!)),
+    ['deep.json', 'large.json'],
+  )
+  assert.deepEqual(notTaken, [`${prefix}/etc/conda/env_vars.d/zero.json is a device, and is passed over`])
+})
+
+test('variables of conda-meta/state win over those of packages; PATH, unset ones and names that no shell can export are left out', async () => {
   write('etc/conda/env_vars.d/b.json', '{"A": "b", "B": "b"}')
   write('etc/conda/env_vars.d/a.json', '{"A": "a", "C": "a"}')
   write('conda-meta/state', '{"env_vars": {"C": "state", "N": 3, "U": "***unset***", "PATH": "/x", "a-b": "no name"}}')
-  assert.deepEqual(readFacts(prefix, 'sh').variables, { A: 'b', B: 'b', C: 'state', N: '3' })
+  assert.deepEqual((await readFacts(prefix, 'sh')).variables, { A: 'b', B: 'b', C: 'state', N: '3' })
 })
 
-test('a prefix that is gone or empty has no variables and no scripts', () => {
+test('a prefix that is gone or empty has no variables and no scripts', async () => {
   for (const path of [prefix, `${prefix}/gone`]) {
-    assert.deepEqual(readFacts(path, 'zsh'), {
+    assert.deepEqual(await readFacts(path, 'zsh'), {
       prefix: path,
       real: path.replace(prefix, realpathSync(prefix)),
       variables: {},
@@ -54,17 +90,17 @@ test('a prefix that is gone or empty has no variables and no scripts', () => {
   }
 })
 
-test('both spellings of a prefix that is a symbolic link are known', () => {
+test('both spellings of a prefix that is a symbolic link are known', async () => {
   mkdirSync(join(prefix, 'real'))
   symlinkSync('real', join(prefix, 'link'))
-  const facts = readFacts(join(prefix, 'link'), 'bash')
+  const facts = await readFacts(join(prefix, 'link'), 'bash')
   assert.deepEqual([facts.prefix, facts.real], [join(prefix, 'link'), realpathSync(join(prefix, 'real'))])
 })
 
-test('a file of variables that is not JSON is an error that names the file, and the other files count', () => {
+test('a file of variables that is not JSON is an error that names the file, and the other files count', async () => {
   write('conda-meta/state', '{')
   write('etc/conda/env_vars.d/a.json', '{"A": "a"}')
-  const { unreadable, variables } = readFacts(prefix, 'bash')
+  const { unreadable, variables } = await readFacts(prefix, 'bash')
   assert.deepEqual(
     unreadable.map(({ code, path }) => [code, path]),
     [['UNREADABLE', join(prefix, 'conda-meta/state')]],
@@ -72,18 +108,19 @@ test('a file of variables that is not JSON is an error that names the file, and 
   assert.deepEqual(variables, { A: 'a' })
 })
 
-test('folders, FIFOs and dangling links in env_vars.d, and files without an object, are passed over', () => {
+test('folders, FIFOs and dangling links in env_vars.d, and files without an object, are passed over', async () => {
   const folder = join(prefix, 'etc/conda/env_vars.d')
   mkdirSync(join(folder, '.ipynb_checkpoints'), { recursive: true })
   execFileSync('mkfifo', [join(folder, 'fifo')])
   symlinkSync('/nowhere', join(folder, 'dangling'))
   for (const text of ['[1]', '"text"', 'null', '3']) write(`etc/conda/env_vars.d/${text}.json`, text)
   mkdirSync(join(prefix, 'conda-meta/state'), { recursive: true })
-  const { variables, unreadable } = readFacts(prefix, 'bash')
+  const { variables, unreadable, notTaken } = await readFacts(prefix, 'bash')
   assert.deepEqual([variables, unreadable], [{}, []])
+  assert.deepEqual(notTaken, [`${folder}/fifo is a FIFO, and is passed over`])
 })
 
-test('values that are no strings become what Python makes of them, and null is what conda unsets', () => {
+test('values that are no strings become what Python makes of them, and null is what conda unsets', async () => {
   const values: Record<string, [json: string, python: string]> = {
     BIG: ['12345678901234567890', '12345678901234567890'],
     ZERO: ['-0', '0'],
@@ -104,16 +141,16 @@ test('values that are no strings become what Python makes of them, and null is w
   const json = Object.entries(values).map(([name, [text]]) => `"${name}": ${text}`)
   write('conda-meta/state', `{"env_vars": {${json.join(', ')}, "NONE": null}}`)
   const expected = Object.fromEntries(Object.entries(values).map(([name, [, text]]) => [name, text]))
-  assert.deepEqual(readFacts(prefix, 'bash').variables, { ...expected, NONE: '' })
-  for (const dialect of ['fish', 'tcsh'] as const) assert.equal(readFacts(prefix, dialect).variables.NONE, null)
+  assert.deepEqual((await readFacts(prefix, 'bash')).variables, { ...expected, NONE: '' })
+  for (const dialect of ['fish', 'tcsh'] as const) assert.equal((await readFacts(prefix, dialect)).variables.NONE, null)
 })
 
-test('variables that no shell can set, or that shells would evaluate, are left out and named', () => {
+test('variables that no shell can set, or that shells would evaluate, are left out and named', async () => {
   write(
     'conda-meta/state',
     '{"env_vars": {"RANDOM": "a[$(id)]", "LINENO": "1", "V": "a\\u0000b", "UID": "1", "A": "a"}}',
   )
-  const { variables, notTaken } = readFacts(prefix, 'bash')
+  const { variables, notTaken } = await readFacts(prefix, 'bash')
   assert.deepEqual(variables, { LINENO: '1', A: 'a' })
   assert.deepEqual(
     notTaken.map((message) => /variable (\w+) in .*conda-meta\/state/.exec(message)?.[1]),
@@ -121,7 +158,7 @@ test('variables that no shell can set, or that shells would evaluate, are left o
   )
 })
 
-test('entries of PATH that spell the environment through a link, //, /./ or a trailing slash are known', () => {
+test('entries of PATH that spell the environment through a link, //, /./ or a trailing slash are known', async () => {
   mkdirSync(join(prefix, 'real/env/bin'), { recursive: true })
   mkdirSync(join(prefix, 'real/env/envs/other/bin'), { recursive: true })
   mkdirSync(join(prefix, 'real/env2/bin'), { recursive: true })
@@ -135,7 +172,7 @@ test('entries of PATH that spell the environment through a link, //, /./ or a tr
     `${prefix}/link/env`,
   ]
   const own = [`${env}/bin`, env, `${prefix}/link/env2/bin`, `${prefix}/link/env/envs/other/bin`, '/usr/bin', '', 'bin']
-  const { otherSpellings } = readFacts(env, 'bash', [...others, ...own].join(':'))
+  const { otherSpellings } = await readFacts(env, 'bash', [...others, ...own].join(':'))
   assert.deepEqual(otherSpellings, {
     [others[0]!]: '/bin',
     [others[1]!]: '/bin',

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { readFile, truncate, writeFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { isOurs, readHead, readIndex } from '../../src/archive/reader.ts'
@@ -69,6 +70,35 @@ for (const format of FORMATS) {
       await assert.rejects(readHead(path), code('ARCHIVE_DAMAGED'))
       assert.ok(await isOurs(path))
     }
+  })
+
+  test(`a ${format} cut off at any border of its parts, or one byte before or behind it, is not taken for a whole one`, async (context) => {
+    const path = `${await workFolder(context)}/demo.${format}`
+    const { frames } = await pack(path, [...small(), file('big', randomBytes(6_000_000))])
+    const bytes = await readFile(path)
+    assert.ok(frames.length >= 2)
+    const end = frames.at(-1)!.offset + frames.at(-1)!.compressedSize
+    const behind = Array.from({ length: bytes.length - end }, (_, n) => end + n)
+    const borders = frames.flatMap(({ offset, compressedSize }) => [offset, offset + compressedSize])
+    const head = Array.from({ length: 1300 }, (_, n) => n)
+    const around = borders.flatMap((at) => [at - 1, at, at + 1])
+    for (const size of [...new Set([...head, ...around, ...behind])].sort((a, b) => b - a)) {
+      if (size >= bytes.length) continue
+      await truncate(path, size)
+      const failed = (error: unknown) =>
+        error instanceof StageError &&
+        (error.code === 'ARCHIVE_DAMAGED' || (size < 1200 && error.code === 'ARCHIVE_FOREIGN'))
+      await assert.rejects(readIndex(path), failed, `${size} of ${bytes.length}`)
+      await assert.rejects(readHead(path), failed, `${size} of ${bytes.length}`)
+    }
+  })
+
+  test(`a ${format} with another one behind it is called damaged`, async (context) => {
+    const path = `${await workFolder(context)}/demo.${format}`
+    await pack(path, small())
+    const bytes = await readFile(path)
+    await writeFile(path, Buffer.concat([bytes, bytes]))
+    await assert.rejects(readIndex(path), code('ARCHIVE_DAMAGED'))
   })
 
   test(`a ${format} with extra bytes behind its end is called damaged`, async (context) => {

@@ -31,7 +31,7 @@ test('docs/configuration.md lists exactly the settings that exist, with their va
 test('the example files in docs/configuration.md and docs/administrators.md are valid', () => {
   for (const [page, settings] of Object.entries({ configuration: 3, administrators: 4 })) {
     const [, example] = /```yaml\n([\s\S]*?)```/.exec(read(page))!
-    const { values, mistakes } = parseConfig(example!)
+    const { values, mistakes } = parseConfig(Buffer.from(example!))
     assert.deepEqual(mistakes, [])
     assert.equal(Object.keys(values).length, settings)
   }

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
-import { mkdirSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { run, stageOf, succeed, world } from '../cli/world.ts'
 import { place, statusOf } from './place.ts'
@@ -41,10 +43,52 @@ test('a site file that is not YAML, a folder or missing is only a warning', asyn
   mkdirSync(`${at.root}/folder`)
   const named = async (name: string) =>
     (await statusOf(at, [], { env: { CONDA_STAGE_SITE_CONFIG: `${at.root}/${name}` } })).stderr
-  assert.match(await named('folder'), /^WARNING: \S+\/folder: can't be read: /)
+  assert.match(await named('folder'), /^WARNING: \S+\/folder: is a folder \(ignored; please tell/)
   assert.match(await named('none'), /^WARNING: \S+\/none: .*does not exist/)
   assert.equal((await statusOf(at, [], { env: { CONDA_STAGE_SITE_CONFIG: '/dev/null' } })).stderr, '')
 })
+
+test('whatever stands in place of the user file, staging ends with an error that names it, and --status with a warning, at once', async (context) => {
+  const at = place(context)
+  const deep = '['.repeat(100_000) + ']'.repeat(100_000)
+  const cases: [string, () => void, RegExp][] = [
+    ['a FIFO', () => execFileSync('mkfifo', [at.userFile]), /: is a FIFO/],
+    ['a device', () => symlinkSync('/dev/zero', at.userFile), /: is a device/],
+    ['a folder', () => mkdirSync(at.userFile), /: is a folder/],
+    ['a socket', () => void socketAt(context, at.userFile), /: can't be read \(ENXIO\)/],
+    ['a sparse file of 100 MB', () => writeSparse(at.userFile, 100_000_000), /: is larger than 33 kB/],
+    ['100,000 levels', () => writeFileSync(at.userFile, `threads: ${deep}\n`), /: is larger than 33 kB/],
+    ['1,500 levels', () => writeFileSync(at.userFile, `\nthreads: ${'{a: '.repeat(1500)}\n`), /, line 2: /],
+    [
+      'a circle',
+      () => writeFileSync(at.userFile, '\nlocal-folders: &a [*a]\n'),
+      /, line 2: local-folders: it refers to itself/,
+    ],
+    ['no UTF-8', () => writeFileSync(at.userFile, Buffer.from('\n# \xff\n', 'latin1')), /, line 2: it is not UTF-8/],
+    ['a NUL', () => writeFileSync(at.userFile, '\n\nthreads: 1\0\n'), /, line 3: it holds the control character 0x00/],
+  ]
+  for (const [what, make, says] of cases) {
+    make()
+    const staging = await run(at, ['--json', '--prefix=/nowhere'])
+    assert.deepEqual([what, staging.status, JSON.parse(staging.stdout).error.code], [what, 2, 'CONFIG'])
+    const named = new RegExp(`${at.userFile}${says.source}`)
+    assert.match(staging.stderr, new RegExp(`^ERROR: ${named.source}`), what)
+    const { stderr, files } = await statusOf(at)
+    assert.match(stderr, new RegExp(`^WARNING: ${named.source}.* \\(ignored\\)$`, 'm'), what)
+    assert.equal(files[0]!.state, 'faulty')
+    rmSync(at.userFile, { recursive: true })
+  }
+})
+
+function socketAt(context: TestContext, path: string): void {
+  const server = createServer().listen(path)
+  context.after(() => server.close())
+}
+
+function writeSparse(path: string, bytes: number): void {
+  writeFileSync(path, '')
+  truncateSync(path, bytes)
+}
 
 test('with a mistake in the user file, --help and --source work silently, and --status reports the mistake', async (context) => {
   const at = place(context, { user: 'chekc: full\nthreads: 2\n' })
@@ -71,7 +115,7 @@ test('a site file that would expand without end is reported like any other mista
   const grow = (key: string, at: number) => `- &${key} [${Array(9).fill(at === 0 ? 'x' : `*${'abcdefghi'[at - 1]}`)}]`
   const site = `local-folders:\n${[...'abcdefghi'].map(grow).join('\n')}\nthreads: 2\n`
   const { stderr, of } = await statusOf(place(context, { site }))
-  assert.match(stderr, /^WARNING: .*line 1: local-folders: it refers to itself too often/)
+  assert.match(stderr, /^WARNING: .*line 1: local-folders: it refers to itself, or is nested too deeply/)
   assert.equal(of('threads')[0], 2)
 })
 

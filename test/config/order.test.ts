@@ -46,6 +46,8 @@ test('every setting can be given in a file, and --status names that file', async
     'local-folders-only': true,
     'skip-local': false,
     writable: true,
+    private: true,
+    'keep-minutes': 30,
     'allow-base': true,
     activator: 'conda',
     check: 'full',

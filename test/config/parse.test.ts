@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import { parseConfig } from '../../src/config/parse.ts'
+import { SETTINGS } from '../../src/config/settings.ts'
 
-const mistakes = (text: string) =>
-  parseConfig(text).mistakes.map(({ line, key, message }) => [line, key, message] as const)
+const parse = (text: string) => parseConfig(Buffer.from(text))
+
+const mistakes = (text: string) => parse(text).mistakes.map(({ line, key, message }) => [line, key, message] as const)
 
 test('the keys of a configuration file are the names of the options', () => {
   const text = `
@@ -17,7 +20,7 @@ threads: 4
 archive-folder: /archives/{user}
 retention-days: unlimited
 `
-  assert.deepEqual(parseConfig(text), {
+  assert.deepEqual(parse(text), {
     values: {
       localFolders: ['/nvme/{job}', '~/scratch/{user}'],
       writable: true,
@@ -31,8 +34,7 @@ retention-days: unlimited
 })
 
 test('an empty configuration file, or one with comments only, is valid', () => {
-  for (const text of ['', '\n', '# nothing\n', '---\n'])
-    assert.deepEqual(parseConfig(text), { values: {}, mistakes: [] })
+  for (const text of ['', '\n', '# nothing\n', '---\n']) assert.deepEqual(parse(text), { values: {}, mistakes: [] })
 })
 
 test('an unknown key is reported with its line and the key that was probably meant', () => {
@@ -80,7 +82,7 @@ test('a wrong value is reported together with the values that the key takes', ()
 })
 
 test('a mistake in one key does not affect the others', () => {
-  const { values, mistakes } = parseConfig('check: ful\nthreads: 2\nnothing: 1\n')
+  const { values, mistakes } = parse('check: ful\nthreads: 2\nnothing: 1\n')
   assert.deepEqual(values, { threads: 2 })
   assert.deepEqual(
     mistakes.map(({ line, key }) => [line, key]),
@@ -92,15 +94,88 @@ test('a mistake in one key does not affect the others', () => {
 })
 
 test('nothing is taken from a file that is not YAML, and the message names the line', () => {
-  const broken = parseConfig('threads: 2\ncheck: full\n  writable: true\n')
+  const broken = parse('threads: 2\ncheck: full\n  writable: true\n')
   assert.deepEqual(broken.values, {})
   assert.equal(broken.mistakes[0]!.line, 2)
   assert.deepEqual(
     mistakes('threads: 1\nthreads: 2\n').map(([line, , message]) => [line, message]),
-    [[2, 'Map keys must be unique']],
+    [[2, 'it is there twice']],
   )
   assert.match(mistakes('- threads\n')[0]![2], /no 'KEY: VALUE' lines/)
   assert.match(mistakes('just words')[0]![2], /no 'KEY: VALUE' lines/)
+})
+
+test('a value that refers to itself, and a text that is nested deeply or is no text, are mistakes with their line, found in seconds', () => {
+  const said = (text: string | Buffer) => {
+    const { values, mistakes } = parseConfig(Buffer.from(text))
+    assert.deepEqual(values, {})
+    return mistakes.slice(0, 1).map(({ line, message }) => [line, message])[0]
+  }
+  const itself = 'it refers to itself, or is nested too deeply'
+  assert.deepEqual(said('\nlocal-folders: &a\n  - *a\n'), [2, itself])
+  assert.deepEqual(said('\n\nthreads: &a {b: *a}\n'), [3, itself])
+  assert.deepEqual(said('# a comment\nthreads: \0\n'), [2, 'it holds the control character 0x00'])
+  assert.deepEqual(said('threads: "\u202e"\ncheck: \x9b\n'), [2, 'it holds the control character 0x9b'])
+  assert.deepEqual(said(Buffer.from('# caf\xc3\xa9\n\ncheck: \xff\n', 'latin1')), [3, 'it is not UTF-8'])
+  for (const part of [
+    '[',
+    '{',
+    '{a: ',
+    '[{',
+    '- ',
+    '? ',
+    '{? ',
+    '&a ',
+    '!!a ',
+    ': ',
+    ',',
+    '"',
+    "'",
+    '\n[',
+    '|\n ',
+    '%TAG a\n',
+  ]) {
+    const text = `\nthreads: ${part.repeat(32_000 / part.length)}`
+    assert.equal(typeof said(text)?.[1], 'string', part)
+    said(text.slice(1 + 'threads: '.length))
+    said(`local-folders: [${part.repeat(32_000 / part.length)}`)
+  }
+  said(Array.from({ length: 9000 }, (_, at) => `k${at}: 1`).join('\n'))
+  said(Array.from({ length: 300 }, (_, at) => `${' '.repeat(at)}? `).join('\n'))
+})
+
+test('whatever bytes a configuration file holds, it gives settings or mistakes with a line', () => {
+  const pieces = [
+    'threads',
+    'local-folders',
+    ':',
+    '- ',
+    '[',
+    ']',
+    '{',
+    '}',
+    '&a',
+    '*a',
+    '!!',
+    '? ',
+    '|',
+    '"',
+    '\n',
+    ' ',
+    '1',
+    '/x',
+    '#',
+  ]
+  const texts = fc.oneof(
+    fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes)),
+    fc.array(fc.constantFrom(...pieces), { maxLength: 60 }).map((parts) => Buffer.from(parts.join(''))),
+  )
+  const isSound = (bytes: Buffer): void => {
+    const { values, mistakes } = parseConfig(bytes)
+    for (const name of Object.keys(values)) assert.ok(name in SETTINGS)
+    for (const { line, message } of mistakes) assert.ok(line! >= 1 && message !== '')
+  }
+  fc.assert(fc.property(texts, isSound), { numRuns: 3000 })
 })
 
 test('a list in brackets that holds an unquoted {user} gets a hint about quotes', () => {

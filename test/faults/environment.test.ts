@@ -1,5 +1,16 @@
 import assert from 'node:assert/strict'
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname } from 'node:path'
 import { test } from 'node:test'
 import { copiedWorld, fails, listing, stageOf, succeed, type World } from '../cli/world.ts'
@@ -147,6 +158,53 @@ test('an unreadable folder stops the packing, and the message names it', async (
   const secret = `${place.prefix}/share/greet`
   chmodSync(secret, 0)
   await fails(place, stage(place), { code: 'UNREADABLE', path: secret, hint: /owner/ }, { inside: UNPRIVILEGED })
+})
+
+test('FIFOs, devices and deep JSON among records, .pth files, scripts and lists of environments hold nothing up, and are named', async (context) => {
+  const place = await copiedWorld(context)
+  const { prefix } = place
+  const home = place.env.HOME!
+  const site = `${prefix}/lib/python3.12/site-packages`
+  for (const folder of [
+    `${site}/a-1.dist-info`,
+    `${prefix}/etc/conda/activate.d`,
+    `${prefix}/etc/conda/env_vars.d`,
+    `${home}/.conda`,
+  ])
+    mkdirSync(folder, { recursive: true })
+  const fifos = [
+    'conda-meta/a-1-0.json',
+    'conda-meta/state',
+    'etc/conda/activate.d/a.sh',
+    'etc/conda/env_vars.d/a.json',
+    'bin/fifo',
+  ]
+  execFileSync('mkfifo', [...fifos.map((path) => `${prefix}/${path}`), `${site}/a.pth`, `${home}/.condarc`])
+  execFileSync('mkfifo', [`${home}/.conda/environments.txt`, `${home}/.mambarc`])
+  for (const path of [
+    `${prefix}/conda-meta/zero-1-0.json`,
+    `${site}/zero.pth`,
+    `${site}/zero.egg-link`,
+    `${site}/a-1.dist-info/direct_url.json`,
+  ])
+    symlinkSync('/dev/zero', path)
+  writeFileSync(`${prefix}/conda-meta/deep-1-0.json`, `{"files":${'['.repeat(200_000)}${']'.repeat(200_000)}}`)
+  const { stdout, stderr } = await succeed(place, stage(place))
+  for (const named of [
+    'conda-meta/a-1-0.json',
+    'conda-meta/zero-1-0.json',
+    'conda-meta/deep-1-0.json',
+    'bin/fifo',
+    'a.pth',
+  ])
+    assert.match(stderr, new RegExp(`^WARNING: .*${named} `, 'm'))
+  assert.equal((await succeed(place, ['--verify', `--prefix=${stdout.trimEnd()}`])).status, 0)
+  assert.match((await succeed(place, ['--status'])).stdout, /copies on this node/)
+  await fails(place, ['--name=nobody'], {
+    code: 'NO_ENVIRONMENT',
+    says: 'no environment of the name nobody',
+    hint: /--prefix/,
+  })
 })
 
 test("an environment in a read-only folder is staged: its archive goes to the user's cache folder", async (context) => {

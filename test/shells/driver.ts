@@ -20,7 +20,7 @@ switch (action) {
     break
   case 'stage':
   case 'unstage':
-    activate(action, activator as Activator, call)
+    await activate(action, activator as Activator, call)
     break
   case 'remove':
     console.error('INFO: removed')
@@ -44,9 +44,9 @@ switch (action) {
     break
 }
 
-function activate(action: 'stage' | 'unstage', activator: Activator, { env, shell }: Call): void {
+async function activate(action: 'stage' | 'unstage', activator: Activator, { env, shell }: Call): Promise<void> {
   if (shell === undefined) throw new Error('not called by the shell function')
-  const facts = { original: readFacts(original, shell.dialect), staged: readFacts(staged, shell.dialect) }
+  const facts = { original: await readFacts(original, shell.dialect), staged: await readFacts(staged, shell.dialect) }
   const session = { env, ps1: shell.ps1, activator, ...facts }
   const file = `${dirname(staged)}/snapshot.json`
   if (action === 'stage') {

@@ -14,7 +14,7 @@ export async function autoStageCommand({ options, session, messages }: Context):
   const prefix = options.prefix === undefined ? {} : { prefix: options.prefix }
   const original = await originalOf({ ...prefix, allowBase: allowBase || !enable, env: session.env, cwd: session.cwd })
   if (onlyAutoUnstage !== undefined) {
-    configureAutoUnstaging(original, onlyAutoUnstage, session.launcher)
+    await configureAutoUnstaging(original, onlyAutoUnstage, session.launcher)
     messages.info(`${enable ? 'Enabled' : 'Disabled'} auto unstaging`)
     if (options.json) writeData(`${JSON.stringify({ prefix: original, unstage: onlyAutoUnstage })}\n`)
     return

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { type PrefixFacts, readFacts } from '../../activate/facts.ts'
+import { readFacts } from '../../activate/facts.ts'
 import { findStaged, planUnstage } from '../../activate/plan.ts'
 import type { Snapshot } from '../../activate/state.ts'
 import type { Step } from '../../activate/steps.ts'
@@ -40,9 +40,8 @@ export async function unstageCommand(context: Context): Promise<Step[] | undefin
   if (users.length === 0) await confirmLoss(stage, context)
   messages.info('Unstaging and reverting to original conda environment ...')
   messages.info(`Original conda environment: ${original}`)
-  const [before, staged] = [original, found.prefix].map((prefix) =>
-    readFacts(prefix, shell.dialect, session.env.PATH),
-  ) as [PrefixFacts, PrefixFacts]
+  const facts = (prefix: string) => readFacts(prefix, shell.dialect, session.env.PATH)
+  const [before, staged] = await Promise.all([facts(original), facts(found.prefix)])
   for (const { message } of before.unreadable) messages.warning(message)
   if (options.activator === 'conda') assertCondaCanActivate(before, shell.dialect)
   const { steps } = planUnstage({

@@ -1,16 +1,20 @@
 import { createHash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
-import { damaged, foreign } from '../../archive/failure.ts'
+import { foreign } from '../../archive/failure.ts'
+import { Malformed } from '../../archive/read/malformed.ts'
+import type { Member } from '../../archive/read/member.ts'
+import { NoTar } from '../../archive/read/tar-members.ts'
 import { StageError } from '../../errors.ts'
-import { type BytePath, displayPath } from '../../model/byte-path.ts'
+import type { BytePath } from '../../model/byte-path.ts'
 import { digestFrom } from '../../model/digest.ts'
 import type { Entry, FileEntry } from '../../model/entry.ts'
 import type { ArchiveItem, Content, Facts, Scanner } from '../../model/item.ts'
 import type { Siblings } from '../../model/relocation.ts'
 import { PrefixScanner } from '../../relocate/scan.ts'
 import { changePrefixInFile } from '../change-prefix.ts'
+import { foldersAbove, MemberTree } from './member-tree.ts'
+import { type ForeignKind, kindOfArchive, membersOf } from './members.ts'
 import { type Placeholders, readPlaceholders } from './placeholders.ts'
-import { type ForeignKind, type ForeignMember, gathered, kindOfArchive, membersOf } from './tar-and-zip.ts'
 
 /** An archive that conda-pack made, after one pass over its members. */
 export interface CondaPackArchive {
@@ -19,12 +23,11 @@ export interface CondaPackArchive {
   /** Folder of the archive that holds the environment, with a slash at its end, or ''. */
   root: BytePath
   placeholders: Placeholders
-  /** Number of the last member of each path: it is the one that counts. */
-  last: Map<BytePath, number>
+  tree: MemberTree
 }
 
 /** No script of conda-pack's is this large. */
-const SCRIPT_LIMIT = 256 * 1024 * 1024
+const SCRIPT_LIMIT = 64 * 1024 * 1024
 
 /**
  * Takes an archive for one of conda-pack's if it holds a `bin/conda-unpack` with a list of prefixes.
@@ -33,24 +36,30 @@ const SCRIPT_LIMIT = 256 * 1024 * 1024
 export async function openCondaPack(path: string, handle: FileHandle): Promise<CondaPackArchive> {
   const kind = await kindOfArchive(handle)
   if (kind === undefined) throw foreign(path)
-  const last = new Map<BytePath, number>()
-  let found: { root: BytePath; placeholders: Placeholders } | undefined
-  let at = 0
-  for await (const member of identifiable(path, read(path, handle, kind))) {
-    last.set(member.path, at++)
-    const root = /^(|.*\/)bin\/conda-unpack$/s.exec(member.path)?.[1]
-    if (root === undefined || member.type !== 'file' || member.size > SCRIPT_LIMIT) continue
-    const placeholders = readPlaceholders((await gathered(member.content)).toString('utf8'))
-    if (placeholders) found = { root, placeholders }
+  try {
+    const tree = new MemberTree()
+    let found: { root: BytePath; placeholders: Placeholders } | undefined
+    for await (const member of membersOf(handle, kind)) {
+      tree.add(member)
+      const root = /^(|.*\/)bin\/conda-unpack$/s.exec(member.path)?.[1]
+      if (root === undefined || member.type !== 'file' || member.size > SCRIPT_LIMIT) continue
+      const placeholders = readPlaceholders((await gathered(member.content)).toString('utf8'))
+      if (placeholders) found = { root, placeholders }
+    }
+    if (found === undefined) throw foreign(path, 'was written neither by conda-stage nor by conda-pack')
+    tree.finish(found.root)
+    return { path, kind, ...found, tree }
+  } catch (error) {
+    throw asFailure(error, path)
   }
-  if (found === undefined) throw foreign(path, 'was written neither by conda-stage nor by conda-pack')
-  return { path, kind, ...found, last }
 }
 
 export interface CondaPackOptions {
   prefixes: readonly string[]
   siblings?: Siblings
   mtimeNs: bigint
+  /** A file in whose folder there is room for a large file. */
+  beside: string
   onNoRoom(path: BytePath): void
 }
 
@@ -63,84 +72,73 @@ export interface CondaPackOptions {
 export async function* condaPackItems(
   archive: CondaPackArchive,
   handle: FileHandle,
-  { prefixes, siblings, mtimeNs, onNoRoom }: CondaPackOptions,
+  options: CondaPackOptions,
 ): AsyncGenerator<ArchiveItem> {
-  const { path, kind, root, placeholders, last } = archive
-  const from = [...new Set([...placeholders.values()].map(({ text }) => text))]
-  // conda-unpack asks nothing of what stands around a placeholder.
-  const everywhere = from.map(() => [])
+  try {
+    yield* itemsOf(archive, handle, options)
+  } catch (error) {
+    throw asFailure(error, archive.path)
+  }
+}
+
+async function* itemsOf(
+  { path: archive, kind, root, placeholders, tree }: CondaPackArchive,
+  handle: FileHandle,
+  { prefixes, siblings, mtimeNs, beside, onNoRoom }: CondaPackOptions,
+): AsyncGenerator<ArchiveItem> {
   const makeScanner = (entry: FileEntry) => new PrefixScanner(prefixes, entry, siblings)
-  const folders = new Map<BytePath, Entry>()
+  const folders = new Map<BytePath, Entry>([['', { type: 'directory', path: '', mode: 0o755, mtimeNs }]])
   let at = 0
-  for await (const member of read(path, handle, kind)) {
-    if (last.get(member.path) !== at++ || !member.path.startsWith(root)) continue
+  for await (const member of membersOf(handle, kind)) {
+    if (!tree.counts(member, at++) || !member.path.startsWith(root)) continue
     const below = member.path.slice(root.length)
     for (const folder of foldersAbove(below))
       if (!folders.has(folder)) folders.set(folder, { type: 'directory', path: folder, mode: 0o755, mtimeNs })
-    const entry = entryOf({ ...member, path: below }, root, placeholders)
+    const entry = entryOf(member, below)
     if (entry.type === 'directory') folders.set(below, entry)
     else if (entry.type !== 'file') yield { entry }
     else if (entry.placeholder === undefined)
-      yield { entry, content: scanned(entry, member.content, makeScanner(entry)) }
+      yield { entry, content: scanned(entry, named(member.content, archive), makeScanner(entry)) }
     else {
-      const content = await scannedWhole(entry, member.content, new PrefixScanner(from, entry, everywhere))
-      yield await changePrefixInFile(entry, content, { from, to: prefixes[0]!, makeScanner, onNoRoom })
+      // conda-unpack asks nothing of what stands around a placeholder.
+      const from = [entry.placeholder.text]
+      const content = scanned(entry, named(member.content, archive), new PrefixScanner(from, entry, [[]]))
+      yield* changePrefixInFile(entry, content, { from, to: prefixes[0]!, makeScanner, beside, onNoRoom })
     }
   }
+  if (at !== tree.count) throw new Malformed('it changed while it was read')
   for (const entry of folders.values()) yield { entry }
+
+  function entryOf({ path, type, mode, mtimeNs, size, target }: Member, below: BytePath): Entry {
+    const common = { path: below, mode, mtimeNs }
+    if (type === 'symlink') return { type, ...common, mode: 0o777, target }
+    if (type === 'hardlink') return { type, ...common, target: tree.linkedFile(path, root).slice(root.length) }
+    if (type === 'directory') return { type, ...common }
+    const placeholder = placeholders.get(below)
+    return { type, ...common, size, ...(placeholder && { placeholder }) }
+  }
 }
 
-/** A file that begins like an archive but has no readable member is foreign rather than damaged. */
-async function* identifiable(path: string, members: AsyncIterable<ForeignMember>): AsyncGenerator<ForeignMember> {
-  let isArchive = false
+/** Whoever reads the content does not know whose it is. */
+async function* named(content: AsyncIterable<Buffer>, archive: string): AsyncGenerator<Buffer> {
   try {
-    for await (const member of members) {
-      isArchive = true
-      yield member
-    }
+    yield* content
   } catch (error) {
-    const isMissingProgram = error instanceof StageError && error.code === 'NO_PROGRAM'
-    throw isArchive || isMissingProgram ? error : foreign(path)
+    throw asFailure(error, archive)
   }
 }
 
-/** Gives the members. Errors name the archive, and a member whose path leads out of it is one. */
-async function* read(path: string, handle: FileHandle, kind: ForeignKind): AsyncGenerator<ForeignMember> {
-  try {
-    for await (const member of membersOf(handle, kind)) {
-      if (member.path.startsWith('/') || member.path.split('/').includes('..') || member.path.includes('\0'))
-        throw damaged(path, `a member leads out of it: ${displayPath(member.path)}`)
-      if (member.path !== '') yield member
-    }
-  } catch (cause) {
-    if (cause instanceof StageError) throw cause
-    const what = cause instanceof Error ? cause.message : String(cause)
-    throw new StageError('ARCHIVE_DAMAGED', `The archive ${path} can't be read: ${what}`, {
-      path,
-      hint: 'Make it again with conda-pack, or leave out --output to let conda-stage pack the environment.',
-      cause,
-    })
-  }
-}
-
-function entryOf(member: ForeignMember, root: BytePath, placeholders: Placeholders): Entry {
-  const { path, type, mode, mtimeNs, size, target } = member
-  if (type === 'symlink') return { type, path, mode: 0o777, mtimeNs, target }
-  if (type === 'hardlink') return { type, path, mode, mtimeNs, target: target.replace(/^\.\//, '').slice(root.length) }
-  if (type === 'directory') return { type, path, mode, mtimeNs }
-  const placeholder = placeholders.get(path)
-  return { type, path, mode, mtimeNs, size, ...(placeholder && { placeholder }) }
-}
-
-function* foldersAbove(path: BytePath): Generator<BytePath> {
-  yield ''
-  for (let at = path.indexOf('/'); at !== -1; at = path.indexOf('/', at + 1)) yield path.slice(0, at)
-}
-
-async function scannedWhole(entry: FileEntry, chunks: AsyncIterable<Buffer>, scanner: Scanner): Promise<Content> {
-  const content = scanned(entry, chunks, scanner)
-  const data = await gathered(content.chunks as AsyncIterable<Buffer>)
-  return { chunks: data, facts: content.facts }
+/** What reads an archive does not know its name. Errors of the file system and of whoever takes the items stay as they are. */
+function asFailure(cause: unknown, path: string): unknown {
+  if (cause instanceof StageError || (cause as NodeJS.ErrnoException).syscall !== undefined) return cause
+  if (cause instanceof NoTar) return foreign(path)
+  const what =
+    cause instanceof Malformed ? `is damaged: ${cause.message}` : `can't be read: ${(cause as Error).message}`
+  return new StageError('ARCHIVE_DAMAGED', `The archive ${path} ${what}`, {
+    path,
+    hint: 'Make it again with conda-pack, or leave out --output to let conda-stage pack the environment.',
+    cause,
+  })
 }
 
 function scanned({ path }: FileEntry, source: AsyncIterable<Buffer>, scanner: Scanner): Content {
@@ -162,4 +160,10 @@ function scanned({ path }: FileEntry, source: AsyncIterable<Buffer>, scanner: Sc
       return facts
     },
   }
+}
+
+async function gathered(chunks: AsyncIterable<Buffer>): Promise<Buffer> {
+  const parts: Buffer[] = []
+  for await (const chunk of chunks) parts.push(chunk)
+  return Buffer.concat(parts)
 }

@@ -1,0 +1,91 @@
+import { type BigIntStats, constants } from 'node:fs'
+import { megabytes } from '../model/amounts.ts'
+import { closeFile, openFile, READ_ONLY, readFrom, statFile } from './fd.ts'
+
+/** Why a file was not read: the message goes on behind the file's name, as in `NAME is a FIFO`. */
+export class NotRead extends Error {
+  readonly kind: 'missing' | 'folder' | 'special' | 'large' | 'failed'
+
+  constructor(kind: NotRead['kind'], message: string, cause?: unknown) {
+    super(message, { cause })
+    this.kind = kind
+  }
+}
+
+/** How many bytes files may have together. Each that is read takes its part. */
+export interface Allowance {
+  bytes: number
+}
+
+/**
+ * Reads a file that others write and that we know by its name only, so that anything may stand there. What is no regular file is
+ * not read and not waited for, and no more than `most` bytes are held. /dev/null counts as empty.
+ * @param most bytes
+ * @throws NotRead
+ */
+export async function readSmall(path: string | Buffer, most: number, together?: Allowance): Promise<Buffer> {
+  return await withRegular(path, async (fd, size) => {
+    if (size > most) throw tooLarge(most)
+    if (together && size > together.bytes) throw new NotRead('large', 'is too large, beside the others of its kind')
+    if (together) together.bytes -= size
+    // Some file systems give no sizes: /proc, and FUSE if it is badly written.
+    const content = await fill(fd, size === 0 ? most + 1 : size)
+    if (content.length > most) throw tooLarge(most)
+    return content
+  })
+}
+
+/** The first bytes of such a file, at most `bytes` of them. A link is not followed. */
+export const readHead = (path: string | Buffer, bytes: number): Promise<Buffer> =>
+  withRegular(path, (fd) => fill(fd, bytes), READ_ONLY | constants.O_NOFOLLOW)
+
+async function withRegular<T>(
+  path: string | Buffer,
+  body: (fd: number, size: number) => Promise<T>,
+  flags: number = READ_ONLY,
+): Promise<T> {
+  let fd: number | undefined
+  try {
+    fd = await openFile(path, flags)
+    return await body(fd, sizeOf(await statFile(fd)))
+  } catch (error) {
+    throw asNotRead(error)
+  } finally {
+    if (fd !== undefined) await closeFile(fd)
+  }
+}
+
+function asNotRead(error: unknown): unknown {
+  const { code } = error as NodeJS.ErrnoException
+  if (error instanceof NotRead || code === undefined || code.startsWith('ERR_')) return error
+  if (code === 'ENOENT' || code === 'ENOTDIR') return new NotRead('missing', 'does not exist', error)
+  return new NotRead('failed', `can't be read (${code})`, error)
+}
+
+const NULL_DEVICE = 0x103n
+
+function sizeOf(stats: BigIntStats): number {
+  if (stats.isFile()) return Number(stats.size)
+  if (stats.isCharacterDevice() && stats.rdev === NULL_DEVICE) return 0
+  if (stats.isDirectory()) throw new NotRead('folder', 'is a folder')
+  throw new NotRead('special', stats.isFIFO() ? 'is a FIFO' : 'is a device')
+}
+
+const PIECE = 256 * 1024
+
+/** What comes next in the file, at most so many bytes. */
+async function fill(fd: number, most: number): Promise<Buffer> {
+  const pieces: Buffer[] = []
+  for (let left = most; left > 0; left -= pieces.at(-1)!.length) {
+    const piece = Buffer.allocUnsafe(Math.min(left, PIECE))
+    const read = await readFrom(fd, piece, 0, null)
+    if (read === 0) break
+    pieces.push(piece.subarray(0, read))
+  }
+  return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
+}
+
+function tooLarge(most: number): NotRead {
+  const size = most < 1e6 ? `${Math.round(most / 1000)} kB` : megabytes(most)
+  return new NotRead('large', `is larger than ${size}`)
+}

@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict'
+import type { Action } from './actions.ts'
+import type { Ended, Kill } from './kill.ts'
+import type { KillWorld } from './world.ts'
+
+const STATUS = { SIGKILL: 137, SIGTERM: 143, SIGHUP: 129, SIGINT: 130 }
+
+/** What was there before. */
+interface Before {
+  leftovers: string[]
+  archive: string
+  stages: string[]
+}
+
+/**
+ * Kills an action, looks at everything that must hold whatever the moment was, and lets the next user come.
+ * @returns in a word, how it ended
+ */
+export async function trial(world: KillWorld, action: Action, kill: Kill): Promise<string> {
+  await world.prepare(action)
+  const before = { leftovers: world.leftovers(), archive: world.archiveIdentity(), stages: world.stages() }
+  const ended = await world.run(action, kill)
+  try {
+    world.assertOriginalUnchanged(action)
+    if (world.archiveIdentity() !== before.archive) await world.assertArchiveWhole()
+    world.assertStagesWhole()
+    const outcome = action.session ? afterSession(world, action, kill, ended) : afterCall(world, kill, ended, before)
+    await world.next(action)
+    return outcome
+  } catch (error) {
+    throw new Error(`${action.name}, ${JSON.stringify(kill)}\n${JSON.stringify(ended, null, 2)}`, { cause: error })
+  }
+}
+
+function afterCall(world: KillWorld, { signal }: Kill, { status, stdout, stderr }: Ended, before: Before): string {
+  if (signal === 'SIGKILL' && (status === 'SIGKILL' || status === 137)) return 'killed'
+  if (status === 0) {
+    assert.deepEqual(world.leftovers(), [])
+    return 'done'
+  }
+  assert.ok(status === signal || status === STATUS[signal], `${status}`)
+  assert.deepEqual(world.leftovers(), before.leftovers)
+  // It has not begun, or says that it has undone everything.
+  if (stderr !== '')
+    assert.match(stderr, new RegExp(`^WARNING: Stopped by ${signal}: nothing was staged or changed$`, 'm'))
+  assert.equal(stdout, '')
+  assert.equal(world.archiveIdentity(), before.archive)
+  assert.deepEqual(world.stages(), before.stages)
+  return 'stopped'
+}
+
+/** A session that lives has the original or a whole copy, knows which, and can go on. */
+function afterSession(world: KillWorld, action: Action, kill: Kill, { status, stdout, stderr }: Ended): string {
+  if (status === kill.signal) return 'session killed'
+  assert.equal(status, 0)
+  if (action.code === 'exit 0') return 'ended'
+  const line = (word: string) => new RegExp(`^${word} (.*)$`, 'm').exec(stdout)?.[1]
+  const ended = Number(line('status'))
+  const [active, place] = [line('active'), line('place')]
+  assert.equal(line('original'), `${world.original} ${world.original}`)
+  const [copy, runs] = (line('copy') ?? '').split(' ')
+  assert.ok(copy!.startsWith(`${world.local}/conda-stage_`) && copy === runs, 'it can go on')
+  assert.doesNotMatch(stderr, /bug|\n {4}at /)
+  if (active === 'nothing') assert.equal(action.name, 'deactivation')
+  else assert.equal(active, place)
+  if (ended === 0) return 'done'
+  assert.ok(ended === 1 || ended === STATUS[kill.signal], `${ended}`)
+  if (ended !== 1) assert.match(stderr, /^WARNING: Stopped by SIG\w+: nothing was staged or changed$/m)
+  return kill.signal === 'SIGKILL' ? 'killed' : 'stopped'
+}
