@@ -9,6 +9,7 @@ import { isShared } from './pipeline/share.ts'
 import { shareStage } from './pipeline/share-stage.ts'
 import { stageFromArchive } from './pipeline/stage-from-archive.ts'
 import { countProgress, timed } from './pipeline/timing.ts'
+import { warnIfLeft } from './pipeline/warn-if-left.ts'
 import { findStage } from './stage/record.ts'
 import { detachStage, MANY_FILES, ownStage } from './stage/remove.ts'
 import { verifyStage } from './stage/verify.ts'
@@ -61,7 +62,11 @@ export async function unstage(
     if (remove === undefined) return { original, prefix, kept: { users: await usersOf(stage) } }
     const report = countProgress('remove', onProgress)
     if (sweepBehind && files >= MANY_FILES) sweepBehind(dirname(stage.folder))
-    else await remove((done) => report(done, files))
+    else
+      await warnIfLeft(
+        remove((done) => report(done, files)),
+        onProgress,
+      )
     return { original, prefix }
   })
 }

@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, readdir, rename, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as v from 'valibot'
+import { Identity } from '../platform/identity-schema.ts'
 import { fateOf, ownIdentity } from '../platform/process-identity.ts'
 import { readSmall } from '../platform/read-small.ts'
-import { Identity } from './identity.ts'
 import { goesOn, isRunningHere } from './job.ts'
 
 const Holder = v.object({

@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import * as v from 'valibot'
 import { StageError } from '../errors.ts'
+import { Identity } from '../platform/identity-schema.ts'
 import { fateOf, ownIdentity, type ProcessIdentity } from '../platform/process-identity.ts'
 import { NotRead, readSmall } from '../platform/read-small.ts'
-import { Identity } from './identity.ts'
 
 export interface Turn {
   /** The local folder. */

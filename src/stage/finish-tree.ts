@@ -3,11 +3,12 @@ import { dirname } from 'node:path'
 import { StageError } from '../errors.ts'
 import type { ArchiveIndex } from '../model/archive-index.ts'
 import type { BytePath } from '../model/byte-path.ts'
-import { asRoomError } from '../platform/room.ts'
 import { relocateLink } from '../relocate/symlink.ts'
 import type { LeftFile } from '../workers/protocol.ts'
+import { asLocalFailure } from './failure.ts'
 import { stagedMode } from './modes.ts'
 import { EXTRACTING } from './names.ts'
+import { folderOf } from './record.ts'
 import { removeTree } from './remove-tree.ts'
 import { rewriteLargeFiles } from './rewrite.ts'
 import type { LargeFile } from './tree.ts'
@@ -65,9 +66,11 @@ export async function publishTree<T>(
     renameSync(root, prefix)
     return result
   } catch (error) {
-    await removeTree(root)
+    const failure = asLocalFailure(error, dirname(folderOf(prefix) ?? dirname(prefix)))
+    // Whoever made the place of the tree removes that, with what can't be removed now.
+    await removeTree(root).catch(() => {})
     throwIfCancelled(signal, prefix)
-    throw asRoomError(error, dirname(dirname(prefix)))
+    throw failure
   }
 }
 

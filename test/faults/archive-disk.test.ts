@@ -5,28 +5,11 @@ import { dirname } from 'node:path'
 import { test } from 'node:test'
 import * as library from '../../src/index.ts'
 import { copiedWorld, type Ended, fails, run, succeed, type World } from '../cli/world.ts'
+import { failing } from './failing.ts'
 
 const stage = ({ prefix, local }: World) => [`--prefix=${prefix}`, `--path=${local}`]
 
-/** Goes in front of the program: these calls, on this path if one is named, fail with this errno. */
-function failing(call: string, errno: string, { path, when }: { path?: string; when?: string } = {}): string[] {
-  const inject = `inject=${call}:error=${errno}${when === undefined ? '' : `:when=${when}`}`
-  return [
-    'strace',
-    '-f',
-    '--seccomp-bpf',
-    '-qq',
-    '-o',
-    '/dev/null',
-    '-e',
-    `trace=${call}`,
-    ...(path ? ['-P', path] : []),
-    '-e',
-    inject,
-  ]
-}
-
-/** strace counts the calls of each thread by themselves. */
+/** The calls of each thread are counted by themselves. */
 const ONE_THREAD = { CONDA_STAGE_POOL: '1' }
 
 /** The copy that the call printed is whole, and so is the one of the next call. Nothing else is left anywhere. */

@@ -1,9 +1,10 @@
 import { resolve } from 'node:path'
 import { StageError } from '../../errors.ts'
+import { diskFailure } from '../../platform/disk-failure.ts'
 import { limitFailure } from '../../platform/limits.ts'
 import type { Command, Context } from '../command.ts'
 import type { Options } from '../options.ts'
-import { errorData, writeData, writeError } from '../render/messages.ts'
+import { errorData, writeError, writeResult } from '../render/messages.ts'
 
 /** By this status the script of automatic staging knows a failure that was asked for: `on-failure: fail`. */
 const FAILED_ON_REQUEST = 3
@@ -26,7 +27,7 @@ export const survivable =
     } catch (thrown) {
       const status = statusOfFailure(context.options)
       if (context.signal.aborted || context.options.dryRun || status === 1) throw thrown
-      goOn(limitFailure(thrown), context)
+      goOn(diskFailure(limitFailure(thrown)), context)
       return [{ op: 'return', status }]
     }
   }
@@ -40,6 +41,6 @@ function goOn(error: unknown, { options, session, messages }: Context): void {
   messages.warning(error instanceof StageError ? `${what}: ${error.message}` : what)
   if (error instanceof StageError && error.hint) writeError(`         ${error.hint}\n`)
   if (options.json)
-    writeData(`${JSON.stringify({ skipped: true, original, prefix: asked, error: errorData(error) })}\n`)
-  else if (asked !== undefined) writeData(`${asked}\n`)
+    writeResult(`${JSON.stringify({ skipped: true, original, prefix: asked, error: errorData(error) })}\n`)
+  else if (asked !== undefined) writeResult(`${asked}\n`)
 }

@@ -17,7 +17,7 @@ import { processFacts } from '../../platform/process-identity.ts'
 import { findStage } from '../../stage/record.ts'
 import type { Command, Context } from '../command.ts'
 import { callerOf, stageOptions } from '../library-options.ts'
-import { writeData, writeError } from '../render/messages.ts'
+import { writeError, writeResult } from '../render/messages.ts'
 import { shellWord } from '../render/shell-word.ts'
 import { dryRun } from './dry-run.ts'
 import { statusOfFailure, survivable } from './on-failure.ts'
@@ -41,13 +41,23 @@ async function stageActiveOrNamed(context: Context): Promise<Step[] | undefined>
     assertCondaCanActivate({ prefix: active }, shell.dialect)
   const result = await stageOrSkip(context)
   if (result === undefined) return undefined
-  if (options.json) writeData(`${JSON.stringify(result)}\n`)
-  else if (options.prefix !== undefined) writeData(`${result.prefix}\n`)
+  if (options.json) await giveResult(`${JSON.stringify(result)}\n`, result)
+  else if (options.prefix !== undefined) await giveResult(`${result.prefix}\n`, result)
   // A person at a terminal may have expected more; a program has not.
   if (options.prefix !== undefined && isatty(STANDARD_OUTPUT))
     messages.info(`Not activated. To remove the copy: conda-stage --unstage --prefix=${shellWord(result.prefix)}`)
   if (options.prefix !== undefined || !shell) return undefined
   return await activation(context, shell, result, { bound: options.keepMinutes !== Number.POSITIVE_INFINITY })
+}
+
+/** Nobody would ever find a copy whose path is lost. */
+async function giveResult(text: string, { prefix, lease }: StageResult): Promise<void> {
+  try {
+    writeResult(text)
+  } catch (error) {
+    await unstage({ prefix, lease }).catch(() => {})
+    throw error
+  }
 }
 
 /** A job script may call another that stages too, and automatic staging may have been first: no failure. */
@@ -57,8 +67,8 @@ async function alreadyStaged(
 ): Promise<Step[] | undefined> {
   const { options, session, messages } = context
   messages.info(`Already staged: ${prefix} is the copy of ${original}`)
-  if (options.json) writeData(`${JSON.stringify({ skipped: true, original, prefix })}\n`)
-  else if (options.prefix !== undefined) writeData(`${prefix}\n`)
+  if (options.json) writeResult(`${JSON.stringify({ skipped: true, original, prefix })}\n`)
+  else if (options.prefix !== undefined) writeResult(`${prefix}\n`)
   const { shell, env } = session
   if (options.prefix !== undefined || !shell || options.dryRun) return undefined
   const facts = (folder: string) => readFacts(folder, shell.dialect, env.PATH)
@@ -83,8 +93,8 @@ async function unlessLocal<T>(context: Context, body: () => Promise<T>): Promise
 /** Continuing with the original is no failure. Callers that asked for a prefix to work in get the original's. */
 function skipped({ message, path: prefix }: StageError, { options, messages }: Context): undefined {
   messages.info(`${message}. Using it as it is (--no-skip-local stages it anyway)`)
-  if (options.json) writeData(`${JSON.stringify({ skipped: true, original: prefix, prefix })}\n`)
-  else if (options.prefix !== undefined) writeData(`${prefix}\n`)
+  if (options.json) writeResult(`${JSON.stringify({ skipped: true, original: prefix, prefix })}\n`)
+  else if (options.prefix !== undefined) writeResult(`${prefix}\n`)
 }
 
 /**
@@ -92,7 +102,7 @@ function skipped({ message, path: prefix }: StageError, { options, messages }: C
  * @param more `bound`: the copy is also given back when the session leaves it or ends, by the shell or a process that waits
  */
 export async function activation(
-  { options, session, messages }: Context,
+  { options, session, messages, ifUndelivered }: Context,
   shell: CallingShell,
   result: StageResult,
   more: { bound: boolean },
@@ -122,9 +132,10 @@ export async function activation(
     const held = await saveActivation(file, { snapshot, bound: isBound })
     messages.info(`Activating staged conda environment: ${prefix}`)
     const all = isBound ? beforeEnd(steps, exitStep('atExit', bindToShell(held, prefix, session))) : steps
+    ifUndelivered(() => unstage({ prefix, lease: file }))
     return options.activator === 'conda' ? withoutAutoStaging(all) : all
   } catch (error) {
-    await unstage({ prefix, lease: file })
+    await unstage({ prefix, lease: file }).catch(() => {})
     throw error
   }
 }

@@ -93,7 +93,7 @@ function phaseLine(event: Extract<ProgressEvent, { kind: 'phase' }>): string | u
     case 'extract':
       return event.archive === undefined
         ? `Extracting to ${event.target}`
-        : `Extracting ${event.archive} (${sizeAndDate(event.archive)}) to ${event.target}`
+        : `Extracting ${event.archive}${sizeAndDate(event.archive)} to ${event.target}`
     case 'read-only':
       return 'Make staged environment read-only'
     case 'remove':
@@ -103,9 +103,14 @@ function phaseLine(event: Extract<ProgressEvent, { kind: 'phase' }>): string | u
   }
 }
 
+/** Nothing if the archive was removed meanwhile, or its server does not answer: it is open. */
 function sizeAndDate(path: string): string {
-  const { size, mtime } = statSync(path)
-  return `${size} bytes; ${localTime(mtime)}`
+  try {
+    const { size, mtime } = statSync(path)
+    return ` (${size} bytes; ${localTime(mtime)})`
+  } catch {
+    return ''
+  }
 }
 
 /** As `date +'%F %T %z'` writes it. */
