@@ -81,7 +81,8 @@ export async function main(session: Session, signal: AbortSignal): Promise<numbe
 }
 
 function stopped(by: string, messages: Messages, archives: readonly string[]): number {
-  const state = archives.length === 0 ? 'nothing was staged or changed' : `nothing was staged; ${archives} is complete`
+  const written = `nothing was staged; the archive ${archives.join(' and ')} is complete`
+  const state = archives.length === 0 ? 'nothing was staged or changed' : written
   messages.warning(`Stopped by ${by}: ${state}`)
   return { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 }[by] ?? 1
 }

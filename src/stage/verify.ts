@@ -14,7 +14,7 @@ import { PrefixScanner } from '../relocate/scan.ts'
 import { relocateLink, relocateTarget } from '../relocate/symlink.ts'
 import { whyHarmless } from './harmless.ts'
 import { readKeptIndex } from './kept-index.ts'
-import { stagedMode } from './modes.ts'
+import { stagedModes } from './modes.ts'
 import { HISTORY, isOwnFile, OWNER_WRITES } from './own-files.ts'
 import { findStage, type StageRecord } from './record.ts'
 
@@ -85,14 +85,14 @@ class Verifier {
   readonly #entries: readonly ArchivedEntry[]
   /** Shared by all files: allocating a megabyte for each of 30,000 files costs more than reading them. */
   readonly #chunk = Buffer.allocUnsafe(CHUNK)
-  readonly #mode: (mode: number) => number
+  readonly #modes: ReturnType<typeof stagedModes>
 
   constructor(record: StageRecord, index: ArchiveIndex) {
     this.#record = record
     this.#prefixes = index.prefixes
     this.#siblings = index.siblings
     this.#entries = index.entries
-    this.#mode = stagedMode(record.readOnly)
+    this.#modes = stagedModes(record.readOnly)
   }
 
   known(entry: ArchivedEntry): void {
@@ -115,7 +115,7 @@ class Verifier {
   #compare(entry: ArchivedEntry, facts: Stats): void {
     const { path, type } = entry
     const mode = facts.mode & 0o7777
-    const expected = this.#mode(entry.mode)
+    const expected = type === 'directory' ? this.#modes.folder(entry.mode) : this.#modes.file(entry.mode)
     const free = path === HISTORY ? OWNER_WRITES : 0
     if (type !== 'symlink' && (mode | free) !== (expected | free))
       this.#differs(path, 'mode', `has mode ${octal(mode)} instead of ${octal(expected)}`)

@@ -28,8 +28,14 @@ export interface Parts {
   before: Buffer
 }
 
+/** Sections that are anything, and lies about their unpacked sizes. */
+export interface Lies {
+  sections?: Partial<Record<SectionName, Buffer>>
+  sizes?: Partial<Record<SectionName, number>>
+}
+
 /** Rewrites a tar.zst or a plain tar with other parts. */
-export function forge(path: string, change: (parts: Parts) => void): void {
+export function forge(path: string, change: (parts: Parts) => Lies | undefined): void {
   const bytes = readFileSync(path)
   const footer = decodeFooter(bytes.subarray(-FOOTER_SIZE))
   if (typeof footer === 'string') throw new Error(footer)
@@ -46,17 +52,16 @@ export function forge(path: string, change: (parts: Parts) => void): void {
     footer,
     before: bytes.subarray(0, footer.indexOffset),
   }
-  change(parts)
+  const { sections, sizes = {} } = change(parts) ?? {}
   const { columns, head, digests, before } = parts
   const json = (value: unknown) => Buffer.from(JSON.stringify(value))
-  writeSections(path, { entries: json(columns), digests, head: json(head) }, { footer, before })
+  writeSections(path, { entries: json(columns), digests, head: json(head), ...sections }, { footer, before, sizes })
 }
 
-/** Writes these bytes as sections of the index. `sizes` are lies about the unpacked ones. */
-export function writeSections(
+function writeSections(
   path: string,
   sections: Record<SectionName, Buffer>,
-  { footer, before, sizes = {} }: Pick<Parts, 'footer' | 'before'> & { sizes?: Partial<Record<SectionName, number>> },
+  { footer, before, sizes }: Pick<Parts, 'footer' | 'before'> & Required<Pick<Lies, 'sizes'>>,
 ): void {
   const format = sectionFormat(footer.format)
   const stored = SECTIONS.map((name) => (isStored(name) ? sections[name] : compressSync(format, sections[name], 1)))

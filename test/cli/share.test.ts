@@ -395,3 +395,31 @@ test('--verbose says if only one job can share a copy, because the folder belong
   const outside = await stage({ CONDA_STAGE_PATH: world.local, SLURM_JOB_ID: '812346' })
   assert.doesNotMatch(outside.stderr, /belongs to job/)
 })
+
+test('--keep without a number lasts until somebody unstages: the end of another session does not remove the copy', async (context) => {
+  const world = await copiedWorld(context)
+  const [first, second] = [await holder(context), await holder(context)]
+  const prefix = await stageFor(first, world, ['--keep'])
+  await end(first)
+  assert.equal(await stageFor(second, world), prefix)
+  await end(second)
+  const other = await copiedWorld(context)
+  await stageOf({ ...other, local: world.local })
+  assert.ok(existsSync(prefix))
+  await succeed(world, ['--unstage', `--prefix=${prefix}`])
+  assert.ok(!existsSync(prefix))
+})
+
+test('--unstage --force removes a copy that was to stand for some time, but not one that others use', async (context) => {
+  const world = await copiedWorld(context)
+  const [first, second] = [await holder(context), await holder(context)]
+  const prefix = await stageFor(first, world, ['--keep=30'])
+  await stageFor(second, world)
+  const force = ['--unstage', '--force', `--prefix=${prefix}`]
+  assert.match(
+    (await succeed(world, [...force, `--session=${first.pid}`])).stderr,
+    /The copy stays: process \d+ uses it/,
+  )
+  await succeed(world, [...force, `--session=${second.pid}`])
+  assert.deepEqual(copiesIn(world), [])
+})

@@ -14,6 +14,10 @@ export interface Action {
   before?: string
   /** A session in which the original is active and the shell function is loaded. It goes on after the action. */
   session?: true
+  /** Writes a zip. */
+  zips?: true
+  /** Leaves what others left. */
+  lists?: true
   /** A copy stands for the next one. */
   keeps?: true
   /** Writes its scripts into the original, as it was asked to. */
@@ -26,7 +30,12 @@ const HERE = 'conda-stage --path="$L"'
 export const ACTIONS: readonly Action[] = [
   { name: 'pack', archive: 'none', code: '"$C" --pack --prefix="$E"' },
   { name: 'repack', archive: 'stale', code: '"$C" --pack --prefix="$E"' },
-  { name: 'pack a zip', archive: 'fresh', code: '"$C" --pack --prefix="$E" --output="$L/../elsewhere/a.zip"' },
+  {
+    name: 'pack a zip',
+    zips: true,
+    archive: 'fresh',
+    code: '"$C" --pack --prefix="$E" --output="$L/../elsewhere/a.zip"',
+  },
   { name: 'first stage', archive: 'none', code: STAGE },
   { name: 'stage after a change', archive: 'stale', code: STAGE },
   { name: 'stage', archive: 'fresh', alone: true, code: STAGE },
@@ -37,7 +46,7 @@ export const ACTIONS: readonly Action[] = [
   { name: 'unstage', archive: 'fresh', before: `P=$(${STAGE} --private)`, code: '"$C" --unstage --prefix="$P"' },
   { name: 'unstage what others use', archive: 'fresh', before: `P=$(${STAGE})`, code: '"$C" --unstage --prefix="$P"' },
   { name: 'sweep', archive: 'fresh', debris: true, code: '"$C" --sweep --path="$L"' },
-  { name: 'list', archive: 'fresh', debris: true, code: '"$C" --list --path="$L"' },
+  { name: 'list', archive: 'fresh', lists: true, debris: true, code: '"$C" --list --path="$L"' },
   {
     name: 'clean',
     keeps: true,
@@ -84,7 +93,8 @@ const GIVE = 'echo READY >&3; exec 3>&-; export ORDER="$1" ORDER_PID="$2" ORDER_
 
 /** A bash script that runs the action's code; a session then says in lines how it ended and what is active, and goes on. */
 export function scriptOf({ code, before = '', session }: Action): string {
-  if (!session) return `${HOLD}\n${before}\n${GIVE}\n${code}\nexit $?`
+  // A caller that lives until the program has ended, as a shell at a terminal does.
+  if (!session) return `${HOLD}\n${before}\ntrap : INT TERM HUP\n${GIVE}\n${code}\nexit $?`
   return `
 ${HOLD}
 PS1='\\$ '

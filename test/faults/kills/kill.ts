@@ -5,7 +5,7 @@ import { closeSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** System calls that change names, that hold and write files, and that change modes and times. */
-export const CALLS = {
+const CALLS = {
   names: 'mkdir,mkdirat,rename,renameat,renameat2,unlink,unlinkat,rmdir,link,linkat,symlink,symlinkat',
   files: 'open,openat,creat,write,pwrite64,writev,pwritev,pwritev2,ftruncate,fsync,fdatasync,close,copy_file_range',
   modes: 'chmod,fchmod,fchmodat,utimensat',
@@ -28,9 +28,6 @@ export interface Ended {
   stderr: string
   ms: number
 }
-
-/** A session says so when what is to be killed comes next. */
-export const READY = 'echo READY >&3; exec 3>&-'
 
 /** Only counts the calls. */
 export const COUNT = 'count'
@@ -122,14 +119,32 @@ export async function runKilled(command: readonly string[], { env, kill, folder 
   hung.abort()
   if (!end) process.kill(-child.pid!, 'SIGKILL')
   const status = end ? (end[0] ?? end[1]!) : 'none: it hung'
+  // A session may be gone before its program.
+  while (isAlive(pidFile)) await sleep(10)
   return { status, stdout: readFileSync(out, 'utf8'), stderr: readFileSync(err, 'utf8'), ms: performance.now() - begun }
+}
+
+const programOf = (pidFile: string): number | undefined => {
+  try {
+    return Number(readFileSync(pidFile, 'utf8')) || undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Nobody may have waited for it yet. */
+function isAlive(pidFile: string): boolean {
+  try {
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${programOf(pidFile)}/status`, 'utf8'))
+  } catch {
+    return false
+  }
 }
 
 function send({ pid, exitCode, signalCode }: ChildProcess, { signal, to }: Kill, pidFile: string): void {
   if (exitCode !== null || signalCode !== null) return
   try {
-    // 0 would be ourselves.
-    process.kill(to === 'group' ? -pid! : Number(readFileSync(pidFile, 'utf8')) || Number.NaN, signal)
+    process.kill(to === 'group' ? -pid! : (programOf(pidFile) ?? Number.NaN), signal)
   } catch {
     // It has not begun yet, or has ended.
   }

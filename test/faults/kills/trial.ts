@@ -24,7 +24,9 @@ export async function trial(world: KillWorld, action: Action, kill: Kill): Promi
     world.assertOriginalUnchanged(action)
     if (world.archiveIdentity() !== before.archive) await world.assertArchiveWhole()
     world.assertStagesWhole()
-    const outcome = action.session ? afterSession(world, action, kill, ended) : afterCall(world, kill, ended, before)
+    const outcome = action.session
+      ? afterSession(world, action, kill, ended)
+      : afterCall(world, action, kill, ended, before)
     await world.next(action)
     return outcome
   } catch (error) {
@@ -32,20 +34,22 @@ export async function trial(world: KillWorld, action: Action, kill: Kill): Promi
   }
 }
 
-function afterCall(world: KillWorld, { signal }: Kill, { status, stdout, stderr }: Ended, before: Before): string {
+function afterCall(world: KillWorld, action: Action, { signal }: Kill, ended: Ended, before: Before): string {
+  const { status, stdout, stderr } = ended
   if (signal === 'SIGKILL' && (status === 'SIGKILL' || status === 137)) return 'killed'
   if (status === 0) {
-    assert.deepEqual(world.leftovers(), [])
+    assert.deepEqual(world.leftovers(), action.lists ? before.leftovers : [])
     return 'done'
   }
   assert.ok(status === signal || status === STATUS[signal], `${status}`)
+  const says = new RegExp(`^WARNING: Stopped by ${signal}: nothing was staged(.*)$`, 'm').exec(stderr)?.[1]
+  // Without a word: it has not begun, or has finished.
+  if (says === undefined) return 'died'
   assert.deepEqual(world.leftovers(), before.leftovers)
-  // It has not begun, or says that it has undone everything.
-  if (stderr !== '')
-    assert.match(stderr, new RegExp(`^WARNING: Stopped by ${signal}: nothing was staged or changed$`, 'm'))
   assert.equal(stdout, '')
-  assert.equal(world.archiveIdentity(), before.archive)
   assert.deepEqual(world.stages(), before.stages)
+  if (world.archiveIdentity() === before.archive) assert.equal(says, ' or changed')
+  else assert.equal(says, `; the archive ${world.archive} is complete`)
   return 'stopped'
 }
 
@@ -65,6 +69,7 @@ function afterSession(world: KillWorld, action: Action, kill: Kill, { status, st
   else assert.equal(active, place)
   if (ended === 0) return 'done'
   assert.ok(ended === 1 || ended === STATUS[kill.signal], `${ended}`)
-  if (ended !== 1) assert.match(stderr, /^WARNING: Stopped by SIG\w+: nothing was staged or changed$/m)
+  if (ended !== 1)
+    assert.match(stderr, /^WARNING: Stopped by SIG\w+: nothing was staged( or changed|; the archive \S+ is complete)$/m)
   return kill.signal === 'SIGKILL' ? 'killed' : 'stopped'
 }

@@ -10,7 +10,6 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
-  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -126,10 +125,8 @@ export class KillWorld implements Disposable {
   }
 
   /** As the next user, some time later, in another session: finds what is there, or makes it, and nothing else is left. */
-  async next({ configures, keeps }: Action): Promise<void> {
-    const lock = `${dirname(this.original)}/.my.tar.zst.lock`
-    if (existsSync(lock)) utimesSync(lock, 0, 0)
-    rmSync(`${this.#elsewhere}/a.zip`, { force: true })
+  async next({ configures, keeps, zips }: Action): Promise<void> {
+    if (zips) await this.#call('--pack', `--prefix=${this.original}`, `--output=${this.#elsewhere}/a.zip`, '--force')
     if (configures) await this.#enable()
     const mine = this.stages().includes(this.stage) ? this.stage : undefined
     const made = await this.#makeStage()
