@@ -58,7 +58,7 @@ export async function unstage(
   const kept = await giveBack(stage, options)
   if (kept) return { original, prefix, kept }
   return await timed(onProgress, { kind: 'phase', phase: 'remove', prefix, target: stage.folder }, async () => {
-    const remove = await detachStage(stage, options)
+    const remove = await detachStage(stage)
     if (remove === undefined) return { original, prefix, kept: { users: await usersOf(stage) } }
     const report = countProgress('remove', onProgress)
     if (sweepBehind && files >= MANY_FILES) sweepBehind(dirname(stage.folder))

@@ -195,7 +195,7 @@ async function settledFacts(fd: number, where: Where, pace: Pace): Promise<FileF
 
 async function close(fd: number, pace: Pace): Promise<void> {
   if (pace.isQuick) pace.measure(() => closeReadSync(fd))
-  else await closeFile(fd).catch(() => {})
+  else await closeFile(fd)
 }
 
 function factsOf(stats: BigIntStats, where: Where): FileFacts {

@@ -75,9 +75,11 @@ export async function writeLease(file: string, lease: Lease): Promise<void> {
 export async function removeLease(file: string): Promise<boolean> {
   return await unlink(file).then(
     () => true,
-    (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOENT') throw error
-      return false
+    async (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return false
+      // Whatever keeps it there (EBUSY, a bad block): under another name it is no lease.
+      await rename(file, `${file}.gone`)
+      return true
     },
   )
 }

@@ -129,7 +129,10 @@ async function writeNewArchive(path: string, job: Job): Promise<Packed> {
   })
   if (value === 'fresh') return { archive: path, fresh: true }
   const stage = value === 'repacked' ? undefined : value.stage
-  if (lost === undefined) return { archive: path, fresh: false, stage }
+  if (lost === undefined) {
+    onProgress({ kind: 'archive', archive: path })
+    return { archive: path, fresh: false, stage }
+  }
   if (stage && lost instanceof StageError && lost.code !== 'CANCELLED') return { lost, stage }
   await stage?.giveUp(lost)
   // A repack makes no stage on the way, but a stage can do without an archive: the caller sees to that.

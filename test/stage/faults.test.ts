@@ -86,7 +86,7 @@ test('a disk that runs out of inodes during extraction is reported as such, and 
   const { archive, local } = await scene(context)
   const script = 'mount -t tmpfs -o nr_inodes=100 tmpfs "$1" && shift && exec "$@"'
   const { outcome, left } = runChild(['unshare', '-rm', 'sh', '-c', script, 'sh', local], [archive, local])
-  assert.equal(outcome.code, 'NO_SPACE')
+  assert.equal(outcome.code, 'NO_INODES')
   assert.deepEqual(left, [])
 })
 

@@ -8,13 +8,13 @@ import { assertCondaCanActivate } from '../../activate/through-conda.ts'
 import { beforeEnd, exitStep } from '../../auto-stage/exit-step.ts'
 import { withoutAutoStaging } from '../../auto-stage/guard.ts'
 import { StageError } from '../../errors.ts'
-import { saveActivation } from '../../pipeline/activation.ts'
+import { originalInSession, saveActivation } from '../../pipeline/activation.ts'
 import { bindToShell, inheritLease } from '../../pipeline/bind-to-shell.ts'
 import type { StageResult } from '../../pipeline/options.ts'
 import { leaseFor } from '../../pipeline/share.ts'
 import { stage, unstage } from '../../pipeline.ts'
 import { processFacts } from '../../platform/process-identity.ts'
-import { findStage } from '../../stage/record.ts'
+import { findStage, type Stage } from '../../stage/record.ts'
 import type { Command, Context } from '../command.ts'
 import { callerOf, stageOptions } from '../library-options.ts'
 import { writeError, writeResult } from '../render/messages.ts'
@@ -34,7 +34,7 @@ async function stageActiveOrNamed(context: Context): Promise<Step[] | undefined>
   if (options.prefix === undefined && !shell && !options.dryRun) throw noShellFunction()
   if (options.session !== undefined && !processFacts(options.session)) throw noSuchProcess(options.session)
   const staged = await findStage(resolve(session.cwd, options.prefix ?? session.env.CONDA_PREFIX ?? ''))
-  if (staged) return await alreadyStaged(staged.record, context)
+  if (staged) return await alreadyStaged(staged, context)
   if (options.dryRun) return await unlessLocal(context, () => dryRun(context))
   const active = session.env.CONDA_PREFIX
   if (options.activator === 'conda' && shell && active && options.prefix === undefined)
@@ -61,11 +61,10 @@ async function giveResult(text: string, { prefix, lease }: StageResult): Promise
 }
 
 /** A job script may call another that stages too, and automatic staging may have been first: no failure. */
-async function alreadyStaged(
-  { prefix, original }: { prefix: string; original: string },
-  context: Context,
-): Promise<Step[] | undefined> {
+async function alreadyStaged(staged: Stage, context: Context): Promise<Step[] | undefined> {
   const { options, session, messages } = context
+  const { prefix } = staged.record
+  const original = await originalInSession(staged, { env: session.env })
   messages.info(`Already staged: ${prefix} is the copy of ${original}`)
   if (options.json) writeResult(`${JSON.stringify({ skipped: true, original, prefix })}\n`)
   else if (options.prefix !== undefined) writeResult(`${prefix}\n`)

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs'
 import { wholeSeconds } from '../../model/amounts.ts'
-import type { OnProgress, Phase, ProgressEvent } from '../../model/progress.ts'
+import type { Phase, ProgressEvent } from '../../model/progress.ts'
 import { createBar } from './bar.ts'
 import { createBusy } from './busy.ts'
 import { type Messages, writeError } from './messages.ts'
@@ -13,12 +13,17 @@ export interface Terminal {
   quiet: boolean
 }
 
+type Shown = Exclude<ProgressEvent, { kind: 'archive' }>
+
 /** Turns the progress events of pack(), stage() and unstage() into the lines and the bar that people see. */
-export function progressRenderer(messages: Messages, terminal: Terminal): { onProgress: OnProgress; clear(): void } {
+export function progressRenderer(
+  messages: Messages,
+  terminal: Terminal,
+): { onProgress(event: Shown): void; clear(): void } {
   const bar = createBar(terminal)
   const busy = createBusy(terminal.live && !terminal.quiet, bar.isShown)
   const lines = new LastOfLines()
-  const onProgress: OnProgress = (event) => {
+  const onProgress = (event: Shown): void => {
     busy.shown()
     if (event.kind === 'progress') {
       bar.update(event)
@@ -65,7 +70,7 @@ class LastOfLines {
   }
 }
 
-function say(event: Exclude<ProgressEvent, { kind: 'progress' | 'output' }>, messages: Messages): void {
+function say(event: Exclude<Shown, { kind: 'progress' | 'output' }>, messages: Messages): void {
   if (event.kind === 'info') messages.info(event.message)
   else if (event.kind === 'warning') messages.warning(event.message)
   else if (event.kind === 'detail') messages.verbose(event.message)
