@@ -8,7 +8,7 @@ import { chooseArchive } from './archive-choice.ts'
 import { joinStage, sharedStages } from './join-stage.ts'
 import type { StageOptions, StageResult } from './options.ts'
 import type { Filled } from './original.ts'
-import { type Shared, stageFromArchive } from './stage-from-archive.ts'
+import type { Shared } from './stage-from-archive.ts'
 
 /**
  * The stage that is there already, or a new one. If several processes want one at the same time, one makes it and the others
@@ -33,7 +33,7 @@ export async function shareStage(environment: Environment, options: Filled<Stage
   try {
     return await inTurn(turn, {
       already: () => existing(environment, shared, options),
-      body: () => stageFromArchive(environment, options, shared),
+      body: async () => (await import('./stage-from-archive.ts')).stageFromArchive(environment, options, shared),
     })
   } catch (error) {
     if (local.created) await rmdir(local.real).catch(() => {})

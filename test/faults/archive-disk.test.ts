@@ -38,7 +38,7 @@ const WRITES: [what: string, call: string, path?: (place: World) => string][] = 
   ['its bytes are written', 'pwrite64'],
   ['it is brought to disk', 'fsync'],
   ['its lock is made', 'mkdir', lockOf],
-  ['its lock gets its time', 'utimensat', lockOf],
+  ['its lock gets its holder', 'write', (place) => `${lockOf(place)}/holder.json`],
 ]
 
 const ERRNOS: [errno: string, says: string][] = [
