@@ -13,7 +13,7 @@ import { containerSize, isStored, sectionStart, sha256 } from '../../src/archive
 import type { Columns } from '../../src/archive/index/encode.ts'
 
 /** What the JSON of the head holds. */
-export type HeadJson = Record<string, unknown> & {
+type HeadJson = Record<string, unknown> & {
   prefixes: string[]
   watched: unknown[]
   totals: Record<string, number>

@@ -25,13 +25,15 @@ test(`${TRIALS} kills at random moments lose nothing, and the next call removes 
     let world = await KillWorld.make(launcher)
     while (next < TRIALS) {
       const action = ACTIONS[next++ % ACTIONS.length]!
-      if (!measured.has(action)) measured.set(action, moments(world, action))
-      const kill = randomKill(random, await measured.get(action)!)
       try {
+        if (!measured.has(action)) measured.set(action, moments(world, action))
+        const kill = randomKill(random, await measured.get(action)!)
         const outcome = await trial(world, action, kill)
         counts.set(outcome, (counts.get(outcome) ?? 0) + 1)
       } catch (error) {
+        measured.delete(action)
         failures.push(error)
+        console.error(error)
         world[Symbol.dispose]()
         world = await KillWorld.make(launcher)
       }

@@ -122,7 +122,7 @@ echo "copy $CONDA_PREFIX $(place)"
 }
 
 /** As conda's function, without conda. While `off` is set, the original is activated as it is. */
-const CONDA = `
+export const CONDA = `
 conda() {
   case $1 in
     activate)

@@ -54,6 +54,12 @@ export class KillWorld implements Disposable {
     makeOriginal(this.original)
   }
 
+  /** The variables of a session's script. */
+  get env(): Record<string, string> {
+    const places = { C: this.#launcher, E: this.original, L: this.local, S: this.stage }
+    return { ...this.#env, ...places, HOOK: `${this.root}/hook` }
+  }
+
   /** Brings everything into the state that the action begins with. */
   async prepare({ archive, alone, debris }: Action): Promise<void> {
     if (!this.stages().includes(this.stage)) this.stage = await this.#makeStage()
@@ -72,11 +78,7 @@ export class KillWorld implements Disposable {
   }
 
   run(action: Action, kill: Kill | typeof COUNT | undefined): Promise<Ended> {
-    const env = {
-      ...this.#env,
-      ...{ C: this.#launcher, E: this.original, L: this.local, S: this.stage, HOOK: `${this.root}/hook` },
-    }
-    return runKilled(['bash', '--norc', '-c', scriptOf(action)], { env, kill, folder: `${this.root}/run` })
+    return runKilled(['bash', '--norc', '-c', scriptOf(action)], { env: this.env, kill, folder: `${this.root}/run` })
   }
 
   /** How many calls of each kind the busiest thread of the action's program makes. */
