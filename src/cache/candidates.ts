@@ -76,6 +76,9 @@ export async function chooseWritable(
 async function tryToWrite(path: string): Promise<void> {
   const probe = temporaryName(path)
   const handle = await open(probe, 'wx', 0o600)
-  await handle.close()
-  await unlink(probe)
+  try {
+    await handle.close()
+  } finally {
+    await unlink(probe)
+  }
 }
