@@ -7,7 +7,7 @@ import { StageError } from '../errors.ts'
 import { limitFailure } from '../platform/limits.ts'
 import type { Command } from './command.ts'
 import { type Action, readOptions } from './options.ts'
-import { createMessages, errorData, type Messages, styleData, writeData } from './render/messages.ts'
+import { createMessages, errorData, type Messages, styleData, writeJson } from './render/messages.ts'
 import type { Session } from './session.ts'
 
 // Each action loads only its own modules: every job script pays for the start of the program.
@@ -81,7 +81,7 @@ function writeFailure(error: unknown, signal: AbortSignal): void {
   const data = errorData(error)
   if (data.code === 'VERIFY_FAILED') return
   const code = data.code === 'BUG' && signal.aborted ? 'CANCELLED' : data.code
-  writeData(`${JSON.stringify({ error: { ...data, code } })}\n`)
+  writeJson({ error: { ...data, code } })
 }
 
 function answer({ shell, launcher }: Session, steps: Step[]): void {

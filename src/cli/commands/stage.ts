@@ -17,7 +17,7 @@ import { processFacts } from '../../platform/process-identity.ts'
 import { findStage } from '../../stage/record.ts'
 import type { Command, Context } from '../command.ts'
 import { callerOf, stageOptions } from '../library-options.ts'
-import { writeData, writeError } from '../render/messages.ts'
+import { writeData, writeJson } from '../render/messages.ts'
 import { shellWord } from '../render/shell-word.ts'
 import { dryRun } from './dry-run.ts'
 import { statusOfFailure, survivable } from './on-failure.ts'
@@ -41,7 +41,7 @@ async function stageActiveOrNamed(context: Context): Promise<Step[] | undefined>
     assertCondaCanActivate({ prefix: active }, shell.dialect)
   const result = await stageOrSkip(context)
   if (result === undefined) return undefined
-  if (options.json) writeData(`${JSON.stringify(result)}\n`)
+  if (options.json) writeJson(result)
   else if (options.prefix !== undefined) writeData(`${result.prefix}\n`)
   // A person at a terminal may have expected more; a program has not.
   if (options.prefix !== undefined && isatty(STANDARD_OUTPUT))
@@ -57,7 +57,7 @@ async function alreadyStaged(
 ): Promise<Step[] | undefined> {
   const { options, session, messages } = context
   messages.info(`Already staged: ${prefix} is the copy of ${original}`)
-  if (options.json) writeData(`${JSON.stringify({ skipped: true, original, prefix })}\n`)
+  if (options.json) writeJson({ skipped: true, original, prefix })
   else if (options.prefix !== undefined) writeData(`${prefix}\n`)
   const { shell, env } = session
   if (options.prefix !== undefined || !shell || options.dryRun) return undefined
@@ -83,7 +83,7 @@ async function unlessLocal<T>(context: Context, body: () => Promise<T>): Promise
 /** Continuing with the original is no failure. Callers that asked for a prefix to work in get the original's. */
 function skipped({ message, path: prefix }: StageError, { options, messages }: Context): undefined {
   messages.info(`${message}. Using it as it is (--no-skip-local stages it anyway)`)
-  if (options.json) writeData(`${JSON.stringify({ skipped: true, original: prefix, prefix })}\n`)
+  if (options.json) writeJson({ skipped: true, original: prefix, prefix })
   else if (options.prefix !== undefined) writeData(`${prefix}\n`)
 }
 
@@ -136,8 +136,7 @@ export async function abandonCommand({ options, session, messages }: Context): P
   const message = `conda could not activate the staged copy ${options.prefix}; the copy was removed`
   const hint = "Leave out '--activator=conda', or check that 'conda activate' works in this session."
   if (options.onFailure !== 'continue') throw new StageError('ACTIVATION_FAILED', message, { hint })
-  messages.warning(message)
-  writeError(`         ${hint}\n`)
+  messages.warning(message, hint)
 }
 
 function noSuchProcess(pid: number): StageError {
@@ -148,9 +147,7 @@ function noSuchProcess(pid: number): StageError {
 
 export function noShellFunction(): StageError {
   return new StageError('NO_SHELL_FUNCTION', 'Only the shell function conda-stage can change this session', {
-    hint: [
-      'Load it first:  eval "$(conda-stage --source)"',
-      '       Or stage without activating:  conda-stage --prefix=ENV prints the path of the copy.',
-    ].join('\n'),
+    lines: ['Load it first:  eval "$(conda-stage --source)"'],
+    hint: 'Or stage without activating:  conda-stage --prefix=ENV prints the path of the copy.',
   })
 }
