@@ -4,7 +4,7 @@ import { verify } from '../../pipeline.ts'
 import type { Context } from '../command.ts'
 import { progressOf } from '../library-options.ts'
 import { findingLine, findingSummary } from '../render/finding.ts'
-import { writeData } from '../render/messages.ts'
+import { writeData, writeJson } from '../render/messages.ts'
 
 /**
  * Checks a staged copy, and fails if anything in it is wrong or a program would still reach the original. What is harmless is
@@ -21,7 +21,7 @@ export async function verifyCommand(context: Context): Promise<undefined> {
   const result = await verify({ prefix: named, cwd: session.cwd, signal, onProgress: progressOf(context) })
   const { prefix, original, findings } = result
   const isVerbose = options.verbosity === 'verbose' || options.verbosity === 'debug'
-  if (options.json) writeData(`${JSON.stringify(result)}\n`)
+  if (options.json) writeJson(result)
   else writeData(isVerbose ? findings.map(findingLine).join('') : findingSummary(findings))
   const bad = findings.filter(({ harmless }) => !harmless)
   if (bad.length > 0) {

@@ -1,10 +1,11 @@
 import { counted } from '../../model/amounts.ts'
 import { displayPath } from '../../model/byte-path.ts'
 import type { Finding } from '../../stage/verify.ts'
+import { shown } from './shown.ts'
 
 /** One line for a finding of --verify: whether it matters, which file, and what is wrong. */
 export const findingLine = ({ path, why, harmless }: Finding): string =>
-  `${harmless ? 'harmless' : 'MATTERS '}  ${displayPath(path) || '.'}: ${why}\n`
+  `${harmless ? 'harmless' : 'MATTERS '}  ${shown(`${displayPath(path) || '.'}: ${why}`)}\n`
 
 const WHAT: Record<Finding['kind'], string> = {
   prefix: 'holds the original prefix',
