@@ -1,10 +1,12 @@
 import { openSync } from 'node:fs'
 import { decodeFrame, readIndex, readStored } from '../../src/archive/reader.ts'
 
+import { peakMegabytes } from './peak-memory.ts'
+
 /** Run as a process of its own: reads all of ARCHIVE, and says what came of it and how much memory it took. */
 const path = process.argv[2]!
 const outcome = await read().catch(({ name, code, message }) => ({ name, code, message }))
-const megabytes = Math.round(process.resourceUsage().maxRSS / 1024)
+const megabytes = peakMegabytes()
 process.stdout.write(JSON.stringify({ ...outcome, megabytes }))
 
 async function read(): Promise<object> {

@@ -350,7 +350,7 @@ test('--clean --all takes what is in use only if somebody agrees or --force is g
   assert.match(
     refused.stderr,
     new RegExp(
-      `ERROR: 1 copy would be removed although somebody may need them, and nobody can be asked here:\n  ${prefix}: it is in use\n`,
+      `ERROR: A copy that somebody may need would be removed, and nobody can be asked here:\n  ${prefix}: it is in use\n`,
     ),
   )
   assert.ok(existsSync(prefix))
