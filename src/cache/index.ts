@@ -1,4 +1,5 @@
 export { archiveCandidates, archiveFolders, chooseWritable } from './candidates.ts'
+export { removeLeftoversOfDead } from './leftovers.ts'
 export { withArchiveLock } from './lock.ts'
 export { type OutlivedArchive, outlivedArchives } from './outlived.ts'
 export { noteUse, pruneArchives, type Retention } from './prune.ts'

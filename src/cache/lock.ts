@@ -44,9 +44,12 @@ export async function withArchiveLock<T>(path: string, options: LockOptions, bod
   }
 }
 
+/** @param path of the archive */
+export const lockOf = (path: string): string => join(dirname(path), `.${basename(path)}.lock`)
+
 async function acquire(path: string, options: LockOptions): Promise<() => Promise<void>> {
   const { signal, onWait, patienceMs = PATIENCE_MS, staleMs = STALE_MS } = options
-  const lock = join(dirname(path), `.${basename(path)}.lock`)
+  const lock = lockOf(path)
   const begun = performance.now()
   let last: { mark: string; since: number } | undefined
   for (let waited = false; ; ) {

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { isUnwritable } from '../archive/failure.ts'
-import { archiveFolders, chooseWritable, pruneArchives, publishOrLose } from '../cache/index.ts'
+import { archiveFolders, chooseWritable, pruneArchives, publishOrLose, removeLeftoversOfDead } from '../cache/index.ts'
 import type { Environment } from '../environment/find.ts'
 import { StageError } from '../errors.ts'
 import { type Choice, chooseArchive, type Damaged, isUnchanged, reasonOf } from './archive-choice.ts'
@@ -50,6 +50,7 @@ export async function packUnlessFresh(
   }
   if (fresh) {
     onProgress({ kind: 'detail', message: `The archive ${fresh} is up to date (${check} check)` })
+    await removeLeftoversOfDead(fresh)
     return { archive: fresh, fresh: true }
   }
   const reason = reasonOf(choice)

@@ -1,4 +1,5 @@
 import { rmdir } from 'node:fs/promises'
+import { removeLeftoversOfDead } from '../cache/index.ts'
 import type { Environment } from '../environment/find.ts'
 import { inTurn } from '../leases/turn.ts'
 import { jobId } from '../platform/job.ts'
@@ -52,8 +53,11 @@ async function existing(
   if (output !== undefined || packer === 'conda-pack' || force) return undefined
   const stages = await sharedStages(environment, folders, options)
   if (stages.length === 0) return undefined
-  const { created } = await chooseArchive(environment, options)
+  const { created, fresh } = await chooseArchive(environment, options)
   const joined = await joinStage(stages, { environment, created, damaged }, options)
-  if (joined) for (const folder of folders) await sweepDebris(folder, { uid })
+  if (joined === undefined) return undefined
+  const tidied = fresh === undefined ? undefined : removeLeftoversOfDead(fresh)
+  for (const folder of folders) await sweepDebris(folder, { uid })
+  await tidied
   return joined
 }

@@ -119,6 +119,18 @@ test('after a packer was killed, the next one packs and removes what it left', a
   assert.deepEqual(beside(place), ['myjupyter', 'myjupyter.tar.zst'])
 })
 
+test('what a killed packer left beside an archive that is fresh is removed by the next stage, whether it makes a copy or joins one', async (context) => {
+  const place = await largeWorld(context)
+  await succeed(place, ['--pack', `--prefix=${place.prefix}`, '--compress-level=1'])
+  for (const args of [stage(place), stage(place)]) {
+    await stop(place, [...pack(place), '--force'], 'SIGKILL', isPacking(place))
+    assert.equal(beside(place).length, 4)
+    await succeed(place, args)
+    assert.deepEqual(beside(place), ['myjupyter', 'myjupyter.tar.zst'])
+  }
+  assert.equal(readdirSync(place.local).length, 1)
+})
+
 test('a killed repack leaves the old archive intact, and the next one reuses it', async (context) => {
   const place = await largeWorld(context)
   await succeed(place, pack(place))

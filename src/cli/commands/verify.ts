@@ -7,7 +7,7 @@ import type { Finding } from '../../stage/verify.ts'
 import type { Context } from '../command.ts'
 import { progressOf } from '../library-options.ts'
 import { archiveFindingLine, archiveFindingSummary, findingLine, findingSummary } from '../render/finding.ts'
-import { writeData } from '../render/messages.ts'
+import { writeData, writeJson } from '../render/messages.ts'
 
 /**
  * Checks a staged copy, and fails if anything in it is wrong or a program would still reach the original. If there is none, or
@@ -76,7 +76,7 @@ function show<F extends Finding | ArchiveFinding>(
   { line, summary }: { line(finding: F): string; summary(findings: readonly F[]): string },
 ): F[] {
   const { findings } = result
-  if (options.json) writeData(`${JSON.stringify(result)}\n`)
+  if (options.json) writeJson(result)
   else writeData(isVerbose(options) ? findings.map(line).join('') : summary(findings))
   return findings.filter(({ harmless }) => !harmless)
 }

@@ -2,9 +2,10 @@ import type { ArchiveFinding } from '../../archive/verify/finding.ts'
 import { counted } from '../../model/amounts.ts'
 import { type BytePath, displayPath } from '../../model/byte-path.ts'
 import type { Finding } from '../../stage/verify.ts'
+import { shown } from './shown.ts'
 
 const line = ({ path, why, harmless }: { path: BytePath; why: string; harmless: boolean }, itself: string): string =>
-  `${harmless ? 'harmless' : 'MATTERS '}  ${displayPath(path) || itself}: ${why}\n`
+  `${harmless ? 'harmless' : 'MATTERS '}  ${shown(`${displayPath(path) || itself}: ${why}`)}\n`
 
 /** One line for a finding of --verify: whether it matters, which file, and what is wrong. */
 export const findingLine = (finding: Finding): string => line(finding, '.')

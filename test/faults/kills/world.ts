@@ -17,7 +17,7 @@ import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { stateOf } from '../../end-to-end/tree.ts'
 import { type Action, scriptOf } from './actions.ts'
-import { type CallKind, COUNT, countCalls, type Ended, type Kill, runKilled, withOrders } from './kill.ts'
+import { type Call, COUNT, type Ended, type Kill, readCalls, runKilled, withOrders } from './kill.ts'
 import { assertWhole, changeOriginal, makeOriginal } from './original.ts'
 
 const FAST = '/dev/shm'
@@ -54,6 +54,12 @@ export class KillWorld implements Disposable {
     makeOriginal(this.original)
   }
 
+  /** The variables of a session's script. */
+  get env(): Record<string, string> {
+    const places = { C: this.#launcher, E: this.original, L: this.local, S: this.stage }
+    return { ...this.#env, ...places, HOOK: `${this.root}/hook` }
+  }
+
   /** Brings everything into the state that the action begins with. */
   async prepare({ archive, alone, debris }: Action): Promise<void> {
     if (!this.stages().includes(this.stage)) this.stage = await this.#makeStage()
@@ -72,17 +78,16 @@ export class KillWorld implements Disposable {
   }
 
   run(action: Action, kill: Kill | typeof COUNT | undefined): Promise<Ended> {
-    const env = {
-      ...this.#env,
-      ...{ C: this.#launcher, E: this.original, L: this.local, S: this.stage, HOOK: `${this.root}/hook` },
-    }
-    return runKilled(['bash', '--norc', '-c', scriptOf(action)], { env, kill, folder: `${this.root}/run` })
+    return runKilled(['bash', '--norc', '-c', scriptOf(action)], { env: this.env, kill, folder: `${this.root}/run` })
   }
 
-  /** How many calls of each kind the busiest thread of the action's program makes. */
-  async countCalls(action: Action): Promise<Record<CallKind, number>> {
-    await this.run(action, COUNT)
-    return countCalls(`${this.root}/run`)
+  /** The calls of the action's program that can be aimed at, and how long the action takes then. */
+  async calls(action: Action): Promise<{ ended: Ended; calls: Call[] }> {
+    const ended = await this.run(action, COUNT)
+    return {
+      ended,
+      calls: readCalls(`${this.root}/run`, [this.local, `${dirname(this.original)}/.`, this.archive, this.#elsewhere]),
+    }
   }
 
   /** What lies beside the environment and in the local folder, besides the archive and whole stages. */
