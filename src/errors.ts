@@ -18,6 +18,7 @@ export type ErrorCode =
   | 'NO_SPACE'
   | 'NO_INODES'
   | 'LIMIT_TOO_LOW' // ulimit -v, -n and the like leave no room for a thread, a buffer or a file
+  | 'NO_ARCHIVE' // --verify: there is none
   | 'ARCHIVE_DAMAGED'
   | 'ARCHIVE_UNREADABLE' // its disk or server fails
   | 'ARCHIVE_FOREIGN' // not written by conda-stage

@@ -55,7 +55,7 @@ const DOING: Record<Phase, string> = {
   extract: 'Reading the archive',
   'read-only': 'Finishing',
   remove: 'Removing files',
-  verify: 'Reading the copy',
+  verify: 'Reading all of it',
 }
 
 /** For log files: keeps only the last state of a line that a program overwrites again and again. */
