@@ -58,6 +58,21 @@ export async function openTrustedIfThere(path: string, owners: readonly number[]
   })
 }
 
+/** Why an open archive is not used; undefined if it is. */
+export async function distrust(
+  path: string,
+  handle: FileHandle,
+  owners: readonly number[],
+): Promise<string | undefined> {
+  return await assertTrusted(path, handle, owners).then(
+    () => undefined,
+    (error: unknown) => {
+      if (error instanceof StageError) return error.message
+      throw asReadFailure(error, path)
+    },
+  )
+}
+
 /** Whether anybody can put a file into the folder, so that what stands there says nothing about its owner's wishes. */
 export async function isOpenToAll(folder: string): Promise<boolean> {
   return ((await lstat(folder)).mode & 0o002) !== 0

@@ -184,16 +184,18 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   NO_INODES: ROOM_HINT,
 }
 
-/** If a candidate lacked only room, that is the message; the other reasons follow in the hint. */
+/** If a candidate lacked only room, that is the message; the reasons of all follow. */
 function nothingFound(skipped: Skipped[]): StageError {
-  const list = skipped.map(({ path, source, reason }) => `  ${path} (${source}) ${reason}`).join('\n')
+  const tried = skipped.map(({ path, source, reason }) => `${path} (${source}) ${reason}`)
   const full = skipped.find(({ code }) => code === 'NO_SPACE' || code === 'NO_INODES')
   if (full !== undefined)
     return new StageError(full.code, `${full.path} ${full.reason}`, {
       path: full.path,
-      hint: `${ROOM_HINT} Folders tried:\n${list}`,
+      lines: ['Folders tried:', ...tried],
+      hint: ROOM_HINT,
     })
-  return new StageError('NO_LOCAL_DISK', `No suitable folder on local disk:\n${list}`, {
+  return new StageError('NO_LOCAL_DISK', 'No suitable folder on local disk:', {
+    lines: tried,
     hint: 'Name a folder that you can write to with --path or CONDA_STAGE_PATH.',
   })
 }

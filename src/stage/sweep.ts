@@ -13,9 +13,9 @@ import { isLeased, setAside } from './remove.ts'
 import { removeTree } from './remove-tree.ts'
 
 /**
- * The maker of a stage writes `OWNER` as soon as it has the folder, so a folder that is this old without a whole one has lost
- * its maker in between. If that was only stopped, it makes another folder as soon as it goes on: no clock has to be right.
- * A time in the future counts, too: somebody has set the clock since.
+ * Older versions wrote `OWNER` as soon as they had the folder, so a folder that is this old without a whole one has lost its maker
+ * in between. If that was only stopped, it makes another folder as soon as it goes on: no clock has to be right. A time in the
+ * future counts, too: somebody has set the clock since.
  */
 const OWNERLESS_MS = 10 * 60 * 1000
 

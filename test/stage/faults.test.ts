@@ -97,7 +97,8 @@ test('a sweep removes the unfinished stage of a killed process, and leaves the o
   let folder = ''
   while (folder === '' || !existsSync(`${folder}/owner.json`)) {
     await sleep(1)
-    folder = readdirSync(local).map((name) => `${local}/${name}`)[0] ?? ''
+    const name = readdirSync(local).find((name) => name.startsWith('conda-stage_'))
+    folder = name === undefined ? '' : `${local}/${name}`
   }
   while (readdirSync(folder).every((name) => name === 'owner.json')) await sleep(1)
   assert.deepEqual(await sweepDebris(local, { uid }), [])

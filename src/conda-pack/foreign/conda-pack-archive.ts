@@ -120,6 +120,32 @@ async function* itemsOf(
   }
 }
 
+/**
+ * Reads all of a tar or a zip, as strictly as if it were to be staged, whoever made it.
+ * @throws StageError ARCHIVE_FOREIGN, ARCHIVE_DAMAGED
+ */
+export async function readWhole(
+  path: string,
+  handle: FileHandle,
+  onMember: (files: number) => void,
+): Promise<{ files: number; bytes: number }> {
+  const kind = await kindOfArchive(handle)
+  if (kind === undefined) throw foreign(path)
+  const tree = new MemberTree()
+  let [files, bytes] = [0, 0]
+  try {
+    for await (const member of membersOf(handle, kind)) {
+      tree.add(member)
+      for await (const chunk of member.content) bytes += chunk.length
+      if (member.type === 'file') onMember(++files)
+    }
+    tree.finish('')
+    return { files, bytes }
+  } catch (error) {
+    throw asFailure(error, path)
+  }
+}
+
 /** Whoever reads the content does not know whose it is. */
 async function* named(content: AsyncIterable<Buffer>, archive: string): AsyncGenerator<Buffer> {
   try {

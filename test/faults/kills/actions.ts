@@ -113,10 +113,11 @@ echo "status $status"
 echo "active \${CONDA_PREFIX-nothing}"
 echo "took $begun $EPOCHREALTIME"
 echo "place $(place 2> /dev/null)"
-[ "\${CONDA_PREFIX-}" = "$E" ] || [ -z "\${CONDA_PREFIX-}" ] || conda-stage --unstage
+# A second signal may still come.
+[ "\${CONDA_PREFIX-}" = "$E" ] || [ -z "\${CONDA_PREFIX-}" ] || conda-stage --unstage || conda-stage --unstage
 [ -n "\${CONDA_PREFIX-}" ] || { off=1; conda activate my; off=; }
 echo "original $CONDA_PREFIX $(place)"
-conda-stage --path="$L" || echo "can not go on"
+conda-stage --path="$L" || conda-stage --path="$L"
 echo "copy $CONDA_PREFIX $(place)"
 `
 }

@@ -10,7 +10,7 @@ const CALLS = {
   files: 'open,openat,creat,write,pwrite64,writev,pwritev,pwritev2,ftruncate,fsync,fdatasync,close,copy_file_range',
   modes: 'chmod,fchmod,fchmodat,utimensat',
 } as const
-export type CallKind = keyof typeof CALLS
+type CallKind = keyof typeof CALLS
 
 export interface Kill {
   signal: 'SIGKILL' | 'SIGTERM' | 'SIGHUP' | 'SIGINT'
@@ -34,7 +34,7 @@ export const COUNT = 'count'
 
 /** What the launcher of the tests is told by the variable ORDER: nothing, or strace's options. */
 function orderOf(kill: Kill | typeof COUNT | undefined): string {
-  if (kill === COUNT) return `-e trace=${Object.values(CALLS).join()}`
+  if (kill === COUNT) return `-y -e trace=${Object.values(CALLS).join()}`
   if (kill === undefined || 'ms' in kill.at) return 'none'
   const { kind, nth } = kill.at
   return `-e trace=${CALLS[kind]} -e inject=${CALLS[kind]}:signal=${kill.signal}:when=${nth}`
@@ -62,19 +62,26 @@ if [ -n "\${ORDER-}" ]; then
 fi
 `
 
-/** How many calls of each kind the busiest thread made in a run that counted. */
-export function countCalls(folder: string): Record<CallKind, number> {
-  const counts = {
-    names: new Map<string, number>(),
-    files: new Map<string, number>(),
-    modes: new Map<string, number>(),
-  }
-  for (const [, thread = '', call = ''] of readFileSync(`${folder}/log`, 'latin1').matchAll(/^(\d+) +(\w+)\(/gm)) {
-    const kind = (Object.keys(CALLS) as CallKind[]).find((kind) => CALLS[kind].split(',').includes(call))
-    if (kind) counts[kind].set(thread, (counts[kind].get(thread) ?? 0) + 1)
-  }
-  const most = (kind: CallKind) => Math.max(0, ...counts[kind].values())
-  return { names: most('names'), files: most('files'), modes: most('modes') }
+/** A call of the program: the n-th of its kind in its thread. */
+export interface Call {
+  kind: CallKind
+  nth: number
+  /** It touches the archive, its folder or the local folder, and no file of the copy itself. */
+  isOurs: boolean
+}
+
+/** The calls of a run that counted. */
+export function readCalls(folder: string, ours: readonly string[]): Call[] {
+  const counts = new Map<string, number>()
+  return [...readFileSync(`${folder}/log`, 'latin1').matchAll(/^(\d+) +(\w+)\((.*)$/gm)].flatMap(
+    ([, thread, name = '', rest = '']) => {
+      const kind = (Object.keys(CALLS) as CallKind[]).find((each) => CALLS[each].split(',').includes(name))
+      if (kind === undefined) return []
+      const nth = (counts.get(`${thread} ${kind}`) ?? 0) + 1
+      counts.set(`${thread} ${kind}`, nth)
+      return [{ kind, nth, isOurs: ours.some((path) => rest.includes(path)) && !/\/\.extracting\/|\/my\//.test(rest) }]
+    },
+  )
 }
 
 interface Run {
@@ -97,6 +104,8 @@ export async function runKilled(command: readonly string[], { env, kill, folder 
       ORDER: orderOf(kill),
       ORDER_PID: pidFile,
       ORDER_LOG: kill === COUNT ? `${folder}/log` : '/dev/null',
+      // With one thread for files, calls come in the same order each time.
+      ...((kill === COUNT || (kill && 'kind' in kill.at)) && { CONDA_STAGE_POOL: '1' }),
     },
     cwd: '/',
     detached: true,

@@ -5,9 +5,9 @@ import { chmodSync, linkSync, mkdirSync, readFileSync, symlinkSync, writeFileSyn
 import { dirname } from 'node:path'
 import { contentOf, differences, treeOf } from '../../end-to-end/tree.ts'
 
-const SMALL = 240
+const SMALL = 160
 /** More than two frames. */
-const LARGE = 9_500_000
+const LARGE = 8_700_000
 
 /** Some 300 things: texts with the prefix, hard links, symbolic links, a file of several frames, read-only folders, odd names. */
 export function makeOriginal(prefix: string): void {
@@ -24,7 +24,7 @@ export function makeOriginal(prefix: string): void {
   for (let n = 0; n < SMALL; n++)
     write(`share/f/${n % 12 ? `d${n % 7}/` : ''}${n}`, n % 5 ? noise(50 + n * 20) : `from ${prefix}/lib number ${n}\n`)
   const large = noise(LARGE)
-  for (const at of [100, 4_194_300, 4_200_000, 8_388_600, LARGE - 200]) large.write(`${prefix}/lib\0`, at)
+  for (const at of [100, 4_194_300, 4_200_000, 8_388_600, LARGE - 200]) large.write(`\0${prefix}/lib\0`, at)
   write('lib/large', large)
   write('share/empty', '')
   write('share/run', 'echo run\n', 0o751)

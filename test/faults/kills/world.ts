@@ -17,7 +17,7 @@ import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { stateOf } from '../../end-to-end/tree.ts'
 import { type Action, scriptOf } from './actions.ts'
-import { type CallKind, COUNT, countCalls, type Ended, type Kill, runKilled, withOrders } from './kill.ts'
+import { type Call, COUNT, type Ended, type Kill, readCalls, runKilled, withOrders } from './kill.ts'
 import { assertWhole, changeOriginal, makeOriginal } from './original.ts'
 
 const FAST = '/dev/shm'
@@ -81,10 +81,13 @@ export class KillWorld implements Disposable {
     return runKilled(['bash', '--norc', '-c', scriptOf(action)], { env: this.env, kill, folder: `${this.root}/run` })
   }
 
-  /** How many calls of each kind the busiest thread of the action's program makes. */
-  async countCalls(action: Action): Promise<Record<CallKind, number>> {
-    await this.run(action, COUNT)
-    return countCalls(`${this.root}/run`)
+  /** The calls of the action's program that can be aimed at, and how long the action takes then. */
+  async calls(action: Action): Promise<{ ended: Ended; calls: Call[] }> {
+    const ended = await this.run(action, COUNT)
+    return {
+      ended,
+      calls: readCalls(`${this.root}/run`, [this.local, `${dirname(this.original)}/.`, this.archive, this.#elsewhere]),
+    }
   }
 
   /** What lies beside the environment and in the local folder, besides the archive and whole stages. */
