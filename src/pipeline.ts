@@ -86,3 +86,12 @@ export async function verify(given: options.VerifyOptions): Promise<options.Veri
   )
   return { prefix, original: (await findStage(prefix))!.record.original, findings }
 }
+
+/**
+ * Reads all of an archive, and checks everything that it says. It need not be trusted.
+ * @throws StageError NO_ARCHIVE, ARCHIVE_FOREIGN, ARCHIVE_VERSION, ARCHIVE_UNREADABLE, CANCELLED
+ */
+export async function verifyArchive(given: options.VerifyArchiveOptions): Promise<options.VerifyArchiveResult> {
+  const { verifyArchiveOf } = await import('./pipeline/verify-archive.ts')
+  return await verifyArchiveOf(fillIn(given))
+}

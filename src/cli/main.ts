@@ -9,7 +9,7 @@ import { errnoOf, meaningOf } from '../platform/errno.ts'
 import { limitFailure } from '../platform/limits.ts'
 import type { Command } from './command.ts'
 import { type Action, readOptions } from './options.ts'
-import { createMessages, errorData, type Messages, styleData, writeData } from './render/messages.ts'
+import { createMessages, errorData, type Messages, styleData, writeJson } from './render/messages.ts'
 import type { Session } from './session.ts'
 
 // Each action loads only its own modules: every job script pays for the start of the program.
@@ -98,7 +98,7 @@ function writeFailure(error: unknown, signal: AbortSignal): void {
   if (data.code === 'VERIFY_FAILED') return
   const code = data.code === 'BUG' && signal.aborted ? 'CANCELLED' : data.code
   try {
-    writeData(`${JSON.stringify({ error: { ...data, code } })}\n`)
+    writeJson({ error: { ...data, code } })
   } catch {
     // Standard error has said what failed.
   }

@@ -168,7 +168,7 @@ function commandLine(): Command {
     .option('--stage', 'copy the active environment to local disk and activate the copy')
     .option('--unstage', 'go back to the original environment and remove the copy')
     .option('--pack', 'write the archive only, unless it is up to date')
-    .option('--verify', 'scan the staged copy for the original prefix and for changed bytes')
+    .option('--verify', 'check the staged copy, or the archive of an environment that is not staged')
     .addOption(new Option('--auto-stage <what>', 'stage the environment whenever it is activated').choices(SWITCH))
     .addOption(sourceOption())
     .addOption(new Option('--completion [shell]', 'print shell code that completes options').choices(COMPLETION_SHELLS))

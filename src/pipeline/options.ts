@@ -1,3 +1,4 @@
+import type { ArchiveFinding } from '../archive/verify/finding.ts'
 import type { Retention } from '../cache/index.ts'
 import type { Filter } from '../conda-pack/filter.ts'
 import type { Caller } from '../leases/holder.ts'
@@ -131,6 +132,31 @@ export interface VerifyOptions {
   cwd?: string
   onProgress?: OnProgress
   signal?: AbortSignal
+}
+
+export interface VerifyArchiveOptions {
+  /** The archive. Default: the environment's. */
+  archive?: string
+  /** An environment. Default: the active one. */
+  prefix?: string
+  /** As in PackOptions. */
+  archiveFolder?: string
+  format?: ArchiveFormat
+  env?: Readonly<Record<string, string | undefined>>
+  cwd?: string
+  onProgress?: OnProgress
+  signal?: AbortSignal
+}
+
+export interface VerifyArchiveResult {
+  archive: string
+  /** An archive of conda-pack, or a tar.bz2, has no index: less can be said about it. */
+  madeBy: 'conda-stage' | 'conda-pack'
+  hasIndex: boolean
+  files: number
+  bytes: number
+  /** What is not as it should be. The archive is sound if all are `harmless`. */
+  findings: ArchiveFinding[]
 }
 
 export interface VerifyResult {

@@ -3,6 +3,7 @@ import { lstat, mkdir, rename, rm, rmdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { StageError } from '../errors.ts'
 import type { ArchiveIndex } from '../model/archive-index.ts'
+import { LONGEST_NAME } from '../model/file-names.ts'
 import type { LocalFolder } from '../platform/local-disk.ts'
 import { ownIdentity } from '../platform/process-identity.ts'
 import { asLocalFailure, removeFailed } from './failure.ts'
@@ -20,7 +21,6 @@ export interface Place {
 type Local = Pick<LocalFolder, 'path' | 'real' | 'created'>
 
 const SHORTEST_TOKEN = 4
-const LONGEST_NAME = 255
 
 /**
  * Makes the folder for a stage, for this user alone, and calls `fill` to make the stage in it. If that fails, the folder is

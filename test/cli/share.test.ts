@@ -350,7 +350,7 @@ test('--clean --all takes what is in use only if somebody agrees or --force is g
   assert.match(
     refused.stderr,
     new RegExp(
-      `ERROR: A copy that somebody may need would be removed, and nobody can be asked here:\n  ${prefix}: it is in use\n`,
+      `ERROR: A copy that somebody may need would be removed, and nobody can be asked here:\n {7}${prefix}: it is in use\n`,
     ),
   )
   assert.ok(existsSync(prefix))

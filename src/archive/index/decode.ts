@@ -172,7 +172,7 @@ function fileDecoder(columns: Columns, digests: Buffer, { frames, prefixes }: Fa
 }
 
 /** Where each frame begins in the bytes of all frames, and at last where they end. */
-function frameStarts(frames: readonly Frame[]): number[] {
+export function frameStarts(frames: readonly Frame[]): number[] {
   const starts = [0]
   for (const frame of frames) starts.push(starts.at(-1)! + frame.size)
   return starts

@@ -10,6 +10,8 @@ export interface Member {
   mtimeNs: bigint
   /** Of a file, in bytes. */
   size: number
+  /** Where its content begins: in the bytes of the tar, uncompressed, or in the file of a zip. */
+  start: number
   /** Of a link. A hard link's is a path like `path`. */
   target: BytePath
   /** Can be read once, until the next member is asked for. */

@@ -8,7 +8,7 @@ import { losesChanges } from '../../stage/changes.ts'
 import { findStage } from '../../stage/record.ts'
 import type { Command, Context } from '../command.ts'
 import { progressOf } from '../library-options.ts'
-import { writeError } from '../render/messages.ts'
+import { sayLines } from '../render/messages.ts'
 import { shellWord } from '../render/shell-word.ts'
 import { survivable } from './on-failure.ts'
 import { activation, stageOrSkip } from './stage.ts'
@@ -22,7 +22,7 @@ async function autoStageActive(context: Context): Promise<Step[] | undefined> {
   if (!shell || (env.CONDA_PREFIX && (await findStage(env.CONDA_PREFIX)))) return undefined
   if (options.verbosity !== 'quiet') {
     const name = env.CONDA_DEFAULT_ENV || env.CONDA_PREFIX
-    writeError(`Auto staging conda environment '${name}'. To disable, call 'conda-stage --auto-stage=disable'\n`)
+    sayLines([`Auto staging conda environment '${name}'. To disable, call 'conda-stage --auto-stage=disable'`])
   }
   const copy = await copyBeneath(env)
   if (copy) {

@@ -17,7 +17,7 @@ import { processFacts } from '../../platform/process-identity.ts'
 import { findStage, type Stage } from '../../stage/record.ts'
 import type { Command, Context } from '../command.ts'
 import { callerOf, stageOptions } from '../library-options.ts'
-import { writeError, writeResult } from '../render/messages.ts'
+import { writeJson, writeResult } from '../render/messages.ts'
 import { shellWord } from '../render/shell-word.ts'
 import { dryRun } from './dry-run.ts'
 import { statusOfFailure, survivable } from './on-failure.ts'
@@ -41,8 +41,7 @@ async function stageActiveOrNamed(context: Context): Promise<Step[] | undefined>
     assertCondaCanActivate({ prefix: active }, shell.dialect)
   const result = await stageOrSkip(context)
   if (result === undefined) return undefined
-  if (options.json) await giveResult(`${JSON.stringify(result)}\n`, result)
-  else if (options.prefix !== undefined) await giveResult(`${result.prefix}\n`, result)
+  if (options.json || options.prefix !== undefined) await giveResult(result, options)
   // A person at a terminal may have expected more; a program has not.
   if (options.prefix !== undefined && isatty(STANDARD_OUTPUT))
     messages.info(`Not activated. To remove the copy: conda-stage --unstage --prefix=${shellWord(result.prefix)}`)
@@ -51,9 +50,11 @@ async function stageActiveOrNamed(context: Context): Promise<Step[] | undefined>
 }
 
 /** Nobody would ever find a copy whose path is lost. */
-async function giveResult(text: string, { prefix, lease }: StageResult): Promise<void> {
+async function giveResult(result: StageResult, { json }: { json: boolean }): Promise<void> {
+  const { prefix, lease } = result
   try {
-    writeResult(text)
+    if (json) writeJson(result, writeResult)
+    else writeResult(`${prefix}\n`)
   } catch (error) {
     await unstage({ prefix, lease }).catch(() => {})
     throw error
@@ -66,7 +67,7 @@ async function alreadyStaged(staged: Stage, context: Context): Promise<Step[] | 
   const { prefix } = staged.record
   const original = await originalInSession(staged, { env: session.env })
   messages.info(`Already staged: ${prefix} is the copy of ${original}`)
-  if (options.json) writeResult(`${JSON.stringify({ skipped: true, original, prefix })}\n`)
+  if (options.json) writeJson({ skipped: true, original, prefix }, writeResult)
   else if (options.prefix !== undefined) writeResult(`${prefix}\n`)
   const { shell, env } = session
   if (options.prefix !== undefined || !shell || options.dryRun) return undefined
@@ -92,7 +93,7 @@ async function unlessLocal<T>(context: Context, body: () => Promise<T>): Promise
 /** Continuing with the original is no failure. Callers that asked for a prefix to work in get the original's. */
 function skipped({ message, path: prefix }: StageError, { options, messages }: Context): undefined {
   messages.info(`${message}. Using it as it is (--no-skip-local stages it anyway)`)
-  if (options.json) writeResult(`${JSON.stringify({ skipped: true, original: prefix, prefix })}\n`)
+  if (options.json) writeJson({ skipped: true, original: prefix, prefix }, writeResult)
   else if (options.prefix !== undefined) writeResult(`${prefix}\n`)
 }
 
@@ -146,8 +147,7 @@ export async function abandonCommand({ options, session, messages }: Context): P
   const message = `conda could not activate the staged copy ${options.prefix}; the copy was removed`
   const hint = "Leave out '--activator=conda', or check that 'conda activate' works in this session."
   if (options.onFailure !== 'continue') throw new StageError('ACTIVATION_FAILED', message, { hint })
-  messages.warning(message)
-  writeError(`         ${hint}\n`)
+  messages.warning(message, hint)
 }
 
 function noSuchProcess(pid: number): StageError {
@@ -158,9 +158,7 @@ function noSuchProcess(pid: number): StageError {
 
 export function noShellFunction(): StageError {
   return new StageError('NO_SHELL_FUNCTION', 'Only the shell function conda-stage can change this session', {
-    hint: [
-      'Load it first:  eval "$(conda-stage --source)"',
-      '       Or stage without activating:  conda-stage --prefix=ENV prints the path of the copy.',
-    ].join('\n'),
+    lines: ['Load it first:  eval "$(conda-stage --source)"'],
+    hint: 'Or stage without activating:  conda-stage --prefix=ENV prints the path of the copy.',
   })
 }

@@ -19,7 +19,7 @@ import type { Context } from '../command.ts'
 import { confirmLoss } from '../confirm-loss.ts'
 import { callerOf, progressOf } from '../library-options.ts'
 import { clock, holderText } from '../render/holder-text.ts'
-import { writeData } from '../render/messages.ts'
+import { writeJson } from '../render/messages.ts'
 import { noShellFunction } from './stage.ts'
 import { sweeper } from './sweep.ts'
 
@@ -84,7 +84,7 @@ async function unstageNamed(prefix: string, context: Context): Promise<undefined
   const given = { prefix, cwd: session.cwd, env: session.env, force: options.force, caller: callerOf(context) }
   const { kept, ...result } = await unstage({ ...given, onProgress: progressOf(context) })
   if (kept) messages.info(whyKept(kept))
-  if (options.json) writeData(`${JSON.stringify({ ...result, ...keptData(kept) })}\n`)
+  if (options.json) writeJson({ ...result, ...keptData(kept) })
 }
 
 /** The shell calls this when it has left the copy and is back in the original. */
@@ -96,7 +96,7 @@ export async function finishUnstageCommand(context: Context): Promise<undefined>
   messages.info(`Activating original conda environment: ${original}`)
   if (kept) messages.info(whyKept(kept))
   else messages.info(`Total unstage time: ${wholeSeconds((Date.now() - (options.since ?? Date.now())) / 1000)}`)
-  if (options.json) writeData(`${JSON.stringify({ original, prefix: options.prefix, ...keptData(kept) })}\n`)
+  if (options.json) writeJson({ original, prefix: options.prefix, ...keptData(kept) })
 }
 
 type Kept = UnstageResult['kept']

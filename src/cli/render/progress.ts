@@ -3,7 +3,7 @@ import { wholeSeconds } from '../../model/amounts.ts'
 import type { Phase, ProgressEvent } from '../../model/progress.ts'
 import { createBar } from './bar.ts'
 import { createBusy } from './busy.ts'
-import { type Messages, writeError } from './messages.ts'
+import { type Messages, passOn } from './messages.ts'
 
 export interface Terminal {
   /** Standard error, where the bar is shown. */
@@ -30,7 +30,7 @@ export function progressRenderer(
       return
     }
     if (event.kind === 'output') {
-      if (!terminal.quiet) writeError(terminal.live ? event.text : lines.push(event.text))
+      if (!terminal.quiet) passOn(terminal.live ? event.text : lines.push(event.text))
       return
     }
     if (event.kind === 'done' && event.phase === 'pack') bar.finish()
@@ -55,7 +55,7 @@ const DOING: Record<Phase, string> = {
   extract: 'Reading the archive',
   'read-only': 'Finishing',
   remove: 'Removing files',
-  verify: 'Reading the copy',
+  verify: 'Reading all of it',
 }
 
 /** For log files: keeps only the last state of a line that a program overwrites again and again. */
