@@ -1,10 +1,11 @@
-import { constants, read } from 'node:fs'
+import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
-import { isDeepStrictEqual, promisify } from 'node:util'
+import { isDeepStrictEqual } from 'node:util'
 import * as v from 'valibot'
 import { type ArchiveHead, type ArchiveIndex, FORMAT_VERSION, type Frame } from '../model/archive-index.ts'
 import { closeRead } from '../platform/close.ts'
 import { errnoOf } from '../platform/errno.ts'
+import { readFrom } from '../platform/fd.ts'
 import { decompressSync, type Format, sectionFormat } from './codec.ts'
 import { asReadFailure, damaged, foreign, otherVersion } from './failure.ts'
 import { type Footer, hasOpening, isBzip2, OPENING, OPENING_ROOM, type SectionName, zipFooterEnd } from './format.ts'
@@ -25,8 +26,6 @@ import { Columns } from './index/encode.ts'
 import { decodeHead, totalsOf } from './index/head.ts'
 import { parseJson } from './index/parse-json.ts'
 import { Malformed } from './read/malformed.ts'
-
-const readAsync = promisify(read)
 
 /** Bytes of the file's end that are read at once. They hold footer and head of all but the largest archives. */
 const TAIL_SIZE = 256 * 1024
@@ -110,8 +109,7 @@ export async function readStored(
   // Memory of its own, so that it can be freed when the frame is done.
   const data = Buffer.allocUnsafeSlow(frame.compressedSize)
   for (let done = 0; done < data.length; ) {
-    const reading = readAsync(fd, data, done, data.length - done, frame.offset + done)
-    const { bytesRead } = await answered(archive.path, reading)
+    const bytesRead = await answered(archive.path, readFrom(fd, data, done, frame.offset + done))
     if (bytesRead === 0) throw damaged(archive.path, 'it is shorter than its index says')
     done += bytesRead
   }

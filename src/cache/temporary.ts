@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { lstat, readdir, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { cutName } from '../model/file-names.ts'
 import { ownIdentity, processFacts } from '../platform/process-identity.ts'
 
 /** A packer writes some frames a second. One that has written nothing for this long is dead, or as good as dead. */
@@ -36,16 +37,7 @@ async function isDead(path: string, host: string, pid: string): Promise<boolean>
 }
 
 /** Cut, because the whole name has to fit into 255 bytes. So archives with very long names may share leftovers. */
-const start = (path: string): string => `.tmp.${cut(basename(path), 150)}.`
-
-/** As many whole characters as fit into this many bytes. */
-function cut(name: string, bytes: number): string {
-  if (Buffer.byteLength(name) <= bytes) return name
-  return Buffer.from(name)
-    .subarray(0, bytes)
-    .toString('utf8')
-    .replace(/\uFFFD+$/, '')
-}
+const start = (path: string): string => `.tmp.${cutName(basename(path), 150)}.`
 
 /** Kept short, because the whole name has to fit into 255 bytes. */
 const hostPart = (host: string): string => host.replace(/[^\w.]/g, '_').slice(0, 40)

@@ -52,7 +52,8 @@ export async function openTrusted(path: string, owners: readonly number[]): Prom
 /** The same; undefined if there is no such file. */
 export async function openTrustedIfThere(path: string, owners: readonly number[]): Promise<FileHandle | undefined> {
   return await openTrusted(path, owners).catch((error: unknown) => {
-    if (!['ENOENT', 'ENOTDIR'].includes(errnoOf((error as Error).cause) ?? '')) throw error
+    // A name that is too long for a file names none.
+    if (!['ENOENT', 'ENOTDIR', 'ENAMETOOLONG'].includes(errnoOf((error as Error).cause) ?? '')) throw error
     return undefined
   })
 }

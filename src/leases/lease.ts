@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, readdir, rename, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as v from 'valibot'
+import { errnoOf, withPath } from '../platform/errno.ts'
 import { Identity } from '../platform/identity-schema.ts'
 import type { Job } from '../platform/job.ts'
 import { fateOf, ownIdentity } from '../platform/process-identity.ts'
@@ -69,7 +70,7 @@ export async function writeLease(file: string, lease: Lease): Promise<void> {
     await rename(aside, file)
   } catch (error) {
     await unlink(aside).catch(() => {})
-    throw error
+    throw withPath(error, file)
   }
 }
 
@@ -78,7 +79,7 @@ export async function removeLease(file: string): Promise<boolean> {
   return await unlink(file).then(
     () => true,
     async (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return false
+      if (errnoOf(error) === 'ENOENT') return false
       // Whatever keeps it there (EBUSY, a bad block): under another name it is no lease.
       await rename(file, `${file}.gone`)
       return true

@@ -1,9 +1,12 @@
 import { lstat } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { archiveCandidates } from '../cache/index.ts'
 import type { Environment } from '../environment/find.ts'
 import { checkQuick } from '../environment/freshness.ts'
 import { exclusions } from '../inventory/exclusions.ts'
 import { addLease, isLive, leasesOf, removeLease } from '../leases/lease.ts'
+import { errnoOf } from '../platform/errno.ts'
+import { asLocalFailure } from '../stage/failure.ts'
 import { damageOf } from '../stage/intact.ts'
 import { readKeptHead, readKeptIndex } from '../stage/kept-index.ts'
 import { stagesIn } from '../stage/list.ts'
@@ -83,7 +86,9 @@ async function join(
   environment: Environment,
   options: Filled<StageOptions>,
 ): Promise<StageResult | undefined> {
-  const lease = await addLease(folder, leaseFor(environment.prefix, options)).catch(undefinedIfGone)
+  const lease = await addLease(folder, leaseFor(environment.prefix, options)).catch((error: unknown) => {
+    if (errnoOf(error) !== 'ENOENT') throw asLocalFailure(error, dirname(folder))
+  })
   if (lease === undefined) return undefined
   const isThere = await lstat(`${folder}/${MARKER}`).then(
     () => true,
@@ -108,8 +113,4 @@ async function join(
     others,
     warnings: options.warnings,
   }
-}
-
-function undefinedIfGone(error: NodeJS.ErrnoException): undefined {
-  if (error.code !== 'ENOENT') throw error
 }

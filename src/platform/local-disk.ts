@@ -2,6 +2,7 @@ import { constants } from 'node:fs'
 import { access, mkdir, readdir, rmdir, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { type ErrorCode, StageError } from '../errors.ts'
+import { errnoOf, meaningOf } from './errno.ts'
 import { jobId } from './job.ts'
 import { type Candidate, localCandidates, type Preference } from './local-candidates.ts'
 import { isNetwork, isNetworkMagic, type Mount, mountOf, parseMountInfo, readMountInfo } from './mounts.ts'
@@ -125,7 +126,7 @@ async function makeMissing({ path, source }: Candidate): Promise<boolean> {
     await mkdir(path, { mode: 0o700 })
     return true
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'EEXIST' || (await exists(path))) return false
+    if (errnoOf(cause) === 'EEXIST' || (await exists(path))) return false
     throw new StageError(
       'TARGET_UNWRITABLE',
       `${path} (from ${source}) can't be created: ${dirname(path)} ${explain(cause)}`,
@@ -149,6 +150,8 @@ async function inspect(
 ): Promise<Finding> {
   try {
     const { real, exposed } = await followPath(path, uid)
+    const odd = [path, real].find((each) => /[:\uFFFD]/.test(each))
+    if (odd !== undefined) return { code: 'TARGET_UNWRITABLE', reason: whyOdd(odd) }
     // Before the mounts are inspected, because this makes an automounter mount.
     const facts = await stat(real)
     if (!facts.isDirectory()) return { code: 'TARGET_UNWRITABLE', reason: 'is not a folder' }
@@ -168,6 +171,12 @@ async function inspect(
     return { code: 'TARGET_UNWRITABLE', reason: explain(error) }
   }
 }
+
+/** Node puts U+FFFD in the place of what is not UTF-8, so such a path leads elsewhere. */
+const whyOdd = (path: string): string =>
+  path.includes(':')
+    ? `can't be used: PATH can't hold a folder with a colon in its path`
+    : `is not valid UTF-8: ${path}`
 
 /** Other users could put a copy of their own in the place of ours. */
 function unsafe({ path, what, remedy }: Exposure, real: string): Finding {
@@ -200,15 +209,14 @@ function nothingFound(skipped: Skipped[]): StageError {
 }
 
 function explain(error: unknown): string {
-  const code = errno(error)
+  const code = errnoOf(error)
+  if (code === undefined) return `can't be used: ${String(error)}`
   if (code === 'ENOENT') return 'does not exist'
   if (code === 'EROFS') return 'is on a read-only file system'
   if (code === 'EACCES' || code === 'EPERM') return 'is not writable for you'
   if (code === 'ENOTDIR') return 'is not a folder'
-  return `can't be used: ${code}`
+  return `can't be used: ${meaningOf(code)}`
 }
-
-const errno = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? String(error)
 
 const exists = (path: string): Promise<boolean> =>
   stat(path).then(

@@ -3,6 +3,7 @@ import { lstat, mkdir, rename, rm, rmdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { StageError } from '../errors.ts'
 import type { ArchiveIndex } from '../model/archive-index.ts'
+import { LONGEST_NAME } from '../model/file-names.ts'
 import type { LocalFolder } from '../platform/local-disk.ts'
 import { ownIdentity } from '../platform/process-identity.ts'
 import { asLocalFailure, removeFailed } from './failure.ts'
@@ -20,7 +21,6 @@ export interface Place {
 type Local = Pick<LocalFolder, 'path' | 'real' | 'created'>
 
 const SHORTEST_TOKEN = 4
-const LONGEST_NAME = 255
 
 /**
  * Makes the folder for a stage, for this user alone, and calls `fill` to make the stage in it. If that fails, the folder is
@@ -47,10 +47,13 @@ export async function withNewPlace<T>(
   }
 }
 
-/** @throws StageError TARGET_UNSAFE if the environment has the name of a file that belongs to the stage itself */
+/** @throws StageError TARGET_UNSAFE if the environment has the name of a file that belongs to the stage itself, or a colon in it */
 export function assertStageable(name: string): void {
-  if (!RESERVED.has(name)) return
-  const what = `An environment named ${name} can't be staged: conda-stage puts a file of that name beside the copy`
+  if (!RESERVED.has(name) && !name.includes(':')) return
+  const why = name.includes(':')
+    ? "PATH can't hold a folder with a colon in its name"
+    : 'conda-stage puts a file of that name beside the copy'
+  const what = `An environment named ${name} can't be staged: ${why}`
   throw new StageError('TARGET_UNSAFE', what, {
     hint: 'Rename the environment, or stage it through a symbolic link with another name.',
   })

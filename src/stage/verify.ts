@@ -8,7 +8,7 @@ import { type BytePath, displayPath, fsPath } from '../model/byte-path.ts'
 import { digestFrom } from '../model/digest.ts'
 import type { Relocation, Siblings } from '../model/relocation.ts'
 import { closeReadSync } from '../platform/close.ts'
-import { errnoOf, isMistake, isOfLimits, meaningOf } from '../platform/errno.ts'
+import { errnoOf, isMistake, isOfLimits, meaningOf, withPath } from '../platform/errno.ts'
 import { READ_ONLY } from '../platform/fd.ts'
 import { applyToChunk } from '../relocate/apply.ts'
 import { planRelocation, type RelocationPlan, reversePlan } from '../relocate/plan.ts'
@@ -260,6 +260,6 @@ function readNext(fd: number, chunk: Buffer, path: Buffer): number {
   try {
     return readSync(fd, chunk, 0, chunk.length, null)
   } catch (error) {
-    throw Object.assign(error as Error, { path: displayPath(path.toString('latin1')) })
+    throw withPath(error, displayPath(path.toString('latin1')))
   }
 }
