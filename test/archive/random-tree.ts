@@ -21,7 +21,7 @@ function latin1(bytes: Uint8Array): string {
 }
 
 /** Bytes in which prefixes stand in some way or other. */
-export const content = fc
+const content = fc
   .array(
     fc.oneof(
       fc.uint8Array({ maxLength: 40 }).map(latin1),

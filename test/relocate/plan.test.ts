@@ -196,3 +196,16 @@ test('A C string that ends in the middle of another spelling is never edited twi
     }
   }
 })
+
+test('A head of which the index says that it starts an interpreter, but which does not, only has its prefix replaced', () => {
+  const data = Buffer.from('\x7fELF /a/env rest')
+  const relocation = { kind: 'text', head: 11, occurrences: [{ offset: 5, prefix: 0, encoding: 'utf8' }] } as const
+  const to = `/${'b'.repeat(200)}`
+  const plan = planRelocation(
+    { ...relocation, occurrences: [...relocation.occurrences] },
+    { path: 'x' },
+    ['/a/env'],
+    to,
+  )
+  assert.equal(applyToWhole(data, plan).toString(), `\x7fELF ${to} rest`)
+})
