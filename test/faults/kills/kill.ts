@@ -62,6 +62,10 @@ if [ -n "\${ORDER-}" ]; then
 fi
 `
 
+/** Holds a program up for some time as it enters a call, and kills it then, or holds it up at the next two, too. */
+export const heldUp = ({ kind, nth }: Pick<Call, 'kind' | 'nth'>, ms: number, isKilled: boolean): string =>
+  `-e trace=${CALLS[kind]} -e inject=${CALLS[kind]}:delay_enter=${ms * 1000}:when=${nth}${isKilled ? ':signal=SIGKILL' : `..${nth + 2}`}`
+
 /** A call of the program: the n-th of its kind in its thread. */
 export interface Call {
   kind: CallKind

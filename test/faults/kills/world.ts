@@ -90,6 +90,12 @@ export class KillWorld implements Disposable {
     }
   }
 
+  /** This process uses no copy any more. */
+  async clear(): Promise<void> {
+    for (const stage of this.stages()) await this.#discard(stage)
+    this.stage = ''
+  }
+
   /** What lies beside the environment and in the local folder, besides the archive and whole stages. */
   leftovers(): string[] {
     const beside = readdirSync(dirname(this.original)).filter((name) => name !== 'my' && name !== 'my.tar.zst')
