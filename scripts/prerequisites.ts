@@ -59,6 +59,11 @@ const TESTING: Prerequisite[] = [
   program('fish'),
   program('tcsh'),
   program('bsd-csh', 'csh'), // not supported; conda-stage says so
+  // Further kinds of POSIX sh, for what they do with the variables of an environment.
+  program('mksh'),
+  program('ksh93', 'ksh93u+m'),
+  program('busybox'),
+  program('yash'),
   program('strace'),
   program('zstd'),
   program('tar'),
@@ -70,6 +75,7 @@ const TESTING: Prerequisite[] = [
   program('readelf', 'binutils'),
   program('unshare', 'util-linux'),
   program('setfacl', 'acl'),
+  daemon('mkfs.btrfs', 'btrfs-progs'), // a disk with quotas
   { package: 'lmod', probe: ['test', '-e', '/usr/share/lmod/lmod/init/bash'] },
   program('lua5.3'),
   program('tclsh', 'tcl'),

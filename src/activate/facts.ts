@@ -23,9 +23,13 @@ export interface PrefixFacts extends PrefixVariables {
 /**
  * Reads what conda reads to activate an environment. A prefix that is gone has no variables and no scripts.
  *
- * @param path PATH of the session
+ * @param env the session's variables
  */
-export async function readFacts(prefix: string, dialect: DialectName, path = ''): Promise<PrefixFacts> {
+export async function readFacts(
+  prefix: string,
+  dialect: DialectName,
+  env: Readonly<Record<string, string | undefined>> = {},
+): Promise<PrefixFacts> {
   const { scriptExtension, condaUnsets }: Dialect = dialects[dialect]
   const scripts = async (folder: string) =>
     (await filesIn(join(prefix, 'etc/conda', folder))).filter(
@@ -33,8 +37,8 @@ export async function readFacts(prefix: string, dialect: DialectName, path = '')
     )
   const real = realPath(prefix)
   const [{ variables, ...rest }, spellings, activateScripts, deactivateScripts] = await Promise.all([
-    readVariables(prefix),
-    real.then((real) => otherSpellings(prefix, real, path)),
+    readVariables(prefix, { dialect, env }),
+    real.then((real) => otherSpellings(prefix, real, env.PATH ?? '')),
     scripts('activate.d'),
     scripts('deactivate.d'),
   ])

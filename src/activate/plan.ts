@@ -32,7 +32,8 @@ interface Abandon {
  * If a script of activate.d fails, the others still run. One that calls `exit` ends the session, as it does with conda.
  *
  * @param abandon arguments for the launcher, which then reports that activation failed and removes the stage, and the status
- *   to return. Only for activator 'conda', which may find no function to call. The original is active again by then.
+ *   to return: if the session has a variable that can't be changed or, for activator 'conda', no function to call. The original
+ *   is still active then, or again.
  */
 export function planStage(plan: Swap & { activator?: Activator; abandon?: Abandon }): {
   steps: Step[]
@@ -43,7 +44,11 @@ export function planStage(plan: Swap & { activator?: Activator; abandon?: Abando
   const state = stateOfStage(swap)
   const path = pathOfStage(swap)
   const after = { ...state.values, PATH: env.PATH === undefined ? null : swapPath(env.PATH, path) }
-  const steps = plan.activator === 'conda' ? stageThroughConda(plan, state) : swapSteps(original, staged, path, state)
+  const abandon = abandonSteps(plan)
+  const steps =
+    plan.activator === 'conda'
+      ? stageThroughConda(swap, state, abandon)
+      : [check(state, abandon), ...swapSteps(original, staged, path, state)]
   return {
     steps: [...steps, { op: 'rehash' }, { op: 'return', status: 0 }],
     snapshot: {
@@ -78,7 +83,7 @@ export function planUnstage(
           ...stateSteps(state),
           ...pathAfterConda(swap, plan.snapshot?.variables.PATH),
         ]
-      : swapSteps(staged, original, path, state)
+      : [check(state, [{ op: 'return', status: 1 }]), ...swapSteps(staged, original, path, state)]
   const remove: Step[] = plan.remove ? [{ op: 'run', argv: plan.remove }] : []
   return { steps: [...steps, { op: 'rehash' }, ...remove, { op: 'return', status: 0 }] }
 }
@@ -117,12 +122,22 @@ function stateSteps({ values, ps1 }: NewState): Step[] {
   return ps1 === undefined ? variables : [...variables, { op: 'prompt', value: ps1 }]
 }
 
-function stageThroughConda(plan: Swap & { abandon?: Abandon }, { values, ps1 }: NewState): Step[] {
-  const { argv, status = 1 } = plan.abandon ?? {}
-  const abandon: Step[] = [...(argv ? [{ op: 'run' as const, argv }] : []), { op: 'return', status }]
+/** Before anything is changed. */
+const check = ({ values, ps1 }: NewState, otherwise: Step[]): Step => ({
+  op: 'check',
+  names: ['PATH', ...Object.keys(values), ...(ps1 === undefined ? [] : ['PS1'])],
+  otherwise,
+})
+
+const abandonSteps = ({ abandon: { argv, status = 1 } = {} }: { abandon?: Partial<Abandon> | undefined }): Step[] => [
+  ...(argv ? [{ op: 'run' as const, argv }] : []),
+  { op: 'return', status },
+]
+
+function stageThroughConda(swap: Swap, { values, ps1 }: NewState, abandon: Step[]): Step[] {
   const modifier = values.CONDA_PROMPT_MODIFIER
   return [
-    ...throughConda(plan, plan.original, plan.staged, abandon),
+    ...throughConda(swap, swap.original, swap.staged, abandon),
     ...stateSteps({ values: modifier === undefined ? {} : { CONDA_PROMPT_MODIFIER: modifier }, ps1 }),
   ]
 }

@@ -1,7 +1,7 @@
 import type { AtExit } from './at-exit.ts'
 import type { Dialect, RenderContext } from './dialect.ts'
 import { quotePosix as quote } from './quote.ts'
-import type { AtExitStep, PathStep, Step } from './steps.ts'
+import type { AtExitStep, CheckStep, PathStep, Step } from './steps.ts'
 
 /**
  * How bash, zsh and sh differ for us. Command words are spelled so that no alias or function of the session can replace
@@ -35,6 +35,8 @@ export function posix(words: Words): Dialect {
 function renderStep(words: Words, step: Step, context: RenderContext): string[] {
   const { special } = words
   switch (step.op) {
+    case 'check':
+      return renderCheck(words, step, context)
     case 'source':
       return withoutOptions(words, context, [`${words.dot} ${quote(step.script)} || ${words.builtin}:`])
     case 'export':
@@ -58,6 +60,20 @@ function renderStep(words: Words, step: Step, context: RenderContext): string[] 
     case 'return':
       return [`${special}return ${step.status}`]
   }
+}
+
+/** A subshell tries it out: what fails there may end a shell. */
+function renderCheck(words: Words, { names, otherwise }: CheckStep, context: RenderContext): string[] {
+  const canUnset = (name: string) => `( ${words.special}unset -v ${name} ) 2> /dev/null`
+  const complain = (name: string) =>
+    `${canUnset(name)} || ${words.builtin}printf '%s\\n' ${quote(`ERROR: The variable ${name} is read-only in this shell`)} >&2`
+  return [
+    `if ${canUnset(names.join(' '))}; then ${words.builtin}:`,
+    'else',
+    ...names.map(complain),
+    ...otherwise.flatMap((next) => renderStep(words, next, context)),
+    'fi',
+  ]
 }
 
 const launch = ({ argv }: { argv: string[] }, { launcher }: RenderContext): string =>

@@ -1,4 +1,5 @@
 import { basename, dirname } from 'node:path'
+import { exportedName } from './exported-name.ts'
 import type { PrefixFacts } from './facts.ts'
 import { replaceFirst, replaceName, swapModifier } from './prompt.ts'
 
@@ -109,12 +110,6 @@ function leftValue({ env, original }: Swap, name: string): string | null {
 /** On leaving an environment, conda restores the values that it saved of its variables, and empties the others. */
 const savedValue = (env: Variables, name: string): string =>
   env[`__CONDA_SHLVL_${shellLevel(env) - 1}_${exportedName(env, name)}`] ?? ''
-
-/** conda exports names in upper case unless it is configured not to (`envvars_force_uppercase`). */
-export function exportedName(env: Variables, name: string): string {
-  const upper = name.toUpperCase()
-  return env[name] !== undefined && env[upper] === undefined ? name : upper
-}
 
 export const shellLevel = (env: Variables): number => Number.parseInt(env.CONDA_SHLVL ?? '', 10) || 0
 

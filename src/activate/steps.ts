@@ -3,6 +3,7 @@
  * Paths are absolute.
  */
 export type Step =
+  | CheckStep
   /** Run a script in the session's shell, as conda does. If it fails, the other steps still run. */
   | { op: 'source'; script: string }
   | { op: 'export'; name: string; value: string }
@@ -22,6 +23,16 @@ export type Step =
   | AtExitStep
   /** Leave the function with this exit status. Always the last step. */
   | { op: 'return'; status: number }
+
+/**
+ * If the session can't change one of these variables, a message says so, and `otherwise` runs, which ends in 'return'. So a
+ * session is never left between the two environments. Shells without read-only variables do nothing.
+ */
+export interface CheckStep {
+  op: 'check'
+  names: string[]
+  otherwise: Step[]
+}
 
 /**
  * Changes PATH entry by entry, in the shell, when the step runs: earlier scripts may have changed it, and the program can't

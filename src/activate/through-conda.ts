@@ -1,8 +1,9 @@
 import { StageError } from '../errors.ts'
 import { type DialectName, dialects } from './dialects.ts'
+import { exportedName } from './exported-name.ts'
 import type { PrefixFacts } from './facts.ts'
 import { decoded } from './path-of.ts'
-import { exportedName, type Swap, shellLevel } from './state.ts'
+import { type Swap, shellLevel } from './state.ts'
 import type { Step } from './steps.ts'
 
 /**

@@ -2,14 +2,17 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { StageError } from '../errors.ts'
 import { NotRead, readSmall } from '../platform/read-small.ts'
+import type { DialectName } from './dialects.ts'
+import { exportedName } from './exported-name.ts'
 import { parseForPython, pythonText } from './python-text.ts'
+import { whyRefused } from './special-names.ts'
 
 export interface PrefixVariables {
   /** Names as written in the files. `null`: conda unsets it. */
   variables: Record<string, string | null>
   /** Files that hold variables but can't be read. */
   unreadable: StageError[]
-  /** Variables that are left out because no shell could set them. Each message names the variable and its file. */
+  /** Variables that the session's shell must not get. Each message names the variable and its file. */
   notTaken: string[]
 }
 
@@ -20,7 +23,10 @@ const UNSET = '***unset***'
  * The variables of `etc/conda/env_vars.d` and of `conda-meta/state`, which wins. Values become what conda exports: for those
  * that aren't strings, that is Python's text of them.
  */
-export async function readVariables(prefix: string): Promise<PrefixVariables> {
+export async function readVariables(
+  prefix: string,
+  { dialect, env }: { dialect: DialectName; env: Readonly<Record<string, string | undefined>> },
+): Promise<PrefixVariables> {
   const unreadable: StageError[] = []
   const notTaken: string[] = []
   const variables: PrefixVariables['variables'] = {}
@@ -31,8 +37,9 @@ export async function readVariables(prefix: string): Promise<PrefixVariables> {
       // conda ignores PATH, with a warning. No shell can export what isn't a name.
       if (value === UNSET || name.toUpperCase() === 'PATH' || !/^[A-Za-z_]\w*$/.test(name)) continue
       const text = value === null ? null : pythonText(value)
-      if (isTakenByShells(name, text ?? '')) variables[name] = text
-      else notTaken.push(`The variable ${name} in ${file} has a value that shells can't take. It is not set`)
+      const refused = whyRefused(dialect, exportedName(env, name), text ?? '')
+      if (refused === undefined) variables[name] = text
+      else notTaken.push(`The variable ${name} in ${file} is not set: ${refused}`)
     }
   }
   const state = join(prefix, 'conda-meta/state')
@@ -68,19 +75,6 @@ async function filesIn(folder: string): Promise<string[]> {
   } catch {
     return [] // not there, or no folder
   }
-}
-
-/** Shells don't let anyone set these. */
-const READ_ONLY =
-  /^(?:BASH_.+|BASHOPTS|SHELLOPTS|[EP]PID|PPID|E?[UG]ID|USERNAME|GROUPS|FUNCNAME|DIRSTACK|STATUS|PIPESTATUS|ARGV)$/i
-
-/** Shells evaluate as an expression, which may contain commands, what is assigned to these. */
-const NUMBERS =
-  /^(?:S?RANDOM|SECONDS|EPOCHSECONDS|EPOCHREALTIME|LINENO|OPTIND|HISTCMD|HISTSIZE|SAVEHIST|DIRSTACKSIZE|COLUMNS|LINES|BAUD|FUNCNEST|KEYTIMEOUT|LISTMAX|LOGCHECK|MAILCHECK|ERRNO|TTYIDLE|SHLVL)$/i
-
-function isTakenByShells(name: string, value: string): boolean {
-  if (value.includes('\0') || READ_ONLY.test(name)) return false
-  return !NUMBERS.test(name) || /^\d+$/.test(value)
 }
 
 const unreadableFile = (path: string, cause: unknown): StageError =>

@@ -150,6 +150,8 @@ async function inspect(
 ): Promise<Finding> {
   try {
     const { real, exposed } = await followPath(path, uid)
+    const odd = [path, real].find((each) => /[:\uFFFD]/.test(each))
+    if (odd !== undefined) return { code: 'TARGET_UNWRITABLE', reason: whyOdd(odd) }
     // Before the mounts are inspected, because this makes an automounter mount.
     const facts = await stat(real)
     if (!facts.isDirectory()) return { code: 'TARGET_UNWRITABLE', reason: 'is not a folder' }
@@ -169,6 +171,12 @@ async function inspect(
     return { code: 'TARGET_UNWRITABLE', reason: explain(error) }
   }
 }
+
+/** Node puts U+FFFD in the place of what is not UTF-8, so such a path leads elsewhere. */
+const whyOdd = (path: string): string =>
+  path.includes(':')
+    ? `can't be used: PATH can't hold a folder with a colon in its path`
+    : `is not valid UTF-8: ${path}`
 
 /** Other users could put a copy of their own in the place of ours. */
 function unsafe({ path, what, remedy }: Exposure, real: string): Finding {

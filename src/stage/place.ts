@@ -47,10 +47,13 @@ export async function withNewPlace<T>(
   }
 }
 
-/** @throws StageError TARGET_UNSAFE if the environment has the name of a file that belongs to the stage itself */
+/** @throws StageError TARGET_UNSAFE if the environment has the name of a file that belongs to the stage itself, or a colon in it */
 export function assertStageable(name: string): void {
-  if (!RESERVED.has(name)) return
-  const what = `An environment named ${name} can't be staged: conda-stage puts a file of that name beside the copy`
+  if (!RESERVED.has(name) && !name.includes(':')) return
+  const why = name.includes(':')
+    ? "PATH can't hold a folder with a colon in its name"
+    : 'conda-stage puts a file of that name beside the copy'
+  const what = `An environment named ${name} can't be staged: ${why}`
   throw new StageError('TARGET_UNSAFE', what, {
     hint: 'Rename the environment, or stage it through a symbolic link with another name.',
   })

@@ -145,17 +145,33 @@ test('values that are no strings become what Python makes of them, and null is w
   for (const dialect of ['fish', 'tcsh'] as const) assert.equal((await readFacts(prefix, dialect)).variables.NONE, null)
 })
 
-test('variables that no shell can set, or that shells would evaluate, are left out and named', async () => {
-  write(
-    'conda-meta/state',
-    '{"env_vars": {"RANDOM": "a[$(id)]", "LINENO": "1", "V": "a\\u0000b", "UID": "1", "A": "a"}}',
-  )
-  const { variables, notTaken } = await readFacts(prefix, 'bash')
-  assert.deepEqual(variables, { LINENO: '1', A: 'a' })
-  assert.deepEqual(
-    notTaken.map((message) => /variable (\w+) in .*conda-meta\/state/.exec(message)?.[1]),
-    ['RANDOM', 'V', 'UID'],
-  )
+test('variables that a shell refuses, evaluates or changes are left out in that shell, and named', async () => {
+  const variables = { RANDOM: 'a[$(id)]', LINENO: '1', V: 'a\0b', UID: '1', OPTIND: '2', A: 'a' }
+  write('conda-meta/state', JSON.stringify({ env_vars: variables }))
+  write('etc/conda/env_vars.d/a.json', '{"PS4": "$(id)"}')
+  const { variables: taken, notTaken } = await readFacts(prefix, 'bash')
+  assert.deepEqual(taken, { OPTIND: '2', A: 'a' })
+  assert.deepEqual(notTaken, [
+    `The variable PS4 in ${prefix}/etc/conda/env_vars.d/a.json is not set: shells evaluate it`,
+    `The variable RANDOM in ${prefix}/conda-meta/state is not set: bash keeps it for itself`,
+    `The variable LINENO in ${prefix}/conda-meta/state is not set: bash keeps it for itself`,
+    `The variable V in ${prefix}/conda-meta/state is not set: no variable can hold its value, which contains NUL`,
+    `The variable UID in ${prefix}/conda-meta/state is not set: bash keeps it for itself`,
+  ])
+  assert.deepEqual((await readFacts(prefix, 'fish')).variables, {
+    RANDOM: 'a[$(id)]',
+    LINENO: '1',
+    UID: '1',
+    OPTIND: '2',
+    A: 'a',
+  })
+})
+
+test('what a shell does with a variable depends on the name under which it is exported', async () => {
+  write('conda-meta/state', '{"env_vars": {"status": "a"}}')
+  // conda exports it as STATUS, except if it finds `status` in the session, and no STATUS.
+  assert.deepEqual((await readFacts(prefix, 'zsh')).variables, { status: 'a' })
+  assert.deepEqual((await readFacts(prefix, 'zsh', { status: '1' })).variables, {})
 })
 
 test('entries of PATH that spell the environment through a link, //, /./ or a trailing slash are known', async () => {
@@ -172,7 +188,7 @@ test('entries of PATH that spell the environment through a link, //, /./ or a tr
     `${prefix}/link/env`,
   ]
   const own = [`${env}/bin`, env, `${prefix}/link/env2/bin`, `${prefix}/link/env/envs/other/bin`, '/usr/bin', '', 'bin']
-  const { otherSpellings } = await readFacts(env, 'bash', [...others, ...own].join(':'))
+  const { otherSpellings } = await readFacts(env, 'bash', { PATH: [...others, ...own].join(':') })
   assert.deepEqual(otherSpellings, {
     [others[0]!]: '/bin',
     [others[1]!]: '/bin',

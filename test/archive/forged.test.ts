@@ -151,11 +151,6 @@ const NONSENSE: Record<string, unknown> = {
   'a head behind the file': { kind: 'text', occurrences: [good], head: 11 },
   'a head that ends within a prefix': { kind: 'text', occurrences: [good], head: 5 },
   'a head that is a text': { kind: 'text', occurrences: [good], head: 'x' },
-  'a path that leads out and overlaps a prefix': {
-    kind: 'text',
-    occurrences: [good],
-    outward: [{ offset: 9, length: 1 }],
-  },
   'a path that leads out behind the file': { kind: 'text', occurrences: [], outward: [{ offset: 9, length: 2 }] },
   'a path that leads out and has no bytes': { kind: 'text', occurrences: [], outward: [{ offset: 9, length: 0 }] },
   'paths that lead out and are no list': { kind: 'text', occurrences: [], outward: { length: 1 } },

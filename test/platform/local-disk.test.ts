@@ -104,6 +104,16 @@ test('a folder in which other users could replace the copy is refused', async ()
   assert.equal((await find({ path: `${home}/open` })).path, `${home}/open`)
 })
 
+test('a local folder that PATH could not hold, or whose path is not valid UTF-8, is refused, and none is made', async () => {
+  for (const name of ['a:b', 'a\uFFFDb']) {
+    assert.equal((await failure({ path: `${home}/${name}` })).code, 'TARGET_UNWRITABLE')
+    assert.equal(existsSync(`${home}/${name}`), false)
+  }
+  mkdirSync(`${home}/c:d`)
+  symlinkSync('c:d', `${home}/link`)
+  assert.match((await failure({ path: `${home}/link` })).message, /colon in its path/)
+})
+
 test('the message names the folder on the way to --path that lets others exchange it, and says what to do', async () => {
   mkdirSync(`${home}/open/mine`, { recursive: true })
   chmodSync(`${home}/open`, 0o777)

@@ -58,6 +58,32 @@ for (const shell of SHELLS) {
       assert.deepEqual(sorted('after.env'), sorted('before.env'))
     })
 
+    for (const variable of ['DATA', 'PATH', 'CONDA_PREFIX', 'PS1'])
+      test(`with a read-only ${variable}, the session stays in the original or in the copy, whole, and a message names the variable`, () => {
+        using world = new World()
+        const original = world.environment('my', { variables: { DATA: 'theirs' }, scripts: SCRIPTS })
+        const staged = world.stage(original)
+        const both = `${q(original)} ${q(staged)}`
+        const run = world.run(
+          shell,
+          'none',
+          `PS1='(my) $ '
+          ( readonly ${variable}
+          dump original; conda-stage stage ${both} || echo "status $?"; dump still-original )
+          conda-stage stage ${both}
+          ( readonly ${variable}
+          dump copy; conda-stage unstage ${both} || echo "status $?"; dump still-copy )`,
+          { ...active(original), DATA: 'mine' },
+        )
+        assert.equal(run.stdout, 'status 1\nstatus 1\n', run.stderr)
+        const complaint = `ERROR: The variable ${variable} is read-only in this shell`
+        assert.equal(run.stderr.split(complaint).length, 3, run.stderr)
+        assertSame(world.dump('still-original'), world.dump('original'))
+        assertSame(world.dump('still-copy'), world.dump('copy'))
+        assert.equal(world.dump('original').env.CONDA_PREFIX, original)
+        assert.equal(world.dump('copy').env.CONDA_PREFIX, staged)
+      })
+
     test('a failure of conda-stage ends a script under errexit unless the script handles it', () => {
       using world = new World()
       const run = world.run(

@@ -99,6 +99,13 @@ test('a symbolic link to the local folder is used if only it is short enough', a
   assert.equal(statSync(`${base}/s`).isDirectory(), true)
 })
 
+test('an environment with a colon in its name is refused, because PATH could not hold its copy', async (context) => {
+  const base = temporaryFolder(context)
+  const failing = withNewPlace({ local: local(base), name: 'a:b', length: 300, uid }, async () => {})
+  await assert.rejects(failing, { name: 'StageError', message: /a:b can't be staged: PATH can't hold/ })
+  assert.deepEqual(readdirSync(base), [])
+})
+
 test('an environment with the name of a file that a stage keeps for itself is refused, and the message names it', async (context) => {
   const base = temporaryFolder(context)
   const failing = withNewPlace({ local: local(base), name: 'stage.json', length: 300, uid }, async () => {})

@@ -17,8 +17,8 @@ const KINDS: ReadonlySet<unknown> = new Set<Relocation['kind']>([
 export type RelocationCheck = (relocation: Relocation, size: number) => string | undefined
 
 /**
- * Makes a check that lets nothing through by which a relocator could write outside of a file, or edit the same bytes twice.
- * Within the file it may put the new prefix anywhere: the archive could hold any other bytes there anyway.
+ * Makes a check that lets nothing through by which a relocator could reach beyond a file. Within the file it may put the new
+ * prefix anywhere: the archive could hold any other bytes there anyway.
  * @param prefixes the index's
  */
 export function relocationCheck(prefixes: readonly string[]): RelocationCheck {
@@ -41,69 +41,35 @@ export function relocationCheck(prefixes: readonly string[]): RelocationCheck {
     const { kind, occurrences, head, outward = [], dynamic = [], sealed, fixed, readable } = relocation
     if (!KINDS.has(kind)) return 'is to be relocated as an unknown kind of file'
     const lists = isListOf(outward, isOutward) && isListOf(dynamic, isDynamic)
-    const isHead = isOptional(head) && (head ?? 0) <= Math.min(size, LONGEST_HEAD)
     const flags = isFlag(fixed) && isFlag(readable) && isOptional(sealed)
-    if (!lists || !isHead || !flags || !occurrences.every(isOccurrence)) return 'is to be relocated by nonsense'
-    const stretches = isPlain(relocation) ? occurrencesOf(relocation, lengthOf) : stretchesOf(relocation, lengthOf)
-    if (stretches === undefined || !areApart(stretches, size)) return 'is to be relocated at impossible places'
-    return undefined
+    if (!lists || !flags || !isOptional(head) || !occurrences.every(isOccurrence))
+      return 'is to be relocated by nonsense'
+    const isInside =
+      (head ?? 0) <= Math.min(size, LONGEST_HEAD) &&
+      outward.every(({ offset, length }) => offset + length <= size) &&
+      dynamic.every(({ offset, text }) => offset + text.length <= size) &&
+      areInside(relocation, size, lengthOf)
+    return isInside ? undefined : 'is to be relocated at impossible places'
   }
 }
 
-/** Bytes of a file that are edited together. */
-interface Stretch {
-  from: number
-  to: number
-}
-
-/** Whether each occurrence is edited for itself, and nothing else is. That are nearly all of ten thousand byte codes. */
-const isPlain = ({ kind, head, outward, dynamic }: Relocation): boolean =>
-  (kind === 'pyc' || kind === 'text' || kind === 'container') && !head && !outward && !dynamic
-
-const occurrencesOf = ({ occurrences }: Relocation, lengthOf: (occurrence: Occurrence) => number): Stretch[] =>
-  occurrences.map((occurrence) => ({ from: occurrence.offset, to: occurrence.offset + lengthOf(occurrence) }))
-
-/** What the relocators may edit. Undefined if the numbers of an occurrence do not fit together. */
-function stretchesOf(
-  { kind, occurrences, outward = [], dynamic = [], head = 0 }: Relocation,
+/** Whether the occurrences are in order, apart, and in the file with all that is edited together with them. */
+function areInside(
+  { kind, occurrences, head = 0 }: Relocation,
+  size: number,
   lengthOf: (occurrence: Occurrence) => number,
-): Stretch[] | undefined {
-  const isText = kind === 'text'
-  const starts = new Map(dynamic.map(({ offset, text }) => [offset + text.length, offset]))
-  const stretches: Stretch[] = outward.map(({ offset, length }) => ({ from: offset, to: offset + length }))
-  if (isText && head > 0) stretches.push({ from: 0, to: head })
-  let string: (Stretch & { end: number; counted: number | undefined }) | undefined
+): boolean {
   let until = 0
-  for (const occurrence of occurrences) {
-    const { offset, room = 0, encoding } = occurrence
+  return occurrences.every((occurrence) => {
+    const { offset, encoding, end, room = 0, counted } = occurrence
     const to = offset + lengthOf(occurrence)
-    if (offset < until) return undefined
+    if (offset < until || to > size) return false
     until = to
-    const counted = kind === 'pyc-only' ? occurrence.counted : undefined
-    const isString = unitWidth(encoding) === 1 && (kind === 'elf' || kind === 'binary' || counted !== undefined)
-    const end = isString ? occurrence.end : undefined
-    if (isText && offset < head) {
-      if (to > head) return undefined
-    } else if (end === undefined) stretches.push({ from: offset, to })
-    else if (to > end || (counted !== undefined && counted + 2 > offset)) return undefined
-    else if (string !== undefined && string.end === end && string.counted === counted)
-      string.to = Math.max(string.to, end + room)
-    else {
-      string = { from: Math.min(offset, counted ?? starts.get(end) ?? offset), to: end + room, end, counted }
-      stretches.push(string)
-    }
-  }
-  return stretches.sort((a, b) => a.from - b.from)
-}
-
-/** Those of occurrences alone have to be in order. */
-function areApart(stretches: readonly Stretch[], size: number): boolean {
-  let until = 0
-  for (const { from, to } of stretches) {
-    if (from < until || to > size) return false
-    until = to
-  }
-  return true
+    if (kind === 'text') return offset >= head || to <= head
+    // The end of a string says nothing about a spelling that holds NULs.
+    if (end === undefined || unitWidth(encoding) > 1) return true
+    return to <= end && end + room <= size && (counted === undefined || counted + 2 <= offset)
+  })
 }
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0

@@ -94,7 +94,8 @@ async function memberOf(zip: ZipFile, entry: Entry): Promise<ZipMember> {
   return {
     path,
     type,
-    mode: attributes & 0o7777 || (type === 'directory' ? 0o755 : 0o644),
+    // Without a type, it is not Unix that wrote them.
+    mode: (attributes & FORMAT) === 0 ? (type === 'directory' ? 0o755 : 0o644) : attributes & 0o7777,
     mtimeNs: time,
     size: type === 'file' ? entry.uncompressedSize : 0,
     target: type === 'symlink' ? await targetOf(entry, content, name) : '',

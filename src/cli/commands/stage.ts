@@ -71,7 +71,7 @@ async function alreadyStaged(staged: Stage, context: Context): Promise<Step[] | 
   else if (options.prefix !== undefined) writeResult(`${prefix}\n`)
   const { shell, env } = session
   if (options.prefix !== undefined || !shell || options.dryRun) return undefined
-  const facts = (folder: string) => readFacts(folder, shell.dialect, env.PATH)
+  const facts = (folder: string) => readFacts(folder, shell.dialect, env)
   const steps = planAgain({ env, original: await facts(original), staged: await facts(prefix) })
   const bound = options.keepMinutes !== Number.POSITIVE_INFINITY
   const lease = leaseFor(original, { ...stageOptions(context), env })
@@ -109,7 +109,7 @@ export async function activation(
 ): Promise<Step[]> {
   const { prefix, lease: file } = result
   try {
-    const facts = (each: string) => readFacts(each, shell.dialect, session.env.PATH)
+    const facts = (each: string) => readFacts(each, shell.dialect, session.env)
     const [original, staged] = await Promise.all([facts(result.original), facts(prefix)])
     for (const error of original.unreadable) throw error
     for (const message of original.notTaken) messages.warning(message)
@@ -124,7 +124,12 @@ export async function activation(
       staged,
       activator: options.activator,
       abandon: {
-        argv: ['--abandon', `--prefix=${prefix}`, ...(status === 1 ? [] : ['--on-failure=continue'])],
+        argv: [
+          '--abandon',
+          `--prefix=${prefix}`,
+          ...(options.activator === 'conda' ? ['--activator=conda'] : []),
+          ...(status === 1 ? [] : ['--on-failure=continue']),
+        ],
         status,
       },
     })
@@ -140,12 +145,16 @@ export async function activation(
   }
 }
 
-/** The shell calls this if conda could not activate the copy. conda has reported its reason by then. */
+/** The shell calls this if it, or conda, could not activate the copy. The reason has been reported by then. */
 export async function abandonCommand({ options, session, messages }: Context): Promise<undefined> {
   const caller = callerOf({ options, session })
   await unstage({ prefix: options.prefix ?? '', cwd: session.cwd, env: session.env, caller })
-  const message = `conda could not activate the staged copy ${options.prefix}; the copy was removed`
-  const hint = "Leave out '--activator=conda', or check that 'conda activate' works in this session."
+  const throughConda = options.activator === 'conda'
+  const who = throughConda ? 'conda' : 'This shell'
+  const message = `${who} could not activate the staged copy ${options.prefix}; the copy was removed`
+  const hint = throughConda
+    ? "Leave out '--activator=conda', or check that 'conda activate' works in this session."
+    : 'Stage from a shell in which these variables are not read-only.'
   if (options.onFailure !== 'continue') throw new StageError('ACTIVATION_FAILED', message, { hint })
   messages.warning(message, hint)
 }

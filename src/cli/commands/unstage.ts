@@ -40,7 +40,7 @@ export async function unstageCommand(context: Context): Promise<Step[] | undefin
   if (users.length === 0) await confirmLoss(stage, context)
   messages.info('Unstaging and reverting to original conda environment ...')
   messages.info(`Original conda environment: ${original}`)
-  const facts = (prefix: string) => readFacts(prefix, shell.dialect, session.env.PATH)
+  const facts = (prefix: string) => readFacts(prefix, shell.dialect, session.env)
   const [before, staged] = await Promise.all([facts(original), facts(found.prefix)])
   for (const { message } of before.unreadable) messages.warning(message)
   if (options.activator === 'conda') assertCondaCanActivate(before, shell.dialect)
