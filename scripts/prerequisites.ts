@@ -75,6 +75,7 @@ const TESTING: Prerequisite[] = [
   program('readelf', 'binutils'),
   program('unshare', 'util-linux'),
   program('setfacl', 'acl'),
+  daemon('mkfs.btrfs', 'btrfs-progs'), // a disk with quotas
   { package: 'lmod', probe: ['test', '-e', '/usr/share/lmod/lmod/init/bash'] },
   program('lua5.3'),
   program('tclsh', 'tcl'),

@@ -18,6 +18,7 @@ export type ErrorCode =
   | 'NO_SPACE'
   | 'NO_INODES'
   | 'LIMIT_TOO_LOW' // ulimit -v, -n and the like leave no room for a thread, a buffer or a file
+  | 'NO_ARCHIVE' // --verify: there is none
   | 'ARCHIVE_DAMAGED'
   | 'ARCHIVE_UNREADABLE' // its disk or server fails
   | 'ARCHIVE_FOREIGN' // not written by conda-stage
@@ -40,19 +41,29 @@ export type ErrorCode =
   | 'ACTIVATION_FAILED' // the session's own conda function could not activate the copy
 
 /**
- * An expected failure, caused by the world and not by a bug of ours. `message` says what happened to which path;
- * `hint` says what to do next. Anything else that is thrown is a bug and is shown with its stack.
+ * An expected failure, caused by the world and not by a bug of ours. `message` says what happened to which path, `lines` go on
+ * with one thing each, and `hint` says what to do next. Each is one line, whatever the names in it. Anything else that is
+ * thrown is a bug and is shown with its stack.
  */
 export class StageError extends Error {
   readonly code: ErrorCode
   readonly path: string | undefined
   readonly hint: string | undefined
+  readonly lines: readonly string[]
 
-  constructor(code: ErrorCode, message: string, details: { path?: string; hint?: string; cause?: unknown } = {}) {
+  constructor(code: ErrorCode, message: string, details: Details = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
     this.name = 'StageError'
     this.code = code
     this.path = details.path
     this.hint = details.hint
+    this.lines = details.lines ?? []
   }
+}
+
+interface Details {
+  path?: string
+  hint?: string
+  lines?: readonly string[]
+  cause?: unknown
 }

@@ -1,3 +1,4 @@
+export type { ArchiveFinding } from './archive/verify/finding.ts'
 export { type ErrorCode, StageError } from './errors.ts'
 export type { OnProgress, Phase, ProgressEvent } from './model/progress.ts'
 export type {
@@ -8,8 +9,10 @@ export type {
   StageResult,
   UnstageOptions,
   UnstageResult,
+  VerifyArchiveOptions,
+  VerifyArchiveResult,
   VerifyOptions,
   VerifyResult,
 } from './pipeline/options.ts'
-export { pack, stage, unstage, verify } from './pipeline.ts'
+export { pack, stage, unstage, verify, verifyArchive } from './pipeline.ts'
 export type { Finding } from './stage/verify.ts'

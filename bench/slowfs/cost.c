@@ -65,11 +65,11 @@ void count_written(size_t bytes) {
   written_bytes += bytes;
 }
 
-void print_counters(FILE *out) {
+void print_counters(FILE *out, int waiting) {
   fputc('{', out);
   for (int kind = 0; kind < KIND_COUNT; kind++) fprintf(out, "\"%s\":%lu,", names[kind], requests[kind]);
-  fprintf(out, "\"readBytes\":%lu,\"writtenBytes\":%lu,\"maxInFlight\":%lu,\"serverCpuMs\":%.1f}\n", read_bytes,
-          written_bytes, max_in_flight, (double)(now_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_start) / 1e6);
+  fprintf(out, "\"readBytes\":%lu,\"writtenBytes\":%lu,\"maxInFlight\":%lu,\"waiting\":%d,\"serverCpuMs\":%.1f}\n",
+          read_bytes, written_bytes, max_in_flight, waiting, (double)(now_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_start) / 1e6);
   fflush(out);
 }
 

@@ -16,5 +16,5 @@ void count(enum kind kind);
 void pay_latency(enum kind kind);   /* counts the request and sleeps */
 void pay_read(size_t bytes);        /* counts the bytes and sleeps while the line is busy */
 void count_written(size_t bytes);
-void print_counters(FILE *out);     /* one line of JSON */
+void print_counters(FILE *out, int waiting); /* one line of JSON */
 void reset_counters(void);

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "loopback.h"
 #include "cost.h"
+#include "faults.h"
 #include "handlers.h"
 #include "nodes.h"
 
@@ -104,9 +105,9 @@ static int do_batch_forget(struct request *r) {
   return NO_REPLY;
 }
 
+/* EAGAIN: the kernel asks again, until the request waits or has its answer. */
 static int do_interrupt(struct request *r) {
-  (void)r;
-  return NO_REPLY;
+  return interrupt_wait(((const struct fuse_interrupt_in *)r->argument)->unique) ? NO_REPLY : EAGAIN;
 }
 
 static int do_getattr(struct request *r) {

@@ -21,12 +21,28 @@ export interface SlowMount {
   /**
    * Requests by kind since the mount or the last reset (`lookup`, `getattr`, `open`, `opendir`, `readdir`, `read`, ...; see
    * KINDS in cost.h), `readBytes`, `writtenBytes`, `maxInFlight` (the most requests that waited at the same
-   * time) and `serverCpuMs` (CPU time of the server itself).
+   * time), `waiting` (requests that hang now) and `serverCpuMs` (CPU time of the server itself).
    */
   counters(): Promise<Record<string, number>>
+  /** From now on, all requests that match fail with this errno. */
+  fail(fault: Fault, errno: number): Promise<void>
+  /** From now on, no request that matches gets an answer. A caller that is killed ends all the same. */
+  hang(fault: Fault): Promise<void>
+  /** Ends the fault, and answers what waits. */
+  release(): Promise<void>
   reset(): Promise<void>
   /** Removes the mount, even if it is in use. May be called twice. */
   unmount(): Promise<void>
+}
+
+/** Which requests have a fault. There is one fault at a time. */
+interface Fault {
+  /** Of KINDS in cost.h; by default any. */
+  kind?: string
+  /** So many requests that match are answered before. */
+  after?: number
+  /** Last part of the path. */
+  name?: string
 }
 
 type Server = ChildProcessByStdio<Writable, Readable, Readable>
@@ -53,6 +69,10 @@ export async function mountSlow(source: string, mountPoint: string, options: Slo
   return {
     counters: () => ask('counters'),
     reset: async () => void (await ask('reset')),
+    fail: async ({ kind = 'any', after = 0, name = '' }, errno) =>
+      void (await ask(`fail ${kind} ${errno} ${after} ${name}`.trimEnd())),
+    hang: async ({ kind = 'any', after = 0, name = '' }) => void (await ask(`hang ${kind} ${after} ${name}`.trimEnd())),
+    release: async () => void (await ask('release')),
     unmount: () => unmount(server, mountPoint),
   }
 }

@@ -122,6 +122,14 @@ void forget(uint64_t number, uint64_t lookups) {
   pthread_mutex_unlock(&lock);
 }
 
+bool has_name(uint64_t number, const char *name) {
+  const struct node *node = node_of(number);
+  pthread_mutex_lock(&lock);
+  bool same = node != &root && node->name && !strcmp(node->name, name);
+  pthread_mutex_unlock(&lock);
+  return same;
+}
+
 static struct node *refer_to(struct folder in, const char *name, const struct stat *attributes) {
   struct node *node = known(attributes);
   if (!node) {

@@ -1,5 +1,6 @@
 /* The inodes that the kernel knows of. No descriptor is held for them, so there may be more than a process may open. */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
 
@@ -24,3 +25,6 @@ int take_away(struct folder from, const char *name, int unlinkat_flags);
 int move(struct folder from, const char *name, struct folder to, const char *new_name, uint32_t renameat2_flags);
 
 void forget(uint64_t node, uint64_t lookups);
+
+/* Whether this is the node's last name. The root has none. */
+bool has_name(uint64_t node, const char *name);

@@ -1,8 +1,9 @@
 /* slowfs [--latency-ms=2] [--bandwidth-mb=200] [--valid-s=0.5] SOURCE MOUNTPOINT
-   Stays in the foreground. Reads the words "counters" and "reset" from standard input, a line each, and answers each
-   with the counters as a line of JSON. Unmounts at the end of standard input: a mount never outlives who asked for it. */
+   Stays in the foreground. Reads "counters", "reset" and the words of faults.h from standard input, a line each, and answers
+   each with the counters as a line of JSON. Unmounts at the end of standard input: a mount never outlives who asked for it. */
 #define _GNU_SOURCE
 #include "cost.h"
+#include "faults.h"
 #include "loopback.h"
 #include "mount.h"
 #include "nodes.h"
@@ -18,17 +19,18 @@
 #include <unistd.h>
 
 /* Each request in flight sleeps in a thread of its own; beyond this number they wait for one another. */
-#define THREADS 256
+#define THREADS 512
 
 static int device;
 
 static void end(void) { kill(getpid(), SIGTERM); }
 
 static void *obey(void *none) {
-  char line[32];
+  char line[512];
   while (fgets(line, sizeof line, stdin)) {
     if (!strcmp(line, "reset\n")) reset_counters();
-    print_counters(stdout);
+    else if (strcmp(line, "counters\n") && !set_fault(line)) fprintf(stderr, "slowfs: unknown word: %s", line);
+    print_counters(stdout, waiting_requests());
   }
   end();
   return none;
@@ -52,7 +54,8 @@ static void *serve(void *none) {
     if (length < 0 && errno == ENODEV) break;
     if (length < (ssize_t)sizeof(struct fuse_in_header)) continue;
     struct request request = {.in = (void *)in, .argument = in + sizeof(struct fuse_in_header), .reply = out};
-    int error = answer(&request);
+    int error = fault_of(&request);
+    if (!error) error = answer(&request);
     if (error != NO_REPLY) send_reply(&request, error);
   }
   end();

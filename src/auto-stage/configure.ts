@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, writeFileSync } 
 import { dirname, join } from 'node:path'
 import { StageError } from '../errors.ts'
 import { isAutoScript, SCRIPT_FOLDERS } from '../model/auto-scripts.ts'
+import { errnoOf } from '../platform/errno.ts'
 import { type AutoStaging, autoScripts } from './script.ts'
 
 /**
@@ -62,18 +63,18 @@ function list(folder: string): string[] {
   try {
     return readdirSync(folder)
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT' || code === 'ENOTDIR') return []
+    if (['ENOENT', 'ENOTDIR'].includes(errnoOf(error) ?? '')) return []
     throw error
   }
 }
 
 export function unwritable(prefix: string, cause: unknown): unknown {
-  const { code, path } = cause as NodeJS.ErrnoException
-  if (code === undefined) return cause
+  const errno = errnoOf(cause)
+  if (errno === undefined) return cause
+  const { path = prefix } = cause as NodeJS.ErrnoException
   return new StageError(
     'ENVIRONMENT_UNWRITABLE',
-    `Automatic staging of ${prefix} can't be configured: ${path} (${code})`,
+    `Automatic staging of ${prefix} can't be configured: ${path} (${errno})`,
     {
       path: prefix,
       hint: "Only someone with write access to the environment can configure it. Ask its owner, or call 'conda-stage' after activating it.",

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
 import { mkdir, open, unlink } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { asWriteFailure } from '../archive/failure.ts'
 import { StageError } from '../errors.ts'
 import type { ArchiveFormat } from '../model/archive-index.ts'
+import { cutName, LONGEST_NAME } from '../model/file-names.ts'
+import { homeOf } from '../platform/home.ts'
 import { expandFolder } from '../platform/job.ts'
 import { assertReplaceable } from './replaceable.ts'
 import { temporaryName } from './temporary.ts'
@@ -30,7 +31,10 @@ export function archiveCandidates(
   if (output !== undefined) return [resolve(options.cwd, output)]
   // Environments of the same name need different archives.
   const hash = createHash('sha256').update(real).digest('hex').slice(0, 12)
-  const collected = archiveFolders(options).map((folder) => join(folder, `${name}-${hash}.${format}`))
+  const ending = `-${hash}.${format}`
+  const collected = archiveFolders(options).map((folder) =>
+    join(folder, `${cutName(name, LONGEST_NAME - ending.length)}${ending}`),
+  )
   return [...collected.slice(0, -1), join(dirname(prefix), `${name}.${format}`), ...collected.slice(-1)]
 }
 
@@ -43,7 +47,7 @@ export function archiveFolders({ archiveFolder, env }: Pick<CandidateOptions, 'a
 /** Follows the XDG base directory specification: a relative path is ignored. */
 function cacheFolder(env: CandidateOptions['env']): string {
   const given = env.XDG_CACHE_HOME
-  const base = given?.startsWith('/') ? given : join(env.HOME || homedir(), '.cache')
+  const base = given?.startsWith('/') ? given : join(homeOf(env), '.cache')
   return join(base, 'conda-stage')
 }
 
@@ -76,6 +80,9 @@ export async function chooseWritable(
 async function tryToWrite(path: string): Promise<void> {
   const probe = temporaryName(path)
   const handle = await open(probe, 'wx', 0o600)
-  await handle.close()
-  await unlink(probe)
+  try {
+    await handle.close()
+  } finally {
+    await unlink(probe)
+  }
 }

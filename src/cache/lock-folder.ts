@@ -44,7 +44,8 @@ export async function holdLock(lock: string, renewMs: number): Promise<() => Pro
   try {
     await writeFile(`${lock}/${HOLDER}`, JSON.stringify({ token, process: ownIdentity() }), { flag: 'wx' })
   } catch (error) {
-    await rmdir(lock).catch(() => {})
+    // A full disk may have taken the name and not the content.
+    await remove(lock).catch(() => {})
     throw error
   }
   const isOurs = async (): Promise<boolean> => (await readHolder(lock))?.token === token

@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { asWriteFailure } from '../archive/failure.ts'
 import { StageError } from '../errors.ts'
+import { lockNameOf } from '../model/file-names.ts'
 import { describeUser } from '../platform/accounts.ts'
 import { holdLock, lookAtLock, removeLock, type SeenLock } from './lock-folder.ts'
 
@@ -44,9 +45,12 @@ export async function withArchiveLock<T>(path: string, options: LockOptions, bod
   }
 }
 
+/** @param path of the archive */
+export const lockOf = (path: string): string => join(dirname(path), lockNameOf(basename(path)))
+
 async function acquire(path: string, options: LockOptions): Promise<() => Promise<void>> {
   const { signal, onWait, patienceMs = PATIENCE_MS, staleMs = STALE_MS } = options
-  const lock = join(dirname(path), `.${basename(path)}.lock`)
+  const lock = lockOf(path)
   const begun = performance.now()
   let last: { mark: string; since: number } | undefined
   for (let waited = false; ; ) {

@@ -101,7 +101,7 @@ async function expected<T>(path: string, work: Promise<T>): Promise<T> {
 }
 
 /** Names the archive in place of the temporary file, whose name means nothing to people. */
-function ofArchive(error: unknown, temporary: string, path: string): unknown {
+export function ofArchive(error: unknown, temporary: string, path: string): unknown {
   if (!(error instanceof StageError) || error.path !== temporary) return error
   const { code, message, hint, cause } = error
   return new StageError(

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { access, lstat, readdir, unlink } from 'node:fs/promises'
+import { lstat, readdir, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { ownIdentity } from '../platform/process-identity.ts'
+import { cutName } from '../model/file-names.ts'
+import { ownIdentity, processFacts } from '../platform/process-identity.ts'
 
 /** A packer writes some frames a second. One that has written nothing for this long is dead, or as good as dead. */
 const DEAD_AFTER_MS = 10 * 60 * 1000
@@ -30,24 +31,13 @@ async function isDead(path: string, host: string, pid: string): Promise<boolean>
   const stat = await lstat(path).catch(() => undefined)
   if (!stat?.isFile()) return false
   if (Date.now() - stat.mtimeMs > DEAD_AFTER_MS) return true
-  if (host !== hostPart(ownIdentity().host)) return false
-  return access(`/proc/${pid}`).then(
-    () => false,
-    () => true,
-  )
+  const own = ownIdentity()
+  // Without /proc nobody can tell.
+  return own.started !== '' && host === hostPart(own.host) && processFacts(Number(pid)) === undefined
 }
 
 /** Cut, because the whole name has to fit into 255 bytes. So archives with very long names may share leftovers. */
-const start = (path: string): string => `.tmp.${cut(basename(path), 150)}.`
-
-/** As many whole characters as fit into this many bytes. */
-function cut(name: string, bytes: number): string {
-  if (Buffer.byteLength(name) <= bytes) return name
-  return Buffer.from(name)
-    .subarray(0, bytes)
-    .toString('utf8')
-    .replace(/\uFFFD+$/, '')
-}
+const start = (path: string): string => `.tmp.${cutName(basename(path), 150)}.`
 
 /** Kept short, because the whole name has to fit into 255 bytes. */
 const hostPart = (host: string): string => host.replace(/[^\w.]/g, '_').slice(0, 40)

@@ -52,9 +52,25 @@ export async function openTrusted(path: string, owners: readonly number[]): Prom
 /** The same; undefined if there is no such file. */
 export async function openTrustedIfThere(path: string, owners: readonly number[]): Promise<FileHandle | undefined> {
   return await openTrusted(path, owners).catch((error: unknown) => {
-    if (!['ENOENT', 'ENOTDIR'].includes(errnoOf((error as Error).cause) ?? '')) throw error
+    // A name that is too long for a file names none.
+    if (!['ENOENT', 'ENOTDIR', 'ENAMETOOLONG'].includes(errnoOf((error as Error).cause) ?? '')) throw error
     return undefined
   })
+}
+
+/** Why an open archive is not used; undefined if it is. */
+export async function distrust(
+  path: string,
+  handle: FileHandle,
+  owners: readonly number[],
+): Promise<string | undefined> {
+  return await assertTrusted(path, handle, owners).then(
+    () => undefined,
+    (error: unknown) => {
+      if (error instanceof StageError) return error.message
+      throw asReadFailure(error, path)
+    },
+  )
 }
 
 /** Whether anybody can put a file into the folder, so that what stands there says nothing about its owner's wishes. */

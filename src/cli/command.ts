@@ -13,6 +13,8 @@ export interface Context {
   atEnd(body: () => void): void
   /** Registers what to do if the calling shell can't be given the steps. */
   ifUndelivered(undo: () => Promise<unknown>): void
+  /** Archives that the command has written so far. */
+  archives: string[]
 }
 
 /** Returns the steps that the calling shell must run afterwards. Most commands have none. */

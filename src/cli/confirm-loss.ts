@@ -6,7 +6,7 @@ import { changedFiles } from '../stage/changes.ts'
 import { dependentsOf } from '../stage/dependents.ts'
 import type { Stage } from '../stage/record.ts'
 import type { Context } from './command.ts'
-import { writeError } from './render/messages.ts'
+import { ask } from './render/messages.ts'
 
 /** How many files a message names. */
 const SHOWN = 3
@@ -26,7 +26,7 @@ export async function confirmLoss(stage: Stage, { options, session, messages, si
   const asks = !options.force && isInteractive()
   messages.warning(`${files} ${asks ? 'would be' : changed.length === 1 ? 'is' : 'are'} lost: ${names}`)
   if (!asks) return
-  writeError(`Remove ${stage.record.prefix} anyway? [y/N] `)
+  ask(`Remove ${stage.record.prefix} anyway? [y/N] `)
   if (/^\s*y(es)?\s*$/i.test(await readLine(signal))) return
   throw new StageError('CANCELLED', `The copy ${stage.record.prefix} was kept`, {
     path: stage.record.prefix,

@@ -9,7 +9,7 @@ import { errnoOf, meaningOf } from '../platform/errno.ts'
 import { limitFailure } from '../platform/limits.ts'
 import type { Command } from './command.ts'
 import { type Action, readOptions } from './options.ts'
-import { createMessages, errorData, type Messages, styleData, writeData } from './render/messages.ts'
+import { createMessages, errorData, type Messages, styleData, writeJson } from './render/messages.ts'
 import type { Session } from './session.ts'
 
 // Each action loads only its own modules: every job script pays for the start of the program.
@@ -46,6 +46,7 @@ export async function main(session: Session, signal: AbortSignal): Promise<numbe
   let steps: Step[] | undefined
   let exitCode = 0
   const endings: (() => void)[] = []
+  const archives: string[] = []
   const atEnd = (body: () => void) => void endings.push(body)
   let undo = async (): Promise<unknown> => undefined
   const ifUndelivered = (body: typeof undo): void => {
@@ -60,12 +61,12 @@ export async function main(session: Session, signal: AbortSignal): Promise<numbe
     const strict = !isOff && !TOLERANT.has(options.action)
     for (const warning of configWarnings(options.files, strict)) messages.warning(warning)
     const command = await COMMANDS[isOff ? 'skip' : options.action]()
-    steps = await command({ options, session, messages, signal, atEnd, ifUndelivered }).finally(() => {
+    steps = await command({ options, session, messages, signal, atEnd, ifUndelivered, archives }).finally(() => {
       for (const end of endings) end()
     })
   } catch (thrown) {
     const error = diskFailure(limitFailure(thrown))
-    exitCode = failure(error, messages, signal)
+    exitCode = signal.aborted ? stopped(String(signal.reason), messages, archives) : failure(error, messages)
     if (session.args.includes('--json')) writeFailure(error, signal)
   }
   // The shell function takes an empty answer to mean that the program could not start.
@@ -79,11 +80,14 @@ export async function main(session: Session, signal: AbortSignal): Promise<numbe
   return exitCode
 }
 
-function failure(error: unknown, messages: Messages, signal: AbortSignal): number {
-  if (signal.aborted) {
-    messages.warning(`Stopped by ${signal.reason}: nothing was staged or changed`)
-    return { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 }[String(signal.reason)] ?? 1
-  }
+function stopped(by: string, messages: Messages, archives: readonly string[]): number {
+  const written = `nothing was staged; the archive ${archives.join(' and ')} is complete`
+  const state = archives.length === 0 ? 'nothing was staged or changed' : written
+  messages.warning(`Stopped by ${by}: ${state}`)
+  return { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 }[by] ?? 1
+}
+
+function failure(error: unknown, messages: Messages): number {
   messages.error(error)
   return error instanceof StageError && (error.code === 'USAGE' || error.code === 'CONFIG') ? 2 : 1
 }
@@ -94,7 +98,7 @@ function writeFailure(error: unknown, signal: AbortSignal): void {
   if (data.code === 'VERIFY_FAILED') return
   const code = data.code === 'BUG' && signal.aborted ? 'CANCELLED' : data.code
   try {
-    writeData(`${JSON.stringify({ error: { ...data, code } })}\n`)
+    writeJson({ error: { ...data, code } })
   } catch {
     // Standard error has said what failed.
   }

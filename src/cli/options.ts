@@ -168,7 +168,7 @@ function commandLine(): Command {
     .option('--stage', 'copy the active environment to local disk and activate the copy')
     .option('--unstage', 'go back to the original environment and remove the copy')
     .option('--pack', 'write the archive only, unless it is up to date')
-    .option('--verify', 'scan the staged copy for the original prefix and for changed bytes')
+    .option('--verify', 'check the staged copy, or the archive of an environment that is not staged')
     .addOption(new Option('--auto-stage <what>', 'stage the environment whenever it is activated').choices(SWITCH))
     .addOption(sourceOption())
     .addOption(new Option('--completion [shell]', 'print shell code that completes options').choices(COMPLETION_SHELLS))
@@ -213,7 +213,7 @@ function commandLine(): Command {
         .preset(Number.POSITIVE_INFINITY)
         .argParser(minutes),
     )
-    .option('-f, --force', 'pack even if the archive is up to date; with --unstage: do not ask about changed files')
+    .option('-f, --force', 'pack even if the archive is up to date; with --unstage: ask nothing, keep nothing')
     .option('--dry-run', 'with --stage or --pack: show the size, the target and an estimate of the time; write nothing')
     .option('--all', 'with --clean: also remove copies that are in use, after a question')
     .option('-o, --output <file>', 'archive file to write, and to stage from')

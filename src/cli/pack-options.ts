@@ -91,6 +91,8 @@ export function askedFormat(given: Record<string, unknown>, { action, cwd, usage
   const output = given.output as string | undefined
   const word = given.format === 'infer' ? undefined : (given.format as string | undefined)
   if (word !== undefined) return ENDINGS[`.${word}` as keyof typeof ENDINGS]
+  // Whatever a file is called, its bytes say what it is.
+  if (action === 'verify') return undefined
   if (output === undefined) return given.packer === 'conda-pack' ? 'tar.gz' : undefined
   const name = basename(output).toLowerCase()
   const ending = (Object.keys(ENDINGS) as (keyof typeof ENDINGS)[]).find((each) => name.endsWith(each))

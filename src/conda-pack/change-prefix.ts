@@ -83,14 +83,15 @@ async function changed(
   const plan = here && planRelocation(to.startsWith('/') ? here : verbatim(here, from), entry, from, to)
   if (plan !== undefined && plan.left.length > 0) onNoRoom?.(entry.path)
   const result = () => (plan === undefined ? again() : applyToStream(again(), plan))
-  const scanner = makeScanner(entry)
   const hash = createHash('sha256')
   let size = 0
   for await (const chunk of result()) {
     hash.update(chunk)
-    scanner.push(chunk)
     size += chunk.length
   }
+  // It goes by the size, too.
+  const scanner = makeScanner({ ...entry, size })
+  for await (const chunk of result()) scanner.push(chunk)
   const found = scanner.finish()
   const facts = { digest: hash.digest('hex').slice(0, digest.length), ...(found && { relocation: found }) }
   return { entry: { ...entry, size }, content: { chunks: result(), facts: () => facts } }

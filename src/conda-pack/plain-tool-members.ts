@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { lstat } from 'node:fs/promises'
-import type { ArchivedEntry } from '../model/archive-index.ts'
+import type { ArchivedEntry, ArchiveIndex } from '../model/archive-index.ts'
 import { type BytePath, bytePathOf } from '../model/byte-path.ts'
 import { digestFrom } from '../model/digest.ts'
 import type { RenamedMembers } from '../model/entry.ts'
@@ -51,13 +51,37 @@ export function plainToolMembers(
   entries: readonly ArchivedEntry[],
   { prefixes, created, unpack, renamed }: PlainToolOptions & PlainToolFacts,
 ): ArchiveItem[] {
-  const mtimeNs = BigInt(Date.parse(created)) * 1_000_000n
+  const mtimeNs = BigInt(Date.parse(created) || 0) * 1_000_000n
   const taken = new Set(entries.map(({ path }) => path).filter((path) => !renamed.has(path)))
   const scripts = scriptsFor(unpack).map((script) =>
     member(`bin/${script}`, script === 'conda-unpack' ? 0o755 : 0o644, template(script), mtimeNs),
   )
   const record = unpack ? [member(RECORD_PATH, 0o644, prefixRecord(entries, prefixes, renamed), mtimeNs)] : []
   return [...scripts, ...record].filter(({ entry }) => !taken.has(entry.path))
+}
+
+/**
+ * The same for an archive that is there: what it may hold besides its entries. Digests are those that this version would
+ * write.
+ */
+export function expectedMembers({
+  entries,
+  prefixes,
+  created,
+}: Pick<ArchiveIndex, 'entries' | 'prefixes' | 'created'>): { path: BytePath; digest: string }[] {
+  const known = new Map(entries.map((entry) => [entry.path, entry]))
+  const renamed = new Map<BytePath, BytePath>()
+  for (const script of SCRIPTS) {
+    const path = bytePathOf(`bin/${script}`)
+    const entry = known.get(path)
+    const isOwn = entry?.type === 'file' && entry.digest === digestFrom(hash('sha256', template(script), 'hex'))
+    if (entry === undefined || entry.type === 'directory' || isOwn) continue
+    let own = path + OWN
+    while (known.has(own)) own += OWN
+    renamed.set(path, own)
+  }
+  const items = plainToolMembers(entries, { prefixes, created, unpack: true, renamed })
+  return items.map(({ entry, content }) => ({ path: entry.path, digest: content!.facts().digest }))
 }
 
 interface PlainToolFacts {

@@ -2,6 +2,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, open, unlink } from 'node:fs/promises'
 import { asWriteFailure } from '../archive/failure.ts'
 import { temporaryName } from '../cache/temporary.ts'
+import { closeRead } from '../platform/close.ts'
 
 const CHUNK = 1024 * 1024
 
@@ -48,7 +49,7 @@ export class Spool {
   }
 
   async close(): Promise<void> {
-    await this.#handle.close()
+    await closeRead(this.#handle)
   }
 }
 

@@ -11,9 +11,10 @@ import type { Mistake } from './parse.ts'
 export function configWarnings(files: readonly ConfigFile[], strict: boolean): string[] {
   const fatal = strict ? files.find(({ whose, mistakes }) => whose === 'user' && mistakes.length > 0) : undefined
   if (fatal) {
-    const [first, ...others] = linesOf(fatal)
-    throw new StageError('CONFIG', [first, ...others].join('\n       '), {
+    const [first = '', ...others] = linesOf(fatal)
+    throw new StageError('CONFIG', first, {
       path: fatal.path,
+      lines: others,
       hint: 'Nothing was done. Correct that file or remove it; docs/configuration.md lists its settings.',
     })
   }

@@ -2,6 +2,7 @@ import { readdir, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, resolve } from 'node:path'
 import { StageError } from '../errors.ts'
 import type { Siblings } from '../model/relocation.ts'
+import { errnoOf } from '../platform/errno.ts'
 
 /** A conda environment: a folder that holds a `conda-meta` folder, whatever tool made it. */
 export interface Environment {
@@ -52,7 +53,9 @@ export async function findEnvironment({ prefix: given, env, cwd }: FindOptions):
     throw notAnEnvironment(prefix, 'is not a conda environment')
   }
   if (prefix === '/') throw notAnEnvironment(prefix, "is the root of the file system and can't be staged")
-  const real = await realpath(prefix)
+  const real = await realpath(prefix).catch((error: unknown) => {
+    throw unreadable(prefix, error)
+  })
   return { prefix, real, name: basename(prefix), isBase: await isBase(prefix, real, env), ownerUid: folder.uid }
 }
 
@@ -68,7 +71,10 @@ async function isBase(prefix: string, real: string, env: FindOptions['env']): Pr
   }
   const [envs, pkgs] = await Promise.all([isFolder(`${prefix}/envs`), isFolder(`${prefix}/pkgs`)])
   if (!envs && !pkgs) return false
-  return (await readdir(`${prefix}/conda-meta`)).some((name) => /^conda-\d[^-]*-[^-]+\.json$/.test(name))
+  const records = await readdir(`${prefix}/conda-meta`).catch((error: unknown) => {
+    throw unreadable(`${prefix}/conda-meta`, error)
+  })
+  return records.some((name) => /^conda-\d[^-]*-[^-]+\.json$/.test(name))
 }
 
 /** ROOT of ROOT/bin/conda or ROOT/condabin/conda. */
@@ -85,14 +91,19 @@ async function lookUp(path: string) {
   try {
     return await stat(path)
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
-    throw new StageError('UNREADABLE', `${path} can't be read (${code})`, {
-      path,
-      hint: "Ask the environment's owner for permission to read it.",
-      cause: error,
-    })
+    if (['ENOENT', 'ENOTDIR'].includes(errnoOf(error) ?? '')) return undefined
+    throw unreadable(path, error)
   }
+}
+
+function unreadable(path: string, error: unknown): unknown {
+  const errno = errnoOf(error)
+  if (errno === undefined) return error
+  return new StageError('UNREADABLE', `${path} can't be read (${errno})`, {
+    path,
+    hint: "Ask the environment's owner for permission to read it.",
+    cause: error,
+  })
 }
 
 function noSuchFolder(prefix: string): StageError {

@@ -1,6 +1,7 @@
 import { lstat, readdir, stat } from 'node:fs/promises'
 import { StageError } from '../errors.ts'
 import { type BytePath, displayPath, fsPath } from '../model/byte-path.ts'
+import { errnoOf } from '../platform/errno.ts'
 import type { Seen } from './difference.ts'
 
 /** One lstat. Undefined if there is nothing, or a socket, FIFO or device, which no archive holds. */
@@ -29,10 +30,11 @@ async function orNothing<T>(prefix: string, path: BytePath, result: Promise<T>):
   try {
     return await result
   } catch (error) {
-    const { code = '' } = error as NodeJS.ErrnoException
-    if (['ENOENT', 'ENOTDIR', 'ESTALE'].includes(code)) return undefined
+    const errno = errnoOf(error)
+    if (errno === undefined) throw error
+    if (['ENOENT', 'ENOTDIR', 'ESTALE'].includes(errno)) return undefined
     const shown = path === '' ? prefix : `${prefix}/${displayPath(path)}`
-    throw new StageError('UNREADABLE', `${shown} can't be read (${code})`, {
+    throw new StageError('UNREADABLE', `${shown} can't be read (${errno})`, {
       path: shown,
       hint: "Ask the environment's owner for permission to read it.",
       cause: error,

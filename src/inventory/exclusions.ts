@@ -1,6 +1,7 @@
 import { basename, join } from 'node:path'
 import { isAutoScript } from '../model/auto-scripts.ts'
 import { type BytePath, bytePathOf } from '../model/byte-path.ts'
+import { lockNameOf } from '../model/file-names.ts'
 
 /** Whether a path below the prefix, and everything below it, is not part of the environment. */
 export type IsExcluded = (path: BytePath) => boolean
@@ -36,7 +37,7 @@ export function exclusions(
       if (!archive.startsWith(`${root}/`)) continue
       const inside = archive.slice(root.length + 1)
       const beside = (name: string): BytePath => bytePathOf(join(inside, '..', name))
-      exact.add(bytePathOf(inside)).add(beside(`.${basename(inside)}.lock`))
+      exact.add(bytePathOf(inside)).add(beside(lockNameOf(basename(inside))))
       unfinished.push(beside('.tmp.'))
     }
   }

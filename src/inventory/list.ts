@@ -4,6 +4,7 @@ import { StageError } from '../errors.ts'
 import { type BytePath, byPath, displayPath, fsPath } from '../model/byte-path.ts'
 import type { DirectoryEntry } from '../model/entry.ts'
 import type { Listed, ListedName } from '../model/listed.ts'
+import { errnoOf } from '../platform/errno.ts'
 import { lstatPath } from '../platform/fd.ts'
 import { drain, IN_FLIGHT } from '../platform/in-flight.ts'
 import { Pace } from '../platform/pace.ts'
@@ -155,7 +156,7 @@ function isBelowExcluded(path: BytePath, isExcluded: IsExcluded): boolean {
   return isExcluded(path)
 }
 
-export const isGone = (error: unknown): boolean => ['ENOENT', 'ENOTDIR', 'ESTALE'].includes(codeOf(error))
+export const isGone = (error: unknown): boolean => ['ENOENT', 'ENOTDIR', 'ESTALE'].includes(errnoOf(error) ?? '')
 
 const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? ''
 
@@ -168,10 +169,11 @@ export const mayVanish = (path: BytePath, error: unknown): boolean => codeOf(err
 
 /** The error for people. Errors that don't come from the file system are passed on. */
 export function listError(prefix: string, path: BytePath, error: unknown): unknown {
-  if (error instanceof StageError || codeOf(error) === '') return error
+  const errno = errnoOf(error)
+  if (error instanceof StageError || errno === undefined) return error
   const shown = path === '' ? prefix : `${prefix}/${displayPath(path)}`
   if (isGone(error)) return vanished(shown, error)
-  return new StageError('UNREADABLE', `${shown} can't be read (${codeOf(error)})`, {
+  return new StageError('UNREADABLE', `${shown} can't be read (${errno})`, {
     path: shown,
     hint: "Ask the environment's owner for read permission, or repair or remove it.",
     cause: error,

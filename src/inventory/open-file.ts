@@ -1,8 +1,9 @@
-import { type BigIntStats, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { type BigIntStats, constants, fstatSync, openSync } from 'node:fs'
 import { StageError } from '../errors.ts'
 import { type BytePath, displayPath, fsPath } from '../model/byte-path.ts'
 import { closeReadSync } from '../platform/close.ts'
-import { closeFile, lstatPath, openFile, READ_ONLY, readFrom, statFile } from '../platform/fd.ts'
+import { errnoOf } from '../platform/errno.ts'
+import { closeFile, lstatPath, openFile, READ_ONLY, readFrom, readFromSync, statFile } from '../platform/fd.ts'
 import type { Pace } from '../platform/pace.ts'
 import { settled, settleTime } from './settle.ts'
 
@@ -154,7 +155,7 @@ export class OpenFileSync {
   readInto(content: Buffer): void {
     try {
       for (let filled = 0; filled < content.length; ) {
-        const bytesRead = readSync(this.#fd, content, filled, content.length - filled, filled)
+        const bytesRead = readFromSync(this.#fd, content, filled, filled)
         if (bytesRead === 0) throw changed(this.#where)
         filled += bytesRead
       }
@@ -195,7 +196,7 @@ async function settledFacts(fd: number, where: Where, pace: Pace): Promise<FileF
 
 async function close(fd: number, pace: Pace): Promise<void> {
   if (pace.isQuick) pace.measure(() => closeReadSync(fd))
-  else await closeFile(fd).catch(() => {})
+  else await closeFile(fd)
 }
 
 function factsOf(stats: BigIntStats, where: Where): FileFacts {
@@ -216,11 +217,11 @@ function changed({ prefix, path }: Where, cause?: unknown): StageError {
 }
 
 function readError(where: Where, error: unknown): unknown {
-  const code = (error as NodeJS.ErrnoException).code
-  if (error instanceof StageError || code === undefined) return error
-  if (['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO', 'ESTALE'].includes(code)) return changed(where, error)
+  const errno = errnoOf(error)
+  if (error instanceof StageError || errno === undefined) return error
+  if (['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO', 'ESTALE'].includes(errno)) return changed(where, error)
   const shown = `${where.prefix}/${displayPath(where.path)}`
-  return new StageError('UNREADABLE', `${shown} can't be read (${code})`, {
+  return new StageError('UNREADABLE', `${shown} can't be read (${errno})`, {
     path: shown,
     hint: "Ask the environment's owner for read permission, or repair or remove it.",
     cause: error,

@@ -1,5 +1,6 @@
 import { rename, writeFile } from 'node:fs/promises'
 import * as v from 'valibot'
+import { withPath } from '../platform/errno.ts'
 import { readSmall } from '../platform/read-small.ts'
 
 const Kept = v.object({
@@ -17,8 +18,12 @@ export async function keep(stage: string, minutes: number | null): Promise<Until
   const before = await keptUntil(stage)
   const until = minutes === null || before === null ? null : Math.max(before ?? 0, Date.now() + minutes * 60_000)
   const aside = `${fileOf(stage)}.new`
-  await writeFile(aside, JSON.stringify({ until }), { mode: 0o600 })
-  await rename(aside, fileOf(stage))
+  try {
+    await writeFile(aside, JSON.stringify({ until }), { mode: 0o600 })
+    await rename(aside, fileOf(stage))
+  } catch (error) {
+    throw withPath(error, fileOf(stage))
+  }
   return until
 }
 

@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, readdir, rename, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as v from 'valibot'
+import { errnoOf, withPath } from '../platform/errno.ts'
 import { Identity } from '../platform/identity-schema.ts'
+import type { Job } from '../platform/job.ts'
 import { fateOf, ownIdentity } from '../platform/process-identity.ts'
 import { readSmall } from '../platform/read-small.ts'
 import { goesOn, isRunningHere } from './job.ts'
@@ -14,6 +16,7 @@ const Holder = v.object({
   boot: v.string(),
   /** The lease is live while one of these is, or the job. Without either, nobody is known whose end could end it. */
   processes: v.array(Identity),
+  /** In which job. It holds the lease of kind `job`. */
   job: v.optional(v.object({ variable: v.string(), id: v.string() })),
 })
 
@@ -46,7 +49,8 @@ const MOST = 8 * 1024 * 1024
 
 const NAME = /^[0-9a-f]{16}\.json$/
 
-const folderOf = (stage: string): string => `${stage}/.leases`
+/** Where the leases of a stage are, and the announcements of its removal. */
+export const folderOf = (stage: string): string => `${stage}/.leases`
 
 /** Returns the lease's file. @throws ENOENT if there is no such stage any more */
 export async function addLease(stage: string, lease: Lease): Promise<string> {
@@ -67,7 +71,7 @@ export async function writeLease(file: string, lease: Lease): Promise<void> {
     await rename(aside, file)
   } catch (error) {
     await unlink(aside).catch(() => {})
-    throw error
+    throw withPath(error, file)
   }
 }
 
@@ -75,9 +79,11 @@ export async function writeLease(file: string, lease: Lease): Promise<void> {
 export async function removeLease(file: string): Promise<boolean> {
   return await unlink(file).then(
     () => true,
-    (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOENT') throw error
-      return false
+    async (error: NodeJS.ErrnoException) => {
+      if (errnoOf(error) === 'ENOENT') return false
+      // Whatever keeps it there (EBUSY, a bad block): under another name it is no lease.
+      await rename(file, `${file}.gone`)
+      return true
     },
   )
 }
@@ -101,20 +107,23 @@ export async function readLease(file: string): Promise<HeldLease | undefined> {
 
 /** Whether the holder may still use the copy. In doubt it may: a process in another container can't be seen from here. */
 export function isLive({ lease: { holder } }: HeldLease): boolean {
-  return isOfProcess(holder) || (holder.job !== undefined && isOfThisBoot(holder) && isRunningHere(holder.job))
+  const job = holdingJob(holder)
+  return isOfProcess(holder) || (job !== undefined && isRunningHere(job))
 }
 
 /** The same, and the scheduler is asked about a job of which this node knows nothing. */
 export async function isCertainlyLive(held: HeldLease): Promise<boolean> {
   const { holder } = held.lease
-  return isLive(held) || (holder.job !== undefined && isOfThisBoot(holder) && (await goesOn(holder.job)))
+  const job = holdingJob(holder)
+  return isLive(held) || (job !== undefined && (await goesOn(job)))
 }
 
-function isOfProcess({ processes, job, boot, host }: Holder): boolean {
+function isOfProcess({ kind, processes, boot, host }: Holder): boolean {
   const self = ownIdentity()
-  if (processes.length > 0 || job) return processes.some((process) => fateOf(process, self) !== 'ended')
+  if (processes.length > 0 || kind === 'job') return processes.some((process) => fateOf(process, self) !== 'ended')
   return boot === self.boot || host !== self.host
 }
 
 /** After a boot, the numbers of jobs may have been given again. */
-const isOfThisBoot = ({ boot }: Holder): boolean => boot === ownIdentity().boot
+const holdingJob = ({ kind, job, boot }: Holder): Job | undefined =>
+  kind === 'job' && boot === ownIdentity().boot ? job : undefined

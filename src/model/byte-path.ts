@@ -6,8 +6,31 @@ export type BytePath = string
 
 export const bytesOf = (path: BytePath): Buffer => Buffer.from(path, 'latin1')
 
-/** For people: the bytes read as UTF-8. */
-export const displayPath = (path: BytePath): string => (isAscii(path) ? path : bytesOf(path).toString('utf8'))
+/** For people: the bytes read as UTF-8, and those that are not UTF-8 as `\\xff`. */
+export const displayPath = (path: BytePath): string => (isAscii(path) ? path : path.replace(PARTS, decoded))
+
+/** As much ASCII as there is, a character of several bytes, or a byte that is part of none. */
+const PARTS = new RegExp(
+  [
+    /[\0-\x7f]+/,
+    /[\xc2-\xdf][\x80-\xbf]/,
+    /\xe0[\xa0-\xbf][\x80-\xbf]/,
+    /\xed[\x80-\x9f][\x80-\xbf]/,
+    /[\xe1-\xec\xee\xef][\x80-\xbf]{2}/,
+    /\xf0[\x90-\xbf][\x80-\xbf]{2}/,
+    /\xf4[\x80-\x8f][\x80-\xbf]{2}/,
+    /[\xf1-\xf3][\x80-\xbf]{3}/,
+    /[\x80-\xff]/,
+  ]
+    .map(({ source }) => source)
+    .join('|'),
+  'g',
+)
+
+function decoded(part: BytePath): string {
+  if (part.length > 1 || part < '\x80') return bytesOf(part).toString('utf8')
+  return `\\x${part.charCodeAt(0).toString(16)}`
+}
 
 /** The bytes of a UTF-8 string as a BytePath. */
 export const bytePathOf = (text: string): BytePath =>

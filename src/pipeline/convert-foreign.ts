@@ -8,6 +8,7 @@ import type { Environment } from '../environment/find.ts'
 import { withSiblings } from '../environment/siblings.ts'
 import { StageError } from '../errors.ts'
 import { type BytePath, displayPath } from '../model/byte-path.ts'
+import { cutName } from '../model/file-names.ts'
 import { closeRead } from '../platform/close.ts'
 import { defaultThreads } from '../platform/cpus.ts'
 import { type Damaged, identityOf, isDamage } from './archive-choice.ts'
@@ -37,7 +38,7 @@ export async function convertedArchive(
     await reportAge(path, mtimeNs, environment, options)
     const folder = archiveFolders(options).at(-1)!
     await mkdir(folder, { recursive: true, mode: 0o700 })
-    const start = `${environment.name}-${hashOf(environment.real)}-conda-pack-`
+    const start = `${cutName(environment.name, 200)}-${hashOf(environment.real)}-conda-pack-`
     const target = join(folder, `${start}${hashOf(`${path} ${size} ${mtimeNs}`)}.tar.zst`)
     await convertUnlessDone({ path, handle, mtimeNs, target }, environment, { ...options, damaged })
     await assertSamePackages(path, target, environment)

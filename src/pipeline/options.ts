@@ -1,3 +1,4 @@
+import type { ArchiveFinding } from '../archive/verify/finding.ts'
 import type { Retention } from '../cache/index.ts'
 import type { Filter } from '../conda-pack/filter.ts'
 import type { Caller } from '../leases/holder.ts'
@@ -80,7 +81,7 @@ export interface UnstageOptions {
   caller?: Caller
   /** The lease to give back, from StageResult. Default: that of the caller. */
   lease?: string
-  /** Remove the copy even if others use it or it was to stand for some time. */
+  /** Remove the copy even if it was to stand for some time. */
   force?: boolean
   env?: Readonly<Record<string, string | undefined>>
   cwd?: string
@@ -122,7 +123,7 @@ export interface UnstageResult {
   /** The staged copy. It is gone, unless it is `kept`. */
   prefix: string
   /** Why the copy stays: others use it, or it stands for the next one until that time (milliseconds since 1970). */
-  kept?: { users: Holder[] } | { until: number | null }
+  kept?: { users: Holder[] } | { until: number }
 }
 
 export interface VerifyOptions {
@@ -131,6 +132,31 @@ export interface VerifyOptions {
   cwd?: string
   onProgress?: OnProgress
   signal?: AbortSignal
+}
+
+export interface VerifyArchiveOptions {
+  /** The archive. Default: the environment's. */
+  archive?: string
+  /** An environment. Default: the active one. */
+  prefix?: string
+  /** As in PackOptions. */
+  archiveFolder?: string
+  format?: ArchiveFormat
+  env?: Readonly<Record<string, string | undefined>>
+  cwd?: string
+  onProgress?: OnProgress
+  signal?: AbortSignal
+}
+
+export interface VerifyArchiveResult {
+  archive: string
+  /** An archive of conda-pack, or a tar.bz2, has no index: less can be said about it. */
+  madeBy: 'conda-stage' | 'conda-pack'
+  hasIndex: boolean
+  files: number
+  bytes: number
+  /** What is not as it should be. The archive is sound if all are `harmless`. */
+  findings: ArchiveFinding[]
 }
 
 export interface VerifyResult {

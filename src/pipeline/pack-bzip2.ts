@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { BZIP2_OPENING } from '../archive/format.ts'
 import { readIndex, readStored } from '../archive/reader.ts'
 import { ArchiveFile } from '../archive/write/file.ts'
-import { chooseWritable, publishArchive, temporaryName } from '../cache/index.ts'
+import { chooseWritable, ofArchive, publishArchive, temporaryName } from '../cache/index.ts'
 import { bzip2Streams } from '../conda-pack/bzip2.ts'
 import type { Environment } from '../environment/find.ts'
 import { StageError } from '../errors.ts'
@@ -31,6 +31,8 @@ export async function packBzip2(environment: Environment, options: Filled<PackOp
     try {
       await writeEnvironment(tar, { environment, candidates: [path] }, { ...options, format: 'tar' })
       await compress(tar, temporary, options)
+    } catch (error) {
+      throw ofArchive(error, tar, path)
     } finally {
       await unlink(tar).catch(() => {})
     }

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { isUnwritable } from '../archive/failure.ts'
-import { archiveFolders, chooseWritable, pruneArchives, publishOrLose } from '../cache/index.ts'
+import { archiveFolders, chooseWritable, pruneArchives, publishOrLose, removeLeftoversOfDead } from '../cache/index.ts'
 import type { Environment } from '../environment/find.ts'
 import { StageError } from '../errors.ts'
 import { type Choice, chooseArchive, type Damaged, isUnchanged, reasonOf } from './archive-choice.ts'
@@ -50,6 +50,7 @@ export async function packUnlessFresh(
   }
   if (fresh) {
     onProgress({ kind: 'detail', message: `The archive ${fresh} is up to date (${check} check)` })
+    await removeLeftoversOfDead(fresh)
     return { archive: fresh, fresh: true }
   }
   const reason = reasonOf(choice)
@@ -129,7 +130,10 @@ async function writeNewArchive(path: string, job: Job): Promise<Packed> {
   })
   if (value === 'fresh') return { archive: path, fresh: true }
   const stage = value === 'repacked' ? undefined : value.stage
-  if (lost === undefined) return { archive: path, fresh: false, stage }
+  if (lost === undefined) {
+    onProgress({ kind: 'archive', archive: path })
+    return { archive: path, fresh: false, stage }
+  }
   if (stage && lost instanceof StageError && lost.code !== 'CANCELLED') return { lost, stage }
   await stage?.giveUp(lost)
   // A repack makes no stage on the way, but a stage can do without an archive: the caller sees to that.

@@ -1,6 +1,6 @@
 import { rename, stat, unlink } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import { foreign } from '../archive/failure.ts'
+import { asWriteFailure, foreign } from '../archive/failure.ts'
 import { isOurs } from '../archive/reader.ts'
 import { openTrusted, temporaryName } from '../cache/index.ts'
 import { findCondaPack, installCondaPack, type PackerOptions, runCondaPack } from '../conda-pack/packer.ts'
@@ -54,7 +54,9 @@ async function writeWithCondaPack(path: string, { prefix }: Environment, options
   try {
     await timedInfo(onProgress, { message: 'Packaging conda environment ...', what: "'conda-pack'" }, async () => {
       await runCondaPack(program, argumentsOf(prefix, temporary, options), { ...packer, onOutput })
-      await rename(temporary, path)
+      await rename(temporary, path).catch((error: unknown) => {
+        throw asWriteFailure(error, path)
+      })
     })
   } finally {
     await unlink(temporary).catch(() => {})

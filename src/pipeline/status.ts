@@ -84,6 +84,6 @@ async function archiveStatus(
 }
 
 function messageOf(error: unknown): string {
-  if (error instanceof StageError) return error.message
+  if (error instanceof StageError) return [error.message, error.lines.join('; ')].filter(Boolean).join(' ')
   throw error
 }

@@ -65,6 +65,13 @@ const SHARED: Readonly<Record<string, readonly string[]>> = {
   'it is in use': ['EBUSY', 'ETXTBSY'],
 }
 
+/** Names the file in the error of a call on an open one, which does not do that by itself. */
+export function withPath(error: unknown, path: string): unknown {
+  if (errnoOf(error) !== undefined)
+    Object.assign(error as Error, { path: (error as NodeJS.ErrnoException).path ?? path })
+  return error
+}
+
 /** Answers of the system that only a mistake in the program can bring about. */
 export const isMistake = (errno: string): boolean => errno === 'EBADF' || errno === 'EFAULT'
 

@@ -1,4 +1,4 @@
-import { type BigIntStats, close, constants, fstat, lstat, open, read } from 'node:fs'
+import { type BigIntStats, close, constants, fstat, lstat, open, read, readSync } from 'node:fs'
 
 // Promises over plain descriptors: for small files, a FileHandle costs more than twice the CPU time.
 
@@ -16,17 +16,38 @@ export const openFile = (path: string | Buffer, flags: number): Promise<number> 
 /** Fills `into` from `offset` on, with what begins at `position`; null: where the last read ended. */
 export const readFrom = (fd: number, into: Buffer, offset: number, position: number | null): Promise<number> =>
   new Promise((resolve, reject) => {
-    read(fd, into, offset, into.length - offset, position, (error, bytes) => (error ? reject(error) : resolve(bytes)))
+    const attempt = (): void =>
+      read(fd, into, offset, into.length - offset, position, (error, bytes) => {
+        if (!error) resolve(bytes)
+        else if (isInterrupted(error)) attempt()
+        else reject(error)
+      })
+    attempt()
   })
+
+/** A signal came while a file server was asked: libuv repeats other calls by itself. */
+const isInterrupted = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'EINTR'
+
+/** As `readFrom`, without a thread. */
+export function readFromSync(fd: number, into: Buffer, offset: number, position: number): number {
+  for (;;) {
+    try {
+      return readSync(fd, into, offset, into.length - offset, position)
+    } catch (error) {
+      if (!isInterrupted(error)) throw error
+    }
+  }
+}
 
 export const statFile = (fd: number): Promise<BigIntStats> =>
   new Promise((resolve, reject) => {
     fstat(fd, { bigint: true }, (error, stats) => (error ? reject(error) : resolve(stats)))
   })
 
+/** Of a file that was only read. Never fails, as in close.ts. */
 export const closeFile = (fd: number): Promise<void> =>
-  new Promise((resolve, reject) => {
-    close(fd, (error) => (error ? reject(error) : resolve()))
+  new Promise((resolve) => {
+    close(fd, () => resolve())
   })
 
 export const lstatPath = (path: Buffer): Promise<BigIntStats> =>

@@ -2,6 +2,7 @@ import { constants } from 'node:fs'
 import { access, mkdir, readdir, rmdir, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { type ErrorCode, StageError } from '../errors.ts'
+import { errnoOf, meaningOf } from './errno.ts'
 import { jobId } from './job.ts'
 import { type Candidate, localCandidates, type Preference } from './local-candidates.ts'
 import { isNetwork, isNetworkMagic, type Mount, mountOf, parseMountInfo, readMountInfo } from './mounts.ts'
@@ -125,7 +126,7 @@ async function makeMissing({ path, source }: Candidate): Promise<boolean> {
     await mkdir(path, { mode: 0o700 })
     return true
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'EEXIST' || (await exists(path))) return false
+    if (errnoOf(cause) === 'EEXIST' || (await exists(path))) return false
     throw new StageError(
       'TARGET_UNWRITABLE',
       `${path} (from ${source}) can't be created: ${dirname(path)} ${explain(cause)}`,
@@ -191,30 +192,31 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   NO_INODES: ROOM_HINT,
 }
 
-/** If a candidate lacked only room, that is the message; the other reasons follow in the hint. */
+/** If a candidate lacked only room, that is the message; the reasons of all follow. */
 function nothingFound(skipped: Skipped[]): StageError {
-  const list = skipped.map(({ path, source, reason }) => `  ${path} (${source}) ${reason}`).join('\n')
+  const tried = skipped.map(({ path, source, reason }) => `${path} (${source}) ${reason}`)
   const full = skipped.find(({ code }) => code === 'NO_SPACE' || code === 'NO_INODES')
   if (full !== undefined)
     return new StageError(full.code, `${full.path} ${full.reason}`, {
       path: full.path,
-      hint: `${ROOM_HINT} Folders tried:\n${list}`,
+      lines: ['Folders tried:', ...tried],
+      hint: ROOM_HINT,
     })
-  return new StageError('NO_LOCAL_DISK', `No suitable folder on local disk:\n${list}`, {
+  return new StageError('NO_LOCAL_DISK', 'No suitable folder on local disk:', {
+    lines: tried,
     hint: 'Name a folder that you can write to with --path or CONDA_STAGE_PATH.',
   })
 }
 
 function explain(error: unknown): string {
-  const code = errno(error)
+  const code = errnoOf(error)
+  if (code === undefined) return `can't be used: ${String(error)}`
   if (code === 'ENOENT') return 'does not exist'
   if (code === 'EROFS') return 'is on a read-only file system'
   if (code === 'EACCES' || code === 'EPERM') return 'is not writable for you'
   if (code === 'ENOTDIR') return 'is not a folder'
-  return `can't be used: ${code}`
+  return `can't be used: ${meaningOf(code)}`
 }
-
-const errno = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? String(error)
 
 const exists = (path: string): Promise<boolean> =>
   stat(path).then(

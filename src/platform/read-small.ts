@@ -1,5 +1,6 @@
 import { type BigIntStats, constants } from 'node:fs'
 import { megabytes } from '../model/amounts.ts'
+import { errnoOf } from './errno.ts'
 import { closeFile, openFile, READ_ONLY, readFrom, statFile } from './fd.ts'
 
 /** Why a file was not read: the message goes on behind the file's name, as in `NAME is a FIFO`. */
@@ -56,10 +57,10 @@ async function withRegular<T>(
 }
 
 function asNotRead(error: unknown): unknown {
-  const { code } = error as NodeJS.ErrnoException
-  if (error instanceof NotRead || code === undefined || code.startsWith('ERR_')) return error
-  if (code === 'ENOENT' || code === 'ENOTDIR') return new NotRead('missing', 'does not exist', error)
-  return new NotRead('failed', `can't be read (${code})`, error)
+  const errno = errnoOf(error)
+  if (error instanceof NotRead || errno === undefined) return error
+  if (errno === 'ENOENT' || errno === 'ENOTDIR') return new NotRead('missing', 'does not exist', error)
+  return new NotRead('failed', `can't be read (${errno})`, error)
 }
 
 const NULL_DEVICE = 0x103n

@@ -50,17 +50,43 @@ export function planRelocation(
   to: string,
 ): RelocationPlan {
   const job: Job = { relocation, path: file.path, from, to, spell: speller(from, to) }
-  const edits: Edit[] = []
+  const planned: Planned[] = []
   const left: Occurrence[] = []
   for (const group of groupsOf(relocation)) {
-    const planned = planGroup(group, job)
-    if (planned) edits.push(...planned)
-    else left.push(...group)
+    const edits = planGroup(group, job)
+    // One by one, because a group may have more members than a call takes arguments.
+    if (edits) for (const edit of edits) planned.push({ edit, group })
+    else for (const occurrence of group) left.push(occurrence)
   }
-  for (const { offset, length } of relocation.outward ?? []) edits.push({ offset, length, apply: outwardEdit(job) })
-  edits.sort((a, b) => a.offset - b.offset)
+  for (const { offset, length } of relocation.outward ?? [])
+    planned.push({ edit: { offset, length, apply: outwardEdit(job) }, group: [] })
+  planned.sort((a, b) => a.edit.offset - b.edit.offset)
+  const clashing = clashesOf(planned)
+  for (const group of clashing) for (const occurrence of group) left.push(occurrence)
   left.sort((a, b) => a.offset - b.offset)
+  const kept = clashing.size === 0 ? planned : planned.filter(({ group }) => !clashing.has(group))
+  const edits = kept.map(({ edit }) => edit)
   return { edits, left, sameLength: edits.every(({ swap }) => swap) }
+}
+
+/** An edit, and the occurrences that it replaces together with others. */
+interface Planned {
+  edit: Edit
+  group: Occurrence[]
+}
+
+/**
+ * Groups with an edit in the bytes of another one: what ends a string may be the middle of a spelling with NULs. The first
+ * is made, and the other ones stay.
+ */
+function clashesOf(planned: readonly Planned[]): Set<Occurrence[]> {
+  const clashing = new Set<Occurrence[]>()
+  let until = 0
+  for (const { edit, group } of planned) {
+    if (edit.offset < until) clashing.add(group)
+    else until = edit.offset + edit.length
+  }
+  return clashing
 }
 
 /** What a plan leaves in a file, for a report; undefined if the prefix is nowhere in it any more. */
@@ -140,10 +166,13 @@ function headEdit(group: Occurrence[], length: number, job: Job): Edit {
   return { offset: 0, length, apply }
 }
 
+/** A longer string is none: it would have to be in memory. */
+const LONGEST_STRING = 16 * 1024 * 1024
+
 /** Moves the rest of the string up or down, over the NULs that conda's placeholder left behind it. */
 function cStringEdit(group: Occurrence[], job: Job): Edit | undefined {
   const { offset, end, room } = group[0]!
-  if (end === undefined || room === undefined) return undefined
+  if (end === undefined || room === undefined || end - offset > LONGEST_STRING) return undefined
   const growth = group.reduce((sum, occurrence) => {
     const { before, after } = job.spell(occurrence)
     return sum + after.length - before.length
@@ -187,8 +216,9 @@ function replaceAll(data: Buffer, base: number, group: readonly Occurrence[], jo
   let done = 0
   for (const occurrence of group) {
     const { before, after } = job.spell(occurrence)
-    pieces.push(data.subarray(done, occurrence.offset - base), after)
-    done = occurrence.offset - base + before.length
+    const start = Math.max(done, occurrence.offset - base)
+    pieces.push(data.subarray(done, start), after)
+    done = start + before.length
   }
   return Buffer.concat([...pieces, data.subarray(done)])
 }

@@ -33,7 +33,10 @@ export function mendHead(head: string, to: BytePath): string {
   // Hidden, the prefix has no blank and no line end that would count as one of the head's.
   const hide = (text: string) => text.replaceAll(`${to}/`, '\0/')
   const show = (text: string) => text.replaceAll('\0', to)
-  const [, line, encoding = '', starter = ''] = HEAD.exec(hide(head))!
+  const parts = HEAD.exec(hide(head))
+  // The index may say so of any file.
+  if (parts === null) return head
+  const [, line, encoding = '', starter = ''] = parts
   if (line === '#!/bin/sh') return line + show(encoding) + mendStarter(show(starter), to)
   const command = commandOf(line!, to)
   if (command === undefined) return head

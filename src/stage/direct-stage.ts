@@ -9,7 +9,7 @@ import type { FrameWorkers } from '../workers/pool.ts'
 import type { ExtractReport, Target } from '../workers/protocol.ts'
 import type { Piece } from '../workers/work-list.ts'
 import { type ExtractResult, finishTree } from './finish-tree.ts'
-import { stagedMode } from './modes.ts'
+import { stagedModes } from './modes.ts'
 import { assertPathsFit } from './path-length.ts'
 import { patchLargeFiles } from './rewrite.ts'
 import { blocksOf } from './room.ts'
@@ -51,7 +51,7 @@ export class DirectStage {
   constructor(options: DirectOptions) {
     const { root, prefix: to, from } = options
     this.#options = options
-    this.#mode = stagedMode(options.readOnly)
+    this.#mode = stagedModes(options.readOnly).file
     assertPathsFit(to, options.entries)
     makeDirectories(root, options.entries)
     this.#target = { root, from, to, umask: currentUmask() }

@@ -2,6 +2,7 @@ import { statfsSync } from 'node:fs'
 import { StageError } from '../errors.ts'
 import { errnoOf, isMistake, isOfLimits, meaningOf } from '../platform/errno.ts'
 import { ROOM_HINT, tooLarge } from '../platform/room.ts'
+import { EXTRACTING } from './names.ts'
 import { setAside } from './remove.ts'
 import { removeTree } from './remove-tree.ts'
 
@@ -20,7 +21,10 @@ export function asLocalFailure(error: unknown, folder: string): unknown {
       ? full(folder, 'ran full while it was written to', error)
       : full(folder, 'ran out of inodes while it was written to', error, 'NO_INODES')
   const path = pathIn(folder, error)
-  return new StageError('TARGET_UNWRITABLE', `${path} can't be written: ${meaningOf(errno)}`, {
+  // No two entries of an archive have the same name, but some disks do not tell A from a.
+  const isTwin = errno === 'EEXIST' && path.includes(`/${EXTRACTING}/`)
+  const reason = isTwin ? 'the disk takes its name for that of another file' : meaningOf(errno)
+  return new StageError('TARGET_UNWRITABLE', `${path} can't be written: ${reason}`, {
     path,
     hint: 'Name a folder on another disk with --path or CONDA_STAGE_PATH, or work without a copy.',
     cause: error,

@@ -1,12 +1,13 @@
 import { randomInt } from 'node:crypto'
-import { lstat, mkdir, rmdir } from 'node:fs/promises'
+import { lstat, mkdir, rename, rm, rmdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { StageError } from '../errors.ts'
 import type { ArchiveIndex } from '../model/archive-index.ts'
+import { LONGEST_NAME } from '../model/file-names.ts'
 import type { LocalFolder } from '../platform/local-disk.ts'
 import { ownIdentity } from '../platform/process-identity.ts'
 import { asLocalFailure, removeFailed } from './failure.ts'
-import { FOLDER_START, OWNER, RESERVED } from './names.ts'
+import { FOLDER_START, OWNER, RESERVED, removingName } from './names.ts'
 import { writeOwner } from './record.ts'
 
 /** The paths of a stage that is being made. */
@@ -20,7 +21,6 @@ export interface Place {
 type Local = Pick<LocalFolder, 'path' | 'real' | 'created'>
 
 const SHORTEST_TOKEN = 4
-const LONGEST_NAME = 255
 
 /**
  * Makes the folder for a stage, for this user alone, and calls `fill` to make the stage in it. If that fails, the folder is
@@ -35,11 +35,8 @@ export async function withNewPlace<T>(
   let folder: string | undefined
   try {
     const base = bestBase(local, name, length)
-    let place: Place
-    do {
-      place = await makePlace(base, name, length, uid)
-      folder = place.folder
-    } while (!(await isOwned(folder)))
+    const place = await makePlace(base, name, length, uid)
+    folder = place.folder
     await mkdir(dirname(place.prefix), { recursive: true, mode: 0o700 })
     return await fill(place)
   } catch (error) {
@@ -105,33 +102,37 @@ function bestBase(local: Local, name: string, length: number): string {
   return fits(local.real) || !fits(local.path) ? local.real : local.path
 }
 
+/**
+ * The folder gets its own name when it says who makes the stage. Until then it has a name that any sweep removes, so nothing of
+ * a process that is killed in between stays. If that happens to a living process, it begins again.
+ */
 async function makePlace(base: string, name: string, length: number, uid: number): Promise<Place> {
   for (;;) {
     const place = composePlace(base, name, length)
+    const aside = `${base}/${removingName()}`
+    await mkdir(aside, { mode: 0o700 })
     try {
-      await mkdir(place.folder, { mode: 0o700 })
+      await assertOurs(aside, uid)
+      await writeOwner(`${aside}/${OWNER}`, { owner: ownIdentity() })
+      await rename(aside, place.folder)
+      return place
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'EEXIST') continue
-      throw error
+      await rm(aside, { recursive: true, force: true }).catch(() => {})
+      if (!AGAIN.has((error as NodeJS.ErrnoException).code ?? '')) throw error
     }
-    const facts = await lstat(place.folder)
-    if (facts.isDirectory() && facts.uid === uid && (facts.mode & 0o077) === 0) return place
-    throw new StageError('TARGET_UNSAFE', `Somebody replaced ${place.folder} while it was being made`, {
-      path: place.folder,
-      hint: 'Name a folder of your own with --path or CONDA_STAGE_PATH.',
-    })
   }
 }
 
-/** Writes who makes the stage. False if the folder is gone: a sweep removes one that stays empty, because we were stopped. */
-async function isOwned(folder: string): Promise<boolean> {
-  try {
-    await writeOwner(`${folder}/${OWNER}`, { owner: ownIdentity() })
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
-    throw error
-  }
+/** It was swept, or something has its name. */
+const AGAIN = new Set(['ENOENT', 'EEXIST', 'ENOTEMPTY', 'ENOTDIR'])
+
+async function assertOurs(folder: string, uid: number): Promise<void> {
+  const facts = await lstat(folder)
+  if (facts.isDirectory() && facts.uid === uid && (facts.mode & 0o077) === 0) return
+  throw new StageError('TARGET_UNSAFE', `Somebody replaced ${folder} while it was being made`, {
+    path: folder,
+    hint: 'Name a folder of your own with --path or CONDA_STAGE_PATH.',
+  })
 }
 
 const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'

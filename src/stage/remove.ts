@@ -2,6 +2,7 @@ import { lstat, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { StageError } from '../errors.ts'
 import { isLive, leasesOf } from '../leases/lease.ts'
+import { announceRemoval } from '../leases/removal.ts'
 import { errnoOf, meaningOf } from '../platform/errno.ts'
 import { HeldFolder } from '../platform/held-folder.ts'
 import { removingName } from './names.ts'
@@ -50,17 +51,30 @@ async function identityOf(folder: string, { prefix }: StageRecord): Promise<Iden
 }
 
 /**
- * Renames a stage's folder to a name that a sweep removes. Who joins a stage writes a lease first and then looks whether it is
- * still there; here it is the other way round. So one of the two sees the other.
+ * Renames a stage's folder to a name that a sweep removes, unless somebody uses it, see `announceRemoval`.
  * @returns the new path; undefined if there is a live lease
  * @throws StageError TARGET_UNSAFE if something is mounted inside, TARGET_UNWRITABLE; ENOENT if it is gone
  */
 export async function setAside(folder: string, { force = false } = {}): Promise<string | undefined> {
   await assertNothingMounted(folder)
-  if (!force && (await isLeased(folder))) return undefined
   const removing = `${dirname(folder)}/${removingName()}`
-  await renamed(folder, removing)
-  if (force || !(await isLeased(removing))) return removing
+  if (force) {
+    await renamed(folder, removing)
+    return removing
+  }
+  const takeBack = await announceRemoval(folder).catch(() => undefined)
+  if (await isLeased(folder)) {
+    await takeBack?.()
+    return undefined
+  }
+  try {
+    await renamed(folder, removing)
+  } catch (error) {
+    await takeBack?.()
+    throw error
+  }
+  // It could not be announced, on a full disk for instance: somebody may have come meanwhile.
+  if (takeBack || !(await isLeased(removing))) return removing
   await renamed(removing, folder)
   return undefined
 }

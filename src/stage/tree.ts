@@ -79,12 +79,12 @@ export function finishLargeFile(root: string, { path, mode, mtime }: { path: Byt
 export function finishDirectories(
   root: string,
   entries: readonly ArchivedEntry[],
-  stagedMode: (mode: number) => number,
+  modeOf: (mode: number) => number,
 ): void {
   for (const { type, path, mode, mtimeNs } of entries.toReversed()) {
     if (type !== 'directory') continue
     const name = fsPath(root, path)
     utimesSync(name, accessTime(), asTime(utimesSeconds(mtimeNs)))
-    chmodSync(name, stagedMode(mode))
+    chmodSync(name, modeOf(mode))
   }
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { lstatSync, openSync, readdirSync, readlinkSync, readSync, type Stats } from 'node:fs'
+import { constants, lstatSync, openSync, readdirSync, readlinkSync, readSync, type Stats } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { StageError } from '../errors.ts'
 import type { ArchivedEntry, ArchivedFile, ArchiveIndex } from '../model/archive-index.ts'
@@ -8,13 +8,15 @@ import { type BytePath, displayPath, fsPath } from '../model/byte-path.ts'
 import { digestFrom } from '../model/digest.ts'
 import type { Relocation, Siblings } from '../model/relocation.ts'
 import { closeReadSync } from '../platform/close.ts'
+import { errnoOf, isMistake, isOfLimits, meaningOf, withPath } from '../platform/errno.ts'
+import { READ_ONLY } from '../platform/fd.ts'
 import { applyToChunk } from '../relocate/apply.ts'
 import { planRelocation, type RelocationPlan, reversePlan } from '../relocate/plan.ts'
 import { PrefixScanner } from '../relocate/scan.ts'
 import { relocateLink, relocateTarget } from '../relocate/symlink.ts'
 import { whyHarmless } from './harmless.ts'
 import { readKeptIndex } from './kept-index.ts'
-import { stagedMode } from './modes.ts'
+import { stagedModes } from './modes.ts'
 import { HISTORY, isOwnFile, OWNER_WRITES } from './own-files.ts'
 import { findStage, type StageRecord } from './record.ts'
 
@@ -63,17 +65,21 @@ export async function verifyStage(
   const verifier = new Verifier(stage.record, index)
   const known = new Set(index.entries.map(({ path }) => path))
   let looked = 0
-  const step = async (look: () => void): Promise<void> => {
-    look()
+  const step = async (path: BytePath, look: () => void): Promise<void> => {
+    try {
+      look()
+    } catch (error) {
+      verifier.unreadable(path, error)
+    }
     if (++looked % BATCH !== 0) return
     onChecked?.(looked, index.entries.length)
     await nextTurn()
     if (signal?.aborted)
       throw new StageError('CANCELLED', `Verifying ${prefix} was cancelled`, { cause: signal.reason })
   }
-  for (const entry of index.entries) await step(() => verifier.known(entry))
-  for (const path of walk(prefix))
-    if (!known.has(path) && !path.startsWith(LEAVE)) await step(() => verifier.added(path))
+  for (const entry of index.entries) await step(entry.path, () => verifier.known(entry))
+  for (const path of walk(prefix, (folder, error) => verifier.unreadable(folder, error)))
+    if (!known.has(path) && !path.startsWith(LEAVE)) await step(path, () => verifier.added(path))
   return verifier.findings
 }
 
@@ -85,14 +91,14 @@ class Verifier {
   readonly #entries: readonly ArchivedEntry[]
   /** Shared by all files: allocating a megabyte for each of 30,000 files costs more than reading them. */
   readonly #chunk = Buffer.allocUnsafe(CHUNK)
-  readonly #mode: (mode: number) => number
+  readonly #modes: ReturnType<typeof stagedModes>
 
   constructor(record: StageRecord, index: ArchiveIndex) {
     this.#record = record
     this.#prefixes = index.prefixes
     this.#siblings = index.siblings
     this.#entries = index.entries
-    this.#mode = stagedMode(record.readOnly)
+    this.#modes = stagedModes(record.readOnly)
   }
 
   known(entry: ArchivedEntry): void {
@@ -112,10 +118,17 @@ class Verifier {
     else if (facts.isFile()) this.#scan(path, facts.size)
   }
 
+  /** The copy may have been damaged in any way: what can't be read is not as it was staged. */
+  unreadable(path: BytePath, error: unknown): void {
+    const errno = errnoOf(error)
+    if (errno === undefined || isMistake(errno) || isOfLimits(errno)) throw error
+    this.findings.push({ path, kind: 'changed', why: `can't be read: ${meaningOf(errno)}`, harmless: false })
+  }
+
   #compare(entry: ArchivedEntry, facts: Stats): void {
     const { path, type } = entry
     const mode = facts.mode & 0o7777
-    const expected = this.#mode(entry.mode)
+    const expected = type === 'directory' ? this.#modes.folder(entry.mode) : this.#modes.file(entry.mode)
     const free = path === HISTORY ? OWNER_WRITES : 0
     if (type !== 'symlink' && (mode | free) !== (expected | free))
       this.#differs(path, 'mode', `has mode ${octal(mode)} instead of ${octal(expected)}`)
@@ -140,7 +153,9 @@ class Verifier {
   /** @param path of the file or of a further one with the same content */
   #file(entry: ArchivedFile, facts: Stats, path = entry.path): void {
     const { relocation } = entry
-    const expected = this.#record.digests[entry.path] ?? entry.digest
+    const { digests } = this.#record
+    // A file may have the name of a property that all objects have.
+    const expected = Object.hasOwn(digests, entry.path) ? digests[entry.path] : entry.digest
     const plan = relocation && planRelocation(relocation, entry, this.#prefixes, this.#record.prefix)
     const digest = this.#scan(path, facts.size, entry, plan?.sameLength ? plan : undefined)
     if (digest !== expected) this.#differs(path, 'changed', 'has other bytes than the archive')
@@ -204,18 +219,31 @@ const places = (count: number): string => (count === 1 ? 'one place' : `${count}
 
 const octal = (mode: number): string => mode.toString(8).padStart(4, '0')
 
-function* walk(root: string, folder: BytePath = ''): Generator<BytePath> {
-  for (const child of readdirSync(fsPath(root, folder), { withFileTypes: true, encoding: 'buffer' })) {
-    const name = child.name.toString('latin1')
-    const path = folder === '' ? name : `${folder}/${name}`
-    yield path
-    if (child.isDirectory()) yield* walk(root, path)
+/** Everything below the root, whatever is there. */
+function* walk(root: string, onError: (folder: BytePath, error: unknown) => void): Generator<BytePath> {
+  const folders: BytePath[] = ['']
+  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+    for (const child of childrenOf(root, folder, onError)) {
+      const name = child.name.toString('latin1')
+      const path = folder === '' ? name : `${folder}/${name}`
+      yield path
+      if (child.isDirectory()) folders.push(path)
+    }
+  }
+}
+
+function childrenOf(root: string, folder: BytePath, onError: (folder: BytePath, error: unknown) => void) {
+  try {
+    return readdirSync(fsPath(root, folder), { withFileTypes: true, encoding: 'buffer' })
+  } catch (error) {
+    onError(folder, error)
+    return []
   }
 }
 
 /** Reads a file into `chunk`, piece after piece. Each piece is valid until the next is requested. */
 function* chunksOf(path: Buffer, chunk: Buffer): Generator<Buffer> {
-  const fd = openSync(path, 'r')
+  const fd = openSync(path, READ_ONLY | constants.O_NOFOLLOW)
   try {
     for (;;) {
       const count = readNext(fd, chunk, path)
@@ -232,6 +260,6 @@ function readNext(fd: number, chunk: Buffer, path: Buffer): number {
   try {
     return readSync(fd, chunk, 0, chunk.length, null)
   } catch (error) {
-    throw Object.assign(error as Error, { path: displayPath(path.toString('latin1')) })
+    throw withPath(error, displayPath(path.toString('latin1')))
   }
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { MOUNTING } from '../cli/world.ts'
 import { UNPRIVILEGED } from '../platform/as-ordinary-user.ts'
-import { SHELLS, type Shell } from '../shells/world.ts'
+import { FISH, SHELLS, type Shell, TCSH } from '../shells/world.ts'
 import { AutoWorld, BASH, LAUNCHER } from './auto-world.ts'
 
 const STRICT = 'set -eu'
@@ -22,6 +22,26 @@ function failsToStage(auto: AutoWorld, says: RegExp, shell: Shell = BASH, env: R
 function withoutProgram(auto: AutoWorld): void {
   const script = join(auto.prefix, 'etc/conda/activate.d/zzz.conda-stage-auto.sh')
   writeFileSync(script, readFileSync(script, 'utf8').replaceAll(LAUNCHER, '/nowhere/conda-stage'))
+}
+
+const SOURCED: [shell: Parameters<AutoWorld['run']>[0], end: string, source: (script: string) => string][] = [
+  ...SHELLS.map((shell) => [shell, 'sh', (script: string) => `set -- activate; . '${script}'`] as (typeof SOURCED)[0]),
+  [FISH, 'fish', (script) => `set cmd activate; source '${script}'`],
+  [TCSH, 'csh', (script) => `source '${script}' activate`],
+]
+
+for (const [shell, end, source] of SOURCED) {
+  test(`${shell.name}: a warning of automatic staging never shows a name that a terminal would obey`, () => {
+    using auto = new AutoWorld()
+    auto.configure('enable')
+    const script = source(join(auto.prefix, `etc/conda/activate.d/zzz.conda-stage-auto.${end}`))
+    const says = (name: string) => `WARNING: CONDA_STAGE=false: conda environment ${name} is not staged\n`
+    const run = (name: string) =>
+      auto.run(shell, 'none', script, { CONDA_STAGE: 'false', CONDA_DEFAULT_ENV: name, LC_ALL: 'C.UTF-8' }).stderr
+    for (const name of ['e\x1b[31m', 'e\x9b31m', 'e\nWARNING: forged', 'e\r'])
+      assert.equal(run(name), says('(its name can not be shown)'), JSON.stringify(name))
+    for (const name of ['my', 'my env', "o'brien", '\\033[31m']) assert.equal(run(name), says(`'${name}'`))
+  })
 }
 
 for (const shell of SHELLS) {

@@ -43,7 +43,7 @@ test('with local-folders-only no other folder is tried, and the error says what 
   const { problem } = (await statusOf(at)).local
   assert.match(
     problem!,
-    /^No suitable folder on local disk:\n.*\/nvme\/\{job\} .*is only for jobs, and this is not a job\n.*\/none .*does not exist$/,
+    /^No suitable folder on local disk: \/nvme\/\{job\} .*is only for jobs, and this is not a job; .*\/none .*does not exist$/,
   )
 })
 

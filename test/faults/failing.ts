@@ -1,9 +1,14 @@
 /**
- * Goes in front of a command, by strace: these calls fail with this errno. `path` restricts it to one path. `when` counts the calls
- * of each thread by themselves.
+ * Goes in front of a command, by strace: calls by their names, each with the errno with which it fails. `path` restricts that to
+ * calls on one path. `when` counts the calls of each thread by themselves.
  */
-export function failing(call: string, errno: string, { path, when }: { path?: string; when?: string } = {}): string[] {
-  const inject = `inject=${call}:error=${errno}${when === undefined ? '' : `:when=${when}`}`
+export function failing(
+  calls: Readonly<Record<string, string>>,
+  { path, when }: { path?: string; when?: string } = {},
+): string[] {
+  const at = when === undefined ? '' : `:when=${when}`
+  const inject = Object.entries(calls).flatMap(([call, errno]) => ['-e', `inject=${call}:error=${errno}${at}`])
   const only = path === undefined ? [] : ['-P', path]
-  return ['strace', '-f', '--seccomp-bpf', '-qq', '-o', '/dev/null', '-e', `trace=${call}`, ...only, '-e', inject]
+  const trace = `trace=${Object.keys(calls).join()}`
+  return ['strace', '-f', '--seccomp-bpf', '-qq', '-o', '/dev/null', '-e', trace, ...only, ...inject]
 }

@@ -197,6 +197,8 @@ Install conda-stage again with npm, without --omit=optional: it brings one
 or set CONDA_STAGE_NODE to the path of a node program that is new enough.
 `,
     )
+    const evil = installed.run([], { env: { PATH, CONDA_STAGE_NODE: '/e\x1b[31m\x07/node' } })
+    assert.match(evil.stderr, /^WARNING: CONDA_STAGE_NODE is ignored: \/e\?\[31m\?\/node /)
     assert.match(installed.run([], { env: { PATH: '' } }).stderr, /Looked at: nothing; neither the package nor PATH/)
     using checkout = new Installation({ checkout: true })
     assert.match(checkout.run([], { env: { PATH: '' } }).stderr, />= 22\.18(.|\n)*Run `npm ci` in .*conda-stage:/)

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { test } from 'node:test'
 import { StageError } from '../../src/errors.ts'
 import { errnoOf, meaningOf } from '../../src/platform/errno.ts'
@@ -19,8 +21,9 @@ const SCRIPT = `
 `
 
 for (const errno of ['EDQUOT', 'ESTALE', 'EUCLEAN', 'ENOTRECOVERABLE', 'EREMOTEIO', 'EKEYEXPIRED', 'EIO', 'ENOSPC'])
-  test(`${errno} of a real call is recognised, whichever of Node's functions made it`, () => {
-    const path = `/dev/shm/errno-test-${process.pid}`
+  test(`${errno} of a real call is recognised, whichever of Node's functions made it`, (context) => {
+    const path = `${tmpdir()}/errno-test-${process.pid}`
+    context.after(() => rmSync(path, { force: true }))
     const inject = ['-P', path, '-e', 'trace=openat,write', '-e', `inject=write:error=${errno}`]
     const opened = ['-e', `inject=openat:error=${errno}:when=1`]
     const node = [process.execPath, '--input-type=module', '-e', SCRIPT, path]

@@ -178,14 +178,17 @@ test('if no folder is suitable, the error names each one with the reason', async
   const candidates = ['net', 'none'].map((name) => ({ path: `${home}/${name}`, source: name }))
   const error = await failure({ mounts, candidates })
   assert.equal(error.code, 'NO_LOCAL_DISK')
-  assert.match(error.message, /net \(net\) is on a network file system \(lustre\)\n.*none \(none\) does not exist/)
+  assert.match(
+    error.lines.join('\n'),
+    /net \(net\) is on a network file system \(lustre\)\n.*none \(none\) does not exist/,
+  )
 })
 
 test('if a folder lacks only room, the error says so', async () => {
   const candidates = ['none', '.'].map((name) => ({ path: `${home}/${name}`, source: name }))
   const error = await failure({ candidates, needed: { bytes: 1e18, inodes: 1 } })
   assert.equal(error.code, 'NO_SPACE')
-  assert.match(error.hint ?? '', /none \(none\) does not exist/)
+  assert.match(error.lines.join('\n'), /none \(none\) does not exist/)
 })
 
 const MODULE = JSON.stringify(new URL('../../src/platform/local-disk.ts', import.meta.url).href)

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Encoding } from '../../src/model/relocation.ts'
+import { applyToWhole } from '../../src/relocate/apply.ts'
 import { encodings, escapings } from '../../src/relocate/encodings.ts'
+import { planRelocation } from '../../src/relocate/plan.ts'
+import { PrefixScanner } from '../../src/relocate/scan.ts'
 import { planFor, relocate, relocateText } from './helpers.ts'
 
 const ELF = '\x7fELF'
@@ -163,4 +166,46 @@ test('A prefix with a blank makes a polyglot, even at the same length', () => {
     relocateText('#!/a/env/bin/python\n', '/a/env', '/a env'),
     /^#!\/bin\/sh\n\f#\/ 2>\/dev\/null \|\| exec "\/a env\/bin\/python"/,
   )
+})
+
+test('A C string that ends in the middle of another spelling is never edited twice: the first of the two is, and the other one stays', () => {
+  const prefixes = ['/envs/my demo', '/real/envs/my demo']
+  // The NUL behind the slash ends the string, and belongs to the slash of the next spelling.
+  const data = Buffer.concat([
+    Buffer.from('\x01\0/real/envs/my demo'),
+    Buffer.from('/envs/my demo', 'utf16le'),
+    Buffer.alloc(300),
+  ])
+  const scanner = new PrefixScanner(prefixes, {
+    path: 'lib/x.so',
+    size: data.length,
+    placeholder: { text: `/${'p'.repeat(17)}`, mode: 'binary' },
+  })
+  scanner.push(data)
+  const relocation = scanner.finish()!
+  assert.equal(relocation.occurrences.length, 2)
+  for (const to of ['/tmp/xy/demo1', '/t', `/tmp/${'x'.repeat(13)}`]) {
+    const plan = planRelocation(relocation, { path: 'lib/x.so' }, prefixes, to)
+    assert.equal(plan.left.length, 1, to)
+    const relocated = applyToWhole(data, plan)
+    assert.equal(relocated.length, data.length)
+    let until = 0
+    for (const { offset, length } of plan.edits) {
+      assert.ok(offset >= until)
+      until = offset + length
+    }
+  }
+})
+
+test('A head of which the index says that it starts an interpreter, but which does not, only has its prefix replaced', () => {
+  const data = Buffer.from('\x7fELF /a/env rest')
+  const relocation = { kind: 'text', head: 11, occurrences: [{ offset: 5, prefix: 0, encoding: 'utf8' }] } as const
+  const to = `/${'b'.repeat(200)}`
+  const plan = planRelocation(
+    { ...relocation, occurrences: [...relocation.occurrences] },
+    { path: 'x' },
+    ['/a/env'],
+    to,
+  )
+  assert.equal(applyToWhole(data, plan).toString(), `\x7fELF ${to} rest`)
 })

@@ -3,7 +3,7 @@ import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import * as fs from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { slowfsUnavailable } from '../../bench/slowfs/build.ts'
@@ -191,6 +191,51 @@ test('slowfs remembers more files than its server may have open', { skip }, () =
   assert.equal(execFileSync('sh', options, { cwd: top, encoding: 'utf8' }), '2000\n')
   rmSync(top, { recursive: true })
 })
+
+test('requests to slowfs fail on request: those of a kind or of a name, from a certain one on', { skip }, () =>
+  withSlow(patient, async ({ at, mount }) => {
+    const { EIO, ESTALE, ENOTCONN } = constants.errno
+    const codeOf = (call: () => unknown): number => {
+      try {
+        call()
+        return 0
+      } catch (error) {
+        return -(error as NodeJS.ErrnoException).errno!
+      }
+    }
+    await mount.fail({ kind: 'read', name: 'f7' }, EIO)
+    assert.equal(readFileSync(join(at, 'folder/f6'), 'utf8'), '6')
+    assert.equal(
+      codeOf(() => readFileSync(join(at, 'folder/f7'))),
+      EIO,
+    )
+    await mount.fail({ kind: 'lookup', name: 'f8' }, ESTALE)
+    assert.deepEqual(
+      [codeOf(() => statSync(join(at, 'folder/f9'))), codeOf(() => statSync(join(at, 'folder/f8')))],
+      [0, ESTALE],
+    )
+    await mount.fail({ kind: 'lookup', after: 3 }, ENOTCONN)
+    const codes = [20, 21, 22, 23, 24].map((n) => codeOf(() => statSync(join(at, `folder/f${n}`))))
+    assert.deepEqual(codes, [0, 0, 0, ENOTCONN, ENOTCONN])
+    await mount.release()
+    assert.equal(readFileSync(join(at, 'folder/f7'), 'utf8'), '7')
+  }),
+)
+
+test('requests to slowfs hang on request, until they are released or their caller is killed', { skip }, () =>
+  withSlow(patient, async ({ at, mount }) => {
+    statSync(join(at, 'folder'))
+    await mount.hang({ kind: 'lookup' })
+    const look = (name: string) => spawn('stat', [join(at, 'folder', name)], { stdio: 'ignore' })
+    const [killed, patiently] = [look('f1'), look('f2')]
+    while ((await mount.counters()).waiting! < 2) await new Promise((resolve) => setTimeout(resolve, 20))
+    killed.kill('SIGKILL')
+    assert.deepEqual(await once(killed, 'exit'), [null, 'SIGKILL'])
+    await mount.release()
+    assert.deepEqual(await once(patiently, 'exit'), [0, null])
+    assert.equal((await mount.counters()).waiting, 0)
+  }),
+)
 
 test('slowfs is mounted as fuse.slowfs, and is gone after unmount, even while somebody is inside', {
   skip,

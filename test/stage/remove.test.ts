@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { test } from 'node:test'
 import { slowfsUnavailable } from '../../bench/slowfs/build.ts'
 import { mountSlow } from '../../bench/slowfs/mount.ts'
+import { addLease } from '../../src/leases/lease.ts'
+import { announceRemoval } from '../../src/leases/removal.ts'
 import { fsPath } from '../../src/model/byte-path.ts'
 import { ownIdentity } from '../../src/platform/process-identity.ts'
 import { composePlace } from '../../src/stage/place.ts'
@@ -148,7 +150,7 @@ test('a symbolic link in place of the folder to remove is left alone, and so is 
   mkdirSync(`${base}/real`)
   writeFileSync(`${base}/real/kept`, '')
   symlinkSync(`${base}/real`, `${base}/link`)
-  await assert.rejects(removeTree(`${base}/link`), { code: 'NOT_REMOVED' })
+  await assert.rejects(removeTree(`${base}/link`), { code: 'NOT_REMOVED', path: `${base}/link` })
   assert.ok(existsSync(`${base}/real/kept`))
 })
 
@@ -201,4 +203,22 @@ test('a folder is removed from a disk that reports no types in its listings (old
   } finally {
     await mount.unmount()
   }
+})
+
+test('a stage that somebody joined in the moment in which it was set aside without notice, by a process that was killed then, comes back', async (context) => {
+  const base = temporaryFolder(context)
+  const { folder, prefix } = await stageIn(base)
+  const { host, boot } = ownIdentity()
+  const holder = { kind: 'session' as const, host, boot, processes: [ownIdentity()] }
+  await addLease(folder, { holder, since: '', original: '/net/env', bound: false, keepMinutes: 0 })
+  renameSync(folder, `${base}/.conda-stage_0123456789abcdef.removing`)
+  assert.deepEqual(await sweepDebris(base, { uid }), [])
+  assert.ok(existsSync(`${prefix}/lib/deep/er/file`))
+  assert.equal(await detachStage(await ownStage(prefix, uid)), undefined)
+  assert.ok(existsSync(`${prefix}/lib/deep/er/file`))
+  // With notice, whoever has a lease there did not get the stage.
+  await announceRemoval(folder)
+  renameSync(folder, `${base}/.conda-stage_0123456789abcdef.removing`)
+  assert.equal((await sweepDebris(base, { uid })).length, 1)
+  assert.deepEqual(readdirSync(base), [])
 })

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import {
   chmodSync,
   mkdirSync,
@@ -12,12 +13,15 @@ import {
 } from 'node:fs'
 import { dirname } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { ownIdentity } from '../../src/platform/process-identity.ts'
 import { extract } from '../../src/stage/extract.ts'
 import { writeRecord } from '../../src/stage/record.ts'
 import { verifyStage } from '../../src/stage/verify.ts'
+import { UNPRIVILEGED } from '../platform/as-ordinary-user.ts'
 import { keepIndexOf, newPrefix, originalOf, smallArchive, type Thing, temporaryFolder } from './small-archive.ts'
 
+const VERIFIER = fileURLToPath(new URL('./verify-child.ts', import.meta.url))
 const ORIGINAL = originalOf(100)
 const REAL = ORIGINAL.replace('/net/', '/gpf/')
 /** A .pyc with one counted string, as the compiler writes it (marshal's 'z' is a string of up to 255 bytes). */
@@ -123,7 +127,7 @@ test('files that are missing, replaced or of another mode are found, and links t
   rmSync(`${prefix}/bin/link`)
   symlinkSync(`${ORIGINAL}/bin/python`, `${prefix}/bin/link`)
   rmSync(`${prefix}/bin/second`)
-  writeFileSync(`${prefix}/bin/second`, 'ELF', { mode: 0o555 })
+  writeFileSync(`${prefix}/bin/second`, 'other', { mode: 0o555 })
   rmSync(`${prefix}/lib/tool.bin`)
   mkdirSync(`${prefix}/lib/tool.bin`)
   chmodSync(`${prefix}/lib/large.cfg`, 0o644)
@@ -176,4 +180,65 @@ test('verifying that is cancelled ends with the error CANCELLED', async (context
   const tree = Object.fromEntries(Array.from({ length: 600 }, (_, n) => [`f${n}`, { content: 'x' }]))
   const prefix = await stage(context, { tree })
   await assert.rejects(verifyStage(prefix, { signal: AbortSignal.abort('SIGINT') }), { code: 'CANCELLED' })
+})
+
+test('verifying a copy that was damaged in any way lists what is wrong, and never fails or waits', async (context) => {
+  const tree: Record<string, Thing> = {
+    'bin/fifo': { content: 'x' },
+    'bin/unreadable': { content: 'x' },
+    'lib/closed/file': { content: 'x' },
+    'lib/link': { content: 'x' },
+    'lib/constructor': { content: 'x' },
+    'lib/looping': { symlink: 'file' },
+    'lib/file': { content: 'x' },
+  }
+  const prefix = await stage(context, { tree })
+  rmSync(`${prefix}/bin/fifo`)
+  execFileSync('mkfifo', [`${prefix}/bin/fifo`])
+  rmSync(`${prefix}/lib/link`)
+  symlinkSync('/dev/zero', `${prefix}/lib/link`)
+  rmSync(`${prefix}/lib/looping`)
+  symlinkSync('looping', `${prefix}/lib/looping`)
+  chmodSync(`${prefix}/bin/unreadable`, 0)
+  chmodSync(`${prefix}/lib/closed`, 0)
+  const lines = JSON.parse(
+    execFileSync(UNPRIVILEGED[0]!, [...UNPRIVILEGED.slice(1), process.execPath, VERIFIER, prefix], {
+      encoding: 'utf8',
+    }),
+  )
+  chmodSync(`${prefix}/lib/closed`, 0o755)
+  assert.deepEqual(lines.sort(), [
+    'bin/fifo changed',
+    'bin/unreadable changed',
+    'bin/unreadable mode',
+    'lib/closed changed',
+    'lib/closed mode',
+    'lib/closed/file changed',
+    'lib/link changed',
+    'lib/looping changed',
+  ])
+})
+
+test('a stage whose record or index is damaged or lies is an error, or its files are', async (context) => {
+  const prefix = await stage(context, { tree: { 'bin/tool': { content: 'x' } } })
+  const folder = dirname(prefix)
+  const record = JSON.parse(readFileSync(`${folder}/stage.json`, 'utf8'))
+  for (const damage of [{ prefix: '/etc' }, { digests: 1 }, { version: 9 }]) {
+    writeFileSync(`${folder}/stage.json`, JSON.stringify({ ...record, ...damage }))
+    await assert.rejects(verifyStage(prefix), { code: 'NOT_STAGED' })
+  }
+  writeFileSync(`${folder}/stage.json`, JSON.stringify({ ...record, digests: { 'bin/tool': '00' } }))
+  assert.deepEqual(await found(prefix), ['bin/tool changed harmless'])
+  writeFileSync(`${folder}/stage.json`, JSON.stringify(record))
+  const index = `${folder}/stage.index`
+  const bytes = readFileSync(index)
+  for (const damaged of [
+    bytes.subarray(0, -1),
+    bytes.subarray(0, 100),
+    Buffer.alloc(0),
+    Buffer.from('x'.repeat(5000)),
+  ]) {
+    writeFileSync(index, damaged)
+    await assert.rejects(verifyStage(prefix), { code: /^ARCHIVE_(DAMAGED|FOREIGN)$/ as never })
+  }
 })

@@ -28,7 +28,7 @@ export async function* tarMembers(source: AsyncIterable<Buffer>): AsyncGenerator
       const header = await readHeader(reader, at === 0)
       if (header === undefined) return
       const content = new MemberContent(reader, header)
-      yield memberOf(header, content)
+      yield memberOf(header, content, reader.position)
       await content.finish()
     }
   } finally {
@@ -125,7 +125,11 @@ const TYPES: Readonly<Record<string, Member['type']>> = {
 /** What else a member may be. None is in an environment. */
 const STRANGERS: Readonly<Record<string, string>> = { '3': 'a device', '4': 'a device', '6': 'a FIFO' }
 
-function memberOf({ name, mode, mtimeNs, size, type, link }: FullHeader, content: MemberContent): Member {
+function memberOf(
+  { name, mode, mtimeNs, size, type, link }: FullHeader,
+  content: MemberContent,
+  start: number,
+): Member {
   const known = TYPES[type]
   if (known === undefined)
     throw new Malformed(`is ${STRANGERS[type] ?? `of the unknown type ${JSON.stringify(type)}`}`, name)
@@ -138,7 +142,7 @@ function memberOf({ name, mode, mtimeNs, size, type, link }: FullHeader, content
   if ((kind === 'directory' || kind === 'symlink') && size > 0) throw new Malformed(`is a ${kind} with content`, name)
   const wrong = kind === 'symlink' ? wrongTarget(link) : kind === 'hardlink' ? wrongPath(linked) : undefined
   if (wrong !== undefined) throw new Malformed(kind === 'symlink' ? wrong : `is a hard link to what ${wrong}`, name)
-  const common = { path, mode, mtimeNs, size, target: '', content }
+  const common = { path, mode, mtimeNs, size, start, target: '', content }
   if (kind === 'symlink') return { ...common, type: kind, target: link }
   if (kind !== 'hardlink') return { ...common, type: kind }
   // conda-pack writes some hard links with their content.

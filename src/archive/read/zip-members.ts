@@ -9,7 +9,8 @@ import { LONGEST_PATH, type Member, memberPath, wrongTarget } from './member.ts'
 
 /** A member, and where it stands in the file. */
 interface ZipMember extends Member {
-  start: number
+  /** Where its header begins. */
+  header: number
   end: number
 }
 
@@ -34,7 +35,7 @@ export async function* zipMembers(handle: FileHandle): AsyncGenerator<Member> {
     size += ENTRY_SIZE + entry.fileNameLength + entry.extraFieldLength + entry.fileCommentLength
     const member = await memberOf(zip, entry)
     if (member.end > directory.start) throw new Malformed('reaches into the directory', member.path)
-    starts.push(member.start)
+    starts.push(member.header)
     ends.push(member.end)
     yield member
   }
@@ -93,12 +94,14 @@ async function memberOf(zip: ZipFile, entry: Entry): Promise<ZipMember> {
   return {
     path,
     type,
-    mode: attributes & 0o7777 || (type === 'directory' ? 0o755 : 0o644),
+    // Without a type, it is not Unix that wrote them.
+    mode: (attributes & FORMAT) === 0 ? (type === 'directory' ? 0o755 : 0o644) : attributes & 0o7777,
     mtimeNs: time,
     size: type === 'file' ? entry.uncompressedSize : 0,
     target: type === 'symlink' ? await targetOf(entry, content, name) : '',
     content,
-    start: entry.relativeOffsetOfLocalHeader,
+    start,
+    header: entry.relativeOffsetOfLocalHeader,
     end: start + entry.compressedSize,
   }
 }

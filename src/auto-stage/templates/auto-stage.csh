@@ -2,7 +2,7 @@
 # To disable: conda-stage --auto-stage=disable
 #
 # conda's alias sources this (tcsh). conda's own arguments are still there. An environment is not staged when conda
-# reactivates it, as after 'conda install', or comes back to it.
+# reactivates it, as after 'conda install', or comes back to it. A terminal might obey a name that is not plain ASCII.
 if ( ! $?__CONDA_STAGE_AUTO && x$1:q == xactivate ) then
   set __conda_stage_launcher = @LAUNCHER@
   if ( $?CONDA_STAGE ) then
@@ -11,7 +11,7 @@ if ( ! $?__CONDA_STAGE_AUTO && x$1:q == xactivate ) then
       case [Nn][Oo]:
       case [Oo][Ff][Ff]:
       case 0:
-        /bin/sh -c 'echo "WARNING: CONDA_STAGE=$CONDA_STAGE: conda environment '"'"'$CONDA_DEFAULT_ENV'"'"' is not staged" >&2'
+        /bin/sh -c 'LC_ALL=C; case $CONDA_DEFAULT_ENV in *[\!\ -~]*) n="(its name can not be shown)" ;; *) n="'"'"'$CONDA_DEFAULT_ENV'"'"'" ;; esac; printf "%s\n" "WARNING: CONDA_STAGE=$CONDA_STAGE: conda environment $n is not staged" >&2'
         unset __conda_stage_launcher
     endsw
   endif
@@ -26,10 +26,10 @@ if ( ! $?__CONDA_STAGE_AUTO && x$1:q == xactivate ) then
       endif
     endif
     if ( "`alias conda-stage`" == "" ) then
-      ( setenv __CONDA_STAGE_AT @LAUNCHER@ ; exec /bin/sh -c '[ -x "$__CONDA_STAGE_AT" ] && why= || why="conda-stage was not found (it was at $__CONDA_STAGE_AT): "; echo "WARNING: $why'"'"'$CONDA_DEFAULT_ENV'"'"' is not staged" >&2' )
+      ( setenv __CONDA_STAGE_AT @LAUNCHER@ ; exec /bin/sh -c '[ -x "$__CONDA_STAGE_AT" ] && why= || why="conda-stage was not found (it was at $__CONDA_STAGE_AT): "; LC_ALL=C; case $CONDA_DEFAULT_ENV in *[\!\ -~]*) n="(its name can not be shown)" ;; *) n="'"'"'$CONDA_DEFAULT_ENV'"'"'" ;; esac; printf "%s\n" "WARNING: $why$n is not staged" >&2' )
     else
       conda-stage --auto --session=$$ @ARGUMENTS@
-      if ( $status == 1 ) /bin/sh -c 'echo "WARNING: '"'"'$CONDA_DEFAULT_ENV'"'"' is not staged" >&2'
+      if ( $status == 1 ) /bin/sh -c 'LC_ALL=C; case $CONDA_DEFAULT_ENV in *[\!\ -~]*) n="(its name can not be shown)" ;; *) n="'"'"'$CONDA_DEFAULT_ENV'"'"'" ;; esac; printf "%s\n" "WARNING: $n is not staged" >&2'
     endif
     unset __conda_stage_launcher
   endif

@@ -10,8 +10,12 @@ if test "$__CONDA_STAGE_AUTO" != off
     end
     function __conda_stage_auto
         functions -e __conda_stage_auto
+        set -l name "'$CONDA_DEFAULT_ENV'"
+        if string match -qr '\p{C}' -- $name # a terminal might obey it
+            set name '(its name can not be shown)'
+        end
         if string match -qir '^(false|no|off|0)$' -- "$CONDA_STAGE"
-            echo "WARNING: CONDA_STAGE=$CONDA_STAGE: conda environment '$CONDA_DEFAULT_ENV' is not staged" >&2
+            echo "WARNING: CONDA_STAGE=$CONDA_STAGE: conda environment $name is not staged" >&2
             return
         end
         eval @PROLOGUE@ >&2
@@ -27,9 +31,9 @@ if test "$__CONDA_STAGE_AUTO" != off
         end
         if not functions -q conda-stage
             if test -x @LAUNCHER@ # it has said why it can't start
-                echo "WARNING: '$CONDA_DEFAULT_ENV' is not staged" >&2
+                echo "WARNING: $name is not staged" >&2
             else
-                echo 'WARNING: conda-stage was not found (it was at' @LAUNCHER@"): '$CONDA_DEFAULT_ENV' is not staged" >&2
+                echo 'WARNING: conda-stage was not found (it was at' @LAUNCHER@"): $name is not staged" >&2
             end
             return 0
         end
@@ -39,7 +43,7 @@ if test "$__CONDA_STAGE_AUTO" != off
             case 3 # on-failure: fail
                 return 1
             case '*'
-                echo "WARNING: '$CONDA_DEFAULT_ENV' is not staged" >&2
+                echo "WARNING: $name is not staged" >&2
         end
     end
     __conda_stage_auto

@@ -8,7 +8,7 @@ case "${__CONDA_STAGE_AUTO-}${1-}" in
     __conda_stage_auto() {
       case "${CONDA_STAGE-}" in
         [Ff][Aa][Ll][Ss][Ee] | [Nn][Oo] | [Oo][Ff][Ff] | 0)
-          \echo "WARNING: CONDA_STAGE=$CONDA_STAGE: conda environment '${CONDA_DEFAULT_ENV-}' is not staged" >&2
+          __conda_stage_warn "CONDA_STAGE=$CONDA_STAGE: conda environment "
           \return 0
           ;;
       esac
@@ -19,9 +19,10 @@ case "${__CONDA_STAGE_AUTO-}${1-}" in
       esac
       __conda_stage_is_loaded || __conda_stage_load || {
         if \command test -x @LAUNCHER@; then # it has said why it can't start
-          \echo "WARNING: '${CONDA_DEFAULT_ENV-}' is not staged" >&2
+          __conda_stage_warn ''
         else
-          \echo "WARNING: conda-stage was not found (it was at" @LAUNCHER@"): '${CONDA_DEFAULT_ENV-}' is not staged" >&2
+          \set -- @LAUNCHER@
+          __conda_stage_warn "conda-stage was not found (it was at $1): "
         fi
         \return 0
       }
@@ -35,8 +36,15 @@ case "${__CONDA_STAGE_AUTO-}${1-}" in
       esac || case "$?" in
         3) \return 1 ;; # on-failure: fail
         129 | 130 | 143) ;; # it said that a signal stopped it
-        *) \echo "WARNING: '${CONDA_DEFAULT_ENV-}' is not staged" >&2 ;;
+        *) __conda_stage_warn '' ;;
       esac
+    }
+    __conda_stage_warn() {
+      case "${CONDA_DEFAULT_ENV-}" in
+        *[![:print:]]*) \set -- "$1(its name can not be shown)" ;; # a terminal might obey it
+        *) \set -- "$1'${CONDA_DEFAULT_ENV-}'" ;;
+      esac
+      \command printf '%s\n' "WARNING: $1 is not staged" >&2
     }
     __conda_stage_prologue() {
       \eval @PROLOGUE@ >&2 || \echo "WARNING: --prologue failed:" @PROLOGUE@ >&2
@@ -63,9 +71,9 @@ case "${__CONDA_STAGE_AUTO-}${1-}" in
     }
     # With errexit the session ends if this fails; else conda's function goes on.
     if __conda_stage_auto; then
-      \unset -f __conda_stage_auto __conda_stage_prologue __conda_stage_is_loaded __conda_stage_load
+      \unset -f __conda_stage_auto __conda_stage_warn __conda_stage_prologue __conda_stage_is_loaded __conda_stage_load
     else
-      \unset -f __conda_stage_auto __conda_stage_prologue __conda_stage_is_loaded __conda_stage_load
+      \unset -f __conda_stage_auto __conda_stage_warn __conda_stage_prologue __conda_stage_is_loaded __conda_stage_load
       \command false
     fi
     ;;

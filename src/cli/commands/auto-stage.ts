@@ -3,7 +3,7 @@ import { disableAutoStaging, enableAutoStaging } from '../../auto-stage/configur
 import type { AutoStaging } from '../../auto-stage/script.ts'
 import { originalOf } from '../../pipeline/original.ts'
 import type { Context } from '../command.ts'
-import { writeData } from '../render/messages.ts'
+import { writeJson } from '../render/messages.ts'
 
 /** Makes conda stage an environment whenever it is activated, or stops that. In a staged copy this configures its original. */
 export async function autoStageCommand({ options, session, messages }: Context): Promise<undefined> {
@@ -16,11 +16,11 @@ export async function autoStageCommand({ options, session, messages }: Context):
   if (onlyAutoUnstage !== undefined) {
     await configureAutoUnstaging(original, onlyAutoUnstage, session.launcher)
     messages.info(`${enable ? 'Enabled' : 'Disabled'} auto unstaging`)
-    if (options.json) writeData(`${JSON.stringify({ prefix: original, unstage: onlyAutoUnstage })}\n`)
+    if (options.json) writeJson({ prefix: original, unstage: onlyAutoUnstage })
     return
   }
   if (enable) enableAutoStaging(original, staging as AutoStaging, session.launcher)
   else disableAutoStaging(original)
   messages.info(`${enable ? 'Enabled' : 'Disabled'} auto staging`)
-  if (options.json) writeData(`${JSON.stringify({ prefix: original, enabled: enable, ...(enable && staging) })}\n`)
+  if (options.json) writeJson({ prefix: original, enabled: enable, ...(enable && staging) })
 }

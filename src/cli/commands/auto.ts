@@ -1,13 +1,14 @@
 import { shellLevel } from '../../activate/state.ts'
 import type { Step } from '../../activate/steps.ts'
 import { exitStep } from '../../auto-stage/exit-step.ts'
+import { originalInSession } from '../../pipeline/activation.ts'
 import { leave } from '../../pipeline/bind-to-shell.ts'
 import { unstage } from '../../pipeline.ts'
 import { losesChanges } from '../../stage/changes.ts'
 import { findStage } from '../../stage/record.ts'
 import type { Command, Context } from '../command.ts'
 import { progressOf } from '../library-options.ts'
-import { writeError } from '../render/messages.ts'
+import { sayLines } from '../render/messages.ts'
 import { shellWord } from '../render/shell-word.ts'
 import { survivable } from './on-failure.ts'
 import { activation, stageOrSkip } from './stage.ts'
@@ -21,7 +22,7 @@ async function autoStageActive(context: Context): Promise<Step[] | undefined> {
   if (!shell || (env.CONDA_PREFIX && (await findStage(env.CONDA_PREFIX)))) return undefined
   if (options.verbosity !== 'quiet') {
     const name = env.CONDA_DEFAULT_ENV || env.CONDA_PREFIX
-    writeError(`Auto staging conda environment '${name}'. To disable, call 'conda-stage --auto-stage=disable'\n`)
+    sayLines([`Auto staging conda environment '${name}'. To disable, call 'conda-stage --auto-stage=disable'`])
   }
   const copy = await copyBeneath(env)
   if (copy) {
@@ -38,7 +39,7 @@ async function autoStageActive(context: Context): Promise<Step[] | undefined> {
 async function copyBeneath(env: Context['session']['env']): Promise<string | undefined> {
   const prefix = env[`CONDA_PREFIX_${shellLevel(env) - 1}`]
   const stage = prefix ? await findStage(prefix) : undefined
-  return stage?.record.original === env.CONDA_PREFIX ? prefix : undefined
+  return stage && (await originalInSession(stage, { env })) === env.CONDA_PREFIX ? prefix : undefined
 }
 
 /** Called by the script in the copy's deactivate.d, and when the session's shell has ended. */

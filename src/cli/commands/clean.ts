@@ -6,7 +6,7 @@ import type { Stage } from '../../stage/record.ts'
 import type { Standing } from '../../stage/sweep.ts'
 import type { Context } from '../command.ts'
 import { stageOptions } from '../library-options.ts'
-import { writeData, writeError } from '../render/messages.ts'
+import { ask, writeJson } from '../render/messages.ts'
 import { shellWord } from '../render/shell-word.ts'
 
 /** Removes the copies that nobody uses, and what killed calls left. With --all also the others, after a question. */
@@ -21,7 +21,7 @@ export async function cleanCommand(context: Context): Promise<undefined> {
   for (const { record } of stages) messages.info(`Removed ${record.prefix}, the copy of ${record.original}`)
   for (const folder of debris) messages.info(`Removed ${folder}, which a killed conda-stage left`)
   messages.info(summary(stages, debris))
-  if (options.json) writeData(`${JSON.stringify({ removed: pathsOf(stages), debris })}\n`)
+  if (options.json) writeJson({ removed: pathsOf(stages), debris })
 }
 
 function showPlan(plan: CleaningPlan, { options, messages }: Context): undefined {
@@ -29,7 +29,7 @@ function showPlan(plan: CleaningPlan, { options, messages }: Context): undefined
   for (const { record } of stages) messages.info(`Would remove ${record.prefix}, the copy of ${record.original}`)
   for (const folder of plan.debris) messages.info(`Would remove ${folder}, which a killed conda-stage left`)
   messages.info('--dry-run: nothing was removed')
-  if (options.json) writeData(`${JSON.stringify({ dryRun: true, removed: pathsOf(stages), debris: plan.debris })}\n`)
+  if (options.json) writeJson({ dryRun: true, removed: pathsOf(stages), debris: plan.debris })
 }
 
 const pathsOf = (stages: readonly Stage[]): string[] => stages.map(({ record }) => record.prefix)
@@ -37,7 +37,7 @@ const pathsOf = (stages: readonly Stage[]): string[] => stages.map(({ record }) 
 function summary(stages: readonly Stage[], debris: readonly string[]): string {
   if (stages.length + debris.length === 0) return 'There was nothing to remove'
   const bytes = stages.reduce((sum, { record }) => sum + (record.bytes ?? 0), 0)
-  return `Removed ${counted(stages.length + debris.length, 'folder')} (copies of ${megabytes(bytes)})`
+  return `${counted(stages.length + debris.length, 'folder')} removed, ${megabytes(bytes)} of copies`
 }
 
 const WHY: Record<Exclude<Standing, 'kept'>, string> = {
@@ -58,13 +58,14 @@ function whyLeft({ record: { prefix } }: Stage, why: Exclude<Standing, 'kept'>):
 /** @throws StageError CANCELLED if the answer is no, USAGE if nobody can be asked */
 async function confirmAll({ standing }: CleaningPlan, { options, signal }: Context): Promise<void> {
   if (options.force) return
-  const list = standing.map(({ stage, why }) => `  ${stage.record.prefix}: ${WHY[why]}\n`).join('')
+  const lines = standing.map(({ stage, why }) => `${stage.record.prefix}: ${WHY[why]}`)
   const hint = "Look who uses them with 'conda-stage --list'. To remove them without being asked: --clean --all --force"
   if (!isInteractive()) {
-    const what = `${counted(standing.length, 'copy').replace(/copys$/, 'copies')} would be removed although somebody may need them`
-    throw new StageError('USAGE', `${what}, and nobody can be asked here:\n${list.trimEnd()}`, { hint })
+    const copies = standing.length === 1 ? 'A copy' : `${standing.length} copies`
+    const what = `${copies} that somebody may need would be removed, and nobody can be asked here`
+    throw new StageError('USAGE', `${what}:`, { lines, hint })
   }
-  writeError(`These would be removed, too:\n${list}Remove them? [y/N] `)
+  ask('Remove them? [y/N] ', ['These would be removed, too:', ...lines.map((line) => `  ${line}`)])
   if (/^\s*y(es)?\s*$/i.test(await readLine(signal))) return
   throw new StageError('CANCELLED', 'Nothing was removed', { hint })
 }

@@ -3,7 +3,7 @@ import { StageError } from '../../errors.ts'
 import { programOf } from '../../platform/surroundings.ts'
 import type { Context } from '../command.ts'
 import { completableOptions } from '../options.ts'
-import { writeData } from '../render/messages.ts'
+import { writeData, writeJson } from '../render/messages.ts'
 
 /** Prints the shell code that completes our options: for the named shell, else for the calling one. */
 export async function completionCommand({ options, session }: Context): Promise<undefined> {
@@ -14,5 +14,6 @@ export async function completionCommand({ options, session }: Context): Promise<
     })
   }
   const code = completion(shell, completableOptions())
-  writeData(options.json ? `${JSON.stringify({ shell, completion: code })}\n` : code)
+  if (options.json) writeJson({ shell, completion: code })
+  else writeData(code)
 }

@@ -1,9 +1,10 @@
 import type { Context } from '../command.ts'
 import { helpText } from '../options.ts'
-import { heading, writeData } from '../render/messages.ts'
+import { heading, writeData, writeJson } from '../render/messages.ts'
 
 export async function helpCommand({ options }: Context): Promise<undefined> {
   // The titles of its parts end with a colon and begin at the left.
   const help = helpText().replaceAll(/^\S.*:$/gm, heading)
-  writeData(options.json ? `${JSON.stringify({ help })}\n` : help)
+  if (options.json) writeJson({ help })
+  else writeData(help)
 }

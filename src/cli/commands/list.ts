@@ -2,12 +2,12 @@ import { listCopies } from '../../pipeline/copies.ts'
 import type { Context } from '../command.ts'
 import { stageOptions } from '../library-options.ts'
 import { copiesText } from '../render/copies-text.ts'
-import { writeData } from '../render/messages.ts'
+import { writeData, writeJson } from '../render/messages.ts'
 
 /** Shows what is staged on this node and who uses it. */
 export async function listCommand(context: Context): Promise<undefined> {
   const { options, session } = context
   const stages = await listCopies(stageOptions(context))
-  if (options.json) writeData(`${JSON.stringify({ stages })}\n`)
+  if (options.json) writeJson({ stages })
   else writeData(stages.length === 0 ? 'No copies on this node\n' : copiesText(stages, session.env.CONDA_PREFIX))
 }

@@ -4,7 +4,7 @@ import { diskFailure } from '../../platform/disk-failure.ts'
 import { limitFailure } from '../../platform/limits.ts'
 import type { Command, Context } from '../command.ts'
 import type { Options } from '../options.ts'
-import { errorData, writeError, writeResult } from '../render/messages.ts'
+import { errorData, writeJson, writeResult } from '../render/messages.ts'
 
 /** By this status the script of automatic staging knows a failure that was asked for: `on-failure: fail`. */
 const FAILED_ON_REQUEST = 3
@@ -38,9 +38,8 @@ function goOn(error: unknown, { options, session, messages }: Context): void {
   const original = asked ?? session.env.CONDA_PREFIX
   const what = original === undefined ? 'Nothing was staged' : `'${original}' was not staged`
   if (!(error instanceof StageError)) messages.error(error)
-  messages.warning(error instanceof StageError ? `${what}: ${error.message}` : what)
-  if (error instanceof StageError && error.hint) writeError(`         ${error.hint}\n`)
-  if (options.json)
-    writeResult(`${JSON.stringify({ skipped: true, original, prefix: asked, error: errorData(error) })}\n`)
+  if (error instanceof StageError) messages.warning(`${what}: ${error.message}`, error.hint)
+  else messages.warning(what)
+  if (options.json) writeJson({ skipped: true, original, prefix: asked, error: errorData(error) }, writeResult)
   else if (asked !== undefined) writeResult(`${asked}\n`)
 }

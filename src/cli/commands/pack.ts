@@ -2,7 +2,7 @@ import { megabytes } from '../../model/amounts.ts'
 import { pack } from '../../pipeline.ts'
 import type { Context } from '../command.ts'
 import { packOptions } from '../library-options.ts'
-import { writeData } from '../render/messages.ts'
+import { writeJson } from '../render/messages.ts'
 import { dryRun } from './dry-run.ts'
 
 export async function packCommand(context: Context): Promise<undefined> {
@@ -11,5 +11,5 @@ export async function packCommand(context: Context): Promise<undefined> {
   const result = await pack({ ...packOptions(context), ...(options.bzip2 && { format: 'tar.bz2' as const }) })
   if (result.fresh) messages.info(`The archive is up to date: ${result.archive} (--force packs again)`)
   else messages.info(`Packed ${result.prefix} into ${result.archive} (${megabytes(result.bytes)})`)
-  if (options.json) writeData(`${JSON.stringify(result)}\n`)
+  if (options.json) writeJson(result)
 }

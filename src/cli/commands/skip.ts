@@ -1,12 +1,12 @@
 import { resolve } from 'node:path'
 import type { Context } from '../command.ts'
-import { writeResult } from '../render/messages.ts'
+import { writeJson, writeResult } from '../render/messages.ts'
 
 /** With CONDA_STAGE=false nothing is done. Callers that asked for a prefix to work in get the original's. */
 export async function skipCommand({ options, session, messages }: Context): Promise<undefined> {
   messages.info('CONDA_STAGE=false: nothing was done')
   const asked = options.action === 'stage' ? options.prefix : undefined
   const prefix = asked === undefined ? undefined : resolve(session.cwd, asked)
-  if (options.json) writeResult(`${JSON.stringify({ skipped: true, original: prefix, prefix })}\n`)
+  if (options.json) writeJson({ skipped: true, original: prefix, prefix }, writeResult)
   else if (prefix !== undefined) writeResult(`${prefix}\n`)
 }

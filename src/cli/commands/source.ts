@@ -2,13 +2,14 @@ import { type DialectName, isDialect } from '../../activate/dialects.ts'
 import { hook } from '../../activate/hook.ts'
 import { programOf } from '../../platform/surroundings.ts'
 import type { Context } from '../command.ts'
-import { writeData } from '../render/messages.ts'
+import { writeData, writeJson } from '../render/messages.ts'
 
 /** Prints the shell function: for the named shell, else for the calling one if it can be recognised. */
 export async function sourceCommand({ options, session }: Context): Promise<undefined> {
   const dialect = options.dialect ?? dialectOf(programOf(session.parentPid))
   const source = hook(dialect, session.launcher)
-  writeData(options.json ? `${JSON.stringify({ dialect, source })}\n` : source)
+  if (options.json) writeJson({ dialect, source })
+  else writeData(source)
 }
 
 /**

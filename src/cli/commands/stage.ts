@@ -8,16 +8,16 @@ import { assertCondaCanActivate } from '../../activate/through-conda.ts'
 import { beforeEnd, exitStep } from '../../auto-stage/exit-step.ts'
 import { withoutAutoStaging } from '../../auto-stage/guard.ts'
 import { StageError } from '../../errors.ts'
-import { saveActivation } from '../../pipeline/activation.ts'
+import { originalInSession, saveActivation } from '../../pipeline/activation.ts'
 import { bindToShell, inheritLease } from '../../pipeline/bind-to-shell.ts'
 import type { StageResult } from '../../pipeline/options.ts'
 import { leaseFor } from '../../pipeline/share.ts'
 import { stage, unstage } from '../../pipeline.ts'
 import { processFacts } from '../../platform/process-identity.ts'
-import { findStage } from '../../stage/record.ts'
+import { findStage, type Stage } from '../../stage/record.ts'
 import type { Command, Context } from '../command.ts'
 import { callerOf, stageOptions } from '../library-options.ts'
-import { writeError, writeResult } from '../render/messages.ts'
+import { writeJson, writeResult } from '../render/messages.ts'
 import { shellWord } from '../render/shell-word.ts'
 import { dryRun } from './dry-run.ts'
 import { statusOfFailure, survivable } from './on-failure.ts'
@@ -34,15 +34,14 @@ async function stageActiveOrNamed(context: Context): Promise<Step[] | undefined>
   if (options.prefix === undefined && !shell && !options.dryRun) throw noShellFunction()
   if (options.session !== undefined && !processFacts(options.session)) throw noSuchProcess(options.session)
   const staged = await findStage(resolve(session.cwd, options.prefix ?? session.env.CONDA_PREFIX ?? ''))
-  if (staged) return await alreadyStaged(staged.record, context)
+  if (staged) return await alreadyStaged(staged, context)
   if (options.dryRun) return await unlessLocal(context, () => dryRun(context))
   const active = session.env.CONDA_PREFIX
   if (options.activator === 'conda' && shell && active && options.prefix === undefined)
     assertCondaCanActivate({ prefix: active }, shell.dialect)
   const result = await stageOrSkip(context)
   if (result === undefined) return undefined
-  if (options.json) await giveResult(`${JSON.stringify(result)}\n`, result)
-  else if (options.prefix !== undefined) await giveResult(`${result.prefix}\n`, result)
+  if (options.json || options.prefix !== undefined) await giveResult(result, options)
   // A person at a terminal may have expected more; a program has not.
   if (options.prefix !== undefined && isatty(STANDARD_OUTPUT))
     messages.info(`Not activated. To remove the copy: conda-stage --unstage --prefix=${shellWord(result.prefix)}`)
@@ -51,9 +50,11 @@ async function stageActiveOrNamed(context: Context): Promise<Step[] | undefined>
 }
 
 /** Nobody would ever find a copy whose path is lost. */
-async function giveResult(text: string, { prefix, lease }: StageResult): Promise<void> {
+async function giveResult(result: StageResult, { json }: { json: boolean }): Promise<void> {
+  const { prefix, lease } = result
   try {
-    writeResult(text)
+    if (json) writeJson(result, writeResult)
+    else writeResult(`${prefix}\n`)
   } catch (error) {
     await unstage({ prefix, lease }).catch(() => {})
     throw error
@@ -61,13 +62,12 @@ async function giveResult(text: string, { prefix, lease }: StageResult): Promise
 }
 
 /** A job script may call another that stages too, and automatic staging may have been first: no failure. */
-async function alreadyStaged(
-  { prefix, original }: { prefix: string; original: string },
-  context: Context,
-): Promise<Step[] | undefined> {
+async function alreadyStaged(staged: Stage, context: Context): Promise<Step[] | undefined> {
   const { options, session, messages } = context
+  const { prefix } = staged.record
+  const original = await originalInSession(staged, { env: session.env })
   messages.info(`Already staged: ${prefix} is the copy of ${original}`)
-  if (options.json) writeResult(`${JSON.stringify({ skipped: true, original, prefix })}\n`)
+  if (options.json) writeJson({ skipped: true, original, prefix }, writeResult)
   else if (options.prefix !== undefined) writeResult(`${prefix}\n`)
   const { shell, env } = session
   if (options.prefix !== undefined || !shell || options.dryRun) return undefined
@@ -93,7 +93,7 @@ async function unlessLocal<T>(context: Context, body: () => Promise<T>): Promise
 /** Continuing with the original is no failure. Callers that asked for a prefix to work in get the original's. */
 function skipped({ message, path: prefix }: StageError, { options, messages }: Context): undefined {
   messages.info(`${message}. Using it as it is (--no-skip-local stages it anyway)`)
-  if (options.json) writeResult(`${JSON.stringify({ skipped: true, original: prefix, prefix })}\n`)
+  if (options.json) writeJson({ skipped: true, original: prefix, prefix }, writeResult)
   else if (options.prefix !== undefined) writeResult(`${prefix}\n`)
 }
 
@@ -156,8 +156,7 @@ export async function abandonCommand({ options, session, messages }: Context): P
     ? "Leave out '--activator=conda', or check that 'conda activate' works in this session."
     : 'Stage from a shell in which these variables are not read-only.'
   if (options.onFailure !== 'continue') throw new StageError('ACTIVATION_FAILED', message, { hint })
-  messages.warning(message)
-  writeError(`         ${hint}\n`)
+  messages.warning(message, hint)
 }
 
 function noSuchProcess(pid: number): StageError {
@@ -168,9 +167,7 @@ function noSuchProcess(pid: number): StageError {
 
 export function noShellFunction(): StageError {
   return new StageError('NO_SHELL_FUNCTION', 'Only the shell function conda-stage can change this session', {
-    hint: [
-      'Load it first:  eval "$(conda-stage --source)"',
-      '       Or stage without activating:  conda-stage --prefix=ENV prints the path of the copy.',
-    ].join('\n'),
+    lines: ['Load it first:  eval "$(conda-stage --source)"'],
+    hint: 'Or stage without activating:  conda-stage --prefix=ENV prints the path of the copy.',
   })
 }

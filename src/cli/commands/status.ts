@@ -1,7 +1,7 @@
 import { status } from '../../pipeline/status.ts'
 import type { Context } from '../command.ts'
 import { stageOptions } from '../library-options.ts'
-import { writeData } from '../render/messages.ts'
+import { writeData, writeJson } from '../render/messages.ts'
 import { configurationOf, configurationText, leftoversText, statusText } from '../render/status-text.ts'
 
 /** Shows the state of everything, and changes nothing. */
@@ -9,9 +9,6 @@ export async function statusCommand(context: Context): Promise<undefined> {
   const { options } = context
   const result = await status(stageOptions(context))
   const configuration = configurationOf(options)
-  writeData(
-    options.json
-      ? `${JSON.stringify({ ...result, ...configuration })}\n`
-      : [statusText(result, context), configurationText(configuration), leftoversText(result)].join('\n'),
-  )
+  if (options.json) writeJson({ ...result, ...configuration })
+  else writeData([statusText(result, context), configurationText(configuration), leftoversText(result)].join('\n'))
 }

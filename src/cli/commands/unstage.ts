@@ -19,7 +19,7 @@ import type { Context } from '../command.ts'
 import { confirmLoss } from '../confirm-loss.ts'
 import { callerOf, progressOf } from '../library-options.ts'
 import { clock, holderText } from '../render/holder-text.ts'
-import { writeData } from '../render/messages.ts'
+import { writeJson } from '../render/messages.ts'
 import { noShellFunction } from './stage.ts'
 import { sweeper } from './sweep.ts'
 
@@ -76,7 +76,7 @@ async function leasesIn(stage: Stage, context: Context) {
 async function unstageNamed(prefix: string, context: Context): Promise<undefined> {
   const { options, session, messages } = context
   const named = await findStage(resolve(session.cwd, prefix))
-  if (named && !options.force) {
+  if (named) {
     const { users } = await leasesIn(named, context)
     assertOriginalThere(named.record, context)
     if (users.length === 0) await confirmLoss(named, context)
@@ -84,26 +84,25 @@ async function unstageNamed(prefix: string, context: Context): Promise<undefined
   const given = { prefix, cwd: session.cwd, env: session.env, force: options.force, caller: callerOf(context) }
   const { kept, ...result } = await unstage({ ...given, onProgress: progressOf(context) })
   if (kept) messages.info(whyKept(kept))
-  if (options.json) writeData(`${JSON.stringify({ ...result, ...keptData(kept) })}\n`)
+  if (options.json) writeJson({ ...result, ...keptData(kept) })
 }
 
 /** The shell calls this when it has left the copy and is back in the original. */
 export async function finishUnstageCommand(context: Context): Promise<undefined> {
   const { options, session, messages } = context
   const caller = callerOf(context)
-  const given = { prefix: options.prefix ?? '', cwd: session.cwd, env: session.env, caller }
+  const given = { prefix: options.prefix ?? '', cwd: session.cwd, env: session.env, force: options.force, caller }
   const { original, kept } = await unstage({ ...given, onProgress: progressOf(context) }, sweeper(session))
   messages.info(`Activating original conda environment: ${original}`)
   if (kept) messages.info(whyKept(kept))
   else messages.info(`Total unstage time: ${wholeSeconds((Date.now() - (options.since ?? Date.now())) / 1000)}`)
-  if (options.json) writeData(`${JSON.stringify({ original, prefix: options.prefix, ...keptData(kept) })}\n`)
+  if (options.json) writeJson({ original, prefix: options.prefix, ...keptData(kept) })
 }
 
 type Kept = UnstageResult['kept']
 
 function whyKept(kept: NonNullable<Kept>): string {
-  if ('until' in kept)
-    return `The copy stays for the next one${kept.until === null ? '' : ` until ${clock(kept.until)}`}`
+  if ('until' in kept) return `The copy stays for the next one until ${clock(kept.until)}`
   const { users } = kept
   return `The copy stays: ${users.length === 1 ? `${holderText(users[0]!)} uses it` : `${users.length} others use it`}`
 }
@@ -113,6 +112,7 @@ const keptData = (kept: Kept) => kept && { kept: true, ...('users' in kept && { 
 const passedOn = ({ options }: Context): string[] => [
   ...(options.verbosity === 'normal' ? [] : [`--${options.verbosity}`]),
   ...(options.json ? ['--json'] : []),
+  ...(options.force ? ['--force'] : []),
 ]
 
 /** The copy may be the last one. */

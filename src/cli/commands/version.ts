@@ -4,15 +4,16 @@ import { FORMAT_VERSION } from '../../model/archive-index.ts'
 import { programVersion } from '../../platform/program.ts'
 import { runtime } from '../../platform/runtime.ts'
 import type { Context } from '../command.ts'
-import { writeData } from '../render/messages.ts'
+import { writeData, writeJson } from '../render/messages.ts'
+import { shown } from '../render/shown.ts'
 import type { Session } from '../session.ts'
 
 export async function versionCommand({ options, session }: Context): Promise<undefined> {
   const versions: Record<string, string> = { 'conda-stage': programVersion() }
   if (options.full) Object.assign(versions, surroundingVersions(session))
-  if (options.json) writeData(`${JSON.stringify(versions)}\n`)
+  if (options.json) writeJson(versions)
   else if (!options.full) writeData(`${versions['conda-stage']}\n`)
-  else for (const [what, which] of Object.entries(versions)) writeData(`${what}: ${which}\n`)
+  else for (const [what, which] of Object.entries(versions)) writeData(`${what}: ${shown(which)}\n`)
 }
 
 /** Versions of everything that the program runs on. Starts no other program to find out. */

@@ -1,6 +1,6 @@
 import type { SingleBar } from 'cli-progress'
 import type { ProgressEvent } from '../../model/progress.ts'
-import { clearTransient, writeError } from './messages.ts'
+import { clearTransient, sayLines } from './messages.ts'
 
 type Progress = Extract<ProgressEvent, { kind: 'progress' }>
 
@@ -64,7 +64,7 @@ export function createBar({ stream, live, quiet }: { stream: NodeJS.WriteStream;
       if (last) {
         const line = `[${'#'.repeat(WIDTH)}] | 100% Completed |  ${elapsed().toFixed(1)}s`
         stop()
-        writeError(`${line} | ${last.totalFiles} files | ${inMegabytes(last.totalBytes)} MB\n`)
+        sayLines([`${line} | ${last.totalFiles} files | ${inMegabytes(last.totalBytes)} MB`])
       }
       last = undefined
     },

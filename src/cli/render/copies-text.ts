@@ -2,6 +2,7 @@ import { duration, megabytes } from '../../model/amounts.ts'
 import type { CopyUser, StagedCopy } from '../../pipeline/copies.ts'
 import { programOf } from '../../platform/surroundings.ts'
 import { clock } from './holder-text.ts'
+import { shown } from './shown.ts'
 
 /** A few lines for each copy: where, of what, how large and old, and who uses it. */
 export const copiesText = (copies: readonly StagedCopy[], active: string | undefined): string =>
@@ -16,10 +17,12 @@ function copyText(copy: StagedCopy, active: string | undefined): string {
     readOnly && isPrivate ? 'private' : undefined,
   ]
   return [
-    `  ${prefix}${prefix === active ? ' (active)' : ''}\n`,
-    `    of ${original}, ${facts.filter((fact) => fact !== undefined).join(', ')}\n`,
-    `    ${useOf(copy)}\n`,
-  ].join('')
+    `  ${prefix}${prefix === active ? ' (active)' : ''}`,
+    `    of ${original}, ${facts.filter((fact) => fact !== undefined).join(', ')}`,
+    `    ${useOf(copy)}`,
+  ]
+    .map((line) => `${shown(line)}\n`)
+    .join('')
 }
 
 function useOf({ users, keptUntil }: StagedCopy): string {
@@ -29,11 +32,12 @@ function useOf({ users, keptUntil }: StagedCopy): string {
 }
 
 function userText({ kind, job, pids, since }: CopyUser): string {
-  const [from] = [clock(Date.parse(since))]
+  const from = clock(Date.parse(since))
   if (kind === 'job' && job) return `job ${job.id} since ${from}`
   const pid = pids.at(kind === 'login' ? -1 : 0)
   if (pid === undefined) return `somebody unknown since ${from}`
   const program = programOf(pid)
   const more = kind === 'programs' && pids.length > 1 ? ` and ${pids.length - 1} more` : ''
-  return `${kind === 'login' ? 'login session' : 'process'} ${pid}${program && ` (${program})`}${more} since ${from}`
+  const within = job ? ` of job ${job.id}` : ''
+  return `${kind === 'login' ? 'login session' : 'process'} ${pid}${program && ` (${program})`}${more}${within} since ${from}`
 }

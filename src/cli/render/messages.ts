@@ -3,11 +3,13 @@ import { StageError } from '../../errors.ts'
 import { errnoOf, meaningOf } from '../../platform/errno.ts'
 import { packageRoot } from '../../platform/program.ts'
 import type { Options } from '../options.ts'
+import { jsonText, shown, shownOutput } from './shown.ts'
 
 /** Writes messages for people to standard error, one line each, with the level in front. */
 export interface Messages {
   info(text: string): void
-  warning(text: string): void
+  /** @param hint what to do next */
+  warning(text: string, hint?: string): void
   error(error: unknown): void
   verbose(text: string): void
   debug(text: string): void
@@ -17,41 +19,59 @@ const COLOUR = { INFO: 36, WARNING: 33, ERROR: 31, DEBUG: 90 } as const
 
 export function createMessages(options: Pick<Options, 'verbosity'>, colour: boolean): Messages {
   const rank = ['quiet', 'normal', 'verbose', 'debug'].indexOf(options.verbosity)
-  const line = (level: keyof typeof COLOUR, text: string) =>
-    writeError(`${colour ? `\u001b[${COLOUR[level]}m${level}:\u001b[0m` : `${level}:`} ${text}\n`)
+  const line = (level: keyof typeof COLOUR, text: string, below: readonly (string | undefined)[] = []) => {
+    const label = colour ? `\u001b[${COLOUR[level]}m${level}:\u001b[0m` : `${level}:`
+    const indent = ' '.repeat(level.length + 2)
+    const others = below.flatMap((one) => (one === undefined ? [] : `${indent}${shown(one)}\n`))
+    writeError(`${label} ${shown(text)}\n${others.join('')}`)
+  }
   return {
     info: (text) => void (rank >= 1 && line('INFO', text)),
-    warning: (text) => line('WARNING', text),
+    warning: (text, hint) => line('WARNING', text, [hint]),
     verbose: (text) => void (rank >= 2 && line('INFO', text)),
     debug: (text) => void (rank >= 3 && line('DEBUG', text)),
     error(error) {
-      if (!(error instanceof StageError)) {
-        line('ERROR', `This is a bug in conda-stage. Please report it:\n${stackOf(error)}`)
-        return
-      }
-      line('ERROR', error.message)
-      if (error.hint) writeError(`       ${withPaths(error.hint)}\n`)
-      if (rank >= 3) writeError(`${stackOf(error)}\n`)
+      if (error instanceof StageError) line('ERROR', error.message, [...error.lines, withPaths(error.hint)])
+      else line('ERROR', 'This is a bug in conda-stage. Please report it:')
+      if (rank >= 3 || !(error instanceof StageError)) sayLines(stackOf(error))
     },
   }
 }
 
+/** Lines for people, without a level. */
+export const sayLines = (lines: readonly string[]): void => writeError(lines.map((line) => `${shown(line)}\n`).join(''))
+
+/** Puts a question to a person at a terminal. */
+export function ask(question: string, above: readonly string[] = []): void {
+  sayLines(above)
+  writeError(shown(question))
+}
+
+/** Text that another program has written for people. */
+export const passOn = (text: string): void => writeError(shownOutput(text))
+
 /** A failure as programs get it. */
 export function errorData(error: unknown): Pick<StageError, 'message' | 'path' | 'hint'> & { code: string } {
-  const { message, path, hint } = error as Partial<StageError>
-  return { code: error instanceof StageError ? error.code : 'BUG', message: message ?? String(error), path, hint }
+  const { message, path, hint, lines = [] } = error as Partial<StageError>
+  const code = error instanceof StageError ? error.code : 'BUG'
+  return { code, message: message ?? String(error), path, hint, ...(lines.length > 0 && { lines }) }
 }
 
 /** Pages of the documentation, by their paths in this installation. */
-const withPaths = (hint: string): string => hint.replace(/\bdocs\/[\w-]+\.md\b/g, (page) => `${packageRoot()}/${page}`)
+const withPaths = (hint: string | undefined): string | undefined =>
+  hint?.replace(/\bdocs\/[\w-]+\.md\b/g, (page) => `${packageRoot()}/${page}`)
 
-function stackOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  return error.cause === undefined ? `${error.stack}` : `${error.stack}\ncaused by ${stackOf(error.cause)}`
+/** The message, which may hold line breaks, and the calls. */
+function stackOf(error: unknown): string[] {
+  if (!(error instanceof Error)) return [String(error)]
+  const { name, message, stack = '', cause } = error
+  const [first = '', ...others] = cause === undefined ? [] : stackOf(cause)
+  const calls = stack.split('\n').filter((line) => /^ {4}at /.test(line))
+  return [`${name}: ${message}`, ...calls, ...(cause === undefined ? [] : [`caused by ${first}`, ...others])]
 }
 
 /** Synchronous, so that nothing is lost when the process ends. If nobody can be told, that is no reason to fail. */
-export function writeError(text: string): void {
+function writeError(text: string): void {
   clearTransient()
   tell(text)
 }
@@ -87,7 +107,8 @@ function tell(text: string): void {
 }
 
 /**
- * Writes data to standard output. A reader that has seen enough and went away is no failure.
+ * Writes data to standard output as it is: code and paths for programs, and texts for people whose names have passed `shown`. A
+ * reader that has seen enough and went away is no failure.
  * @throws StageError OUTPUT_LOST
  */
 export function writeData(text: string): void {
@@ -117,6 +138,9 @@ function output(text: string, isHarmless: (errno: string) => boolean): void {
     })
   }
 }
+
+/** Writes a value for programs to standard output. */
+export const writeJson = (value: unknown, write = writeData): void => write(`${jsonText(value)}\n`)
 
 function write(descriptor: number, text: string): void {
   let rest: Buffer = Buffer.from(text)

@@ -1,9 +1,9 @@
 import { statSync } from 'node:fs'
 import { wholeSeconds } from '../../model/amounts.ts'
-import type { OnProgress, Phase, ProgressEvent } from '../../model/progress.ts'
+import type { Phase, ProgressEvent } from '../../model/progress.ts'
 import { createBar } from './bar.ts'
 import { createBusy } from './busy.ts'
-import { type Messages, writeError } from './messages.ts'
+import { type Messages, passOn } from './messages.ts'
 
 export interface Terminal {
   /** Standard error, where the bar is shown. */
@@ -13,19 +13,24 @@ export interface Terminal {
   quiet: boolean
 }
 
+type Shown = Exclude<ProgressEvent, { kind: 'archive' }>
+
 /** Turns the progress events of pack(), stage() and unstage() into the lines and the bar that people see. */
-export function progressRenderer(messages: Messages, terminal: Terminal): { onProgress: OnProgress; clear(): void } {
+export function progressRenderer(
+  messages: Messages,
+  terminal: Terminal,
+): { onProgress(event: Shown): void; clear(): void } {
   const bar = createBar(terminal)
   const busy = createBusy(terminal.live && !terminal.quiet, bar.isShown)
   const lines = new LastOfLines()
-  const onProgress: OnProgress = (event) => {
+  const onProgress = (event: Shown): void => {
     busy.shown()
     if (event.kind === 'progress') {
       bar.update(event)
       return
     }
     if (event.kind === 'output') {
-      if (!terminal.quiet) writeError(terminal.live ? event.text : lines.push(event.text))
+      if (!terminal.quiet) passOn(terminal.live ? event.text : lines.push(event.text))
       return
     }
     if (event.kind === 'done' && event.phase === 'pack') bar.finish()
@@ -50,7 +55,7 @@ const DOING: Record<Phase, string> = {
   extract: 'Reading the archive',
   'read-only': 'Finishing',
   remove: 'Removing files',
-  verify: 'Reading the copy',
+  verify: 'Reading all of it',
 }
 
 /** For log files: keeps only the last state of a line that a program overwrites again and again. */
@@ -65,7 +70,7 @@ class LastOfLines {
   }
 }
 
-function say(event: Exclude<ProgressEvent, { kind: 'progress' | 'output' }>, messages: Messages): void {
+function say(event: Exclude<Shown, { kind: 'progress' | 'output' }>, messages: Messages): void {
   if (event.kind === 'info') messages.info(event.message)
   else if (event.kind === 'warning') messages.warning(event.message)
   else if (event.kind === 'detail') messages.verbose(event.message)

@@ -1,3 +1,8 @@
-/** A path as it can be pasted into a shell. */
-export const shellWord = (path: string): string =>
-  /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`
+import { shown } from './shown.ts'
+
+/** A path as it can be pasted into a shell; into bash, zsh or ksh if it holds what must not reach a terminal. */
+export function shellWord(path: string): string {
+  if (/^[\w@%+=:,./-]+$/.test(path)) return path
+  if (shown(path) === path) return `'${path.replaceAll("'", `'\\''`)}'`
+  return `$'${shown(path.replaceAll(/[\\']/g, '\\$&'))}'`
+}

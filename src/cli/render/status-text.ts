@@ -7,6 +7,7 @@ import type { Options } from '../options.ts'
 import { copiesText } from './copies-text.ts'
 import { heading } from './messages.ts'
 import { rows } from './rows.ts'
+import { shown } from './shown.ts'
 
 export function statusText(status: Status, { session, options }: Pick<Context, 'session' | 'options'>): string {
   const { prefix, isStaged, original, problem, isBase, isLocal, archive, autoStage, local } = status
@@ -34,7 +35,7 @@ const autoStaging = ({ enabled, unstage }: NonNullable<Status['autoStage']>): st
 /** The copies on this node, and archives that nobody needs any more. */
 export function leftoversText({ prefix: active, stages, outlived }: Status): string {
   const archives = outlived.map(
-    ({ path, bytes, original }) => `  ${path} (${megabytes(bytes)})\n    of ${original}, which is gone\n`,
+    ({ path, bytes, original }) => `  ${shown(path)} (${megabytes(bytes)})\n    of ${shown(original)}, which is gone\n`,
   )
   return [
     `${heading('copies on this node:')}\n`,
@@ -65,10 +66,10 @@ const asWritten = (value: unknown): unknown => (value === Number.POSITIVE_INFINI
 export function configurationText({ settings, files }: Configuration): string {
   const settingLines = SETTING_NAMES.map((name) => {
     const { value, from } = settings[keyOf(name)]!
-    const shown = value === null ? settingOf(name).unset : Array.isArray(value) ? value.join(' ') || 'none' : value
-    return `  ${keyOf(name).padEnd(26)} ${shown} (${from})\n`
+    const text = value === null ? settingOf(name).unset : Array.isArray(value) ? value.join(' ') || 'none' : value
+    return `  ${keyOf(name).padEnd(26)} ${shown(`${text} (${from})`)}\n`
   })
-  const fileLines = files.map(({ path, whose, state }) => `  ${`${whose}:`.padEnd(6)} ${path} (${state})\n`)
+  const fileLines = files.map(({ path, whose, state }) => `  ${`${whose}:`.padEnd(6)} ${shown(path)} (${state})\n`)
   return [
     `${heading('configuration files:')}\n`,
     ...fileLines,

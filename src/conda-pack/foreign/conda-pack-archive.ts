@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
-import { foreign } from '../../archive/failure.ts'
+import { asReadFailure, foreign } from '../../archive/failure.ts'
 import { Malformed } from '../../archive/read/malformed.ts'
 import type { Member } from '../../archive/read/member.ts'
 import { NoTar } from '../../archive/read/tar-members.ts'
@@ -10,6 +10,7 @@ import { digestFrom } from '../../model/digest.ts'
 import type { Entry, FileEntry } from '../../model/entry.ts'
 import type { ArchiveItem, Content, Facts, Scanner } from '../../model/item.ts'
 import type { Siblings } from '../../model/relocation.ts'
+import { errnoOf } from '../../platform/errno.ts'
 import { PrefixScanner } from '../../relocate/scan.ts'
 import { changePrefixInFile } from '../change-prefix.ts'
 import { foldersAbove, MemberTree } from './member-tree.ts'
@@ -119,6 +120,32 @@ async function* itemsOf(
   }
 }
 
+/**
+ * Reads all of a tar or a zip, as strictly as if it were to be staged, whoever made it.
+ * @throws StageError ARCHIVE_FOREIGN, ARCHIVE_DAMAGED
+ */
+export async function readWhole(
+  path: string,
+  handle: FileHandle,
+  onMember: (files: number) => void,
+): Promise<{ files: number; bytes: number }> {
+  const kind = await kindOfArchive(handle)
+  if (kind === undefined) throw foreign(path)
+  const tree = new MemberTree()
+  let [files, bytes] = [0, 0]
+  try {
+    for await (const member of membersOf(handle, kind)) {
+      tree.add(member)
+      for await (const chunk of member.content) bytes += chunk.length
+      if (member.type === 'file') onMember(++files)
+    }
+    tree.finish('')
+    return { files, bytes }
+  } catch (error) {
+    throw asFailure(error, path)
+  }
+}
+
 /** Whoever reads the content does not know whose it is. */
 async function* named(content: AsyncIterable<Buffer>, archive: string): AsyncGenerator<Buffer> {
   try {
@@ -128,9 +155,10 @@ async function* named(content: AsyncIterable<Buffer>, archive: string): AsyncGen
   }
 }
 
-/** What reads an archive does not know its name. Errors of the file system and of whoever takes the items stay as they are. */
+/** What reads an archive does not know its name. Errors of whoever takes the items stay as they are. */
 function asFailure(cause: unknown, path: string): unknown {
-  if (cause instanceof StageError || (cause as NodeJS.ErrnoException).syscall !== undefined) return cause
+  if (cause instanceof StageError) return cause
+  if (errnoOf(cause) !== undefined) return asReadFailure(cause, path)
   if (cause instanceof NoTar) return foreign(path)
   const what =
     cause instanceof Malformed ? `is damaged: ${cause.message}` : `can't be read: ${(cause as Error).message}`

@@ -1,0 +1,20 @@
+import { createHash } from 'node:crypto'
+
+/** The most bytes that a file's name can have. */
+export const LONGEST_NAME = 255
+
+/** As many whole characters as fit into this many bytes. */
+export function cutName(name: string, bytes: number): string {
+  if (Buffer.byteLength(name) <= bytes) return name
+  return Buffer.from(name)
+    .subarray(0, bytes)
+    .toString('utf8')
+    .replace(/\uFFFD+$/, '')
+}
+
+/** Of the lock beside an archive with this name: `.NAME.lock`. A name that is too long for that is cut, and told apart by its hash. */
+export function lockNameOf(archive: string): string {
+  const plain = `.${archive}.lock`
+  if (Buffer.byteLength(plain) <= LONGEST_NAME) return plain
+  return `.${cutName(archive, 200)}-${createHash('sha256').update(archive).digest('hex').slice(0, 12)}.lock`
+}
