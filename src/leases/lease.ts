@@ -49,7 +49,8 @@ const MOST = 8 * 1024 * 1024
 
 const NAME = /^[0-9a-f]{16}\.json$/
 
-const folderOf = (stage: string): string => `${stage}/.leases`
+/** Where the leases of a stage are, and the announcements of its removal. */
+export const folderOf = (stage: string): string => `${stage}/.leases`
 
 /** Returns the lease's file. @throws ENOENT if there is no such stage any more */
 export async function addLease(stage: string, lease: Lease): Promise<string> {

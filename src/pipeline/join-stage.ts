@@ -1,16 +1,15 @@
-import { lstat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { archiveCandidates } from '../cache/index.ts'
 import type { Environment } from '../environment/find.ts'
 import { checkQuick } from '../environment/freshness.ts'
 import { exclusions } from '../inventory/exclusions.ts'
 import { addLease, isLive, leasesOf, removeLease } from '../leases/lease.ts'
+import { stays } from '../leases/removal.ts'
 import { errnoOf } from '../platform/errno.ts'
 import { asLocalFailure } from '../stage/failure.ts'
 import { damageOf } from '../stage/intact.ts'
 import { readKeptHead, readKeptIndex } from '../stage/kept-index.ts'
 import { stagesIn } from '../stage/list.ts'
-import { MARKER } from '../stage/names.ts'
 import type { Stage } from '../stage/record.ts'
 import { detachStage } from '../stage/remove.ts'
 import type { StageOptions, StageResult } from './options.ts'
@@ -80,7 +79,7 @@ async function isWhole(stage: Stage, { onProgress }: Filled<StageOptions>, damag
   return false
 }
 
-/** Writes the lease first and looks then, see `setAside`. undefined: the stage has just been removed. */
+/** Writes the lease first and looks then, see `announceRemoval`. undefined: the stage is being removed. */
 async function join(
   { folder, record }: Stage,
   environment: Environment,
@@ -90,11 +89,7 @@ async function join(
     if (errnoOf(error) !== 'ENOENT') throw asLocalFailure(error, dirname(folder))
   })
   if (lease === undefined) return undefined
-  const isThere = await lstat(`${folder}/${MARKER}`).then(
-    () => true,
-    () => false,
-  )
-  if (!isThere) {
+  if (!(await stays(folder))) {
     await removeLease(lease)
     return undefined
   }

@@ -2,10 +2,12 @@ import { lstat, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { StageError } from '../errors.ts'
 import { isLive, leasesOf } from '../leases/lease.ts'
+import { announceRemoval } from '../leases/removal.ts'
 import { errnoOf, meaningOf } from '../platform/errno.ts'
+import { HeldFolder } from '../platform/held-folder.ts'
 import { removingName } from './names.ts'
-import { findStage, type Stage } from './record.ts'
-import { assertNothingMounted, removeTree } from './remove-tree.ts'
+import { findStage, folderOf, readRecord, type Stage, type StageRecord } from './record.ts'
+import { assertNothingMounted, type Identity, removeTree } from './remove-tree.ts'
 
 /** Removing so many files takes longer than starting a process that does it in the background. */
 export const MANY_FILES = 5000
@@ -14,11 +16,12 @@ type Remove = (onRemoved?: (files: number) => void) => Promise<void>
 
 /** @throws StageError NOT_STAGED if the prefix is no stage of this user */
 export async function ownStage(prefix: string, uid: number): Promise<Stage> {
+  const folder = folderOf(prefix)
+  const facts = folder === undefined ? undefined : await lstat(folder).catch(() => undefined)
+  if (facts?.isDirectory() && facts.uid !== uid) throw notStaged(prefix, 'is a stage of another user')
   const stage = await findStage(prefix)
   if (stage === undefined) throw notStaged(prefix, 'is not a staged environment')
-  const { folder, record } = stage
-  const facts = await lstat(folder)
-  if (!facts.isDirectory() || facts.uid !== uid) throw notStaged(prefix, 'is a stage of another user')
+  const { record } = stage
   if (`${record.original}/`.startsWith(`${folder}/`)) throw notStaged(prefix, 'claims to contain its own original')
   return stage
 }
@@ -29,23 +32,49 @@ export async function ownStage(prefix: string, uid: number): Promise<Stage> {
  * @returns undefined if somebody uses it; then it is as it was
  * @throws StageError TARGET_UNSAFE if something is mounted inside
  */
-export async function detachStage({ folder }: Stage, { force = false } = {}): Promise<Remove | undefined> {
+export async function detachStage({ folder, record }: Stage, { force = false } = {}): Promise<Remove | undefined> {
+  const only = await identityOf(folder, record)
   const removing = await setAside(folder, { force })
-  return removing === undefined ? undefined : (onRemoved) => removeTree(removing, onRemoved)
+  return removing === undefined ? undefined : (onRemoved) => removeTree(removing, { onRemoved, only })
+}
+
+/** Which folder it is that holds this record: by another name, or while others exchange names, it is still the same one. */
+async function identityOf(folder: string, { prefix }: StageRecord): Promise<Identity> {
+  const held = new HeldFolder(Buffer.from(folder))
+  try {
+    if ((await readRecord(held.path.toString()))?.prefix !== prefix)
+      throw notStaged(prefix, 'is not a staged environment any more')
+    return { dev: held.facts.dev, ino: held.facts.ino }
+  } finally {
+    held.close()
+  }
 }
 
 /**
- * Renames a stage's folder to a name that a sweep removes. Who joins a stage writes a lease first and then looks whether it is
- * still there; here it is the other way round. So one of the two sees the other.
+ * Renames a stage's folder to a name that a sweep removes, unless somebody uses it, see `announceRemoval`.
  * @returns the new path; undefined if there is a live lease
  * @throws StageError TARGET_UNSAFE if something is mounted inside, TARGET_UNWRITABLE; ENOENT if it is gone
  */
 export async function setAside(folder: string, { force = false } = {}): Promise<string | undefined> {
   await assertNothingMounted(folder)
-  if (!force && (await isLeased(folder))) return undefined
   const removing = `${dirname(folder)}/${removingName()}`
-  await renamed(folder, removing)
-  if (force || !(await isLeased(removing))) return removing
+  if (force) {
+    await renamed(folder, removing)
+    return removing
+  }
+  const takeBack = await announceRemoval(folder).catch(() => undefined)
+  if (await isLeased(folder)) {
+    await takeBack?.()
+    return undefined
+  }
+  try {
+    await renamed(folder, removing)
+  } catch (error) {
+    await takeBack?.()
+    throw error
+  }
+  // It could not be announced, on a full disk for instance: somebody may have come meanwhile.
+  if (takeBack || !(await isLeased(removing))) return removing
   await renamed(removing, folder)
   return undefined
 }

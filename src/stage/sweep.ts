@@ -3,6 +3,7 @@ import { lstat, readdir, realpath, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { isOver, keep, keptUntil } from '../leases/kept.ts'
 import { type HeldLease, isCertainlyLive, leasesOf, removeLease } from '../leases/lease.ts'
+import { isAnnouncedIn } from '../leases/removal.ts'
 import { sweepTurn } from '../leases/turn.ts'
 import { isDead } from '../platform/process-identity.ts'
 import { processesUsing } from '../platform/users-of.ts'
@@ -57,7 +58,7 @@ async function isDebris(folder: string, name: string, uid: number, { dryRun = fa
   if (!removing && !FOLDER_NAME.test(name)) return false
   const facts = await lstat(folder)
   if (!facts.isDirectory() || facts.uid !== uid) return false
-  if (removing) return !(await (dryRun ? isLeased(folder) : isRestored(folder)))
+  if (removing) return !((await isJoined(folder)) && (dryRun || (await isRestored(folder))))
   const owner = await readOwner(`${folder}/${OWNER}`)
   if (owner !== undefined && !isDead(owner.owner)) return false
   // Checked last: a process that has ended can no longer finish the stage.
@@ -70,9 +71,10 @@ async function isDebris(folder: string, name: string, uid: number, { dryRun = fa
   return record !== undefined && (await whyStanding({ folder, record }, { dryRun })) === undefined
 }
 
-/** Somebody may have joined a stage in the moment in which a process set it aside and was killed. */
+/** Somebody may have joined a stage in the moment in which a process set it aside that could not announce it, and was killed. */
+const isJoined = async (folder: string): Promise<boolean> => (await isLeased(folder)) && !(await isAnnouncedIn(folder))
+
 async function isRestored(folder: string): Promise<boolean> {
-  if (!(await isLeased(folder))) return false
   const record = await readRecord(folder)
   const before = record && folderOf(record.prefix)
   if (before === undefined || dirname(before) !== dirname(folder)) return false

@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { slowfsUnavailable } from '../../bench/slowfs/build.ts'
 import { mountSlow } from '../../bench/slowfs/mount.ts'
 import { addLease } from '../../src/leases/lease.ts'
+import { announceRemoval } from '../../src/leases/removal.ts'
 import { fsPath } from '../../src/model/byte-path.ts'
 import { ownIdentity } from '../../src/platform/process-identity.ts'
 import { composePlace } from '../../src/stage/place.ts'
@@ -204,7 +205,7 @@ test('a folder is removed from a disk that reports no types in its listings (old
   }
 })
 
-test('a stage that somebody joined in the moment in which its remover was killed comes back', async (context) => {
+test('a stage that somebody joined in the moment in which it was set aside without notice, by a process that was killed then, comes back', async (context) => {
   const base = temporaryFolder(context)
   const { folder, prefix } = await stageIn(base)
   const { host, boot } = ownIdentity()
@@ -215,4 +216,9 @@ test('a stage that somebody joined in the moment in which its remover was killed
   assert.ok(existsSync(`${prefix}/lib/deep/er/file`))
   assert.equal(await detachStage(await ownStage(prefix, uid)), undefined)
   assert.ok(existsSync(`${prefix}/lib/deep/er/file`))
+  // With notice, whoever has a lease there did not get the stage.
+  await announceRemoval(folder)
+  renameSync(folder, `${base}/.conda-stage_0123456789abcdef.removing`)
+  assert.equal((await sweepDebris(base, { uid })).length, 1)
+  assert.deepEqual(readdirSync(base), [])
 })

@@ -62,9 +62,11 @@ if [ -n "\${ORDER-}" ]; then
 fi
 `
 
-/** Holds a program up for some time as it enters a call, and kills it then, or holds it up at the next two, too. */
-export const heldUp = ({ kind, nth }: Pick<Call, 'kind' | 'nth'>, ms: number, isKilled: boolean): string =>
-  `-e trace=${CALLS[kind]} -e inject=${CALLS[kind]}:delay_enter=${ms * 1000}:when=${nth}${isKilled ? ':signal=SIGKILL' : `..${nth + 2}`}`
+/** Holds a program up for some time as it enters a call. It is killed then, or held up at as many calls as are named. */
+export function heldUp({ kind, nth }: Pick<Call, 'kind' | 'nth'>, ms: number, fate: 'killed' | number): string {
+  const end = fate === 'killed' ? `${nth}:signal=SIGKILL` : `${nth}..${nth + fate - 1}`
+  return `-e trace=${CALLS[kind]} -e inject=${CALLS[kind]}:delay_enter=${ms * 1000}:when=${end}`
+}
 
 /** A call of the program: the n-th of its kind in its thread. */
 export interface Call {
