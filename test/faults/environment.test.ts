@@ -73,7 +73,7 @@ test('if no environment is active, the message says to activate or to name one',
   } as const
   await fails(place, ['--pack'], expected)
   await fails(place, ['--pack'], expected, { env: { CONDA_PREFIX: '' } })
-  await fails(place, ['--verify'], { code: 'NO_ENVIRONMENT', says: 'No staged environment', hint: '--prefix=STAGED' })
+  await fails(place, ['--verify'], { code: 'NO_ENVIRONMENT', says: 'No environment is active', hint: '--prefix=ENV' })
   await fails(place, ['--unstage'], { code: 'NOT_STAGED', says: 'no environment is active', hint: '--prefix=STAGED' })
 })
 
@@ -104,18 +104,15 @@ test('staging a staged environment says so and succeeds, and packing it is an er
   await fails(place, ['--pack'], expected, { env: { CONDA_PREFIX: staged } })
 })
 
-test('--unstage and --verify refuse a folder that is not a stage', async (context) => {
+test('--unstage refuses a folder that is not a stage, and --verify one that is neither a stage nor an environment', async (context) => {
   const place = await copiedWorld(context)
-  mkdirSync(`${place.local}/conda-stage_mine/mine`, { recursive: true })
-  for (const prefix of [place.prefix, `${place.local}/conda-stage_mine/mine`, '/nowhere']) {
-    const expected = {
-      code: 'NOT_STAGED',
-      path: prefix,
-      says: 'is not a staged environment',
-      hint: '--prefix=STAGED',
-    } as const
-    await fails(place, ['--unstage', `--prefix=${prefix}`], expected)
-    await fails(place, ['--verify', `--prefix=${prefix}`], expected)
+  const mine = `${place.local}/conda-stage_mine/mine`
+  mkdirSync(mine, { recursive: true })
+  for (const path of [place.prefix, mine, '/nowhere']) {
+    const says = 'is not a staged environment'
+    await fails(place, ['--unstage', `--prefix=${path}`], { code: 'NOT_STAGED', path, says, hint: '--prefix=STAGED' })
+    const code = path === place.prefix ? 'NO_ARCHIVE' : 'NOT_AN_ENVIRONMENT'
+    await fails(place, ['--verify', `--prefix=${path}`], { code, path, hint: /--prefix=STAGED|conda-meta/ })
   }
 })
 
@@ -221,7 +218,7 @@ test("an environment in a read-only folder is staged: its archive goes to the us
     ),
   )
   assert.match(readdirSync(cached).join(), /^myjupyter-[0-9a-f]{12}\.tar\.zst$/)
-  const second = await succeed(place, stage(place), { inside: UNPRIVILEGED })
+  const second = await succeed(place, [...stage(place), '--private'], { inside: UNPRIVILEGED })
   assert.match(second.stderr, new RegExp(`Extracting ${cached}/`))
   assert.doesNotMatch(second.stderr, /Packaging/)
   assert.deepEqual(listing(folder), before)
