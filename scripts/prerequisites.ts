@@ -65,6 +65,7 @@ const TESTING: Prerequisite[] = [
   program('busybox'),
   program('yash'),
   program('strace'),
+  program('systemd-tmpfiles', 'systemd'),
   program('zstd'),
   program('tar'),
   program('gzip'),

@@ -156,6 +156,8 @@ async function readTail(source: Source, path: string): Promise<Tail> {
     throw hasOpening(start) ? damaged(path, 'its end is missing') : foreign(path)
   }
   if (footer.version !== FORMAT_VERSION) throw otherVersion(path, footer.version, footer.generator)
+  // Before anything is made of such a size.
+  if (payloadSize(footer) > stat.size) throw damaged(path, 'its size is not what its end says')
   const end = footer.indexOffset + containerSize(footer.format, payloadSize(footer))
   if (footer.fileSize !== stat.size || end !== bytesFrom + bytes.length)
     throw damaged(path, 'its size is not what its end says')

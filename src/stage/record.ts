@@ -3,6 +3,7 @@ import { basename, dirname } from 'node:path'
 import * as v from 'valibot'
 import { Identity } from '../platform/identity-schema.ts'
 import { readSmall } from '../platform/read-small.ts'
+import { surroundings } from '../platform/surroundings.ts'
 import { FOLDER_NAME, MARKER } from './names.ts'
 
 const Owner = v.object({ owner: Identity })
@@ -56,11 +57,10 @@ export function folderOf(prefix: string): string | undefined {
   return undefined
 }
 
-/** Undefined if the marker is missing, makes no sense, or belongs to another user than the folder. */
+/** Undefined if the marker is missing or makes no sense, or if the folder or the marker is not ours alone. */
 export async function readRecord(folder: string): Promise<StageRecord | undefined> {
+  if (!(await isOurs(folder)) || !(await isOurs(`${folder}/${MARKER}`))) return undefined
   const json = await readJson(`${folder}/${MARKER}`)
-  const [marker, stage] = await Promise.all([uidOf(`${folder}/${MARKER}`), uidOf(folder)])
-  if (json === undefined || marker !== stage) return undefined
   const parsed = v.safeParse(Record, json)
   return parsed.success ? parsed.output : undefined
 }
@@ -99,8 +99,9 @@ async function readJson(file: string): Promise<unknown> {
   }
 }
 
-const uidOf = (path: string): Promise<number | undefined> =>
-  lstat(path).then(
-    ({ uid }) => uid,
-    () => undefined,
-  )
+/** Whoever else could write there could have us run or remove what they like. */
+async function isOurs(path: string): Promise<boolean> {
+  const facts = await lstat(path).catch(() => undefined)
+  const isOfItsKind = path.endsWith(`/${MARKER}`) ? facts?.isFile() : facts?.isDirectory()
+  return isOfItsKind === true && facts?.uid === surroundings().uid && (facts.mode & 0o022) === 0
+}

@@ -1,33 +1,54 @@
-import { chmodSync, lstatSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs'
+import { chmodSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs'
 import { realpath } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { StageError } from '../errors.ts'
-import { type BytePath, displayPath, fsPath } from '../model/byte-path.ts'
+import { type BytePath, bytesOf, displayPath, fsPath } from '../model/byte-path.ts'
 import { errnoOf, meaningOf } from '../platform/errno.ts'
+import { HeldFolder } from '../platform/held-folder.ts'
 import { mountsBelow, parseMountInfo, readMountInfo } from '../platform/mounts.ts'
+import { surroundings } from '../platform/surroundings.ts'
+
+/** What a removal does besides. */
+export interface RemoveOptions {
+  /** Called after each folder with the number of files that are gone. */
+  onRemoved?: ((files: number) => void) | undefined
+  /** Which folder it has to be. */
+  only?: Identity | undefined
+}
+
+export interface Identity {
+  dev: number
+  ino: number
+}
 
 /**
  * Removes a folder of this user with all its contents, including read-only folders. Symbolic links are removed, not followed.
  * Files that are gone already, or that another process is removing, too, are no error. What can't be removed stays alone.
  *
+ * Nothing else is removed, even if others exchange the folder, or anything on the way to it, at the same time: each folder
+ * is held while it is emptied, and must then lie in the one that was held first.
+ *
  * Works folder by folder with synchronous calls: 31,000 files on tmpfs take 0.6 s of CPU that way, and 1.5 s in libuv's pool.
- * @param onRemoved called after each folder with the number of files that are gone
  * @throws StageError TARGET_UNSAFE, before anything is removed, if something is mounted inside; NOT_REMOVED
  */
-export async function removeTree(root: string, onRemoved: (files: number) => void = () => {}): Promise<void> {
+export async function removeTree(root: string, { onRemoved, only }: RemoveOptions = {}): Promise<void> {
   await assertNothingMounted(root)
-  const removal = new Removal(root)
-  const pending: BytePath[] = ['']
-  const emptied: BytePath[] = []
-  for (let folder = pending.pop(); folder !== undefined; folder = pending.pop()) {
-    emptied.push(folder)
-    pending.push(...removal.emptyFolder(folder))
-    onRemoved(removal.files)
-    await nextTurn()
+  const removal = new Removal(root, only)
+  try {
+    const pending: BytePath[] = removal.isThere ? [''] : []
+    const emptied: BytePath[] = []
+    for (let folder = pending.pop(); folder !== undefined; folder = pending.pop()) {
+      emptied.push(folder)
+      pending.push(...removal.emptyFolder(folder))
+      onRemoved?.(removal.files)
+      await nextTurn()
+    }
+    // In reverse order each folder comes before its parent.
+    for (const folder of emptied.reverse()) removal.removeFolder(folder)
+  } finally {
+    removal.end()
   }
-  // In reverse order each folder comes before its parent.
-  for (const folder of emptied.reverse()) removal.removeFolder(folder)
   if (removal.failure) throw removal.failure
 }
 
@@ -44,56 +65,97 @@ class Removal {
   /** How many files are gone. */
   files = 0
   readonly #root: string
-  #device: number | undefined
+  readonly #top: HeldFolder | undefined
 
-  constructor(root: string) {
+  constructor(root: string, only: Identity | undefined) {
     this.#root = root
+    this.#top = this.#attempt('', () => new HeldFolder(Buffer.from(root)))
+    const facts = this.#top?.facts
+    if (facts === undefined) return
+    if (facts.uid !== surroundings().uid || (only && (facts.ino !== only.ino || facts.dev !== only.dev)))
+      this.failure = exchanged(root)
+  }
+
+  get isThere(): boolean {
+    return this.#top !== undefined && this.failure === undefined
   }
 
   /** Unlinks everything but folders. Returns the folders. */
   emptyFolder(folder: BytePath): BytePath[] {
-    const path = fsPath(this.#root, folder)
-    const facts = this.#attempt(path, () => lstatSync(path))
-    if (!facts?.isDirectory()) return []
-    this.#device ??= facts.dev
-    if (facts.dev !== this.#device) {
-      this.failure ??= mounted(displayPath(path.toString('latin1')))
-      return []
+    const held = this.#attempt(folder, () => new HeldFolder(this.#pathOf(folder)))
+    if (held === undefined) return []
+    try {
+      return this.#isInside(held, folder) ? this.#empty(held, folder) : []
+    } finally {
+      held.close()
     }
-    if ((facts.mode & 0o700) !== 0o700) this.#attempt(path, () => chmodSync(path, 0o700))
+  }
+
+  removeFolder(folder: BytePath): void {
+    this.#attempt(folder, () => rmdirSync(folder === '' ? this.#root : this.#pathOf(folder)))
+  }
+
+  end(): void {
+    this.#top?.close()
+  }
+
+  #pathOf(folder: BytePath): Buffer {
+    return folder === '' ? this.#top!.path : this.#top!.within(bytesOf(folder))
+  }
+
+  /** Another process may have put a symbolic link in the place of a folder on the way. */
+  #isInside(held: HeldFolder, folder: BytePath): boolean {
+    if (held.facts.dev !== this.#top!.facts.dev) {
+      this.failure ??= mounted(this.#shown(folder))
+      return false
+    }
+    const [there, top] = [held.whereabouts(), this.#top!.whereabouts()]
+    if (folder === '' || there === undefined || top === undefined) return true
+    if (there.equals(Buffer.concat([top, Buffer.from('/'), bytesOf(folder)]))) return true
+    // A folder that another process has removed meanwhile has this behind its name.
+    if (!there.toString('latin1').endsWith(' (deleted)')) this.failure ??= exchanged(this.#shown(folder))
+    return false
+  }
+
+  #empty(held: HeldFolder, folder: BytePath): BytePath[] {
+    if ((held.facts.mode & 0o700) !== 0o700) this.#attempt(folder, () => chmodSync(held.path, 0o700))
     const folders: BytePath[] = []
     // As buffers: if the disk reports no types, Node can join only these to the folder's name.
-    const list = () => readdirSync(path, { withFileTypes: true, encoding: 'buffer' })
-    for (const child of this.#attempt(path, list) ?? []) {
+    const list = () => readdirSync(held.path, { withFileTypes: true, encoding: 'buffer' })
+    for (const child of this.#attempt(folder, list) ?? []) {
       const name = child.name.toString('latin1')
       const below = folder === '' ? name : `${folder}/${name}`
       if (child.isDirectory()) folders.push(below)
-      else this.#unlink(fsPath(this.#root, below))
+      else {
+        this.#attempt(below, () => unlinkSync(held.within(child.name)))
+        this.files++
+      }
     }
     return folders
   }
 
-  removeFolder(folder: BytePath): void {
-    const path = fsPath(this.#root, folder)
-    this.#attempt(path, () => rmdirSync(path))
-  }
-
-  #unlink(path: Buffer): void {
-    this.#attempt(path, () => unlinkSync(path))
-    this.files++
-  }
-
   /** What is missing is removed. Of other failures the first counts: they also keep the folders above from being removed. */
-  #attempt<T>(path: Buffer, call: () => T): T | undefined {
+  #attempt<T>(below: BytePath, call: () => T): T | undefined {
     try {
       return call()
     } catch (error) {
       const errno = errnoOf(error)
       if (errno === undefined) throw error
-      if (errno !== 'ENOENT') this.failure ??= notRemoved(displayPath(path.toString('latin1')), errno, error)
+      if (errno !== 'ENOENT') this.failure ??= notRemoved(this.#shown(below), errno, error)
       return undefined
     }
   }
+
+  #shown(below: BytePath): string {
+    return displayPath(fsPath(this.#root, below).toString('latin1'))
+  }
+}
+
+function exchanged(path: string): StageError {
+  return new StageError('NOT_REMOVED', `${path} is not removed: something else was put in its place`, {
+    path,
+    hint: 'Look what it is. It is no part of a copy.',
+  })
 }
 
 function notRemoved(path: string, errno: string, cause: unknown): StageError {

@@ -4,9 +4,10 @@ import { StageError } from '../errors.ts'
 import { isLive, leasesOf } from '../leases/lease.ts'
 import { announceRemoval } from '../leases/removal.ts'
 import { errnoOf, meaningOf } from '../platform/errno.ts'
+import { HeldFolder } from '../platform/held-folder.ts'
 import { removingName } from './names.ts'
-import { findStage, type Stage } from './record.ts'
-import { assertNothingMounted, removeTree } from './remove-tree.ts'
+import { findStage, folderOf, readRecord, type Stage, type StageRecord } from './record.ts'
+import { assertNothingMounted, type Identity, removeTree } from './remove-tree.ts'
 
 /** Removing so many files takes longer than starting a process that does it in the background. */
 export const MANY_FILES = 5000
@@ -15,11 +16,12 @@ type Remove = (onRemoved?: (files: number) => void) => Promise<void>
 
 /** @throws StageError NOT_STAGED if the prefix is no stage of this user */
 export async function ownStage(prefix: string, uid: number): Promise<Stage> {
+  const folder = folderOf(prefix)
+  const facts = folder === undefined ? undefined : await lstat(folder).catch(() => undefined)
+  if (facts?.isDirectory() && facts.uid !== uid) throw notStaged(prefix, 'is a stage of another user')
   const stage = await findStage(prefix)
   if (stage === undefined) throw notStaged(prefix, 'is not a staged environment')
-  const { folder, record } = stage
-  const facts = await lstat(folder)
-  if (!facts.isDirectory() || facts.uid !== uid) throw notStaged(prefix, 'is a stage of another user')
+  const { record } = stage
   if (`${record.original}/`.startsWith(`${folder}/`)) throw notStaged(prefix, 'claims to contain its own original')
   return stage
 }
@@ -30,9 +32,22 @@ export async function ownStage(prefix: string, uid: number): Promise<Stage> {
  * @returns undefined if somebody uses it; then it is as it was
  * @throws StageError TARGET_UNSAFE if something is mounted inside
  */
-export async function detachStage({ folder }: Stage, { force = false } = {}): Promise<Remove | undefined> {
+export async function detachStage({ folder, record }: Stage, { force = false } = {}): Promise<Remove | undefined> {
+  const only = await identityOf(folder, record)
   const removing = await setAside(folder, { force })
-  return removing === undefined ? undefined : (onRemoved) => removeTree(removing, onRemoved)
+  return removing === undefined ? undefined : (onRemoved) => removeTree(removing, { onRemoved, only })
+}
+
+/** Which folder it is that holds this record: by another name, or while others exchange names, it is still the same one. */
+async function identityOf(folder: string, { prefix }: StageRecord): Promise<Identity> {
+  const held = new HeldFolder(Buffer.from(folder))
+  try {
+    if ((await readRecord(held.path.toString()))?.prefix !== prefix)
+      throw notStaged(prefix, 'is not a staged environment any more')
+    return { dev: held.facts.dev, ino: held.facts.ino }
+  } finally {
+    held.close()
+  }
 }
 
 /**

@@ -1,9 +1,11 @@
 /** Archives of ours whose checksums are all right, and whose index lies. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { constants as zlib, zstdCompressSync } from 'node:zlib'
+import { decodeFooter, encodeFooter, FOOTER_SIZE } from '../../src/archive/format.ts'
 import { readHead, readIndex } from '../../src/archive/reader.ts'
 import { StageError } from '../../src/errors.ts'
 import { copiedWorld, stageOf, succeed } from '../cli/world.ts'
@@ -106,6 +108,24 @@ for (const [what, bomb] of Object.entries(BOMBS)) {
     assert.ok(megabytes < 1500, `${megabytes} MB`)
   })
 }
+
+test('an archive whose end speaks of more bytes than any file has is refused', async (context) => {
+  for (const format of ['tar.zst', 'tar.gz', 'tar']) {
+    const path = `${await workFolder(context)}/demo.${format}`
+    await pack(path, items())
+    const bytes = readFileSync(path)
+    const at = bytes.lastIndexOf('CSTAGEIX')
+    for (const change of [2 ** 32, 2 ** 53, 2 ** 62]) {
+      const footer = decodeFooter(bytes.subarray(at, at + FOOTER_SIZE))
+      assert.ok(typeof footer === 'object')
+      footer.sections.digests.storedSize = change
+      encodeFooter(footer).copy(bytes, at)
+      writeFileSync(path, bytes)
+      // A gzip member has a checksum of its own, too: nothing but its own beginning tells of it.
+      await assert.rejects(readIndex(path), damaged(path, /is damaged/))
+    }
+  }
+})
 
 test('a frame that unpacks to a gigabyte instead of what the index says is refused in bounded memory, and nothing is left', async (context) => {
   const path = await packed(context)

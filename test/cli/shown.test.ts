@@ -72,7 +72,7 @@ test('a path in a command that a message recommends is that path when it is past
   )
 })
 
-const EVIL = 'e\x1b[31m\x07\x9b\u202e\r\nERROR: forged'
+const EVIL = 'e\x1b[31m\x07\x9b\u202e\r\nERROR forged'
 
 /** Runs the program, and fails if anything that it wrote would be obeyed. */
 async function runShown(place: World, args: readonly string[], options: RunOptions = {}): Promise<Ended> {
@@ -82,7 +82,7 @@ async function runShown(place: World, args: readonly string[], options: RunOptio
   for (const output of [ended.stderr, ...(isPath ? [] : [ended.stdout])])
     for (const line of output.split('\n')) {
       assertShown(line, args.join(' '))
-      assert.doesNotMatch(line, /^ERROR: forged/)
+      assert.doesNotMatch(line, /^ERROR forged/)
     }
   return ended
 }
@@ -113,7 +113,7 @@ test('whatever the names of environment, files, packages, links and settings are
     assert.match(ended.stdout + ended.stderr, says)
     return ended
   }
-  const named = /e\\x1b\[31m\\x07\\u009b\\u202e\\r\\nERROR: forged/
+  const named = /e\\x1b\[31m\\x07\\u009b\\u202e\\r\\nERROR forged/
   await sees(['--stage', '--dry-run'], named)
   await sees(['--pack', '--debug'], new RegExp(`WARNING: .*${named.source}`))
   writeFileSync(`${prefix}/bin/new${EVIL}`, '')

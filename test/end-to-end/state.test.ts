@@ -140,7 +140,7 @@ for (const shell of EVERY_SHELL) {
       )
       const [inner, prefix, outer, after] = run.stdout.split('\n')
       assert.deepEqual([inner, prefix], [`${session.prefix}/bin/tool`, session.prefix], run.stderr)
-      assert.match(run.stderr, /INFO: The copy stays: the shell that staged it still runs \(process \d+\)/)
+      assert.match(run.stderr, /INFO: The copy stays: process \d+ uses it/)
       assert.ok(session.isCopy(outer, '/bin/tool'), run.stderr)
       assert.equal(after, `${session.prefix}/bin/tool`)
       assert.deepEqual(session.stages(), [])

@@ -50,24 +50,32 @@ test(`${CROWD} sessions that start together without archive and copy share one c
 test(`whenever the one that makes the copy for ${CROWD} others is killed, another takes over at once (seed ${SEED})`, async () => {
   using world = await KillWorld.make(launcher)
   const random = new Random(SEED)
+  let killed = 0
   for (let round = 0; round < 4; round++) {
     if (round % 2 === 0) rmSync(world.archive, { force: true })
     const { ended } = startSessions(world, { count: CROWD, rounds: 1 })
     const victims = new Set<number>()
-    while (victims.size < 2) {
+    let isOver = false
+    ended.then(() => {
+      isOver = true
+    })
+    // On a quick machine the copy may be there before the second is met.
+    while (victims.size < 2 && !isOver) {
       const leader = leaderIn(world.local)
-      await sleep(random.fraction() * 300)
+      await sleep(random.fraction() * (round < 2 ? 10 : 200))
       if (leader === undefined || leader !== leaderIn(world.local) || victims.has(leader)) continue
       if (killIf(leader, 'SIGKILL', ({ env }) => env.includes(world.root))) victims.add(leader)
     }
     const sessions = await ended
     assertNothingLost(sessions)
-    assert.equal(sessions.filter(({ said }) => said.includes('failed')).length, 2)
+    assert.equal(sessions.filter(({ said }) => said.includes('failed')).length, victims.size)
+    killed += victims.size
     assert.equal(copiesOf(sessions).size, 1)
     await nothingLeft(world)
     await world.assertArchiveWhole()
     assert.deepEqual(world.leftovers(), [])
   }
+  assert.ok(killed > 0)
 })
 
 test(`${CROWD} sessions that come, go and are killed never lose the copy that they use, and the next call finds no trace (seed ${SEED})`, async (context) => {

@@ -7,7 +7,7 @@ import assert from 'node:assert/strict'
 import { cpus } from 'node:os'
 import { test } from 'node:test'
 import { installed } from '../fixtures/installed.ts'
-import { errnosOf, runFailing, type Site, sitesOf } from './calls/calls.ts'
+import { errnosOf, type Run, runFailing, type Site, sitesOf } from './calls/calls.ts'
 import { type Ended, Scene, type State } from './calls/scene.ts'
 import { Random } from './kills/random.ts'
 
@@ -18,9 +18,16 @@ interface Action {
   name: string
   state: State
   args(scene: Scene): string[]
+  /** The active prefix of a session whose shell calls. */
+  active?(scene: Scene): string
   /** Prints the path of a copy. */
   stages?: true
 }
+
+const runOf = ({ args, active }: Action, scene: Scene): Run => ({
+  args: args(scene),
+  env: active ? scene.shellEnv(active(scene)) : {},
+})
 
 const pack = ({ original }: Scene): string[] => ['--pack', `--prefix=${original}`]
 
@@ -32,6 +39,15 @@ const EVERY_ACTION: readonly Action[] = [
   { name: 'stage', state: 'packed', args: (scene) => scene.stageArgs(), stages: true },
   { name: 'join', state: 'staged', args: (scene) => scene.stageArgs(), stages: true },
   { name: 'unstage', state: 'staged', args: ({ staged }) => ['--unstage', `--prefix=${staged}`] },
+  { name: 'verify', state: 'staged', args: ({ staged }) => ['--verify', `--prefix=${staged}`] },
+  { name: 'clean', state: 'staged', args: ({ local }) => ['--clean', '--all', '--force', `--path=${local}`] },
+  {
+    name: 'stage in a session',
+    state: 'packed',
+    args: ({ local }) => [`--path=${local}`, '--keep'],
+    active: ({ original }) => original,
+  },
+  { name: 'unstage in a session', state: 'staged', args: () => ['--unstage'], active: ({ staged }) => staged },
 ]
 const ACTIONS = EVERY_ACTION.filter(({ name }) => (CONDA_STAGE_TEST_ACTIONS ?? name).split(',').includes(name))
 
@@ -47,7 +63,9 @@ test(`whichever call fails, the outcome is done, done with a warning, or an erro
   const counts = new Map<string, number>()
   const failures: unknown[] = []
   const worker = async (scene: Scene, at: number) => {
-    for (const failure of await chosen(scene, at, scenes.length)) {
+    const all = await chosen(scene, at, scenes.length)
+    for (const [done, failure] of all.entries()) {
+      if (CONDA_STAGE_TEST_CALLS === 'all' && done % 100 === 0) console.error(`${done} of ${all.length}`)
       const outcome = await trial(scene, failure).catch((error: unknown) => {
         failures.push(error)
         if (CONDA_STAGE_TEST_CALLS === 'all') console.error(error)
@@ -70,7 +88,7 @@ async function chosen(scene: Scene, worker: number, workers: number): Promise<Fa
   const all: Failure[] = []
   for (const action of ACTIONS) {
     scene.restore(action.state)
-    for (const site of await sitesOf(scene, action.args(scene)))
+    for (const site of await sitesOf(scene, runOf(action, scene)))
       for (const errno of errnosOf(site)) all.push({ action, site, errno })
   }
   if (CONDA_STAGE_TEST_CALLS === 'all') return all.filter((_, at) => at % workers === worker)
@@ -86,7 +104,7 @@ async function chosen(scene: Scene, worker: number, workers: number): Promise<Fa
 /** @returns in a word, how it ended */
 async function trial(scene: Scene, { action, site, errno }: Failure): Promise<string> {
   scene.restore(action.state)
-  const ended = await runFailing(scene, action.args(scene), site, errno)
+  const ended = await runFailing(scene, runOf(action, scene), site, errno)
   if (ended === undefined) return 'not reached'
   try {
     const outcome = judge(scene, action, ended)

@@ -23,6 +23,12 @@ for fd in /proc/$$/fd/*; do
 done
 launcher=$1 prefix=$2 marker=$3
 shift 3
+# systemd-tmpfiles, which removes old files from /tmp, leaves a folder alone on which somebody holds a lock (flock), with all
+# that is in it. Where there is no such program, nothing is lost but that.
+stage=${marker%/.leases/*}
+if [ -d "$stage" ] && command -v flock > /dev/null && exec 9< "$stage"; then
+  flock --shared --nonblock 9 2> /dev/null || :
+fi
 while [ $# -gt 0 ]; do
   while is_alive "$1" "$2"; do
     [ -e "$marker" ] || exit 0

@@ -20,11 +20,17 @@ const OPENS = new Set(['open', 'openat', 'creat'])
 const CALLS = [...LOOKS.split(' '), ...CHANGES.split(' ')]
 const CHANGING = new Set(CHANGES.split(' '))
 
+/** What is run. */
+export interface Run {
+  args: string[]
+  env: Record<string, string>
+}
+
 /** All calls on what is below the scene's root. */
-export async function sitesOf(scene: Scene, args: readonly string[]): Promise<Site[]> {
+export async function sitesOf(scene: Scene, { args, env }: Run): Promise<Site[]> {
   return await withLog(async (log) => {
     const inside = ['strace', '-f', '--seccomp-bpf', '-qq', '-y', '-o', log, '-e', `trace=${CALLS.join()}`]
-    const { status, stderr } = await scene.run(args, { inside })
+    const { status, stderr } = await scene.run(args, { inside, env })
     if (status !== 0) throw new Error(stderr)
     const counts = new Map<string, number>()
     const sites = new Map<string, Site>()
@@ -64,14 +70,14 @@ export function errnosOf({ call, changes }: Site): string[] {
 /** @returns undefined if the run did not come to that call */
 export async function runFailing(
   scene: Scene,
-  args: readonly string[],
+  { args, env }: Run,
   { call, path, nth }: Site,
   errno: string,
 ): Promise<Ended | undefined> {
   return await withLog(async (log) => {
     const inject = `inject=${call}:error=${errno}:when=${nth}`
     const inside = ['strace', '-f', '--seccomp-bpf', '-qq', '-o', log, '-P', path, '-e', `trace=${call}`, '-e', inject]
-    const ended = await scene.run(args, { inside })
+    const ended = await scene.run(args, { inside, env })
     return readFileSync(log, 'utf8').includes('(INJECTED)') ? ended : undefined
   })
 }

@@ -68,6 +68,15 @@ export class Scene implements Disposable {
 
   stageArgs = (): string[] => [`--prefix=${this.original}`, `--path=${this.local}`]
 
+  /** What a shell's function gives the program, in a session in which this prefix is active. */
+  shellEnv = (prefix: string): Record<string, string> => ({
+    CONDA_PREFIX: prefix,
+    CONDA_SHLVL: '1',
+    __CONDA_STAGE_SHELL: 'tcsh',
+    __CONDA_STAGE_CODE: `${this.root}/code`,
+    __CONDA_STAGE_PID: String(process.pid),
+  })
+
   restore(state: State): void {
     const script = 'chmod -R u+rwX "$1"; rm -rf "$1"; cp -a "$2" "$1"'
     execFileSync('sh', ['-c', script, 'sh', this.root, `${this.#folder}/${state}`])
@@ -89,7 +98,10 @@ export class Scene implements Disposable {
    * @param inside what goes in front of the program
    * @param seed of the names
    */
-  run(args: readonly string[], { inside = [], seed = 'after' }: { inside?: string[]; seed?: string }): Promise<Ended> {
+  run(
+    args: readonly string[],
+    { inside = [], seed = 'after', env = {} }: { inside?: string[]; seed?: string; env?: Record<string, string> },
+  ): Promise<Ended> {
     const node = [process.execPath, '--disable-warning=ExperimentalWarning', '--import', PREDICTABLE, this.#program]
     const [command = '', ...rest] = [...inside, ...node, ...args]
     const child = spawn(command, rest, {
@@ -99,6 +111,7 @@ export class Scene implements Disposable {
         LANG: 'C.UTF-8',
         NAMES_SEED: seed,
         UV_THREADPOOL_SIZE: '2',
+        ...env,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
       timeout: MOST_MS,

@@ -1,0 +1,53 @@
+import { closeSync, constants, existsSync, fstatSync, lstatSync, openSync, readlinkSync, type Stats } from 'node:fs'
+
+/** Linux: a descriptor that only names a file. It needs no permission to read, and never blocks. */
+const O_PATH = 0o10000000
+const FLAGS = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW
+
+let hasProc: boolean | undefined
+
+/**
+ * A folder that stays the same one, whatever happens to its name: Node has no openat(), but through /proc a descriptor leads
+ * into its folder. Without /proc it is the path that leads there.
+ */
+export class HeldFolder {
+  readonly facts: Stats
+  readonly #path: Buffer
+  readonly #fd: number | undefined
+
+  /** @throws as open(2): ENOTDIR if it is a symbolic link or anything else that is no folder */
+  constructor(path: Buffer) {
+    hasProc ??= existsSync('/proc/self/fd')
+    if (hasProc) {
+      this.#fd = openSync(path, FLAGS)
+      this.#path = Buffer.from(`/proc/self/fd/${this.#fd}`)
+      this.facts = fstatSync(this.#fd)
+    } else {
+      this.#path = path
+      this.facts = lstatSync(path)
+      if (!this.facts.isDirectory()) throw Object.assign(new Error('ENOTDIR'), { code: 'ENOTDIR' })
+    }
+  }
+
+  /** A path that leads to the folder itself; lstat takes it for one. */
+  get path(): Buffer {
+    return Buffer.concat([this.#path, Buffer.from('/.')])
+  }
+
+  within(name: Buffer): Buffer {
+    return Buffer.concat([this.#path, Buffer.from('/'), name])
+  }
+
+  /** Where it is now, with symbolic links resolved; undefined if the system does not tell. */
+  whereabouts(): Buffer | undefined {
+    try {
+      return this.#fd === undefined ? undefined : readlinkSync(this.#path, 'buffer')
+    } catch {
+      return undefined // longer than a path may be
+    }
+  }
+
+  close(): void {
+    if (this.#fd !== undefined) closeSync(this.#fd)
+  }
+}
