@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CONDA } from './actions.ts'
+import { killIf } from './kill.ts'
 import type { Random } from './random.ts'
 import type { KillWorld } from './world.ts'
 
@@ -75,17 +76,9 @@ export async function killAmong(sessions: readonly ChildProcess[], random: Rando
     const programs = descendants(pid!).filter(isNode)
     const signal = random.oneOf(['SIGKILL', 'SIGKILL', 'SIGTERM', 'SIGINT'] as const)
     // Sessions are not killed as often, so that some are left.
-    if (random.below(12) === 0) kills += kill(-pid!, 'SIGKILL')
-    else if (programs.length > 0) kills += kill(random.oneOf(programs), signal)
-  }
-}
-
-function kill(pid: number, signal: NodeJS.Signals): number {
-  try {
-    process.kill(pid, signal)
-    return 1
-  } catch {
-    return 0
+    if (random.below(12) === 0) kills += Number(process.kill(-pid!, 'SIGKILL'))
+    else if (programs.length > 0)
+      kills += Number(killIf(random.oneOf(programs), signal, ({ session }) => session === pid))
   }
 }
 

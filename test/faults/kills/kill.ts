@@ -158,9 +158,26 @@ function isAlive(pidFile: string): boolean {
 
 function send({ pid, exitCode, signalCode }: ChildProcess, { signal, to }: Kill, pidFile: string): void {
   if (exitCode !== null || signalCode !== null) return
+  const program = programOf(pidFile)
+  if (to === 'group') process.kill(-pid!, signal)
+  else if (program !== undefined) killIf(program, signal, (facts) => facts.session === pid)
+}
+
+/**
+ * Kills a process unless it has ended: on a busy machine another one may have its number soon.
+ * @returns whether it was there
+ */
+export function killIf(
+  pid: number,
+  signal: NodeJS.Signals,
+  isIt: (facts: { session: number; env: string }) => boolean,
+) {
   try {
-    process.kill(to === 'group' ? -pid! : (programOf(pidFile) ?? Number.NaN), signal)
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    const session = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[3])
+    if (!isIt({ session, env: readFileSync(`/proc/${pid}/environ`, 'latin1') })) return false
+    return process.kill(pid, signal)
   } catch {
-    // It has not begun yet, or has ended.
+    return false
   }
 }
