@@ -44,7 +44,9 @@ export function leasesOfCaller(caller: Caller, leases: readonly HeldLease[]): He
   const { kind, processes, job } = holderOf(caller)
   const isSame = ({ pid, started }: ProcessIdentity) =>
     processes.some((own) => own.pid === pid && own.started === started)
-  const own = leases.filter(({ lease: { holder } }) => holder.processes.some(isSame)).toReversed()
+  // Without /proc nobody is known.
+  const isUnknown = ({ lease: { holder } }: HeldLease) => processes.length + holder.processes.length === 0
+  const own = leases.filter((held) => held.lease.holder.processes.some(isSame) || isUnknown(held)).toReversed()
   if (kind !== 'job') return own
   const ofJob = leases
     .filter(({ lease: { holder } }) => holder.kind === 'job' && holder.job?.id === job?.id)

@@ -60,10 +60,11 @@ export async function removeFailed(folder: string, failure: unknown): Promise<un
     return failure
   } catch (error) {
     if (!(failure instanceof StageError && error instanceof StageError)) return failure
-    const { code, message, path, hint = '' } = failure
+    const { code, message, path, hint, lines } = failure
     return new StageError(code, message, {
       ...(path !== undefined && { path }),
-      hint: `${hint}\n       Of what was written, ${error.message}`,
+      ...(hint !== undefined && { hint }),
+      lines: [...lines, `Of what was written, ${error.message}`],
       cause: failure.cause,
     })
   }

@@ -73,7 +73,7 @@ test('if neither the copy can be completed nor its beginning be removed, the err
   assert.equal(status, 1)
   assert.match(
     stderr,
-    /ERROR: .* can't be written: .*\(EIO\)\n.*\n {7}Of what was written, .* can't be removed: .*\(EBUSY\)/,
+    /ERROR: .* can't be written: .*\(EIO\)\n {7}Of what was written, .* can't be removed: .*\(EBUSY\)\n/,
   )
   const next = await stageOf(place)
   assert.deepEqual(readdirSync(place.local), [dirname(next).slice(place.local.length + 1)])
