@@ -1,4 +1,5 @@
-import { closeSync, constants, existsSync, fstatSync, lstatSync, openSync, readlinkSync, type Stats } from 'node:fs'
+import { constants, existsSync, fstatSync, lstatSync, openSync, readlinkSync, type Stats } from 'node:fs'
+import { closeReadSync } from './close.ts'
 
 /** Linux: a descriptor that only names a file. It needs no permission to read, and never blocks. */
 const O_PATH = 0o10000000
@@ -48,6 +49,6 @@ export class HeldFolder {
   }
 
   close(): void {
-    if (this.#fd !== undefined) closeSync(this.#fd)
+    if (this.#fd !== undefined) closeReadSync(this.#fd)
   }
 }

@@ -139,11 +139,15 @@ test('nothing begins if the signal is aborted already', async (context) => {
   assert.deepEqual(readdirSync(place.local), [])
 })
 
-test('one process can stage several environments at the same time, each into a copy of its own', async (context) => {
+test('one process can stage at the same time: private copies, or one that its calls share', async (context) => {
   const place = await copiedWorld(context)
-  const staged = await Promise.all([1, 2, 3].map(() => stage(options(place))))
-  assert.equal(new Set(staged.map(({ prefix }) => prefix)).size, 3)
-  assert.equal(readdirSync(place.local).length, 3)
+  const copies = async (isPrivate: boolean) => {
+    const staged = await Promise.all([1, 2, 3].map(() => stage({ ...options(place), isPrivate })))
+    return new Set(staged.map(({ prefix }) => prefix)).size
+  }
+  assert.equal(await copies(true), 3)
+  assert.equal(await copies(false), 1)
+  assert.equal(readdirSync(place.local).length, 4)
 })
 
 test('the compiler rejects options that the library does not know', () => {
