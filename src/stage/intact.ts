@@ -39,7 +39,11 @@ export async function noteFolders(
       paths.add(path)
     }
   }
-  await write(folder, { folders: [...paths].map((path) => [path, ...factsOf(prefix, path)!]), own: [...own] })
+  const folders = [...paths].map((path): Noted['folders'][number] => {
+    const { mtimeMs, nlink, mode } = lstatSync(fsPath(prefix, path))
+    return [path, mtimeMs, nlink, mode]
+  })
+  await write(folder, { folders, own: [...own] })
 }
 
 /**
@@ -69,7 +73,10 @@ export async function damageOf(stage: Stage): Promise<string | undefined> {
     const more = differing.length === 1 ? '' : ` and ${differing.length - 1} more`
     return `${displayPath(differing[0]!) || 'the copy'}${more} ${differing.length === 1 ? 'is' : 'are'} gone or changed`
   }
-  const folders = noted.folders.map(([path]): Noted['folders'][number] => [path, ...factsOf(record.prefix, path)!])
+  const folders = noted.folders.map(([path, ...facts]): Noted['folders'][number] => [
+    path,
+    ...(factsOf(record.prefix, path) ?? facts),
+  ])
   await write(folder, { ...noted, folders }).catch(() => {}) // then the next look takes as long
   return undefined
 }

@@ -1,6 +1,7 @@
-import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, lstatSync, mkdirSync, openSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { type BytePath, fsPath, parentOf } from '../model/byte-path.ts'
 import { asTime, utimesSeconds } from '../model/times.ts'
+import { closeReadSync } from '../platform/close.ts'
 
 /** A file that conda-stage adds to a copy. Neither the original nor the archive has it. */
 export interface OwnFile {
@@ -84,7 +85,17 @@ export function isOwnFile(prefix: string, path: BytePath): boolean {
   const facts = lstatSync(fsPath(prefix, path))
   if (facts.isDirectory()) return SCRIPTS.some((own) => own.path.startsWith(`${path}/`))
   if (file === undefined || !facts.isFile() || facts.size !== Buffer.byteLength(file.text)) return false
-  return readFileSync(fsPath(prefix, path), 'utf8') === file.text
+  return textOf(fsPath(prefix, path)) === file.text
+}
+
+/** Node itself aborts if the file of a path that it reads as text can't be closed. */
+function textOf(path: Buffer): string {
+  const fd = openSync(path, 'r')
+  try {
+    return readFileSync(fd, 'utf8')
+  } finally {
+    closeReadSync(fd)
+  }
 }
 
 /** The folder of a Python at the top always counts; one further down only if it has a standard library, which a venv's has not. */
