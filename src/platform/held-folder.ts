@@ -1,4 +1,5 @@
 import { constants, existsSync, fstatSync, lstatSync, openSync, readlinkSync, type Stats } from 'node:fs'
+import { type BytePath, bytesOf, isAscii } from '../model/byte-path.ts'
 import { closeReadSync } from './close.ts'
 
 /** Linux: a descriptor that only names a file. It needs no permission to read, and never blocks. */
@@ -13,15 +14,15 @@ let hasProc: boolean | undefined
  */
 export class HeldFolder {
   readonly facts: Stats
-  readonly #path: Buffer
+  readonly #path: string | Buffer
   readonly #fd: number | undefined
 
   /** @throws as open(2): ENOTDIR if it is a symbolic link or anything else that is no folder */
-  constructor(path: Buffer) {
+  constructor(path: string | Buffer) {
     hasProc ??= existsSync('/proc/self/fd')
     if (hasProc) {
       this.#fd = openSync(path, FLAGS)
-      this.#path = Buffer.from(`/proc/self/fd/${this.#fd}`)
+      this.#path = `/proc/self/fd/${this.#fd}`
       this.facts = fstatSync(this.#fd)
     } else {
       this.#path = path
@@ -31,18 +32,21 @@ export class HeldFolder {
   }
 
   /** A path that leads to the folder itself; lstat takes it for one. */
-  get path(): Buffer {
-    return Buffer.concat([this.#path, Buffer.from('/.')])
+  get path(): string | Buffer {
+    return this.within('.')
   }
 
-  within(name: Buffer): Buffer {
-    return Buffer.concat([this.#path, Buffer.from('/'), name])
+  /** @param below path below the folder */
+  within(below: BytePath): string | Buffer {
+    // Nearly all paths are ASCII, and a Buffer for each costs more than the call.
+    if (typeof this.#path === 'string' && isAscii(below)) return `${this.#path}/${below}`
+    return Buffer.concat([Buffer.from(this.#path), Buffer.from('/'), bytesOf(below)])
   }
 
   /** Where it is now, with symbolic links resolved; undefined if the system does not tell. */
-  whereabouts(): Buffer | undefined {
+  whereabouts(): BytePath | undefined {
     try {
-      return this.#fd === undefined ? undefined : readlinkSync(this.#path, 'buffer')
+      return this.#fd === undefined ? undefined : readlinkSync(this.#path, 'latin1')
     } catch {
       return undefined // longer than a path may be
     }

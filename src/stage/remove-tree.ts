@@ -3,7 +3,7 @@ import { realpath } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { StageError } from '../errors.ts'
-import { type BytePath, bytesOf, displayPath, fsPath } from '../model/byte-path.ts'
+import { type BytePath, displayPath, fsPath } from '../model/byte-path.ts'
 import { errnoOf, meaningOf } from '../platform/errno.ts'
 import { HeldFolder } from '../platform/held-folder.ts'
 import { mountsBelow, parseMountInfo, readMountInfo } from '../platform/mounts.ts'
@@ -66,10 +66,13 @@ class Removal {
   files = 0
   readonly #root: string
   readonly #top: HeldFolder | undefined
+  /** Where that is. */
+  readonly #above: BytePath | undefined
 
   constructor(root: string, only: Identity | undefined) {
     this.#root = root
-    this.#top = this.#attempt('', () => new HeldFolder(Buffer.from(root)))
+    this.#top = this.#attempt('', () => new HeldFolder(root))
+    this.#above = this.#top?.whereabouts()
     const facts = this.#top?.facts
     if (facts === undefined) return
     if (facts.uid !== surroundings().uid || (only && (facts.ino !== only.ino || facts.dev !== only.dev)))
@@ -99,8 +102,8 @@ class Removal {
     this.#top?.close()
   }
 
-  #pathOf(folder: BytePath): Buffer {
-    return folder === '' ? this.#top!.path : this.#top!.within(bytesOf(folder))
+  #pathOf(folder: BytePath): string | Buffer {
+    return this.#top!.within(folder === '' ? '.' : folder)
   }
 
   /** Another process may have put a symbolic link in the place of a folder on the way. */
@@ -109,11 +112,11 @@ class Removal {
       this.failure ??= mounted(this.#shown(folder))
       return false
     }
-    const [there, top] = [held.whereabouts(), this.#top!.whereabouts()]
-    if (folder === '' || there === undefined || top === undefined) return true
-    if (there.equals(Buffer.concat([top, Buffer.from('/'), bytesOf(folder)]))) return true
+    if (folder === '' || this.#above === undefined) return true
+    const there = held.whereabouts()
+    if (there === undefined || there === `${this.#above}/${folder}`) return true
     // A folder that another process has removed meanwhile has this behind its name.
-    if (!there.toString('latin1').endsWith(' (deleted)')) this.failure ??= exchanged(this.#shown(folder))
+    if (!there.endsWith(' (deleted)')) this.failure ??= exchanged(this.#shown(folder))
     return false
   }
 
@@ -127,7 +130,7 @@ class Removal {
       const below = folder === '' ? name : `${folder}/${name}`
       if (child.isDirectory()) folders.push(below)
       else {
-        this.#attempt(below, () => unlinkSync(held.within(child.name)))
+        this.#attempt(below, () => unlinkSync(held.within(name)))
         this.files++
       }
     }

@@ -40,14 +40,17 @@ export async function detachStage({ folder, record }: Stage, { force = false } =
 
 /** Which folder it is that holds this record: by another name, or while others exchange names, it is still the same one. */
 async function identityOf(folder: string, { prefix }: StageRecord): Promise<Identity> {
-  const held = new HeldFolder(Buffer.from(folder))
+  let held: HeldFolder | undefined
   try {
-    if ((await readRecord(held.path.toString()))?.prefix !== prefix)
-      throw notStaged(prefix, 'is not a staged environment any more')
-    return { dev: held.facts.dev, ino: held.facts.ino }
+    held = new HeldFolder(folder)
+    const { dev, ino } = held.facts
+    if ((await readRecord(String(held.path)))?.prefix === prefix) return { dev, ino }
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error
   } finally {
-    held.close()
+    held?.close()
   }
+  throw notStaged(prefix, 'is not a staged environment any more')
 }
 
 /**

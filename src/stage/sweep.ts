@@ -6,6 +6,7 @@ import { type HeldLease, isCertainlyLive, leasesOf, removeLease } from '../lease
 import { isAnnouncedIn } from '../leases/removal.ts'
 import { sweepTurn } from '../leases/turn.ts'
 import { isDead } from '../platform/process-identity.ts'
+import { followPath } from '../platform/safe-path.ts'
 import { processesUsing } from '../platform/users-of.ts'
 import { losesChanges } from './changes.ts'
 import { FOLDER_NAME, MARKER, OWNER, REMOVING_NAME } from './names.ts'
@@ -27,7 +28,7 @@ const OWNERLESS_MS = 10 * 60 * 1000
  */
 export async function sweepDebris(local: string, { uid }: { uid: number }): Promise<string[]> {
   const removed: string[] = []
-  for (const name of await readdir(local).catch(() => [])) {
+  for (const name of await namesIn(local, uid)) {
     const folder = `${local}/${name}`
     try {
       if (await sweepTurn(local, name, uid)) continue
@@ -47,10 +48,19 @@ export async function sweepDebris(local: string, { uid }: { uid: number }): Prom
 /** The folders that `sweepDebris` would remove now. Changes nothing. */
 export async function debrisIn(local: string, { uid }: { uid: number }): Promise<string[]> {
   const found: string[] = []
-  for (const name of await readdir(local).catch(() => []))
+  for (const name of await namesIn(local, uid))
     if (await isDebris(`${local}/${name}`, name, uid, { dryRun: true }).catch(() => false))
       found.push(`${local}/${name}`)
   return found
+}
+
+/** None if others can rename things there: what has the name of debris may be a folder that this user needs. */
+async function namesIn(local: string, uid: number): Promise<string[]> {
+  try {
+    return (await followPath(local, uid)).exposed ? [] : await readdir(local)
+  } catch {
+    return []
+  }
 }
 
 async function isDebris(folder: string, name: string, uid: number, { dryRun = false } = {}): Promise<boolean> {

@@ -145,6 +145,37 @@ test('two processes that remove the same folder at once both succeed', async (co
   assert.deepEqual(readdirSync(base), [])
 })
 
+test('a link that another process puts in the place of a folder during its removal is not followed', async (context) => {
+  const base = temporaryFolder(context)
+  mkdirSync(`${base}/t/a/b`, { recursive: true })
+  mkdirSync(`${base}/outside/b`, { recursive: true })
+  writeFileSync(`${base}/outside/b/precious`, '')
+  let folders = 0
+  const onRemoved = () => {
+    // The next one is a/b.
+    if (++folders !== 2) return
+    renameSync(`${base}/t/a`, `${base}/t/moved`)
+    symlinkSync(`${base}/outside`, `${base}/t/a`)
+  }
+  await assert.rejects(removeTree(`${base}/t`, { onRemoved }), { code: 'NOT_REMOVED', path: `${base}/t/a/b` })
+  assert.ok(existsSync(`${base}/outside/b/precious`))
+})
+
+test('without /proc, links are not followed either', async (context) => {
+  const base = temporaryFolder(context)
+  mkdirSync(`${base}/t/a/b`, { recursive: true })
+  mkdirSync(`${base}/kept`)
+  symlinkSync(`${base}/kept`, `${base}/t/a/link`)
+  writeFileSync(`${base}/kept/file`, '')
+  const module = JSON.stringify(new URL('../../src/stage/remove-tree.ts', import.meta.url).href)
+  const code = `const { removeTree } = await import(${module}); await removeTree(process.argv[1])`
+  const script = 'mount -t tmpfs tmpfs /proc; exec "$@"'
+  const node = [process.execPath, '--input-type=module', '-e', code, '--', `${base}/t`]
+  const { status, stderr } = spawnSync('unshare', ['-rm', 'sh', '-ec', script, 'sh', ...node], { encoding: 'utf8' })
+  assert.equal(status, 0, stderr)
+  assert.deepEqual([readdirSync(base), readdirSync(`${base}/kept`)], [['kept'], ['file']])
+})
+
 test('a symbolic link in place of the folder to remove is left alone, and so is its target', async (context) => {
   const base = temporaryFolder(context)
   mkdirSync(`${base}/real`)
