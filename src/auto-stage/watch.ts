@@ -9,6 +9,7 @@ interface Watched {
 }
 
 export interface Watch {
+  /** Empty: nothing is removed in the end. */
   launcher: string
   /** The staged prefix. */
   prefix: string

@@ -53,6 +53,7 @@ export function stageOptions(context: Context): StageOptions {
 export const callerOf = ({ options, session }: Pick<Context, 'options' | 'session'>): Caller => ({
   env: session.env,
   shell: session.shell?.pid,
+  getsPath: options.prefix !== undefined,
   // What is activated is used by the shell that activates it.
   session:
     options.action === 'stage' && options.prefix === undefined && session.shell?.pid ? undefined : options.session,

@@ -1,11 +1,19 @@
 import { jobOf, type Variables } from '../platform/job.ts'
-import { identityOf, ownIdentity, type ProcessIdentity, processFacts } from '../platform/process-identity.ts'
+import {
+  forkedFrom,
+  identityOf,
+  ownIdentity,
+  type ProcessIdentity,
+  processFacts,
+} from '../platform/process-identity.ts'
 import type { HeldLease, Holder } from './lease.ts'
 
 export interface Caller {
   env: Variables
   /** The shell whose function called us. */
   shell?: number | undefined
+  /** Whether the caller gets no more than the path of the copy: then the shell may be a subshell that ends at once. */
+  getsPath?: boolean | undefined
   /** The process that the caller named. */
   session?: number | undefined
 }
@@ -14,12 +22,16 @@ export interface Caller {
  * Who holds the lease of a copy: a process that lives as long as somebody may use the copy. Without a shell or a named
  * process, that is one of our ancestors up to the leader of their session, or the job.
  */
-export function holderOf({ env, shell, session }: Caller): Holder {
+export function holderOf({ env, shell, session, getsPath }: Caller): Holder {
   const { host, boot, pid } = ownIdentity()
   const job = jobOf(env)
   const common = { host, boot, ...(job && { job }) }
   if (session !== undefined) return { kind: 'session', ...common, processes: [identityOf(session)] }
-  if (shell !== undefined) return { kind: 'shell', ...common, processes: [identityOf(shell)] }
+  if (shell !== undefined) {
+    // As in PREFIX=$(conda-stage --prefix=ENV), which goes on to use the copy.
+    const shells = getsPath ? [shell, ...forkedFrom(shell)] : [shell]
+    return { kind: 'shell', ...common, processes: shells.map(identityOf) }
+  }
   return { kind: job ? 'job' : 'login', ...common, processes: ancestorsOf(pid) }
 }
 

@@ -4,7 +4,16 @@ import { basename } from 'node:path'
 import type { Bound } from '../auto-stage/exit-step.ts'
 import { type Watch, watch } from '../auto-stage/watch.ts'
 import { isOver, keep, keptUntil } from '../leases/kept.ts'
-import { addLease, type HeldLease, isLive, type Lease, leasesOf, removeLease, writeLease } from '../leases/lease.ts'
+import {
+  addLease,
+  type HeldLease,
+  isLive,
+  type Lease,
+  leasesOf,
+  readLease,
+  removeLease,
+  writeLease,
+} from '../leases/lease.ts'
 import { identityOf, ownIdentity, type ProcessIdentity } from '../platform/process-identity.ts'
 import { processesUsing } from '../platform/users-of.ts'
 import { findStage } from '../stage/record.ts'
@@ -25,6 +34,15 @@ export function bindToShell(held: HeldLease, prefix: string, start: Start): Boun
   const bound = boundOf(held, prefix)!
   watchFor(bound, held.lease.holder.processes, start)
   return bound
+}
+
+/**
+ * Has a process hold a lock on a copy for as long as its user lives, so that cleaners of old files leave it alone. It waits for
+ * the last of the holder's processes, which is the leader of their session.
+ */
+export async function guard({ prefix, lease }: { prefix: string; lease: string }, { env }: Start): Promise<void> {
+  const leader = (await readLease(lease))?.lease.holder.processes.at(-1)
+  if (leader) watch({ launcher: '', prefix, marker: lease, processes: [leader], env })
 }
 
 /** Has a shell that inherited a staged session from its parent hold a lease of its own. undefined if it has one. */

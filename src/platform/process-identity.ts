@@ -64,6 +64,20 @@ export function processFacts(pid: number): ProcessFacts | undefined {
   return { parent: Number(parent), session: Number(session), started: rest[15]! }
 }
 
+/**
+ * The shells of which a process is a subshell, the nearest first. A fork has the command line of its parent; a shell that was
+ * started anew with the same one counts, too.
+ */
+export function forkedFrom(pid: number): number[] {
+  const command = (each: number) => readOr('', `/proc/${each}/cmdline`)
+  const found: number[] = []
+  for (let at = processFacts(pid)?.parent ?? 0; at > 1; at = processFacts(at)?.parent ?? 0) {
+    if (command(at) === '' || command(at) !== command(pid)) break
+    found.push(at)
+  }
+  return found
+}
+
 function pidNamespace(): string {
   try {
     return readlinkSync('/proc/self/ns/pid')

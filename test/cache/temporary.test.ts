@@ -25,7 +25,9 @@ test('a temporary file stands beside its archive and has a name that every file 
 /** A packer that left its file, as the world may see it: it has ended, but its parent has not noticed; or it runs. */
 async function packerThat(ends: boolean, body: (file: string) => Promise<void>): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'temporary-'))
-  const parent = spawn('bash', ['-c', `${ends ? 'true' : 'sleep 60'} & echo $!; exec sleep 60`], { detached: true })
+  const parent = spawn('bash', ['-c', `${ends ? 'sleep 0.2' : 'sleep 60'} & echo $!; exec sleep 60`], {
+    detached: true,
+  })
   try {
     const pid = String(await once(parent.stdout, 'data')).trim()
     const state = () => / ([A-Z]) /.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))![1]

@@ -245,6 +245,14 @@ test('a process that is gone before its caller can use the copy never holds it',
   const stage = [LAUNCHER, '--quiet', ...stageAll(world)].map((word) => `'${word}'`).join(' ')
   const sweep = [LAUNCHER, '--quiet', '--clean', `--path=${world.local}`].join(' ')
   const callers = {
+    // First, because the others' login session, that of the tests, keeps the copy.
+    'a command substitution that calls the shell function': [
+      'setsid',
+      '--wait',
+      'bash',
+      '-c',
+      `eval "$('${LAUNCHER}' --source=bash)"; P=$(conda-stage --quiet ${stageAll(world).join(' ')}); ${sweep} && test -d "$P" && conda-stage --quiet --unstage --prefix="$P"`,
+    ],
     'a command substitution in a pipeline': ['bash', '-c', `P=$(${stage} | cat) && ${sweep} && test -d "$P"`],
     'a script under setsid, as from cron': ['setsid', '--wait', 'sh', '-c', `P=$(${stage}); ${sweep} && test -d "$P"`],
     'a program that starts it in a session of its own': [

@@ -5,7 +5,8 @@ import { AutoWorld, LAUNCHER } from '../auto-stage/auto-world.ts'
 import { active, type TestShell } from '../shells/cases.ts'
 import type { Conda, Run } from '../shells/world.ts'
 
-const hook = ({ dialect, quote }: TestShell): string => {
+/** Loads the shell function. */
+export const hook = ({ dialect, quote }: TestShell): string => {
   const source = `${quote(LAUNCHER)} --source=${dialect}`
   if (dialect === 'fish') return `${source} | source`
   return dialect === 'tcsh' ? `eval "\`${source}\`"` : `eval "$(${source})"`

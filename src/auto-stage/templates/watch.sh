@@ -1,5 +1,6 @@
 # Waits until processes have ended, then calls the launcher to remove the stage if it is still there.
 # LAUNCHER PREFIX MARKER [PID START]...
+# With an empty LAUNCHER it removes nothing: it only holds the lock meanwhile.
 # The start time (in ticks) distinguishes a process from a later one with the same number.
 is_alive() {
   { IFS= read -r line < "/proc/$1/stat"; } 2> /dev/null || return
@@ -26,6 +27,12 @@ shift 3
 # systemd-tmpfiles, which removes old files from /tmp, leaves a folder alone on which somebody holds a lock (flock), with all
 # that is in it. Where there is no such program, nothing is lost but that.
 stage=${marker%/.leases/*}
+if [ -z "$launcher" ]; then
+  # One is enough for all that waits for the same process: a script may ask for the path a thousand times.
+  command -v flock > /dev/null || exit 0
+  exec 8> "$stage/.guard-$1" && flock --nonblock 8 || exit 0
+  marker=$stage/stage.json
+fi
 if [ -d "$stage" ] && command -v flock > /dev/null && exec 9< "$stage"; then
   flock --shared --nonblock 9 2> /dev/null || :
 fi
@@ -36,4 +43,4 @@ while [ $# -gt 0 ]; do
   done
   shift 2
 done
-[ ! -e "$marker" ] || exec "$launcher" --leave --prefix="$prefix" --quiet
+[ -z "$launcher" ] || [ ! -e "$marker" ] || exec "$launcher" --leave --prefix="$prefix" --quiet

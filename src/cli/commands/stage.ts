@@ -9,7 +9,7 @@ import { beforeEnd, exitStep } from '../../auto-stage/exit-step.ts'
 import { withoutAutoStaging } from '../../auto-stage/guard.ts'
 import { StageError } from '../../errors.ts'
 import { originalInSession, saveActivation } from '../../pipeline/activation.ts'
-import { bindToShell, inheritLease } from '../../pipeline/bind-to-shell.ts'
+import { bindToShell, guard, inheritLease } from '../../pipeline/bind-to-shell.ts'
 import type { StageResult } from '../../pipeline/options.ts'
 import { leaseFor } from '../../pipeline/share.ts'
 import { stage, unstage } from '../../pipeline.ts'
@@ -42,6 +42,7 @@ async function stageActiveOrNamed(context: Context): Promise<Step[] | undefined>
   const result = await stageOrSkip(context)
   if (result === undefined) return undefined
   if (options.json || options.prefix !== undefined) await giveResult(result, options)
+  if (options.prefix !== undefined) await guard(result, session)
   // A person at a terminal may have expected more; a program has not.
   if (options.prefix !== undefined && isatty(STANDARD_OUTPUT))
     messages.info(`Not activated. To remove the copy: conda-stage --unstage --prefix=${shellWord(result.prefix)}`)
@@ -136,6 +137,7 @@ export async function activation(
     const isBound = more.bound && (shell.pid ?? options.session) !== undefined
     const held = await saveActivation(file, { snapshot, bound: isBound })
     messages.info(`Activating staged conda environment: ${prefix}`)
+    if (!isBound) await guard(result, session)
     const all = isBound ? beforeEnd(steps, exitStep('atExit', bindToShell(held, prefix, session))) : steps
     ifUndelivered(() => unstage({ prefix, lease: file }))
     return options.activator === 'conda' ? withoutAutoStaging(all) : all
