@@ -61,7 +61,8 @@ export async function unstage(
   if (kept) return { original, prefix, kept }
   return await timed(onProgress, { kind: 'phase', phase: 'remove', prefix, target: stage.folder }, async () => {
     const remove = await detachStage(stage)
-    if (remove === undefined) return { original, prefix, kept: { users: await usersOf(stage) } }
+    if (remove === 'in use') return { original, prefix, kept: { users: await usersOf(stage) } }
+    if (remove === 'gone') return { original, prefix }
     const report = countProgress('remove', onProgress)
     if (sweepBehind && files >= MANY_FILES) sweepBehind(dirname(stage.folder))
     else

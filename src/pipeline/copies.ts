@@ -100,10 +100,8 @@ export async function cleanUp(
   const stages: Stage[] = []
   let failure: unknown
   for (const { stage, force } of doomed) {
-    const remove = await detachStage(stage, { force }).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOENT') throw error // somebody else has removed it
-    })
-    if (remove === undefined) continue
+    const remove = await detachStage(stage, { force })
+    if (typeof remove === 'string') continue
     await remove().catch((error: unknown) => {
       failure ??= error
     })

@@ -1,6 +1,7 @@
 import { leasesOfCaller } from '../leases/holder.ts'
-import { isOver, keep, keptUntil } from '../leases/kept.ts'
+import { isOver, keep, keptUntil, type Until } from '../leases/kept.ts'
 import { type HeldLease, type Holder, isLive, leasesOf, removeLease } from '../leases/lease.ts'
+import { errnoOf } from '../platform/errno.ts'
 import type { Stage } from '../stage/record.ts'
 import type { UnstageOptions, UnstageResult } from './options.ts'
 import { callerOf } from './share.ts'
@@ -20,10 +21,17 @@ export async function giveBack(
   if (users.length > 0) return { users }
   if (force) return undefined
   const minutes = given?.lease.keepMinutes
-  const until = minutes ? await keep(stage.folder, minutes) : await keptUntil(stage.folder)
+  const until = minutes ? await keepIfThere(stage.folder, minutes) : await keptUntil(stage.folder)
   // One that is kept without an end is kept until somebody unstages it.
   return until === null || isOver(until) ? undefined : { until: until! }
 }
+
+/** Undefined if another process, which gave its own lease back at the same time, has removed the copy. */
+const keepIfThere = (folder: string, minutes: number): Promise<Until | undefined> =>
+  keep(folder, minutes).catch((error: unknown) => {
+    if (errnoOf(error) !== 'ENOENT') throw error
+    return undefined
+  })
 
 /** The first that is still there: others of the same session or job may be giving theirs back now. */
 async function giveFirst(leases: readonly HeldLease[]): Promise<HeldLease | undefined> {

@@ -75,7 +75,7 @@ async function isWhole(stage: Stage, { onProgress }: Filled<StageOptions>, damag
   const { prefix } = stage.record
   onProgress({ kind: 'warning', message: `The copy ${prefix} is damaged: ${damage}. Making another one` })
   const remove = await detachStage(stage).catch(() => undefined)
-  if (remove) await warnIfLeft(remove(), onProgress)
+  if (typeof remove === 'function') await warnIfLeft(remove(), onProgress)
   return false
 }
 

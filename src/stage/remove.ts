@@ -29,28 +29,42 @@ export async function ownStage(prefix: string, uid: number): Promise<Stage> {
 /**
  * Renames a stage, so that from then on nobody takes it for a stage. That takes no time, however large the stage is. The result
  * removes its files; if the process is stopped before that, the next `sweepDebris` does it.
- * @returns undefined if somebody uses it; then it is as it was
+ * @returns 'in use' if somebody uses it; then it is as it was. 'gone' if another process has removed it meanwhile: of two that
+ *   give the last two leases back at once, each may see that nobody uses the stage any more
  * @throws StageError TARGET_UNSAFE if something is mounted inside
  */
-export async function detachStage({ folder, record }: Stage, { force = false } = {}): Promise<Remove | undefined> {
-  const only = await identityOf(folder, record)
-  const removing = await setAside(folder, { force })
-  return removing === undefined ? undefined : (onRemoved) => removeTree(removing, { onRemoved, only })
+export async function detachStage(
+  { folder, record }: Stage,
+  { force = false } = {},
+): Promise<Remove | 'in use' | 'gone'> {
+  try {
+    const only = await identityOf(folder, record)
+    if (only === undefined) return 'gone'
+    const removing = await setAside(folder, { force })
+    return removing === undefined ? 'in use' : (onRemoved) => removeTree(removing, { onRemoved, only })
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return 'gone'
+    throw error
+  }
 }
 
-/** Which folder it is that holds this record: by another name, or while others exchange names, it is still the same one. */
-async function identityOf(folder: string, { prefix }: StageRecord): Promise<Identity> {
+/**
+ * Which folder it is that holds this record: by another name, or while others exchange names, it is still the same one.
+ * @returns undefined if it holds no record any more, since another process is removing it
+ * @throws ENOENT if it is gone
+ */
+async function identityOf(folder: string, { prefix }: StageRecord): Promise<Identity | undefined> {
   let held: HeldFolder | undefined
   try {
     held = new HeldFolder(folder)
     const { dev, ino } = held.facts
-    if ((await readRecord(String(held.path)))?.prefix === prefix) return { dev, ino }
-  } catch (error) {
-    if (errnoOf(error) === undefined) throw error
+    const found = await readRecord(String(held.path))
+    if (found === undefined) return undefined
+    if (found.prefix === prefix) return { dev, ino }
   } finally {
     held?.close()
   }
-  throw notStaged(prefix, 'is not a staged environment any more')
+  throw notStaged(prefix, 'is another folder than a moment ago')
 }
 
 /**

@@ -157,3 +157,19 @@ test('the compiler rejects options that the library does not know', () => {
   const other: StageOptions = { check: 'some' }
   assert.ok(wrong && other)
 })
+
+test('of many that give the last leases of a copy back at the same time, none fails, and the copy is gone', async (context) => {
+  const place = await copiedWorld(context)
+  for (let round = 0; round < 20; round++) {
+    const staged = []
+    for (let user = 0; user < 8; user++) staged.push(await stage(options(place)))
+    const { prefix } = staged[0]!
+    const given = staged.map(({ lease }) => unstage({ prefix, ...(lease && { lease }), env: place.env }))
+    const results = await Promise.allSettled(given)
+    assert.deepEqual(
+      results.filter(({ status }) => status === 'rejected'),
+      [],
+    )
+    assert.deepEqual(readdirSync(place.local), [])
+  }
+})
