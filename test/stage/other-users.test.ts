@@ -90,7 +90,7 @@ test('whatever another user exchanges at the same time, a removal removes nothin
     const end = Date.now() + 5000
     for (let n = 1000; Date.now() < end; n++) {
       const removal = make('AAAA' + n).then((prefix) => ownStage(prefix, uid)).then(detachStage)
-      await removal.then((remove) => remove()).catch((error) => {
+      await removal.then((remove) => typeof remove === 'function' && remove()).catch((error) => {
         const expected = ['NOT_STAGED', 'NOT_REMOVED', 'TARGET_UNWRITABLE', 'ENOENT', 'ENOTDIR', 'ENOTEMPTY', 'EEXIST']
         if (!expected.includes(error.code)) throw error
       })
