@@ -6,7 +6,7 @@ import { type BuildOptions, build, type Plugin } from 'esbuild'
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
 /** Libraries that few calls need get a file each: whatever is in the program itself is compiled at every start. */
-const APART = ['cli-progress', 'proper-lockfile', 'yaml', 'yauzl']
+const APART = ['cli-progress', 'yaml', 'yauzl']
 
 const COMMON: BuildOptions = {
   absWorkingDir: root,

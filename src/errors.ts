@@ -14,6 +14,7 @@ export type ErrorCode =
   | 'TARGET_NETWORK'
   | 'TARGET_NOEXEC' // mounted noexec: programs can't run from there
   | 'TARGET_UNSAFE' // the folder, one on the way to it, or a link lets others tamper with the copy
+  | 'NOT_REMOVED' // a part of a copy can't be removed now; it no longer counts as one
   | 'NO_SPACE'
   | 'NO_INODES'
   | 'LIMIT_TOO_LOW' // ulimit -v, -n and the like leave no room for a thread, a buffer or a file
@@ -31,6 +32,8 @@ export type ErrorCode =
   | 'UNREADABLE' // a file of the environment can't be read
   | 'ENVIRONMENT_UNWRITABLE' // --auto-stage can't write its scripts into the environment
   | 'CHANGED' // the environment changed while it was being packed
+  | 'OUTPUT_LOST' // standard output, or what hands code to the shell, can't be written to
+  | 'DISK_FAILED' // a call that needs a disk failed in a place that knows no better
   | 'VERIFY_FAILED'
   | 'CANCELLED'
   | 'NO_SHELL_FUNCTION'

@@ -1,17 +1,15 @@
+// What only one action needs is loaded by that action: whoever joins a copy must not pay for what makes one.
 import { dirname, resolve } from 'node:path'
 import { giveBack, usersOf } from './pipeline/give-back.ts'
 import type * as options from './pipeline/options.ts'
 import { fillIn, findOriginal } from './pipeline/original.ts'
-import { packUnlessFresh, resultOf } from './pipeline/pack-unless-fresh.ts'
-import { packWithCondaPack } from './pipeline/pack-with-conda-pack.ts'
 import { prepareStage } from './pipeline/prepare-stage.ts'
 import { isShared } from './pipeline/share.ts'
 import { shareStage } from './pipeline/share-stage.ts'
-import { stageFromArchive } from './pipeline/stage-from-archive.ts'
 import { countProgress, timed } from './pipeline/timing.ts'
+import { warnIfLeft } from './pipeline/warn-if-left.ts'
 import { findStage } from './stage/record.ts'
 import { detachStage, MANY_FILES, ownStage } from './stage/remove.ts'
-import { verifyStage } from './stage/verify.ts'
 
 /**
  * Writes the archive of an environment, unless there is a fresh one. The environment is only read.
@@ -20,8 +18,12 @@ import { verifyStage } from './stage/verify.ts'
 export async function pack({ format, ...given }: options.PackForElsewhereOptions = {}): Promise<options.PackResult> {
   const options = fillIn(format === undefined || format === 'tar.bz2' ? given : { ...given, format })
   const environment = await findOriginal(options)
-  if (options.packer === 'conda-pack') return packWithCondaPack(environment, { ...options, ...(format && { format }) })
+  if (options.packer === 'conda-pack') {
+    const { packWithCondaPack } = await import('./pipeline/pack-with-conda-pack.ts')
+    return await packWithCondaPack(environment, { ...options, ...(format && { format }) })
+  }
   if (format === 'tar.bz2') return (await import('./pipeline/pack-bzip2.ts')).packBzip2(environment, options)
+  const { packUnlessFresh, resultOf } = await import('./pipeline/pack-unless-fresh.ts')
   return await resultOf(await packUnlessFresh(environment, options), environment, options)
 }
 
@@ -34,8 +36,9 @@ export async function stage(given: options.StageOptions = {}): Promise<options.S
   const options = fillIn(given)
   const environment = await findOriginal(options)
   const notes = await prepareStage(environment, options)
-  const make = isShared(options) ? shareStage : stageFromArchive
-  const result = await make(environment, options)
+  const result = isShared(options)
+    ? await shareStage(environment, options)
+    : await (await import('./pipeline/stage-from-archive.ts')).stageFromArchive(environment, options)
   for (const message of notes) options.onProgress({ kind: 'info', message })
   return result
 }
@@ -57,11 +60,15 @@ export async function unstage(
   const kept = await giveBack(stage, options)
   if (kept) return { original, prefix, kept }
   return await timed(onProgress, { kind: 'phase', phase: 'remove', prefix, target: stage.folder }, async () => {
-    const remove = await detachStage(stage, options)
+    const remove = await detachStage(stage)
     if (remove === undefined) return { original, prefix, kept: { users: await usersOf(stage) } }
     const report = countProgress('remove', onProgress)
     if (sweepBehind && files >= MANY_FILES) sweepBehind(dirname(stage.folder))
-    else await remove((done) => report(done, files))
+    else
+      await warnIfLeft(
+        remove((done) => report(done, files)),
+        onProgress,
+      )
     return { original, prefix }
   })
 }
@@ -73,6 +80,7 @@ export async function unstage(
 export async function verify(given: options.VerifyOptions): Promise<options.VerifyResult> {
   const { cwd, signal, onProgress } = fillIn(given)
   const prefix = resolve(cwd, given.prefix)
+  const { verifyStage } = await import('./stage/verify.ts')
   const findings = await timed(onProgress, { kind: 'phase', phase: 'verify', prefix }, () =>
     verifyStage(prefix, { signal, onChecked: countProgress('verify', onProgress) }),
   )

@@ -2,6 +2,7 @@ import type { Row } from '../bench.ts'
 import { extraction } from './extraction.ts'
 import { firstStage } from './first-stage.ts'
 import { freshness } from './freshness.ts'
+import { joining } from './join.ts'
 import { memory } from './memory.ts'
 import { pack } from './pack.ts'
 import { repack } from './repack.ts'
@@ -10,4 +11,15 @@ import { secondStage } from './second-stage.ts'
 import { start } from './start.ts'
 
 /** All rows, in the order of the table. */
-export const ROWS: Row[] = [firstStage, secondStage, extraction, pack, freshness, start, repack, running, memory]
+export const ROWS: Row[] = [
+  firstStage,
+  secondStage,
+  joining,
+  extraction,
+  pack,
+  freshness,
+  start,
+  repack,
+  running,
+  memory,
+]

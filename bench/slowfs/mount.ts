@@ -36,7 +36,7 @@ export interface SlowMount {
 }
 
 /** Which requests have a fault. There is one fault at a time. */
-export interface Fault {
+interface Fault {
   /** Of KINDS in cost.h; by default any. */
   kind?: string
   /** So many requests that match are answered before. */

@@ -90,7 +90,7 @@ export const shAtExit: AtExit = {
     return inSession(
       [
         `\\trap >| ${file}`,
-        `\\set -- ${quote(command)} "$(PATH=/usr/bin:/bin; \\command cat ${file})"`,
+        `\\set -- ${quote(command)} "$(PATH=/usr/bin:/bin; \\command cat ${file}; \\command rm -f -- ${file})"`,
         'case "$2" in',
         `"trap -- '"*) \\eval "\\\\set -- \\"\\$1\\" \${2#trap -- }" ;;`,
         '*) \\set -- "$1" "$2" none ;;',

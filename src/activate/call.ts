@@ -1,4 +1,4 @@
-import { writeFileSync, writeSync } from 'node:fs'
+import { rmSync, writeFileSync, writeSync } from 'node:fs'
 import { type DialectName, isDialect } from './dialects.ts'
 
 /**
@@ -63,12 +63,18 @@ function readShell(processEnv: Readonly<Record<string, string | undefined>>): Ca
 
 const unmark = (value: string | undefined): string | undefined => (value?.startsWith('x') ? value.slice(1) : undefined)
 
-/** Hands code to the waiting shell function, all of it at once. */
+/** Hands code to the waiting shell function, all of it or nothing. */
 export function deliverCode(to: CallingShell['code'], code: string): void {
-  if (typeof to === 'string') {
-    writeFileSync(to, code)
-    return
+  try {
+    if (typeof to === 'string') writeFileSync(to, code)
+    else writeAll(to, Buffer.from(code))
+  } catch (error) {
+    // The function of a shell that reads a file takes none as a failure. Those that read a pipe know the end by its mark.
+    if (typeof to === 'string') rmSync(to, { force: true })
+    throw error
   }
-  const bytes = Buffer.from(code)
-  for (let written = 0; written < bytes.length; ) written += writeSync(to, bytes, written)
+}
+
+function writeAll(descriptor: number, bytes: Buffer): void {
+  for (let written = 0; written < bytes.length; ) written += writeSync(descriptor, bytes, written)
 }

@@ -76,5 +76,5 @@ const zstdOptions = (data: Buffer, level: number) => ({
   params: { [constants.ZSTD_c_compressionLevel]: Math.max(1, level), [constants.ZSTD_c_checksumFlag]: 1 },
 })
 
-/** Above ZSTD_compressBound and deflateBound. */
-const worstCase = (size: number): number => size + (size >> 8) + 1024
+/** The most bytes that so many can be compressed to: more than ZSTD_compressBound and deflateBound. */
+export const worstCase = (size: number): number => size + (size >> 8) + 1024

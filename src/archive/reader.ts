@@ -1,6 +1,6 @@
 import { constants, read } from 'node:fs'
 import { open } from 'node:fs/promises'
-import { promisify } from 'node:util'
+import { isDeepStrictEqual, promisify } from 'node:util'
 import * as v from 'valibot'
 import { type ArchiveHead, type ArchiveIndex, FORMAT_VERSION, type Frame } from '../model/archive-index.ts'
 import { closeRead } from '../platform/close.ts'
@@ -22,14 +22,16 @@ import {
 } from './index/container.ts'
 import { decodeEntries, decodeFrames } from './index/decode.ts'
 import { Columns } from './index/encode.ts'
-import { decodeHead } from './index/head.ts'
+import { decodeHead, totalsOf } from './index/head.ts'
+import { parseJson } from './index/parse-json.ts'
+import { Malformed } from './read/malformed.ts'
 
 const readAsync = promisify(read)
 
 /** Bytes of the file's end that are read at once. They hold footer and head of all but the largest archives. */
 const TAIL_SIZE = 256 * 1024
 /** The largest section that is unpacked: a forged size must not take all memory. */
-const SECTION_LIMIT = 1024 ** 3
+const SECTION_LIMIT = 256 * 1024 * 1024
 
 /** What is read of an open file, or of what stands for one. */
 export interface Source {
@@ -58,13 +60,16 @@ export function readIndex(path: string, source?: Source): Promise<ArchiveIndex> 
     const { header, offset } = containerHeader(footer)
     const found = await readRange(tail, { offset, size: header.length })
     if (!found.equals(header)) throw damaged(path, 'its index does not begin where it should')
-    const { totals: _, watched: __, spotChecks: ___, ...head } = await headOf(tail)
+    const { totals, watched: _, spotChecks: __, ...head } = await headOf(tail)
     const json = await readSection(tail, 'entries')
     const digests = await readSection(tail, 'digests')
     return decoded(path, () => {
-      const columns = v.parse(Columns, JSON.parse(json.toString('utf8')))
+      const columns = v.parse(Columns, parseJson(json), { abortEarly: true })
       const frames = decodeFrames(footer.format, columns, opening.length, footer.indexOffset)
-      return { ...head, entries: decodeEntries(columns, digests, frames), frames }
+      const entries = decodeEntries(columns, digests, { frames, prefixes: head.prefixes })
+      if (!isDeepStrictEqual(totalsOf({ entries, frames }), totals))
+        throw new Malformed('its head counts other entries than it has')
+      return { ...head, entries, frames }
     })
   })
 }

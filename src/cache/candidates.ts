@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import { mkdir, open, unlink } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { asWriteFailure } from '../archive/failure.ts'
 import { StageError } from '../errors.ts'
 import type { ArchiveFormat } from '../model/archive-index.ts'
+import { homeOf } from '../platform/home.ts'
 import { expandFolder } from '../platform/job.ts'
 import { assertReplaceable } from './replaceable.ts'
 import { temporaryName } from './temporary.ts'
@@ -43,7 +43,7 @@ export function archiveFolders({ archiveFolder, env }: Pick<CandidateOptions, 'a
 /** Follows the XDG base directory specification: a relative path is ignored. */
 function cacheFolder(env: CandidateOptions['env']): string {
   const given = env.XDG_CACHE_HOME
-  const base = given?.startsWith('/') ? given : join(env.HOME || homedir(), '.cache')
+  const base = given?.startsWith('/') ? given : join(homeOf(env), '.cache')
   return join(base, 'conda-stage')
 }
 

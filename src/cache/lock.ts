@@ -1,81 +1,102 @@
+import { mkdir } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { asWriteFailure } from '../archive/failure.ts'
 import { StageError } from '../errors.ts'
+import { describeUser } from '../platform/accounts.ts'
+import { holdLock, lookAtLock, removeLock, type SeenLock } from './lock-folder.ts'
 
 export interface LockOptions {
   signal?: AbortSignal
   /** Called once, when another packer holds the lock and we begin to wait. */
   onWait?(lock: string): void
+  /**
+   * The users whose archives are of use to us, root's always are. Nobody waits for a packer of another user. Default: all.
+   */
+  owners?: readonly number[]
   /** How long to wait for a living packer before LOCKED is thrown. Default: half an hour. */
   patienceMs?: number
-  /** A lock that was not renewed for this long belongs to a dead packer. Default: 20 s; less than 2 s counts as 2 s. */
+  /** A lock that was not renewed while we looked at it for this long belongs to a dead packer. Default: 20 s. */
   staleMs?: number
 }
 
 const PATIENCE_MS = 30 * 60 * 1000
-/** More than the clocks of a cluster's nodes differ. */
 const STALE_MS = 20_000
 const POLL_MS = 500
 
 /**
  * Runs `body` while no other process, on any node, holds the archive's lock. The lock is a folder `.NAME.lock` beside the
- * archive, because mkdir is atomic on network file systems too. Its mtime is renewed while `body` runs. So the lock of a packer
- * that was killed can be recognised and taken over.
+ * archive, because mkdir is atomic on network file systems too. It is renewed while `body` runs. So the lock of a packer that
+ * was killed can be recognised and taken over, whatever the nodes' clocks say.
+ *
+ * The lock saves work, and nothing depends on it: each packer writes a file of its own, and renaming is atomic. So losing it
+ * does no harm.
  * @throws StageError LOCKED, CANCELLED, ARCHIVE_UNWRITABLE, NO_SPACE; what `body` throws comes through.
  */
 export async function withArchiveLock<T>(path: string, options: LockOptions, body: () => Promise<T>): Promise<T> {
-  const release = await acquire(path, options)
+  const release = await acquire(path, options).catch((error: unknown) => {
+    throw asWriteFailure(error, path)
+  })
   try {
     return await body()
   } finally {
-    // Fails if the lock was taken from us. Then we must not remove it.
-    await release().catch(() => {})
+    await release()
   }
 }
 
+/** @param path of the archive */
+export const lockOf = (path: string): string => join(dirname(path), `.${basename(path)}.lock`)
+
 async function acquire(path: string, options: LockOptions): Promise<() => Promise<void>> {
-  const { signal, onWait, patienceMs = PATIENCE_MS } = options
-  const lock = join(dirname(path), `.${basename(path)}.lock`)
-  const begun = Date.now()
-  for (let waited = false; ; waited = true) {
-    const release = await tryLock(path, lock, options)
-    if (release !== undefined) return release
+  const { signal, onWait, patienceMs = PATIENCE_MS, staleMs = STALE_MS } = options
+  const lock = lockOf(path)
+  const begun = performance.now()
+  let last: { mark: string; since: number } | undefined
+  for (let waited = false; ; ) {
+    if (await isMade(lock)) return await holdLock(lock, staleMs / 4)
+    const seen = await lookAtLock(lock)
+    const now = performance.now()
+    if (seen !== undefined) {
+      if (last?.mark !== seen.mark) last = { mark: seen.mark, since: now }
+      const isDead = seen.isDead || now - last.since >= staleMs
+      if (isDead && (await removeLock(lock, seen))) continue
+      if (isDead || !isUseful(seen, options)) throw await inTheWay(path, lock, seen)
+    }
+    if (now - begun > patienceMs) throw locked(path, lock)
     if (!waited) onWait?.(lock)
-    if (Date.now() - begun > patienceMs) throw locked(path, lock)
+    waited = true
     await sleep(POLL_MS, undefined, signal ? { signal } : {}).catch((cause: unknown) => {
       throw new StageError('CANCELLED', `Waiting for the lock ${lock} was cancelled`, { path, cause })
     })
   }
 }
 
-/** Undefined if somebody else has it. */
-async function tryLock(
-  path: string,
-  lockfilePath: string,
-  { staleMs = STALE_MS }: LockOptions,
-): Promise<(() => Promise<void>) | undefined> {
-  // Loaded here, because only packing needs it, and every other start would pay for it.
-  const { default: lockfile } = await import('proper-lockfile')
-  // Losing the lock meanwhile does no harm: each packer writes its own file, and renaming is atomic.
-  const onCompromised = () => {}
+/** False if something stands there. */
+async function isMade(lock: string): Promise<boolean> {
   try {
-    return await lockfile.lock(path, {
-      realpath: false,
-      lockfilePath,
-      stale: staleMs,
-      update: staleMs / 4,
-      onCompromised,
-    })
+    await mkdir(lock, { mode: 0o755 })
+    return true
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ELOCKED') return undefined
-    throw asWriteFailure(error, path)
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
   }
+}
+
+/** Whether the packer that holds this lock may make an archive that we can use. */
+const isUseful = ({ isFolder, uid }: SeenLock, { owners }: LockOptions): boolean =>
+  isFolder && (owners === undefined || uid === 0 || owners.includes(uid))
+
+async function inTheWay(path: string, lock: string, { isFolder, uid }: SeenLock): Promise<StageError> {
+  const what = isFolder ? 'a lock' : 'no folder, so no lock of conda-stage'
+  return new StageError('LOCKED', `${lock} is in the way: it is ${what}, and belongs to ${await describeUser(uid)}`, {
+    path,
+    hint: `If no conda-stage of that user runs on any node, have it removed: rm -r '${lock}'. Or name another archive with --output=FILE.`,
+  })
 }
 
 function locked(path: string, lock: string): StageError {
   return new StageError('LOCKED', `Another conda-stage has been writing ${path} for a long time; its lock is ${lock}`, {
     path,
-    hint: `Wait for it, or name another archive with --output=FILE. If no conda-stage runs on any node: rmdir '${lock}'`,
+    hint: `Wait for it, or name another archive with --output=FILE. If no conda-stage runs on any node: rm -r '${lock}'`,
   })
 }

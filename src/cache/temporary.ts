@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { access, lstat, readdir, unlink } from 'node:fs/promises'
+import { lstat, readdir, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { ownIdentity } from '../platform/process-identity.ts'
+import { ownIdentity, processFacts } from '../platform/process-identity.ts'
 
 /** A packer writes some frames a second. One that has written nothing for this long is dead, or as good as dead. */
 const DEAD_AFTER_MS = 10 * 60 * 1000
@@ -30,11 +30,9 @@ async function isDead(path: string, host: string, pid: string): Promise<boolean>
   const stat = await lstat(path).catch(() => undefined)
   if (!stat?.isFile()) return false
   if (Date.now() - stat.mtimeMs > DEAD_AFTER_MS) return true
-  if (host !== hostPart(ownIdentity().host)) return false
-  return access(`/proc/${pid}`).then(
-    () => false,
-    () => true,
-  )
+  const own = ownIdentity()
+  // Without /proc nobody can tell.
+  return own.started !== '' && host === hostPart(own.host) && processFacts(Number(pid)) === undefined
 }
 
 /** Cut, because the whole name has to fit into 255 bytes. So archives with very long names may share leftovers. */

@@ -57,6 +57,11 @@ export async function openTrustedIfThere(path: string, owners: readonly number[]
   })
 }
 
+/** Whether anybody can put a file into the folder, so that what stands there says nothing about its owner's wishes. */
+export async function isOpenToAll(folder: string): Promise<boolean> {
+  return ((await lstat(folder)).mode & 0o002) !== 0
+}
+
 function symbolicLink(path: string): StageError {
   return untrusted(path, 'it is a symbolic link', 'Name the file itself with --output=FILE')
 }

@@ -11,6 +11,10 @@ export interface Context {
   signal: AbortSignal
   /** Registers work for the end of the command, whether it succeeds or fails. It runs before any error is shown. */
   atEnd(body: () => void): void
+  /** Registers what to do if the calling shell can't be given the steps. */
+  ifUndelivered(undo: () => Promise<unknown>): void
+  /** Archives that the command has written so far. */
+  archives: string[]
 }
 
 /** Returns the steps that the calling shell must run afterwards. Most commands have none. */

@@ -34,6 +34,8 @@ export function packOptions(context: Context): PackOptions {
 
 export function stageOptions(context: Context): StageOptions {
   const { path, localFolders, localFoldersOnly, writable, skipLocal, keepMinutes } = context.options
+  const { action, autoUnstage } = context.options
+  const isKept = action === 'auto' && autoUnstage !== true
   return {
     ...packOptions(context),
     ...(path !== undefined && { path }),
@@ -42,7 +44,7 @@ export function stageOptions(context: Context): StageOptions {
     ...((skipLocal !== undefined || jobId(context.session.env) !== undefined) && { skipLocal: skipLocal ?? true }),
     writable,
     isPrivate: context.options.private,
-    keepMinutes: keepMinutes === Number.POSITIVE_INFINITY ? null : keepMinutes,
+    keepMinutes: isKept || keepMinutes === Number.POSITIVE_INFINITY ? null : keepMinutes,
     caller: callerOf(context),
   }
 }
@@ -51,10 +53,12 @@ export function stageOptions(context: Context): StageOptions {
 export const callerOf = ({ options, session }: Pick<Context, 'options' | 'session'>): Caller => ({
   env: session.env,
   shell: session.shell?.pid,
-  session: options.session,
+  // What is activated is used by the shell that activates it.
+  session:
+    options.action === 'stage' && options.prefix === undefined && session.shell?.pid ? undefined : options.session,
 })
 
-export function progressOf({ options, session, messages, atEnd }: Context): OnProgress {
+export function progressOf({ options, session, messages, atEnd, archives }: Context): OnProgress {
   const { onProgress, clear } = progressRenderer(messages, {
     stream: session.stderr,
     live: session.stderr.isTTY === true && session.env.TERM !== 'dumb',
@@ -62,5 +66,8 @@ export function progressOf({ options, session, messages, atEnd }: Context): OnPr
   })
   // A bar that is still shown would keep the process alive and the cursor hidden.
   atEnd(clear)
-  return onProgress
+  return (event) => {
+    if (event.kind === 'archive') archives.push(event.archive)
+    else onProgress(event)
+  }
 }

@@ -4,6 +4,8 @@ import type { Step } from '../activate/steps.ts'
 import { configWarnings } from '../config/mistakes.ts'
 import { flag } from '../config/resolve.ts'
 import { StageError } from '../errors.ts'
+import { diskFailure } from '../platform/disk-failure.ts'
+import { errnoOf, meaningOf } from '../platform/errno.ts'
 import { limitFailure } from '../platform/limits.ts'
 import type { Command } from './command.ts'
 import { type Action, readOptions } from './options.ts'
@@ -44,7 +46,12 @@ export async function main(session: Session, signal: AbortSignal): Promise<numbe
   let steps: Step[] | undefined
   let exitCode = 0
   const endings: (() => void)[] = []
+  const archives: string[] = []
   const atEnd = (body: () => void) => void endings.push(body)
+  let undo = async (): Promise<unknown> => undefined
+  const ifUndelivered = (body: typeof undo): void => {
+    undo = body
+  }
   try {
     const options = await readOptions(session.args, session.env, session.cwd)
     const hasColour = !session.env.NO_COLOR && session.env.TERM !== 'dumb'
@@ -54,24 +61,33 @@ export async function main(session: Session, signal: AbortSignal): Promise<numbe
     const strict = !isOff && !TOLERANT.has(options.action)
     for (const warning of configWarnings(options.files, strict)) messages.warning(warning)
     const command = await COMMANDS[isOff ? 'skip' : options.action]()
-    steps = await command({ options, session, messages, signal, atEnd }).finally(() => {
+    steps = await command({ options, session, messages, signal, atEnd, ifUndelivered, archives }).finally(() => {
       for (const end of endings) end()
     })
   } catch (thrown) {
-    const error = limitFailure(thrown)
-    exitCode = failure(error, messages, signal)
+    const error = diskFailure(limitFailure(thrown))
+    exitCode = signal.aborted ? stopped(String(signal.reason), messages, archives) : failure(error, messages)
     if (session.args.includes('--json')) writeFailure(error, signal)
   }
   // The shell function takes an empty answer to mean that the program could not start.
-  if (session.shell) answer(session, steps ?? [{ op: 'return', status: exitCode }])
+  try {
+    if (session.shell) answer(session, steps ?? [{ op: 'return', status: exitCode }])
+  } catch (error) {
+    messages.error(error)
+    await undo().catch(() => {})
+    return 1
+  }
   return exitCode
 }
 
-function failure(error: unknown, messages: Messages, signal: AbortSignal): number {
-  if (signal.aborted) {
-    messages.warning(`Stopped by ${signal.reason}: nothing was staged or changed`)
-    return { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 }[String(signal.reason)] ?? 1
-  }
+function stopped(by: string, messages: Messages, archives: readonly string[]): number {
+  const written = `nothing was staged; the archive ${archives.join(' and ')} is complete`
+  const state = archives.length === 0 ? 'nothing was staged or changed' : written
+  messages.warning(`Stopped by ${by}: ${state}`)
+  return { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 }[by] ?? 1
+}
+
+function failure(error: unknown, messages: Messages): number {
   messages.error(error)
   return error instanceof StageError && (error.code === 'USAGE' || error.code === 'CONFIG') ? 2 : 1
 }
@@ -81,10 +97,26 @@ function writeFailure(error: unknown, signal: AbortSignal): void {
   const data = errorData(error)
   if (data.code === 'VERIFY_FAILED') return
   const code = data.code === 'BUG' && signal.aborted ? 'CANCELLED' : data.code
-  writeJson({ error: { ...data, code } })
+  try {
+    writeJson({ error: { ...data, code } })
+  } catch {
+    // Standard error has said what failed.
+  }
 }
 
 function answer({ shell, launcher }: Session, steps: Step[]): void {
   if (!shell) return
-  deliverCode(shell.code, render(steps, shell.dialect, { flags: shell.flags, launcher }))
+  const { code } = shell
+  try {
+    deliverCode(code, render(steps, shell.dialect, { flags: shell.flags, launcher }))
+  } catch (error) {
+    const errno = errnoOf(error)
+    if (errno === undefined) throw error
+    const [what, hint] =
+      typeof code === 'string'
+        ? [code, 'Make room there, or set TMPDIR to another folder.']
+        : ['the pipe to its shell', 'Try again in a new shell.']
+    const message = `This session can't be changed: ${what} can't be written: ${meaningOf(errno)}`
+    throw new StageError('OUTPUT_LOST', message, { hint, cause: error })
+  }
 }

@@ -213,7 +213,7 @@ function commandLine(): Command {
         .preset(Number.POSITIVE_INFINITY)
         .argParser(minutes),
     )
-    .option('-f, --force', 'pack even if the archive is up to date; with --unstage: do not ask about changed files')
+    .option('-f, --force', 'pack even if the archive is up to date; with --unstage: ask nothing, keep nothing')
     .option('--dry-run', 'with --stage or --pack: show the size, the target and an estimate of the time; write nothing')
     .option('--all', 'with --clean: also remove copies that are in use, after a question')
     .option('-o, --output <file>', 'archive file to write, and to stage from')

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process'
 import { access, constants, mkdir, realpath, writeFile } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { withArchiveLock } from '../cache/index.ts'
 import { StageError } from '../errors.ts'
+import { homeOf } from '../platform/home.ts'
 
 type Variables = Readonly<Record<string, string | undefined>>
 
@@ -124,7 +124,7 @@ async function programsNamed(name: string, { env, prefix }: PackerOptions): Prom
 /** Follows the XDG base directory specification. */
 function dataFolder(env: Variables): string {
   const given = env.XDG_DATA_HOME
-  return join(given?.startsWith('/') ? given : join(env.HOME || homedir(), '.local/share'), 'conda-stage')
+  return join(given?.startsWith('/') ? given : join(homeOf(env), '.local/share'), 'conda-stage')
 }
 
 const isThere = (path: string, mode?: number): Promise<boolean> =>

@@ -1,5 +1,5 @@
-import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { homeOf } from '../platform/home.ts'
 import { NotRead, readSmall } from '../platform/read-small.ts'
 import type { Mistake } from './parse.ts'
 import type { Settings } from './settings.ts'
@@ -32,7 +32,7 @@ export async function readConfigFiles(env: Variables, cwd: string): Promise<Conf
 /** Follows the XDG base directory specification: a relative path does not count. */
 function userFile(env: Variables): string {
   const given = env.XDG_CONFIG_HOME
-  return join(given?.startsWith('/') ? given : join(env.HOME || homedir(), '.config'), 'conda-stage/config.yaml')
+  return join(given?.startsWith('/') ? given : join(homeOf(env), '.config'), 'conda-stage/config.yaml')
 }
 
 /** All settings with explanations take a third of it. Parsing so much takes a second at most, whatever it is. */

@@ -1,11 +1,9 @@
 import { readdir, realpath } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { basename, delimiter, dirname, join } from 'node:path'
+import { homeOf } from '../platform/home.ts'
 import { readSmall } from '../platform/read-small.ts'
 
 export type Variables = Readonly<Record<string, string | undefined>>
-
-const homeOf = (env: Variables): string => env.HOME || homedir()
 
 /** conda appends a path to it for each environment that it makes. */
 const MOST_LIST = 4 * 1024 * 1024

@@ -16,12 +16,11 @@ export interface Caller {
  */
 export function holderOf({ env, shell, session }: Caller): Holder {
   const { host, boot, pid } = ownIdentity()
-  const machine = { host, boot }
-  if (session !== undefined) return { kind: 'session', ...machine, processes: [identityOf(session)] }
-  if (shell !== undefined) return { kind: 'shell', ...machine, processes: [identityOf(shell)] }
   const job = jobOf(env)
-  const processes = ancestorsOf(pid)
-  return job ? { kind: 'job', ...machine, processes, job } : { kind: 'login', ...machine, processes }
+  const common = { host, boot, ...(job && { job }) }
+  if (session !== undefined) return { kind: 'session', ...common, processes: [identityOf(session)] }
+  if (shell !== undefined) return { kind: 'shell', ...common, processes: [identityOf(shell)] }
+  return { kind: job ? 'job' : 'login', ...common, processes: ancestorsOf(pid) }
 }
 
 /**

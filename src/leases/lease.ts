@@ -2,9 +2,10 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, readdir, rename, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as v from 'valibot'
+import { Identity } from '../platform/identity-schema.ts'
+import type { Job } from '../platform/job.ts'
 import { fateOf, ownIdentity } from '../platform/process-identity.ts'
 import { readSmall } from '../platform/read-small.ts'
-import { Identity } from './identity.ts'
 import { goesOn, isRunningHere } from './job.ts'
 
 const Holder = v.object({
@@ -14,6 +15,7 @@ const Holder = v.object({
   boot: v.string(),
   /** The lease is live while one of these is, or the job. Without either, nobody is known whose end could end it. */
   processes: v.array(Identity),
+  /** In which job. It holds the lease of kind `job`. */
   job: v.optional(v.object({ variable: v.string(), id: v.string() })),
 })
 
@@ -75,9 +77,11 @@ export async function writeLease(file: string, lease: Lease): Promise<void> {
 export async function removeLease(file: string): Promise<boolean> {
   return await unlink(file).then(
     () => true,
-    (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOENT') throw error
-      return false
+    async (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return false
+      // Whatever keeps it there (EBUSY, a bad block): under another name it is no lease.
+      await rename(file, `${file}.gone`)
+      return true
     },
   )
 }
@@ -101,20 +105,23 @@ export async function readLease(file: string): Promise<HeldLease | undefined> {
 
 /** Whether the holder may still use the copy. In doubt it may: a process in another container can't be seen from here. */
 export function isLive({ lease: { holder } }: HeldLease): boolean {
-  return isOfProcess(holder) || (holder.job !== undefined && isOfThisBoot(holder) && isRunningHere(holder.job))
+  const job = holdingJob(holder)
+  return isOfProcess(holder) || (job !== undefined && isRunningHere(job))
 }
 
 /** The same, and the scheduler is asked about a job of which this node knows nothing. */
 export async function isCertainlyLive(held: HeldLease): Promise<boolean> {
   const { holder } = held.lease
-  return isLive(held) || (holder.job !== undefined && isOfThisBoot(holder) && (await goesOn(holder.job)))
+  const job = holdingJob(holder)
+  return isLive(held) || (job !== undefined && (await goesOn(job)))
 }
 
-function isOfProcess({ processes, job, boot, host }: Holder): boolean {
+function isOfProcess({ kind, processes, boot, host }: Holder): boolean {
   const self = ownIdentity()
-  if (processes.length > 0 || job) return processes.some((process) => fateOf(process, self) !== 'ended')
+  if (processes.length > 0 || kind === 'job') return processes.some((process) => fateOf(process, self) !== 'ended')
   return boot === self.boot || host !== self.host
 }
 
 /** After a boot, the numbers of jobs may have been given again. */
-const isOfThisBoot = ({ boot }: Holder): boolean => boot === ownIdentity().boot
+const holdingJob = ({ kind, job, boot }: Holder): Job | undefined =>
+  kind === 'job' && boot === ownIdentity().boot ? job : undefined

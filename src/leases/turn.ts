@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import * as v from 'valibot'
 import { StageError } from '../errors.ts'
+import { Identity } from '../platform/identity-schema.ts'
 import { fateOf, ownIdentity, type ProcessIdentity } from '../platform/process-identity.ts'
 import { NotRead, readSmall } from '../platform/read-small.ts'
-import { Identity } from './identity.ts'
 
 export interface Turn {
   /** The local folder. */
@@ -15,6 +15,8 @@ export interface Turn {
   what: string
   uid: number
   signal?: AbortSignal | undefined
+  /** How long to wait for a living process. Then two do the same. Default: half an hour. */
+  patienceMs?: number
   /** Called once, when another process is at it and we begin to wait. */
   onWait(other: ProcessIdentity): void
 }
@@ -23,6 +25,7 @@ const START = '.conda-stage_turn-'
 const NAME = /^\.conda-stage_turn-[0-9a-f]{16}(?:-\d+|\.[0-9a-f]{16})?$/
 
 const POLL_MS = 100
+const PATIENCE_MS = 30 * 60 * 1000
 /** Renewed so often by a living process, for those that can't see it: in another container. */
 const RENEW_MS = 10_000
 const STALE_MS = 60_000
@@ -42,10 +45,12 @@ export async function inTurn<T>(
   turn: Turn,
   { already, body }: { already(): Promise<T | undefined>; body(): Promise<T> },
 ): Promise<T> {
+  const begun = Date.now()
   for (let waited = false; ; waited = true) {
     const found = await already()
     if (found !== undefined) return found
-    const taken = await take(turn)
+    const isPatient = Date.now() - begun <= (turn.patienceMs ?? PATIENCE_MS)
+    const taken: Taken = isPatient ? await take(turn) : { release: NO_TURN }
     if ('release' in taken) {
       try {
         // Another may have finished since we looked.
@@ -55,7 +60,7 @@ export async function inTurn<T>(
       }
     }
     if (!waited) turn.onWait(taken.by)
-    await untilFree(taken.path, turn)
+    await untilFree(taken.path, turn, begun)
   }
 }
 
@@ -143,8 +148,12 @@ async function put(path: string, start: string): Promise<(() => Promise<void>) |
   }
 }
 
-async function untilFree(path: string, { uid, signal, local }: Turn): Promise<void> {
-  while ((await look(path, uid)).holder) {
+async function untilFree(
+  path: string,
+  { uid, signal, local, patienceMs = PATIENCE_MS }: Turn,
+  begun: number,
+): Promise<void> {
+  while (Date.now() - begun <= patienceMs && (await look(path, uid)).holder) {
     await sleep(POLL_MS, undefined, signal ? { signal } : {}).catch((cause: unknown) => {
       throw new StageError('CANCELLED', `Waiting for another conda-stage in ${local} was cancelled`, {
         path: local,

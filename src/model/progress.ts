@@ -11,6 +11,8 @@ export type ProgressEvent =
       totalBytes: number
     }
   | { kind: 'done'; phase: Phase; seconds: number }
+  /** A new archive is in place. It stays, whatever happens next. */
+  | { kind: 'archive'; archive: string }
   | { kind: 'info'; message: string }
   | { kind: 'warning'; message: string }
   /** Shown with --verbose. */

@@ -1,4 +1,5 @@
-import { type HeldLease, readLease, writeLease } from '../leases/lease.ts'
+import { type Caller, leasesOfCaller } from '../leases/holder.ts'
+import { type HeldLease, leasesOf, readLease, writeLease } from '../leases/lease.ts'
 import { findStage, type Stage } from '../stage/record.ts'
 
 /** Keeps with the lease what the activation replaced in the session, so that unstaging can restore it. */
@@ -9,6 +10,12 @@ export async function saveActivation(
   const saved = { ...(await readLease(file))!.lease, activation: snapshot, bound }
   await writeLease(file, saved)
   return { file, lease: saved }
+}
+
+/** The original of a stage, as whoever staged it in this session or its parent named it. */
+export async function originalInSession({ folder, record }: Stage, caller: Caller): Promise<string> {
+  const [own] = leasesOfCaller({ env: caller.env }, await leasesOf(folder))
+  return own?.lease.original ?? record.original
 }
 
 /** By prefix: the stages among the environments that are active in the session, both the top one and those beneath it. */

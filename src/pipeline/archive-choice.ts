@@ -1,8 +1,9 @@
 import type { BigIntStats } from 'node:fs'
 import { type FileHandle, lstat } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { asReadFailure } from '../archive/failure.ts'
 import { readHead, readIndex } from '../archive/reader.ts'
-import { archiveCandidates, openTrustedIfThere } from '../cache/index.ts'
+import { archiveCandidates, isOpenToAll, openTrustedIfThere } from '../cache/index.ts'
 import type { Environment } from '../environment/find.ts'
 import { checkFull, checkQuick, type Freshness } from '../environment/freshness.ts'
 import { StageError } from '../errors.ts'
@@ -17,8 +18,10 @@ import type { Filled } from './original.ts'
 export interface Choice {
   /** Files that may be the archive, best first. */
   candidates: string[]
-  /** Candidates whose place is taken by a file that is not one of our archives. */
+  /** Candidates whose place is taken by a file that is not one of our archives, or by another user's. */
   foreign: string[]
+  /** What is wrong with those of other users. */
+  untrusted: StageError[]
   /** The first fresh candidate. */
   fresh?: string
   /** When that was written (ISO 8601). */
@@ -42,8 +45,9 @@ export const isDamage = (error: unknown): error is StageError =>
 
 /**
  * Looks for a fresh archive: beside the environment, then in the user's cache folder. A damaged archive of ours, or one that the
- * disk does not give, counts as none, because packing again replaces it. Another archive that can't be used is an error rather than skipped, since packing
- * again would not mend it. A file that is not one of our archives is skipped if there is another place for one.
+ * disk does not give, counts as none, because packing again replaces it. Another archive that can't be used is an error rather
+ * than skipped, since packing again would not mend it. A file that is not one of our archives is skipped if there is another
+ * place for one, and so is one of another user in a folder where anybody may put one.
  * @param damaged a file that is known to be damaged, although its head may be sound
  * @throws StageError ARCHIVE_FOREIGN, ARCHIVE_OTHER_ENVIRONMENT, ARCHIVE_VERSION, ARCHIVE_UNTRUSTED
  */
@@ -53,15 +57,20 @@ export async function chooseArchive(
   damaged?: Damaged,
 ): Promise<Choice> {
   const candidates = archiveCandidates(environment, options)
-  const choice: Choice = { candidates, foreign: [] }
+  const choice: Choice = { candidates, foreign: [], untrusted: [] }
   // An archive for use elsewhere can't be compared with the environment.
   if (options.force || options.destPrefix || options.arcroot || options.filters) return choice
   for (const archive of candidates) {
     const freshness = await freshnessOf(archive, environment, { candidates, damaged }, options).catch(
-      (error: unknown) => {
-        if (isDamage(error)) choice.damaged ??= error
-        else if (isForeign(error) && candidates.length > 1) choice.foreign.push(archive)
-        else throw error
+      async (error: unknown) => {
+        if (isDamage(error)) {
+          choice.damaged ??= error
+          return
+        }
+        const isOfOthers = isUntrusted(error) && (await isOpenToAll(dirname(archive)))
+        if (candidates.length === 1 || !(isForeign(error) || isOfOthers)) throw error
+        choice.foreign.push(archive)
+        if (isOfOthers) choice.untrusted.push(error)
       },
     )
     if (freshness?.fresh) return { ...choice, fresh: archive, created: freshness.created }
@@ -79,6 +88,9 @@ export async function isUnchanged({ archive, identity }: NonNullable<Choice['sta
 }
 
 const isForeign = (error: unknown): boolean => error instanceof StageError && error.code === 'ARCHIVE_FOREIGN'
+
+const isUntrusted = (error: unknown): error is StageError =>
+  error instanceof StageError && error.code === 'ARCHIVE_UNTRUSTED'
 
 /** Which file it is. @throws StageError ARCHIVE_UNREADABLE */
 export async function identityOfOpen(archive: string, handle: FileHandle): Promise<string> {

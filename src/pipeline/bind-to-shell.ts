@@ -3,7 +3,7 @@ import { realpath } from 'node:fs/promises'
 import { basename } from 'node:path'
 import type { Bound } from '../auto-stage/exit-step.ts'
 import { type Watch, watch } from '../auto-stage/watch.ts'
-import { keep } from '../leases/kept.ts'
+import { isOver, keep, keptUntil } from '../leases/kept.ts'
 import { addLease, type HeldLease, isLive, type Lease, leasesOf, removeLease, writeLease } from '../leases/lease.ts'
 import { identityOf, ownIdentity, type ProcessIdentity } from '../platform/process-identity.ts'
 import { processesUsing } from '../platform/users-of.ts'
@@ -83,9 +83,8 @@ export async function leave(prefix: string, pid: number | undefined, start: Star
     return await give('used')
   }
   const minutes = Math.max(...own.map(({ lease }) => lease.keepMinutes ?? 0))
-  if (minutes === 0) return await give('free')
-  await keep(folder, minutes)
-  return await give('kept')
+  if (minutes > 0) await keep(folder, minutes)
+  return await give(isOver(await keptUntil(folder)) ? 'free' : 'kept')
 }
 
 const isOf = (pid: number | undefined, { lease: { holder } }: HeldLease): boolean =>

@@ -87,6 +87,7 @@ export async function planCleaning(given: StageOptions): Promise<CleaningPlan> {
  * Removes what the plan names. What somebody has begun to use since then stays.
  * @param all also what is `standing`, even while it is used
  * @returns what is gone
+ * @throws StageError NOT_REMOVED, when all others are gone
  */
 export async function cleanUp(
   plan: CleaningPlan,
@@ -97,17 +98,21 @@ export async function cleanUp(
     ...(all ? plan.standing.map(({ stage }) => ({ stage, force: true })) : []),
   ]
   const stages: Stage[] = []
+  let failure: unknown
   for (const { stage, force } of doomed) {
     const remove = await detachStage(stage, { force }).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT') throw error // somebody else has removed it
     })
     if (remove === undefined) continue
-    await remove()
+    await remove().catch((error: unknown) => {
+      failure ??= error
+    })
     stages.push(stage)
   }
   const debris: string[] = []
   for (const local of new Set(plan.debris.map((folder) => dirname(folder))))
     debris.push(...(await sweepDebris(local, { uid })))
+  if (failure !== undefined) throw failure
   return { stages, debris }
 }
 

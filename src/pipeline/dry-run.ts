@@ -7,13 +7,17 @@ import { exclusions } from '../inventory/exclusions.ts'
 import { inventory } from '../inventory/walk.ts'
 import type { BytePath } from '../model/byte-path.ts'
 import { fsPath } from '../model/byte-path.ts'
-import { findLocalFolder } from '../platform/local-disk.ts'
+import { findLocalFolder, suitableFolders } from '../platform/local-disk.ts'
+import { damageOf } from '../stage/intact.ts'
 import { assertStageable } from '../stage/place.ts'
+import type { Stage } from '../stage/record.ts'
 import { leastRoom } from '../stage/room.ts'
 import { chooseArchive } from './archive-choice.ts'
+import { sharedStages } from './join-stage.ts'
 import { localOriginal } from './local.ts'
 import type { StageOptions } from './options.ts'
 import { type Filled, fillIn, findOriginal } from './original.ts'
+import { isShared } from './share.ts'
 
 /** What staging or packing would do now. */
 export interface Forecast {
@@ -24,6 +28,8 @@ export interface Forecast {
   bytes: number
   /** Whether files that conda has not installed are missing in these numbers: on a slow file system only conda's records are read. */
   isLeast: boolean
+  /** The copy that is there already and would be used. */
+  copy?: string
   /** Where the copy would be made; missing if the environment would only be packed. */
   local?: { path: string; source: string; available: number }
   /** A rough estimate. */
@@ -42,11 +48,12 @@ export async function forecast(given: StageOptions, { onlyPack }: { onlyPack: bo
     await localOriginal(environment, options)
     assertStageable(environment.name)
   }
-  const { fresh, stale, candidates, foreign } = await chooseArchive(environment, options)
+  const { fresh, created, stale, candidates, foreign } = await chooseArchive(environment, options)
   const path = fresh ?? stale?.archive ?? candidates.find((candidate) => !foreign.includes(candidate)) ?? candidates[0]!
   const amount = fresh === undefined ? await amountOf(environment, candidates, options) : await amountIn(fresh)
   const { files, bytes, isLeast, packSeconds, room } = amount
-  const local = onlyPack ? undefined : await findLocalFolder({ ...options, needed: room, dryRun: true })
+  const copy = onlyPack || !isShared(options) ? undefined : await wholeStage(environment, created, options)
+  const local = onlyPack || copy ? undefined : await findLocalFolder({ ...options, needed: room, dryRun: true })
   return {
     original: environment.prefix,
     archive: {
@@ -58,9 +65,22 @@ export async function forecast(given: StageOptions, { onlyPack }: { onlyPack: bo
     files,
     bytes,
     isLeast,
+    ...(copy && { copy: copy.record.prefix }),
     ...(local && { local: { path: local.path, source: local.source, available: local.available.bytes } }),
-    seconds: packSeconds + (onlyPack ? 0 : extractSeconds(amount)),
+    seconds: packSeconds + (local ? extractSeconds(amount) : 0),
   }
+}
+
+/** A stage of these contents that can be joined. */
+async function wholeStage(
+  environment: Environment,
+  created: string | undefined,
+  options: Filled<StageOptions>,
+): Promise<Stage | undefined> {
+  const folders = (await suitableFolders(options)).map(({ real }) => real)
+  for (const stage of await sharedStages(environment, folders, options))
+    if (stage.record.archive.created === created && (await damageOf(stage)) === undefined) return stage
+  return undefined
 }
 
 interface Amount {

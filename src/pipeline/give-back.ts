@@ -1,5 +1,5 @@
 import { leasesOfCaller } from '../leases/holder.ts'
-import { keep } from '../leases/kept.ts'
+import { isOver, keep, keptUntil } from '../leases/kept.ts'
 import { type HeldLease, type Holder, isLive, leasesOf, removeLease } from '../leases/lease.ts'
 import type { Stage } from '../stage/record.ts'
 import type { UnstageOptions, UnstageResult } from './options.ts'
@@ -16,11 +16,13 @@ export async function giveBack(
       ? leasesOfCaller(callerOf({ ...(caller && { caller }), env }), leases)
       : leases.filter(({ file }) => file === lease)
   const given = await giveFirst(own)
-  if (force) return undefined
   const users = await usersOf(stage)
   if (users.length > 0) return { users }
+  if (force) return undefined
   const minutes = given?.lease.keepMinutes
-  return minutes ? { until: await keep(stage.folder, minutes) } : undefined
+  const until = minutes ? await keep(stage.folder, minutes) : await keptUntil(stage.folder)
+  // One that is kept without an end is kept until somebody unstages it.
+  return until === null || isOver(until) ? undefined : { until: until! }
 }
 
 /** The first that is still there: others of the same session or job may be giving theirs back now. */

@@ -13,6 +13,7 @@ import { detachStage } from '../stage/remove.ts'
 import type { StageOptions, StageResult } from './options.ts'
 import type { Filled } from './original.ts'
 import { leaseFor } from './share.ts'
+import { warnIfLeft } from './warn-if-left.ts'
 
 /** The shared stages of an environment in these local folders, whatever their age. */
 export async function sharedStages(
@@ -72,7 +73,7 @@ async function isWhole(stage: Stage, { onProgress }: Filled<StageOptions>, damag
   const { prefix } = stage.record
   onProgress({ kind: 'warning', message: `The copy ${prefix} is damaged: ${damage}. Making another one` })
   const remove = await detachStage(stage).catch(() => undefined)
-  await remove?.()
+  if (remove) await warnIfLeft(remove(), onProgress)
   return false
 }
 

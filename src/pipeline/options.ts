@@ -80,7 +80,7 @@ export interface UnstageOptions {
   caller?: Caller
   /** The lease to give back, from StageResult. Default: that of the caller. */
   lease?: string
-  /** Remove the copy even if others use it or it was to stand for some time. */
+  /** Remove the copy even if it was to stand for some time. */
   force?: boolean
   env?: Readonly<Record<string, string | undefined>>
   cwd?: string
@@ -122,7 +122,7 @@ export interface UnstageResult {
   /** The staged copy. It is gone, unless it is `kept`. */
   prefix: string
   /** Why the copy stays: others use it, or it stands for the next one until that time (milliseconds since 1970). */
-  kept?: { users: Holder[] } | { until: number | null }
+  kept?: { users: Holder[] } | { until: number }
 }
 
 export interface VerifyOptions {

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { isUnwritable } from '../archive/failure.ts'
-import { archiveFolders, chooseWritable, pruneArchives, publishOrLose } from '../cache/index.ts'
+import { archiveFolders, chooseWritable, pruneArchives, publishOrLose, removeLeftoversOfDead } from '../cache/index.ts'
 import type { Environment } from '../environment/find.ts'
 import { StageError } from '../errors.ts'
 import { type Choice, chooseArchive, type Damaged, isUnchanged, reasonOf } from './archive-choice.ts'
@@ -41,28 +41,42 @@ export async function packUnlessFresh(
   options: Filled<PackOptions>,
   more: Pick<Job, 'begin' | 'damaged'> = {},
 ): Promise<Packed> {
-  const { onProgress, check, output } = options
+  const { onProgress, check } = options
   const choice = await chooseArchive(environment, options, more.damaged)
-  const { damaged, stale, fresh } = choice
+  const { damaged, stale, fresh, untrusted } = choice
   if (damaged) {
     const next = fresh ? `Using ${fresh} instead` : 'Packing the environment again'
     onProgress({ kind: 'warning', message: `${damaged.message}. ${next}` })
   }
   if (fresh) {
     onProgress({ kind: 'detail', message: `The archive ${fresh} is up to date (${check} check)` })
+    await removeLeftoversOfDead(fresh)
     return { archive: fresh, fresh: true }
   }
   const reason = reasonOf(choice)
   if (reason && stale) onProgress({ kind: 'info', message: reason })
   const job = { environment, choice, options, ...more }
+  const candidates = choice.candidates.filter((candidate) => untrusted.every(({ path }) => path !== candidate))
+  const packed = await packInto(candidates, job, untrusted[0])
+  return reason && 'archive' in packed && !packed.fresh ? { ...packed, reason } : packed
+}
+
+/**
+ * Packs into the first of these places that can be written and is not locked. If there is none, a stage does without an archive.
+ * @param before what is wrong with a place before them
+ */
+async function packInto(candidates: readonly string[], job: Job, before?: StageError): Promise<Packed> {
+  const { environment, options } = job
+  const { onProgress, output } = options
   const phase = { kind: 'phase', phase: 'pack', prefix: environment.prefix } as const
-  const place = await chooseWritable(choice.candidates, archiveFolders(options)).catch(asUnwritable)
+  const place = await chooseWritable(candidates, archiveFolders(options)).catch(asUnwritable)
   if (place instanceof StageError) {
     // A user who names a file wants that file.
     if (output !== undefined) throw place
-    return await timed(onProgress, phase, () => readForStage(place, job))
+    return await timed(onProgress, phase, () => readForStage(before ?? place, job))
   }
   const { path, passedOver } = place
+  if (before) onProgress({ kind: 'warning', message: `${before.message}. The archive goes to ${path}` })
   for (const other of passedOver) onProgress({ kind: 'info', message: `The archive goes to ${path}: ${other.reason}` })
   const packed = await timed(onProgress, phase, () =>
     writeNewArchive(path, job).catch((error: unknown) => {
@@ -70,9 +84,15 @@ export async function packUnlessFresh(
       if (isUnwritable(error)) return readForStage(error, job)
       throw error
     }),
-  )
+  ).catch(asLocked)
+  if (packed instanceof StageError) {
+    const others = candidates.slice(candidates.indexOf(path) + 1)
+    if (others.length > 0) return await packInto(others, job, packed)
+    if (output !== undefined) throw packed
+    return await timed(onProgress, phase, () => readForStage(packed, job))
+  }
   if ('archive' in packed && !packed.fresh) await pruneOthers(path, options)
-  return reason && 'archive' in packed && !packed.fresh ? { ...packed, reason } : packed
+  return packed
 }
 
 export async function resultOf(
@@ -88,10 +108,12 @@ export async function resultOf(
 /** From what the old archive still holds, else by reading everything. Another packer, for which we waited, may have done it. */
 async function writeNewArchive(path: string, job: Job): Promise<Packed> {
   const { environment, choice, options, begin, damaged } = job
-  const { onProgress, signal } = options
+  const { onProgress, signal, output, uid } = options
   const { value, lost } = await publishOrLose<'fresh' | 'repacked' | { stage: StageBegun | undefined }>({
     path,
     ...(signal && { signal }),
+    // Another user's archive would be of no use, except to a user who wants this very file written.
+    ...(output === undefined && { owners: [uid, environment.ownerUid] }),
     onWait: (lock) =>
       onProgress({ kind: 'info', message: `Another conda-stage is writing ${path} (lock ${lock}): waiting` }),
     already: async () => {
@@ -108,7 +130,10 @@ async function writeNewArchive(path: string, job: Job): Promise<Packed> {
   })
   if (value === 'fresh') return { archive: path, fresh: true }
   const stage = value === 'repacked' ? undefined : value.stage
-  if (lost === undefined) return { archive: path, fresh: false, stage }
+  if (lost === undefined) {
+    onProgress({ kind: 'archive', archive: path })
+    return { archive: path, fresh: false, stage }
+  }
   if (stage && lost instanceof StageError && lost.code !== 'CANCELLED') return { lost, stage }
   await stage?.giveUp(lost)
   // A repack makes no stage on the way, but a stage can do without an archive: the caller sees to that.
@@ -128,6 +153,11 @@ async function readForStage(lost: StageError, { environment, choice, options, be
 
 function asUnwritable(error: unknown): StageError {
   if (error instanceof StageError) return error
+  throw error
+}
+
+function asLocked(error: unknown): StageError {
+  if (error instanceof StageError && error.code === 'LOCKED') return error
   throw error
 }
 

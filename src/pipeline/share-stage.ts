@@ -1,4 +1,5 @@
 import { rmdir } from 'node:fs/promises'
+import { removeLeftoversOfDead } from '../cache/index.ts'
 import type { Environment } from '../environment/find.ts'
 import { inTurn } from '../leases/turn.ts'
 import { jobId } from '../platform/job.ts'
@@ -8,7 +9,7 @@ import { chooseArchive } from './archive-choice.ts'
 import { joinStage, sharedStages } from './join-stage.ts'
 import type { StageOptions, StageResult } from './options.ts'
 import type { Filled } from './original.ts'
-import { type Shared, stageFromArchive } from './stage-from-archive.ts'
+import type { Shared } from './stage-from-archive.ts'
 
 /**
  * The stage that is there already, or a new one. If several processes want one at the same time, one makes it and the others
@@ -33,7 +34,7 @@ export async function shareStage(environment: Environment, options: Filled<Stage
   try {
     return await inTurn(turn, {
       already: () => existing(environment, shared, options),
-      body: () => stageFromArchive(environment, options, shared),
+      body: async () => (await import('./stage-from-archive.ts')).stageFromArchive(environment, options, shared),
     })
   } catch (error) {
     if (local.created) await rmdir(local.real).catch(() => {})
@@ -52,8 +53,11 @@ async function existing(
   if (output !== undefined || packer === 'conda-pack' || force) return undefined
   const stages = await sharedStages(environment, folders, options)
   if (stages.length === 0) return undefined
-  const { created } = await chooseArchive(environment, options)
+  const { created, fresh } = await chooseArchive(environment, options)
   const joined = await joinStage(stages, { environment, created, damaged }, options)
-  if (joined) for (const folder of folders) await sweepDebris(folder, { uid })
+  if (joined === undefined) return undefined
+  const tidied = fresh === undefined ? undefined : removeLeftoversOfDead(fresh)
+  for (const folder of folders) await sweepDebris(folder, { uid })
+  await tidied
   return joined
 }

@@ -121,7 +121,7 @@ async function fill(
     prefix,
     from: contents.prefixes,
     readOnly: writable !== true,
-    folders: contents.listed.filter((entry) => entry.type === 'directory'),
+    entries: contents.listed,
     room: local.available,
     workers: contents.workers,
     signal,

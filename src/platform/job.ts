@@ -1,4 +1,4 @@
-import { homedir } from 'node:os'
+import { homeOf } from './home.ts'
 
 /** Environment variables of a session. */
 export type Variables = Readonly<Record<string, string | undefined>>
@@ -33,6 +33,6 @@ export function expandFolder(template: string, env: Variables): { path: string }
     else if (!/^[^/\0]+$/.test(value) || value === '..' || value === '.') missing = `has no usable ${word}: '${value}'`
     return value ?? ''
   })
-  const path = /^~(?=\/|$)/.test(inserted) ? `${env.HOME || homedir()}${inserted.slice(1)}` : inserted
+  const path = /^~(?=\/|$)/.test(inserted) ? `${homeOf(env)}${inserted.slice(1)}` : inserted
   return missing === undefined ? { path } : { missing }
 }

@@ -1,5 +1,5 @@
-import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
+import { accountOf, readAccounts } from './accounts.ts'
 
 /** The files that are read; other ones for tests. */
 export interface Accounts {
@@ -16,9 +16,9 @@ const SYSTEM: Accounts = { passwd: '/etc/passwd', group: '/etc/group' }
  * group counts, too, unless somebody is listed.
  */
 export async function isPrivateGroup(gid: number, uid: number, files: Accounts = SYSTEM): Promise<boolean> {
-  const [passwd, groups] = await Promise.all([files.passwd, files.group].map(readLines))
-  const group = await entryOf(gid, groups!, 'group')
-  const user = await entryOf(uid, passwd!, 'passwd')
+  const [passwd, groups] = await Promise.all([files.passwd, files.group].map(readAccounts))
+  const group = await accountOf(gid, 'group', groups!)
+  const user = await accountOf(uid, 'passwd', passwd!)
   if (group === undefined) return false
   const [name, , , members = ''] = group
   if (members.split(',').some((member) => member !== '' && member !== 'root' && member !== user?.[0])) return false
@@ -33,21 +33,4 @@ async function hasRoot(): Promise<boolean> {
   const map = await readFile('/proc/self/gid_map', 'utf8').catch(() => '')
   const [inside, , count] = map.trim().split(/\s+/)
   return map.trim() === '' || (inside === '0' && Number(count) >= 65_536)
-}
-
-async function readLines(file: string): Promise<string[][]> {
-  const text = await readFile(file, 'utf8').catch(() => '')
-  return text.split('\n').map((line) => line.split(':'))
-}
-
-/** From the file, else as the system's directory service knows it. */
-async function entryOf(id: number, lines: string[][], database: string): Promise<string[] | undefined> {
-  const found = lines.find(([, , number]) => number === String(id))
-  if (found !== undefined) return found
-  const options = { env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' }, timeout: 5000 }
-  return new Promise((resolve) => {
-    execFile('getent', [database, String(id)], options, (error, stdout) =>
-      resolve(error ? undefined : stdout.trim().split(':')),
-    )
-  })
 }

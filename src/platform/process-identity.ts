@@ -13,18 +13,26 @@ export interface ProcessIdentity {
   started: string
 }
 
-export const ownIdentity = (): ProcessIdentity => identityOf(process.pid)
+export const ownIdentity = (): ProcessIdentity => (own ??= identityOf(process.pid))
 
-/** @param pid of a running process */
-export function identityOf(pid: number): ProcessIdentity {
-  return {
+let own: ProcessIdentity | undefined
+
+/** What is the same for all processes that can be seen from here. */
+const machine = (): Pick<ProcessIdentity, 'host' | 'boot' | 'pidNamespace'> =>
+  (known ??= {
     host: hostname(),
     boot: readOr('', '/proc/sys/kernel/random/boot_id').trim(),
     pidNamespace: pidNamespace(),
-    pid,
-    started: processFacts(pid)?.started ?? '',
-  }
-}
+  })
+
+let known: ReturnType<typeof machine> | undefined
+
+/** @param pid of a running process */
+export const identityOf = (pid: number): ProcessIdentity => ({
+  ...machine(),
+  pid,
+  started: processFacts(pid)?.started ?? '',
+})
 
 /** What can be known of another process from here; `unknown` if it belongs to another container or machine. */
 export type Fate = 'alive' | 'ended' | 'unknown'

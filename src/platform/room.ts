@@ -8,7 +8,7 @@ export interface Room {
   inodes: number
 }
 
-/** What an ordinary user may still write below `folder`. A quota does not show here; `asRoomError` reports it later. */
+/** What an ordinary user may still write below `folder`. A quota does not show here: it does when something is written. */
 export async function availableRoom(folder: string): Promise<Room & { type: bigint }> {
   const { bavail, bsize, files, ffree, type } = await statfs(folder, { bigint: true })
   return { bytes: Number(bavail * bsize), inodes: files === 0n ? Number.POSITIVE_INFINITY : Number(ffree), type }
@@ -33,15 +33,6 @@ export function shortage(
 }
 
 export const ROOM_HINT = 'Free some room there, or name another local folder with --path or CONDA_STAGE_PATH.'
-
-/** Turns a failed write for lack of room or quota into a StageError. Returns any other error as it is. */
-export function asRoomError(error: unknown, folder: string): unknown {
-  const code = (error as NodeJS.ErrnoException | undefined)?.code
-  if (code === 'EFBIG') return tooLarge(`a file of the copy in ${folder} would be`, folder, error)
-  if (code !== 'ENOSPC' && code !== 'EDQUOT') return error
-  const reason = code === 'ENOSPC' ? 'ran full while it was written to' : 'has reached your quota'
-  return new StageError('NO_SPACE', `${folder} ${reason}`, { path: folder, hint: ROOM_HINT, cause: error })
-}
 
 /** A write failed with EFBIG. @param what the file that `would be` larger than allowed */
 export function tooLarge(what: string, path: string, cause: unknown): StageError {

@@ -9,7 +9,6 @@ export function abortOnSignals(): AbortSignal {
   const controller = new AbortController()
   let first = Number.POSITIVE_INFINITY
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    // The listener stays for the second signal: proper-lockfile ends the process if it is the only listener.
     const listener = () => {
       if (!controller.signal.aborted) {
         first = Date.now()

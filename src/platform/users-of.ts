@@ -5,8 +5,17 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
  * @param folder with symbolic links resolved
  */
 export function processesUsing(folder: string): number[] {
-  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && name !== String(process.pid))
+  const pids = processes().filter((name) => /^\d+$/.test(name) && name !== String(process.pid))
   return pids.filter((pid) => isUsing(pid, folder)).map(Number)
+}
+
+/** None if there is no /proc: then nothing can be known. */
+function processes(): string[] {
+  try {
+    return readdirSync('/proc')
+  } catch {
+    return []
+  }
 }
 
 function isUsing(pid: string, folder: string): boolean {

@@ -51,6 +51,7 @@ function* editWindow(window: Buffer, base: number, edits: readonly Edit[]): Gene
   let done = 0
   for (const edit of edits) {
     const start = edit.offset - base
+    if (start < done || start + edit.length > window.length) throw new RangeError('An edit reaches beyond its place')
     if (start > done) yield window.subarray(done, start)
     done = start + edit.length
     yield edit.apply(window.subarray(start, done))

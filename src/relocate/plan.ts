@@ -54,8 +54,9 @@ export function planRelocation(
   const left: Occurrence[] = []
   for (const group of groupsOf(relocation)) {
     const planned = planGroup(group, job)
-    if (planned) edits.push(...planned)
-    else left.push(...group)
+    // One by one, because a group may have more members than a call takes arguments.
+    if (planned) for (const edit of planned) edits.push(edit)
+    else for (const occurrence of group) left.push(occurrence)
   }
   for (const { offset, length } of relocation.outward ?? []) edits.push({ offset, length, apply: outwardEdit(job) })
   edits.sort((a, b) => a.offset - b.offset)
@@ -140,10 +141,13 @@ function headEdit(group: Occurrence[], length: number, job: Job): Edit {
   return { offset: 0, length, apply }
 }
 
+/** A longer string is none: it would have to be in memory. */
+const LONGEST_STRING = 16 * 1024 * 1024
+
 /** Moves the rest of the string up or down, over the NULs that conda's placeholder left behind it. */
 function cStringEdit(group: Occurrence[], job: Job): Edit | undefined {
   const { offset, end, room } = group[0]!
-  if (end === undefined || room === undefined) return undefined
+  if (end === undefined || room === undefined || end - offset > LONGEST_STRING) return undefined
   const growth = group.reduce((sum, occurrence) => {
     const { before, after } = job.spell(occurrence)
     return sum + after.length - before.length
@@ -187,8 +191,9 @@ function replaceAll(data: Buffer, base: number, group: readonly Occurrence[], jo
   let done = 0
   for (const occurrence of group) {
     const { before, after } = job.spell(occurrence)
-    pieces.push(data.subarray(done, occurrence.offset - base), after)
-    done = occurrence.offset - base + before.length
+    const start = Math.max(done, occurrence.offset - base)
+    pieces.push(data.subarray(done, start), after)
+    done = start + before.length
   }
   return Buffer.concat([...pieces, data.subarray(done)])
 }

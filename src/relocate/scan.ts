@@ -78,7 +78,7 @@ export class PrefixScanner {
   readonly #search: Search
   /** A match that starts closer than this to the end of the data is decided when more data has come. */
   readonly #after: number
-  readonly #occurrences: Occurrence[] = []
+  #occurrences: Occurrence[] = []
   readonly #doubts: Doubt[] = []
   #unsure = 0
   #strings: CStrings | undefined
@@ -199,8 +199,7 @@ export class PrefixScanner {
       if (isData && lead === 'path' && !isString) this.#unsure++
     }
     if (others.size === 0) return
-    const kept = this.#occurrences.filter((occurrence) => !others.has(occurrence))
-    this.#occurrences.splice(0, Number.POSITIVE_INFINITY, ...kept)
+    this.#occurrences = this.#occurrences.filter((occurrence) => !others.has(occurrence))
   }
 
   /** What some kinds need besides the places: see the fields of Relocation. */

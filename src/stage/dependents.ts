@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { homeOf } from '../platform/home.ts'
 import type { Variables } from '../platform/job.ts'
 import { readSmall } from '../platform/read-small.ts'
 
@@ -45,6 +45,6 @@ export async function dependentsOf(
 }
 
 function jupyterFolder(env: Variables): string {
-  const data = env.XDG_DATA_HOME?.startsWith('/') ? env.XDG_DATA_HOME : join(env.HOME || homedir(), '.local/share')
+  const data = env.XDG_DATA_HOME?.startsWith('/') ? env.XDG_DATA_HOME : join(homeOf(env), '.local/share')
   return env.JUPYTER_DATA_DIR || join(data, 'jupyter')
 }

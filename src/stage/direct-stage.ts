@@ -1,7 +1,7 @@
 import type { ArchiveIndex } from '../model/archive-index.ts'
 import type { BytePath } from '../model/byte-path.ts'
-import type { DirectoryEntry } from '../model/entry.ts'
 import type { FramePiece, TakeFrame } from '../model/item.ts'
+import type { Listed } from '../model/listed.ts'
 import { utimesSeconds } from '../model/times.ts'
 import type { Room } from '../platform/room.ts'
 import { currentUmask } from '../platform/umask.ts'
@@ -9,7 +9,8 @@ import type { FrameWorkers } from '../workers/pool.ts'
 import type { ExtractReport, Target } from '../workers/protocol.ts'
 import type { Piece } from '../workers/work-list.ts'
 import { type ExtractResult, finishTree } from './finish-tree.ts'
-import { stagedMode } from './modes.ts'
+import { stagedModes } from './modes.ts'
+import { assertPathsFit } from './path-length.ts'
 import { patchLargeFiles } from './rewrite.ts'
 import { blocksOf } from './room.ts'
 import type { LargeFile } from './tree.ts'
@@ -23,8 +24,8 @@ export interface DirectOptions {
   /** Original prefixes, in the order by which relocations number them. */
   from: readonly string[]
   readOnly: boolean
-  /** All folders of the environment. */
-  folders: readonly DirectoryEntry[]
+  /** Everything in the environment. */
+  entries: readonly Listed[]
   /** The most that may be written: a stage that does not fit must not fill the disk. */
   room: Room
   workers: FrameWorkers
@@ -50,8 +51,9 @@ export class DirectStage {
   constructor(options: DirectOptions) {
     const { root, prefix: to, from } = options
     this.#options = options
-    this.#mode = stagedMode(options.readOnly)
-    makeDirectories(root, options.folders)
+    this.#mode = stagedModes(options.readOnly).file
+    assertPathsFit(to, options.entries)
+    makeDirectories(root, options.entries)
     this.#target = { root, from, to, umask: currentUmask() }
   }
 

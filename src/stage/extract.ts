@@ -7,7 +7,8 @@ import { runWorkers } from '../workers/pool.ts'
 import { BYTES, type Control, type ExtractReport, FILES, newControl, READY, STOP } from '../workers/protocol.ts'
 import { encodeWorkList, type Piece } from '../workers/work-list.ts'
 import { type ExtractResult, finishTree, publishTree, throwIfCancelled } from './finish-tree.ts'
-import { stagedMode } from './modes.ts'
+import { stagedModes } from './modes.ts'
+import { assertPathsFit } from './path-length.ts'
 import { makeDirectories, makeLargeFiles } from './tree.ts'
 
 /** Each worker takes 22 MB. With more of them, a large environment would take over 400 MB. */
@@ -39,7 +40,8 @@ export const extract = (options: ExtractOptions): Promise<ExtractResult> =>
 
 async function extractInto(root: string, options: ExtractOptions): Promise<ExtractResult> {
   const { index, prefix, readOnly, signal } = options
-  const mode = stagedMode(readOnly)
+  assertPathsFit(prefix, index.entries)
+  const mode = stagedModes(readOnly).file
   const files = index.entries.filter((entry) => entry.type === 'file')
   const pieces = files.flatMap((file) => cut(file, index, mode(file.mode)))
   const large = pieces.filter((piece) => piece.contentOffset === 0 && piece.length < piece.fileSize)

@@ -3,11 +3,12 @@ import { dirname } from 'node:path'
 import { StageError } from '../errors.ts'
 import type { ArchiveIndex } from '../model/archive-index.ts'
 import type { BytePath } from '../model/byte-path.ts'
-import { asRoomError } from '../platform/room.ts'
 import { relocateLink } from '../relocate/symlink.ts'
 import type { LeftFile } from '../workers/protocol.ts'
-import { stagedMode } from './modes.ts'
+import { asLocalFailure } from './failure.ts'
+import { stagedModes } from './modes.ts'
 import { EXTRACTING } from './names.ts'
+import { folderOf } from './record.ts'
 import { removeTree } from './remove-tree.ts'
 import { rewriteLargeFiles } from './rewrite.ts'
 import type { LargeFile } from './tree.ts'
@@ -39,12 +40,12 @@ interface Unfinished {
 /** Completes the tree whose files the workers have written: large files, links, and the modes and times of folders. */
 export async function finishTree({ root, index, prefix, large, ...rest }: Unfinished): Promise<ExtractResult> {
   const { left, digests, signal } = rest
-  const mode = stagedMode(rest.readOnly)
   digests.push(...(await rewriteLargeFiles({ root, large, from: index.prefixes, to: prefix, signal })))
   for (const file of large) finishLargeFile(root, file)
-  makeSymlinks(root, index.entries, (link) => relocateLink(link, index.prefixes, prefix))
   makeHardlinks(root, index.entries)
-  finishDirectories(root, index.entries, mode)
+  // Symbolic links may lead anywhere. Nothing is written any more when the first of them is there.
+  makeSymlinks(root, index.entries, (link) => relocateLink(link, index.prefixes, prefix))
+  finishDirectories(root, index.entries, stagedModes(rest.readOnly).folder)
   const files = index.entries.filter((entry) => entry.type === 'file')
   return { files: files.length, bytes: files.reduce((sum, file) => sum + file.size, 0), left, digests }
 }
@@ -65,9 +66,11 @@ export async function publishTree<T>(
     renameSync(root, prefix)
     return result
   } catch (error) {
-    await removeTree(root)
+    const failure = asLocalFailure(error, dirname(folderOf(prefix) ?? dirname(prefix)))
+    // Whoever made the place of the tree removes that, with what can't be removed now.
+    await removeTree(root).catch(() => {})
     throwIfCancelled(signal, prefix)
-    throw asRoomError(error, dirname(dirname(prefix)))
+    throw failure
   }
 }
 

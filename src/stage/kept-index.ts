@@ -41,13 +41,13 @@ export async function keepIndex({ start, end }: IndexBytes, folder: string): Pro
   await writeFile(`${folder}/${INDEX}`, Buffer.concat([MAGIC, numbers, start, end.data]), { flag: 'wx', mode: 0o600 })
 }
 
-/** @throws StageError ARCHIVE_DAMAGED, ARCHIVE_UNREADABLE */
-export const readKeptIndex = (folder: string): Promise<ArchiveIndex> => readKept(folder, readIndex)
+/** @throws StageError ARCHIVE_DAMAGED, ARCHIVE_UNREADABLE, ARCHIVE_FOREIGN */
+export const readKeptIndex = (folder: string): Promise<ArchiveIndex> => withKept(folder, readIndex)
 
-/** The part that the quick check needs. @throws StageError ARCHIVE_DAMAGED, ARCHIVE_UNREADABLE */
-export const readKeptHead = (folder: string): Promise<ArchiveHead> => readKept(folder, readHead)
+/** The part that the quick check needs. Errors: as readKeptIndex. */
+export const readKeptHead = (folder: string): Promise<ArchiveHead> => withKept(folder, readHead)
 
-async function readKept<T>(folder: string, read: (file: string, source: Source) => Promise<T>): Promise<T> {
+async function withKept<T>(folder: string, read: (path: string, source: Source) => Promise<T>): Promise<T> {
   const file = `${folder}/${INDEX}`
   const handle = await open(file, 'r').catch((error: unknown) => {
     throw asReadFailure(error, file)

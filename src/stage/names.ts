@@ -8,7 +8,7 @@ import { randomBytes } from 'node:crypto'
 export const MARKER = 'stage.json'
 /** The process that makes the stage, or made it; written first. */
 export const OWNER = 'owner.json'
-/** The archive's index, in a file that `readKeptIndex` reads. */
+/** The archive's index, as `readKeptIndex` reads it. */
 export const INDEX = 'stage.index'
 /** The copy's folder until it is complete. */
 export const EXTRACTING = '.extracting'

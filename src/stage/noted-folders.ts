@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, readlink, symlink } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { homeOf } from '../platform/home.ts'
 import type { Variables } from '../platform/job.ts'
 
 /** Links to local folders, in the user's folder for state. Which of them exist differs from node to node. */
 function notes(env: Variables): string {
   const given = env.XDG_STATE_HOME
-  const state = given?.startsWith('/') ? given : join(env.HOME || homedir(), '.local/state')
+  const state = given?.startsWith('/') ? given : join(homeOf(env), '.local/state')
   return join(state, 'conda-stage/local-folders')
 }
 

@@ -64,13 +64,16 @@ export function addOwnFiles(
   const files = [...SCRIPTS, ...scripts]
   if (readOnly) files.push(FROZEN, ...standardLibraries(prefix, entries).map(managed))
   const added = files.filter((file) => addFile(prefix, file, readOnly))
-  if (readOnly) letOwnerWrite(fsPath(prefix, HISTORY))
+  if (readOnly) letOwnerWrite(prefix, HISTORY)
   return added.map(({ path }) => path)
 }
 
-function letOwnerWrite(path: Buffer): void {
-  const facts = lstatSync(path, { throwIfNoEntry: false })
-  if (facts?.isFile()) chmodSync(path, (facts.mode & 0o7777) | OWNER_WRITES)
+/** Not if its folder is a link, which may lead out of the copy. */
+function letOwnerWrite(prefix: string, path: BytePath): void {
+  const folder = lstatSync(fsPath(prefix, parentOf(path)), { throwIfNoEntry: false })
+  const name = fsPath(prefix, path)
+  const facts = folder?.isDirectory() ? lstatSync(name, { throwIfNoEntry: false }) : undefined
+  if (facts?.isFile()) chmodSync(name, (facts.mode & 0o7777) | OWNER_WRITES)
 }
 
 /** Whether conda-stage has put this there, as it is. */

@@ -5,10 +5,9 @@ import { StageError } from '../errors.ts'
 import type { ArchiveIndex } from '../model/archive-index.ts'
 import type { LocalFolder } from '../platform/local-disk.ts'
 import { ownIdentity } from '../platform/process-identity.ts'
-import { asRoomError } from '../platform/room.ts'
+import { asLocalFailure, removeFailed } from './failure.ts'
 import { FOLDER_START, OWNER, RESERVED } from './names.ts'
 import { writeOwner } from './record.ts'
-import { removeTree } from './remove-tree.ts'
 
 /** The paths of a stage that is being made. */
 export interface Place {
@@ -44,9 +43,10 @@ export async function withNewPlace<T>(
     await mkdir(dirname(place.prefix), { recursive: true, mode: 0o700 })
     return await fill(place)
   } catch (error) {
-    if (folder !== undefined) await removeTree(folder)
+    const failure = asLocalFailure(error, local.path)
+    const reported = folder === undefined ? failure : await removeFailed(folder, failure)
     if (local.created) await rmdir(local.real).catch(() => {})
-    throw asRoomError(error, local.path)
+    throw reported
   }
 }
 

@@ -1,7 +1,7 @@
 import { lstat, open, rename } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import * as v from 'valibot'
-import { Identity } from '../leases/identity.ts'
+import { Identity } from '../platform/identity-schema.ts'
 import { readSmall } from '../platform/read-small.ts'
 import { FOLDER_NAME, MARKER } from './names.ts'
 

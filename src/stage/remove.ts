@@ -2,6 +2,7 @@ import { lstat, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { StageError } from '../errors.ts'
 import { isLive, leasesOf } from '../leases/lease.ts'
+import { errnoOf, meaningOf } from '../platform/errno.ts'
 import { removingName } from './names.ts'
 import { findStage, type Stage } from './record.ts'
 import { assertNothingMounted, removeTree } from './remove-tree.ts'
@@ -37,16 +38,28 @@ export async function detachStage({ folder }: Stage, { force = false } = {}): Pr
  * Renames a stage's folder to a name that a sweep removes. Who joins a stage writes a lease first and then looks whether it is
  * still there; here it is the other way round. So one of the two sees the other.
  * @returns the new path; undefined if there is a live lease
- * @throws StageError TARGET_UNSAFE if something is mounted inside
+ * @throws StageError TARGET_UNSAFE if something is mounted inside, TARGET_UNWRITABLE; ENOENT if it is gone
  */
 export async function setAside(folder: string, { force = false } = {}): Promise<string | undefined> {
   await assertNothingMounted(folder)
   if (!force && (await isLeased(folder))) return undefined
   const removing = `${dirname(folder)}/${removingName()}`
-  await rename(folder, removing)
+  await renamed(folder, removing)
   if (force || !(await isLeased(removing))) return removing
-  await rename(removing, folder)
+  await renamed(removing, folder)
   return undefined
+}
+
+async function renamed(from: string, to: string): Promise<void> {
+  await rename(from, to).catch((error: unknown) => {
+    const errno = errnoOf(error)
+    if (errno === undefined || errno === 'ENOENT') throw error
+    throw new StageError('TARGET_UNWRITABLE', `${from} can't be renamed: ${meaningOf(errno)}`, {
+      path: from,
+      hint: 'The copy is as it was. Try again when its disk is in order.',
+      cause: error,
+    })
+  })
 }
 
 export const isLeased = async (folder: string): Promise<boolean> => (await leasesOf(folder)).some(isLive)

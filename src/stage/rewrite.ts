@@ -67,7 +67,7 @@ async function rewrite(
 ): Promise<string> {
   // Beside the tree, where no entry can have this name.
   const aside = `${root}.new`
-  const source = await open(fsPath(root, path), 'r')
+  const source = await open(fsPath(root, path), constants.O_RDONLY | constants.O_NOFOLLOW)
   const target = await open(aside, 'wx', 0o600)
   try {
     const hash = createHash('sha256')

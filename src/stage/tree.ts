@@ -1,9 +1,21 @@
-import { chmodSync, closeSync, linkSync, lutimesSync, mkdirSync, openSync, symlinkSync, utimesSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  copyFileSync,
+  linkSync,
+  lutimesSync,
+  mkdirSync,
+  openSync,
+  symlinkSync,
+  utimesSync,
+} from 'node:fs'
 import type { ArchivedEntry } from '../model/archive-index.ts'
 import { type BytePath, bytesOf, fsPath } from '../model/byte-path.ts'
 import type { SymlinkEntry } from '../model/entry.ts'
 import type { Relocation } from '../model/relocation.ts'
 import { accessTime, asTime, utimesSeconds } from '../model/times.ts'
+import { errnoOf } from '../platform/errno.ts'
 
 /** A file that spans several frames. Workers have written its pieces. */
 export interface LargeFile {
@@ -40,11 +52,22 @@ export function makeSymlinks(
   }
 }
 
-/** To be called when the files are there. */
+/** To be called when the files are there. A disk without hard links, or with few, gets further files instead. */
 export function makeHardlinks(root: string, entries: readonly ArchivedEntry[]): void {
-  for (const entry of entries)
-    if (entry.type === 'hardlink') linkSync(fsPath(root, entry.target), fsPath(root, entry.path))
+  for (const entry of entries) {
+    if (entry.type !== 'hardlink') continue
+    const [target, path] = [fsPath(root, entry.target), fsPath(root, entry.path)]
+    try {
+      linkSync(target, path)
+    } catch (error) {
+      if (!NO_LINK.has(errnoOf(error) ?? '')) throw error
+      copyFileSync(target, path, constants.COPYFILE_EXCL)
+      utimesSync(path, accessTime(), asTime(utimesSeconds(entry.mtimeNs)))
+    }
+  }
 }
+
+const NO_LINK: ReadonlySet<string> = new Set(['EPERM', 'EMLINK', 'ENOSYS', 'ENOTSUP', 'EXDEV'])
 
 export function finishLargeFile(root: string, { path, mode, mtime }: { path: BytePath; mode: number; mtime: number }) {
   const name = fsPath(root, path)
@@ -56,12 +79,12 @@ export function finishLargeFile(root: string, { path, mode, mtime }: { path: Byt
 export function finishDirectories(
   root: string,
   entries: readonly ArchivedEntry[],
-  stagedMode: (mode: number) => number,
+  modeOf: (mode: number) => number,
 ): void {
   for (const { type, path, mode, mtimeNs } of entries.toReversed()) {
     if (type !== 'directory') continue
     const name = fsPath(root, path)
     utimesSync(name, accessTime(), asTime(utimesSeconds(mtimeNs)))
-    chmodSync(name, stagedMode(mode))
+    chmodSync(name, modeOf(mode))
   }
 }

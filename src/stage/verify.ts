@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { closeSync, lstatSync, openSync, readdirSync, readlinkSync, readSync, type Stats } from 'node:fs'
+import { lstatSync, openSync, readdirSync, readlinkSync, readSync, type Stats } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { StageError } from '../errors.ts'
 import type { ArchivedEntry, ArchivedFile, ArchiveIndex } from '../model/archive-index.ts'
@@ -7,13 +7,14 @@ import { LEAVE } from '../model/auto-scripts.ts'
 import { type BytePath, displayPath, fsPath } from '../model/byte-path.ts'
 import { digestFrom } from '../model/digest.ts'
 import type { Relocation, Siblings } from '../model/relocation.ts'
+import { closeReadSync } from '../platform/close.ts'
 import { applyToChunk } from '../relocate/apply.ts'
 import { planRelocation, type RelocationPlan, reversePlan } from '../relocate/plan.ts'
 import { PrefixScanner } from '../relocate/scan.ts'
 import { relocateLink, relocateTarget } from '../relocate/symlink.ts'
 import { whyHarmless } from './harmless.ts'
 import { readKeptIndex } from './kept-index.ts'
-import { stagedMode } from './modes.ts'
+import { stagedModes } from './modes.ts'
 import { HISTORY, isOwnFile, OWNER_WRITES } from './own-files.ts'
 import { findStage, type StageRecord } from './record.ts'
 
@@ -81,15 +82,17 @@ class Verifier {
   readonly #record: StageRecord
   readonly #prefixes: readonly string[]
   readonly #siblings: Siblings | undefined
+  readonly #entries: readonly ArchivedEntry[]
   /** Shared by all files: allocating a megabyte for each of 30,000 files costs more than reading them. */
   readonly #chunk = Buffer.allocUnsafe(CHUNK)
-  readonly #mode: (mode: number) => number
+  readonly #modes: ReturnType<typeof stagedModes>
 
   constructor(record: StageRecord, index: ArchiveIndex) {
     this.#record = record
     this.#prefixes = index.prefixes
     this.#siblings = index.siblings
-    this.#mode = stagedMode(record.readOnly)
+    this.#entries = index.entries
+    this.#modes = stagedModes(record.readOnly)
   }
 
   known(entry: ArchivedEntry): void {
@@ -112,15 +115,16 @@ class Verifier {
   #compare(entry: ArchivedEntry, facts: Stats): void {
     const { path, type } = entry
     const mode = facts.mode & 0o7777
-    const expected = this.#mode(entry.mode)
+    const expected = type === 'directory' ? this.#modes.folder(entry.mode) : this.#modes.file(entry.mode)
     const free = path === HISTORY ? OWNER_WRITES : 0
     if (type !== 'symlink' && (mode | free) !== (expected | free))
       this.#differs(path, 'mode', `has mode ${octal(mode)} instead of ${octal(expected)}`)
     if (type === 'symlink') this.#symlink(path, relocateLink(entry, this.#prefixes, this.#record.prefix))
     else if (type === 'file') this.#file(entry, facts)
     else if (type === 'hardlink' && this.#lstat(entry.target)?.ino !== facts.ino) {
-      this.#differs(path, 'changed', `is no longer a hard link to ${displayPath(entry.target)}`)
-      this.#scan(path, facts.size)
+      // A disk without hard links has a further file instead.
+      const target = this.#entries.find((other) => other.type === 'file' && other.path === entry.target)
+      this.#file(target as ArchivedFile, facts, path)
     }
   }
 
@@ -133,9 +137,10 @@ class Verifier {
     this.findings.push({ path, kind: 'prefix', why, harmless: false })
   }
 
-  #file(entry: ArchivedFile, facts: Stats): void {
-    const { path, relocation } = entry
-    const expected = this.#record.digests[path] ?? entry.digest
+  /** @param path of the file or of a further one with the same content */
+  #file(entry: ArchivedFile, facts: Stats, path = entry.path): void {
+    const { relocation } = entry
+    const expected = this.#record.digests[entry.path] ?? entry.digest
     const plan = relocation && planRelocation(relocation, entry, this.#prefixes, this.#record.prefix)
     const digest = this.#scan(path, facts.size, entry, plan?.sameLength ? plan : undefined)
     if (digest !== expected) this.#differs(path, 'changed', 'has other bytes than the archive')
@@ -213,11 +218,20 @@ function* chunksOf(path: Buffer, chunk: Buffer): Generator<Buffer> {
   const fd = openSync(path, 'r')
   try {
     for (;;) {
-      const count = readSync(fd, chunk, 0, chunk.length, null)
+      const count = readNext(fd, chunk, path)
       if (count === 0) return
       yield chunk.subarray(0, count)
     }
   } finally {
-    closeSync(fd)
+    closeReadSync(fd)
+  }
+}
+
+/** A failed read does not name its file by itself. */
+function readNext(fd: number, chunk: Buffer, path: Buffer): number {
+  try {
+    return readSync(fd, chunk, 0, chunk.length, null)
+  } catch (error) {
+    throw Object.assign(error as Error, { path: displayPath(path.toString('latin1')) })
   }
 }

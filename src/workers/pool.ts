@@ -169,5 +169,6 @@ function fromPlain({ name, message, stack, code, path, hint }: PlainError): Erro
   error.name = name
   if (stack !== undefined) error.stack = stack
   if (code !== undefined) error.code = code
+  if (path !== undefined) error.path = path
   return error
 }

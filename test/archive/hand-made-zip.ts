@@ -14,8 +14,11 @@ export interface ZipMember {
   /** Changes a header when it is done. */
   forgeLocal?(header: Buffer): void
   forgeDirectory?(header: Buffer): void
-  /** Where the directory says that the member stands. */
-  offset?: number
+  /** An earlier member at whose place the directory says that this one stands, `shift` bytes further. */
+  offset?: string
+  shift?: number
+  /** Its name in front of its data, if that is another one. */
+  localName?: string
   extra?: Buffer
 }
 
@@ -32,8 +35,11 @@ export function zip(members: readonly ZipMember[], end: ZipEnd = {}): Buffer {
   const parts: Buffer[] = []
   const directory: Buffer[] = []
   let at = 0
+  const offsets = new Map<string, number>()
   for (const member of members) {
-    const { local, central } = records(member, member.offset ?? at)
+    const other = member.offset === undefined ? undefined : offsets.get(member.offset)! + (member.shift ?? 0)
+    const { local, central } = records(member, other ?? at)
+    if (other === undefined) offsets.set(member.name, at)
     parts.push(local)
     directory.push(central)
     at += local.length
@@ -58,6 +64,7 @@ function records(member: ZipMember, offset: number): { local: Buffer; central: B
   const extra = member.extra ?? Buffer.alloc(0)
   const data = member.deflate ? deflateRawSync(content) : content
   const name = Buffer.from(member.name, 'latin1')
+  const localName = Buffer.from(member.localName ?? member.name, 'latin1')
   const common = Buffer.alloc(26)
   common.writeUInt16LE(20, 0)
   common.writeUInt16LE(member.deflate ? 8 : 0, 4)
@@ -74,5 +81,5 @@ function records(member: ZipMember, offset: number): { local: Buffer; central: B
   behind.writeUInt32LE(offset, 10)
   const central = Buffer.concat([Buffer.from('PK\x01\x02\x14\x03', 'latin1'), common, behind])
   member.forgeDirectory?.(central)
-  return { local: Buffer.concat([local, name, extra, data]), central: Buffer.concat([central, name, extra]) }
+  return { local: Buffer.concat([local, localName, extra, data]), central: Buffer.concat([central, name, extra]) }
 }

@@ -1,28 +1,17 @@
 /** Sessions in which an environment `my` may be staged automatically, by the program as it ships. */
 import assert from 'node:assert/strict'
-import { chmodSync, copyFileSync, cpSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chmodSync, copyFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { bundle } from '../../scripts/bundle.ts'
+import { installed } from '../fixtures/installed.ts'
 import { type Conda, type EnvironmentParts, quoted as q, type Run, SHELLS, type Shell, World } from '../shells/world.ts'
 
+/** A session starts the program several times. */
 export const LAUNCHER = await installed()
 export const SAYS = "Auto staging conda environment 'my'. To disable, call 'conda-stage --auto-stage=disable'\n"
 export const [BASH] = SHELLS as [Shell]
 
 type AnyShell = Parameters<World['run']>[0]
-
-/** As the package ships it: a session starts the program several times, and each start from sources takes four times as long. */
-async function installed(): Promise<string> {
-  const root = mkdtempSync(join(tmpdir(), 'installed-'))
-  process.once('exit', () => rmSync(root, { recursive: true }))
-  const checkout = join(import.meta.dirname, '../..')
-  for (const name of ['bin', 'package.json']) cpSync(join(checkout, name), join(root, name), { recursive: true })
-  symlinkSync(join(checkout, 'node_modules'), join(root, 'node_modules'))
-  await bundle(join(root, 'dist'))
-  return join(root, 'bin/conda-stage')
-}
 
 export class AutoWorld implements Disposable {
   readonly world: World

@@ -1,13 +1,20 @@
 /**
  * Tests run this in a process of its own. It publishes an archive at argv[2] whose only file holds argv[3], and takes argv[4] ms
- * for that. It prints `waiting`, `writing` and `done` as it goes.
+ * for that. Its clock is argv[5] ms ahead. It prints `waiting`, `writing` and `done` as it goes.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { publishArchive } from '../../src/cache/index.ts'
 import { directory, file, pack } from '../archive/support.ts'
 
-const [path, text, time] = process.argv.slice(2)
+const [path, text, time, ahead] = process.argv.slice(2)
 const say = (word: string) => process.stdout.write(`${word}\n`)
+
+const RealDate = Date
+const now = () => RealDate.now() + Number(ahead)
+globalThis.Date = new Proxy(RealDate, {
+  construct: (target, args) => Reflect.construct(target, args.length === 0 ? [now()] : args),
+  get: (target, key) => (key === 'now' ? now : Reflect.get(target, key)),
+})
 
 await publishArchive({
   path: path!,

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, open, readdir, readFile, rename, symlink, utimes, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { readIndex } from '../../src/archive/reader.ts'
 import { publishArchive, withArchiveLock } from '../../src/cache/index.ts'
 import { StageError } from '../../src/errors.ts'
 import { contentsOf, directory, file, pack, workFolder } from '../archive/support.ts'
+import { packer } from './packers.ts'
 
 const publish = (path: string, text: string) =>
   publishArchive({ path, staleMs: 2000, write: (temporary) => pack(temporary, [directory(''), file('text', text)]) })
@@ -16,23 +17,6 @@ const textIn = async (path: string) =>
   contentsOf(path, await readIndex(path))
     .get('text')
     ?.toString()
-
-/** A packer in a process of its own, and the words that it prints. */
-function packer(context: TestContext, path: string, text: string, ms: number) {
-  const script = new URL('packer.ts', import.meta.url).pathname
-  const child = spawn(process.execPath, [script, path, text, String(ms)], { stdio: ['ignore', 'pipe', 'inherit'] })
-  context.after(() => child.kill('SIGKILL'))
-  const words: string[] = []
-  const waiters = new Set<() => void>()
-  child.stdout.on('data', (data: Buffer) => {
-    words.push(...data.toString().trim().split('\n'))
-    for (const wake of waiters) wake()
-  })
-  const said = async (word: string) => {
-    while (!words.includes(word)) await new Promise<void>((resolve) => waiters.add(resolve))
-  }
-  return { child, words, said }
-}
 
 const exit = async (child: ChildProcess) => (child.exitCode === null ? (await once(child, 'exit'))[0] : child.exitCode)
 

@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict'
-import { basename, dirname } from 'node:path'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join } from 'node:path'
 import test from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
-import { temporaryName } from '../../src/cache/temporary.ts'
+import { removeLeftovers, temporaryName } from '../../src/cache/temporary.ts'
 
 test('a temporary file stands beside its archive and has a name that every file system takes, whatever the archive is called', () => {
   const names = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 255 })
@@ -15,4 +20,29 @@ test('a temporary file stands beside its archive and has a name that every file 
       assert.match(basename(temporary), /^\.tmp\./)
     }),
   )
+})
+
+/** A packer that left its file, as the world may see it: it has ended, but its parent has not noticed; or it runs. */
+async function packerThat(ends: boolean, body: (file: string) => Promise<void>): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'temporary-'))
+  const parent = spawn('bash', ['-c', `${ends ? 'true' : 'sleep 60'} & echo $!; exec sleep 60`], { detached: true })
+  try {
+    const pid = String(await once(parent.stdout, 'data')).trim()
+    const state = () => / ([A-Z]) /.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))![1]
+    while (state() !== (ends ? 'Z' : 'S')) await sleep(10)
+    const name = basename(temporaryName(`${folder}/a.tar.zst`)).replace(`-${process.pid}-`, () => `-${pid}-`)
+    writeFileSync(join(folder, name), '')
+    await body(join(folder, name))
+  } finally {
+    process.kill(-parent.pid!, 'SIGKILL')
+    rmSync(folder, { recursive: true })
+  }
+}
+
+test("a killed packer's file is removed, also while its parent has not noticed its end; a living packer's stays", async () => {
+  for (const ends of [true, false])
+    await packerThat(ends, async (file) => {
+      await removeLeftovers(join(dirname(file), 'a.tar.zst'))
+      assert.equal(existsSync(file), !ends)
+    })
 })

@@ -350,7 +350,7 @@ test('--clean --all takes what is in use only if somebody agrees or --force is g
   assert.match(
     refused.stderr,
     new RegExp(
-      `ERROR: 1 copy would be removed although somebody may need them, and nobody can be asked here:\n {7}${prefix}: it is in use\n`,
+      `ERROR: A copy that somebody may need would be removed, and nobody can be asked here:\n {7}${prefix}: it is in use\n`,
     ),
   )
   assert.ok(existsSync(prefix))
@@ -370,4 +370,56 @@ test('the time of a folder does not matter to a copy that is whole', async (cont
   const prefix = await stageOf(world)
   utimesSync(`${prefix}/conda-meta`, 1, 1)
   assert.equal(await stageOf(world), prefix)
+})
+
+test('--dry-run names the copy that is there already', async (context) => {
+  const world = await copiedWorld(context)
+  const session = await holder(context)
+  const prefix = await stageFor(session, world)
+  const { stdout } = await succeed(world, [...stageAll(world), '--dry-run'])
+  assert.match(stdout, new RegExp(`^copy: +${prefix} is there already$`, 'm'))
+  const { copy, local } = JSON.parse((await succeed(world, [...stageAll(world), '--dry-run', '--json'])).stdout)
+  assert.deepEqual([copy, local], [prefix, undefined])
+  const other = JSON.parse((await succeed(world, [...stageAll(world), '--private', '--dry-run', '--json'])).stdout)
+  assert.deepEqual([other.copy, other.local.path], [undefined, world.local])
+})
+
+test('--verbose says if only one job can share a copy, because the folder belongs to the job', async (context) => {
+  const world = await copiedWorld(context)
+  const env = { SLURM_JOB_ID: '812345', SLURM_TMPDIR: world.local }
+  const stage = (variables: Record<string, string>) =>
+    succeed(world, [`--prefix=${world.prefix}`, '--no-skip-local', '--verbose'], { env: variables })
+  const { stdout, stderr } = await stage(env)
+  assert.ok(stdout.startsWith(world.local))
+  assert.match(stderr, new RegExp(`INFO: ${world.local} belongs to job 812345: only this job shares the copy\n`))
+  const outside = await stage({ CONDA_STAGE_PATH: world.local, SLURM_JOB_ID: '812346' })
+  assert.doesNotMatch(outside.stderr, /belongs to job/)
+})
+
+test('--keep without a number lasts until somebody unstages: the end of another session does not remove the copy', async (context) => {
+  const world = await copiedWorld(context)
+  const [first, second] = [await holder(context), await holder(context)]
+  const prefix = await stageFor(first, world, ['--keep'])
+  await end(first)
+  assert.equal(await stageFor(second, world), prefix)
+  await end(second)
+  const other = await copiedWorld(context)
+  await stageOf({ ...other, local: world.local })
+  assert.ok(existsSync(prefix))
+  await succeed(world, ['--unstage', `--prefix=${prefix}`])
+  assert.ok(!existsSync(prefix))
+})
+
+test('--unstage --force removes a copy that was to stand for some time, but not one that others use', async (context) => {
+  const world = await copiedWorld(context)
+  const [first, second] = [await holder(context), await holder(context)]
+  const prefix = await stageFor(first, world, ['--keep=30'])
+  await stageFor(second, world)
+  const force = ['--unstage', '--force', `--prefix=${prefix}`]
+  assert.match(
+    (await succeed(world, [...force, `--session=${first.pid}`])).stderr,
+    /The copy stays: process \d+ uses it/,
+  )
+  await succeed(world, [...force, `--session=${second.pid}`])
+  assert.deepEqual(copiesIn(world), [])
 })

@@ -39,14 +39,18 @@ for (const [kind, make] of Object.entries(KINDS)) {
   test(`a ${kind} of conda-pack's that is whole is read, and one that is cut anywhere is refused by its name`, async (context) => {
     const path = `${folderOf(context)}/theirs.${kind}`
     const whole = make()
-    assert.deepEqual((await readCondaPack(path, whole)).get('lib/last')?.content, NOISE)
+    assert.deepEqual((await readCondaPack(path, { bytes: whole })).get('lib/last')?.content, NOISE)
     const isProgram = kind === 'tar.bz2' || kind === 'tar.xz'
     const borders = kind === 'tar' ? Array.from({ length: whole.length / 512 }, (_, n) => n * 512) : []
     const step = Math.ceil(whole.length / (isProgram ? 20 : 150))
     const steps = Array.from({ length: Math.floor(whole.length / step) }, (_, n) => n * step + 1)
     const ends = [1, 2, 3, 4, 5, 8, 21, 22, 100].map((missing) => whole.length - missing)
     for (const size of new Set([...borders, ...steps, ...ends]))
-      await assert.rejects(readCondaPack(path, whole.subarray(0, size)), refused(path), `cut to ${size} bytes`)
+      await assert.rejects(
+        readCondaPack(path, { bytes: whole.subarray(0, size) }),
+        refused(path),
+        `cut to ${size} bytes`,
+      )
   })
 
   test(`a ${kind} of conda-pack's with anything behind its end is refused, be it itself once more`, async (context) => {
@@ -55,10 +59,14 @@ for (const [kind, make] of Object.entries(KINDS)) {
     const compress = COMPRESS[kind]
     const more = [Buffer.from('rubbish'), Buffer.alloc(700, 'x'), whole, whole.subarray(0, 3), Buffer.from('\x1f\x8b')]
     for (const behind of [...more, ...(compress ? [compress(tar({ name: 'lib/more' }))] : [])])
-      await assert.rejects(readCondaPack(path, Buffer.concat([whole, behind])), refused(path), behind.toString('hex'))
+      await assert.rejects(
+        readCondaPack(path, { bytes: Buffer.concat([whole, behind]) }),
+        refused(path),
+        behind.toString('hex'),
+      )
     if (!compress) return
     const zerosFirst = Buffer.concat([plain(), Buffer.alloc(5120), tarMember({ name: 'lib/more' }), END_OF_TAR])
-    await assert.rejects(readCondaPack(path, compress(zerosFirst)), refused(path))
+    await assert.rejects(readCondaPack(path, { bytes: compress(zerosFirst) }), refused(path))
   })
 
   if (kind !== 'tar')
@@ -67,7 +75,7 @@ for (const [kind, make] of Object.entries(KINDS)) {
       const whole = make()
       const damaged = Buffer.from(whole)
       damaged[whole.length >> 1]! ^= 1
-      await assert.rejects(readCondaPack(path, damaged), refused(path))
+      await assert.rejects(readCondaPack(path, { bytes: damaged }), refused(path))
     })
 
   test(`conda-stage does not stage a ${kind} of conda-pack's that is cut, and leaves it and the environment alone`, async (context) => {
@@ -84,7 +92,7 @@ test('a tar of conda-pack with a wrong checksum in any of its headers is refused
   for (const nth of condaPackMembers().keys()) {
     const members = condaPackMembers()
     members[nth]!.sumOff = 1
-    await assert.rejects(readCondaPack(path, tar(...members)), refused(path))
+    await assert.rejects(readCondaPack(path, { bytes: tar(...members) }), refused(path))
   }
 })
 
@@ -136,7 +144,7 @@ const LEGAL: Record<string, Buffer> = {
 
 for (const [what, bytes] of Object.entries(LEGAL)) {
   test(`an archive of conda-pack's is read if it is ${what}`, async (context) => {
-    const found = await readCondaPack(`${folderOf(context)}/theirs`, bytes)
+    const found = await readCondaPack(`${folderOf(context)}/theirs`, { bytes })
     assert.deepEqual(found.get('lib/last')?.content, NOISE)
   })
 }
@@ -146,7 +154,7 @@ test('a file of many MiB with a placeholder is changed like a small one, and not
   const line = `prefix=/opt/placeholder/lib ${'#'.repeat(1000)}\n`
   const content = line.repeat(Math.ceil((40 * 1024 * 1024) / line.length))
   const bytes = tar({ name: 'etc/large', content }, { name: 'bin/conda-unpack', content: unpackScript('etc/large') })
-  const { entry, content: changed } = (await readCondaPack(`${folder}/theirs`, bytes)).get('etc/large')!
+  const { entry, content: changed } = (await readCondaPack(`${folder}/theirs`, { bytes })).get('etc/large')!
   assert.equal(changed?.toString(), content.replaceAll('/opt/placeholder', '/envs/mine'))
   assert.equal(entry.type === 'file' && entry.size, changed?.length)
   assert.deepEqual(readdirSync(folder), ['theirs'])

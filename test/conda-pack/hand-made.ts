@@ -62,8 +62,14 @@ export function folderOf(context: TestContext): string {
   return folder
 }
 
-/** Reads the archive as staging does: all of it, twice. */
-export async function readCondaPack(path: string, bytes?: Buffer): Promise<Map<string, ReadEntry>> {
+/**
+ * Reads the archive as staging does: all of it, twice.
+ * @param options.bytes what to write there first; `keep: false` forgets the contents
+ */
+export async function readCondaPack(
+  path: string,
+  { bytes, keep = true }: { bytes?: Buffer; keep?: boolean } = {},
+): Promise<Map<string, ReadEntry>> {
   if (bytes !== undefined) writeFileSync(path, bytes)
   const handle = await open(path, 'r')
   try {
@@ -72,7 +78,8 @@ export async function readCondaPack(path: string, bytes?: Buffer): Promise<Map<s
     const found = new Map<string, ReadEntry>()
     for await (const { entry, content } of condaPackItems(archive, handle, options)) {
       const parts: Buffer[] = []
-      if (content) for await (const part of content.chunks as AsyncIterable<Buffer>) parts.push(Buffer.from(part))
+      if (content)
+        for await (const part of content.chunks as AsyncIterable<Buffer>) if (keep) parts.push(Buffer.from(part))
       found.set(entry.path, { entry, ...(content && { content: Buffer.concat(parts) }) })
     }
     return found

@@ -76,7 +76,7 @@ test('a copy for a program (--prefix) stays when the session ends', () => {
   using session = new Session(bash!)
   session.script(`${bash!.quote(LAUNCHER)} --quiet --prefix=${session.prefix} --path=${session.local}
     conda-stage --quiet --prefix=${session.prefix} --path=${session.local}`)
-  assert.equal(session.stages().length, 2)
+  assert.equal(session.stages().length, 1)
 })
 
 test('if the original is gone when the session ends, the copy stays and a warning names both', () => {
@@ -87,8 +87,8 @@ test('if the original is gone when the session ends, the copy stays and a warnin
     /^WARNING: (.*\/conda-stage_\w+\/my) is kept, because its original .*\/envs\/my is gone\. To remove it: conda-stage --unstage --force --prefix=\1\n$/,
   )
   assert.equal(session.stages().length, 1)
-  // The next to stage there does not take it for debris.
-  session.script(`mv ${session.prefix}.away ${session.prefix}\nstage\nconda-stage --quiet --unstage`)
+  // The next to clean up there does not take it for debris.
+  session.script(`conda-stage --quiet --clean --path=${session.local}`)
   assert.equal(session.stages().length, 1)
 })
 

@@ -5,28 +5,11 @@ import { dirname } from 'node:path'
 import { test } from 'node:test'
 import * as library from '../../src/index.ts'
 import { copiedWorld, type Ended, fails, run, succeed, type World } from '../cli/world.ts'
+import { failing } from './failing.ts'
 
 const stage = ({ prefix, local }: World) => [`--prefix=${prefix}`, `--path=${local}`]
 
-/** Goes in front of the program: these calls, on this path if one is named, fail with this errno. */
-function failing(call: string, errno: string, { path, when }: { path?: string; when?: string } = {}): string[] {
-  const inject = `inject=${call}:error=${errno}${when === undefined ? '' : `:when=${when}`}`
-  return [
-    'strace',
-    '-f',
-    '--seccomp-bpf',
-    '-qq',
-    '-o',
-    '/dev/null',
-    '-e',
-    `trace=${call}`,
-    ...(path ? ['-P', path] : []),
-    '-e',
-    inject,
-  ]
-}
-
-/** strace counts the calls of each thread by themselves. */
+/** The calls of each thread are counted by themselves. */
 const ONE_THREAD = { CONDA_STAGE_POOL: '1' }
 
 /** The copy that the call printed is whole, and so is the one of the next call. Nothing else is left anywhere. */
@@ -55,7 +38,7 @@ const WRITES: [what: string, call: string, path?: (place: World) => string][] = 
   ['its bytes are written', 'pwrite64'],
   ['it is brought to disk', 'fsync'],
   ['its lock is made', 'mkdir', lockOf],
-  ['its lock gets its time', 'utimensat', lockOf],
+  ['its lock gets its holder', 'write', (place) => `${lockOf(place)}/holder.json`],
 ]
 
 const ERRNOS: [errno: string, says: string][] = [
@@ -78,7 +61,7 @@ for (const [at, [errno, says]] of ERRNOS.entries()) {
   const [what, call, path] = WRITES[at % WRITES.length]!
   test(`${errno} of the archive's disk, when ${what}, costs the archive and not the copy`, async (context) => {
     const place = await copiedWorld(context)
-    const inside = failing(call, errno, path ? { path: path(place) } : {})
+    const inside = failing({ [call]: errno }, path ? { path: path(place) } : {})
     await isStagedWith(place, escaped(says), await run(place, stage(place), { inside }))
   })
 }
@@ -88,7 +71,7 @@ test('an outdated archive stays as it is if the disk fails while it is repacked,
   await library.pack({ prefix: place.prefix, env: place.env })
   writeFileSync(`${place.prefix}/bin/new`, 'new')
   const before = readFileSync(place.archive)
-  const { status, stdout, stderr } = await run(place, stage(place), { inside: failing('fsync', 'EIO') })
+  const { status, stdout, stderr } = await run(place, stage(place), { inside: failing({ fsync: 'EIO' }) })
   assert.equal(status, 0, stderr)
   assert.match(stderr, /WARNING: The archive .* can't be written: .*\(EIO\)\. Staging continues without an archive/)
   assert.deepEqual(readFileSync(place.archive), before)
@@ -104,7 +87,7 @@ for (const [errno, says] of ERRNOS.filter(([errno]) => ['EIO', 'ESTALE', 'ENOTCO
     test(`an archive whose disk answers ${errno} (${call}, number ${when}) is packed again, with a warning`, async (context) => {
       const place = await copiedWorld(context)
       await library.pack({ prefix: place.prefix, env: place.env })
-      const inside = failing(call, errno, { path: place.archive, when })
+      const inside = failing({ [call]: errno }, { path: place.archive, when })
       await isStagedWith(
         place,
         escaped(`can't be read: ${says}`),
@@ -119,9 +102,9 @@ test('--pack on a disk that fails says so, and leaves nothing', async (context) 
   const pack = ['--pack', `--prefix=${place.prefix}`]
   const expected = { code: 'ARCHIVE_UNWRITABLE', path: place.archive, hint: '--output=FILE' } as const
   for (const [, call, path] of [...WRITES, ['', 'rename'] as const]) {
-    const inside = failing(call, 'EIO', path ? { path: path(place) } : {})
+    const inside = failing({ [call]: 'EIO' }, path ? { path: path(place) } : {})
     await fails(place, pack, { ...expected, says: 'failed (EIO)' }, { inside })
   }
-  const inside = failing('fsync', 'EDQUOT')
+  const inside = failing({ fsync: 'EDQUOT' })
   await fails(place, pack, { ...expected, code: 'NO_SPACE', says: 'your quota is used up' }, { inside })
 })

@@ -95,6 +95,18 @@ test('SIGINT and SIGTERM in the middle of extracting end with 130 and 143, and n
   }
 })
 
+test('SIGINT after a new archive has been written says so, and the next stage uses that archive', async (context) => {
+  const place = await largeWorld(context)
+  await succeed(place, ['--pack', `--prefix=${place.prefix}`])
+  writeFileSync(`${place.prefix}/conda-meta/history`, '# changed')
+  const { status, stderr } = await stop(place, stage(place), 'SIGINT', isExtracting(place))
+  assert.equal(status, 130, stderr)
+  const says = `^WARNING: Stopped by SIGINT: nothing was staged; the archive ${place.archive} is complete$`
+  assert.match(stderr, new RegExp(says, 'm'))
+  assert.deepEqual([beside(place), readdirSync(place.local)], [['myjupyter', 'myjupyter.tar.zst'], []])
+  assert.doesNotMatch((await succeed(place, stage(place))).stderr, /Packaging/)
+})
+
 test('after a packer was killed, the next one packs and removes what it left', async (context) => {
   const place = await largeWorld(context)
   assert.equal((await stop(place, pack(place), 'SIGKILL', isPacking(place))).status, 'SIGKILL')
@@ -105,6 +117,18 @@ test('after a packer was killed, the next one packs and removes what it left', a
   const { stderr } = await succeed(place, ['--pack', `--prefix=${place.prefix}`, '--compress-level=1'])
   assert.doesNotMatch(stderr, /waiting/)
   assert.deepEqual(beside(place), ['myjupyter', 'myjupyter.tar.zst'])
+})
+
+test('what a killed packer left beside an archive that is fresh is removed by the next stage, whether it makes a copy or joins one', async (context) => {
+  const place = await largeWorld(context)
+  await succeed(place, ['--pack', `--prefix=${place.prefix}`, '--compress-level=1'])
+  for (const args of [stage(place), stage(place)]) {
+    await stop(place, [...pack(place), '--force'], 'SIGKILL', isPacking(place))
+    assert.equal(beside(place).length, 4)
+    await succeed(place, args)
+    assert.deepEqual(beside(place), ['myjupyter', 'myjupyter.tar.zst'])
+  }
+  assert.equal(readdirSync(place.local).length, 1)
 })
 
 test('a killed repack leaves the old archive intact, and the next one reuses it', async (context) => {
@@ -125,7 +149,7 @@ test('a killed stage leaves nothing that is taken for a stage, and the next one 
   const place = await largeWorld(context)
   await succeed(place, ['--pack', `--prefix=${place.prefix}`, '--compress-level=1'])
   assert.equal((await stop(place, stage(place), 'SIGKILL', isExtracting(place))).status, 'SIGKILL')
-  const [debris] = readdirSync(place.local)
+  const debris = readdirSync(place.local).find((name) => name.startsWith('conda-stage_'))
   const { stdout, stderr } = await succeed(place, [...stage(place), '--debug'])
   assert.match(stderr, new RegExp(`DEBUG: Removed what a killed conda-stage left: ${place.local}/${debris}`))
   assert.deepEqual(readdirSync(place.local), [stdout.split('/').at(-2)])

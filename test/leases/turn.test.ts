@@ -102,6 +102,20 @@ test('a process in another container that no longer gives a sign of life does no
   assert.equal(await take(AbortSignal.timeout(5000)), 'done')
 })
 
+test('a process that hangs in its turn holds the others up for some time only', async (context) => {
+  const local = localFolder(context)
+  const done = await inTurn(turnIn(local), {
+    already: async () => undefined,
+    body: () =>
+      inTurn(
+        { ...turnIn(local), patienceMs: 300 },
+        { already: async () => undefined, body: async () => 'not for ever' },
+      ),
+  })
+  assert.equal(done, 'not for ever')
+  assert.deepEqual(readdirSync(local), [])
+})
+
 test("a folder that is not ours, in the turn's place, is passed over", { skip: uid !== 0 }, async (context) => {
   const local = localFolder(context)
   const path = await nameOfTurn(local)

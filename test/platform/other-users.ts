@@ -52,9 +52,11 @@ export function moduleInNamespace(uid: number, code: string, ...args: string[]):
 
 const IN_MOUNTS = ['unshare', '-m', 'sh', '-euc']
 
-/** This checkout may lie where only root can read. */
-const readerOf = (uid: number, code: string, args: string[]): string[] => [
-  ...as({ uid }, ',+dac_read_search'),
+/** Goes in front of a program of this checkout, which may lie where only root can read. */
+export const readerAs = (uid: number): string[] => as({ uid }, ',+dac_read_search')
+
+const readerOf = (uid: number, code: string, args: string[]) => [
+  ...readerAs(uid),
   ...node(process.execPath, code, args),
 ]
 

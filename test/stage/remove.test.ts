@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { test } from 'node:test'
 import { slowfsUnavailable } from '../../bench/slowfs/build.ts'
 import { mountSlow } from '../../bench/slowfs/mount.ts'
+import { addLease } from '../../src/leases/lease.ts'
 import { fsPath } from '../../src/model/byte-path.ts'
 import { ownIdentity } from '../../src/platform/process-identity.ts'
 import { composePlace } from '../../src/stage/place.ts'
@@ -148,7 +149,7 @@ test('a symbolic link in place of the folder to remove is left alone, and so is 
   mkdirSync(`${base}/real`)
   writeFileSync(`${base}/real/kept`, '')
   symlinkSync(`${base}/real`, `${base}/link`)
-  await assert.rejects(removeTree(`${base}/link`), { code: 'ENOTDIR' })
+  await assert.rejects(removeTree(`${base}/link`), { code: 'NOT_REMOVED', path: `${base}/link` })
   assert.ok(existsSync(`${base}/real/kept`))
 })
 
@@ -201,4 +202,17 @@ test('a folder is removed from a disk that reports no types in its listings (old
   } finally {
     await mount.unmount()
   }
+})
+
+test('a stage that somebody joined in the moment in which its remover was killed comes back', async (context) => {
+  const base = temporaryFolder(context)
+  const { folder, prefix } = await stageIn(base)
+  const { host, boot } = ownIdentity()
+  const holder = { kind: 'session' as const, host, boot, processes: [ownIdentity()] }
+  await addLease(folder, { holder, since: '', original: '/net/env', bound: false, keepMinutes: 0 })
+  renameSync(folder, `${base}/.conda-stage_0123456789abcdef.removing`)
+  assert.deepEqual(await sweepDebris(base, { uid }), [])
+  assert.ok(existsSync(`${prefix}/lib/deep/er/file`))
+  assert.equal(await detachStage(await ownStage(prefix, uid)), undefined)
+  assert.ok(existsSync(`${prefix}/lib/deep/er/file`))
 })

@@ -123,7 +123,7 @@ test('files that are missing, replaced or of another mode are found, and links t
   rmSync(`${prefix}/bin/link`)
   symlinkSync(`${ORIGINAL}/bin/python`, `${prefix}/bin/link`)
   rmSync(`${prefix}/bin/second`)
-  writeFileSync(`${prefix}/bin/second`, 'ELF', { mode: 0o555 })
+  writeFileSync(`${prefix}/bin/second`, 'other', { mode: 0o555 })
   rmSync(`${prefix}/lib/tool.bin`)
   mkdirSync(`${prefix}/lib/tool.bin`)
   chmodSync(`${prefix}/lib/large.cfg`, 0o644)

@@ -1,18 +1,21 @@
 import type { ArchivedEntry, ArchivedFile, Frame } from '../../model/archive-index.ts'
-import type { BytePath } from '../../model/byte-path.ts'
+import { type BytePath, displayPath } from '../../model/byte-path.ts'
 import { DIGEST_LENGTH, DIGEST_SIZE } from '../../model/digest.ts'
 import { joinTime } from '../../model/times.ts'
-import { type Format, hasStoredChecksum, needsChecksum } from '../codec.ts'
+import { type Format, hasStoredChecksum, needsChecksum, worstCase } from '../codec.ts'
 import { FRAME_LIMIT } from '../format.ts'
+import { Malformed } from '../read/malformed.ts'
+import { wrongLength, wrongName, wrongTarget } from '../read/member.ts'
+import { relocationCheck } from './check-relocation.ts'
 import type { Columns } from './encode.ts'
 import { readRelocation } from './relocations.ts'
 
-/** What decoding found wrong. The reader makes a StageError of it that names the archive. @internal Exported for its tests. */
-export class Inconsistent extends Error {}
-
+/** The reader makes a StageError of it that names the archive. */
 function check(condition: boolean, what: string): asserts condition {
-  if (!condition) throw new Inconsistent(what)
+  if (!condition) throw new Malformed(what)
 }
+
+const entryIs = (path: BytePath, what: string): Malformed => new Malformed(`its entry ${displayPath(path)} ${what}`)
 
 /** The frames. They have to fill the archive from `start` to `end`; in a zip, its headers fill the gaps between them. */
 export function decodeFrames(format: Format, columns: Columns, start: number, end: number): Frame[] {
@@ -26,7 +29,8 @@ export function decodeFrames(format: Format, columns: Columns, start: number, en
   let offset = start
   const frames = frameSizes.map((size, at) => {
     const compressedSize = compressedSizes[at]!
-    check(size > 0 && size <= FRAME_LIMIT && compressedSize > 0, `frame ${at} has an impossible size`)
+    const isPossible = size > 0 && size <= FRAME_LIMIT && compressedSize > 0 && compressedSize <= worstCase(size)
+    check(isPossible, `frame ${at} has an impossible size`)
     if (frameOffsets !== undefined) {
       check(frameOffsets[at]! >= offset, `frame ${at} lies in the one before`)
       offset = frameOffsets[at]!
@@ -51,34 +55,43 @@ export function decodeFrames(format: Format, columns: Columns, start: number, en
 
 /**
  * The entries, checked: none can be written outside of the folder that they are extracted into. Each has a name of one part, in
- * a directory that is an earlier entry, and no two have the same path.
+ * a directory that is an earlier entry, and no two have the same path. All files together have no more bytes than the frames.
+ * @param prefixes by which relocations number them
  */
-export function decodeEntries(columns: Columns, digests: Buffer, frames: readonly Frame[]): ArchivedEntry[] {
+export function decodeEntries(
+  columns: Columns,
+  digests: Buffer,
+  { frames, prefixes }: { frames: readonly Frame[]; prefixes: readonly string[] },
+): ArchivedEntry[] {
   const count = columns.types.length
   const paths = decodePaths(columns)
   for (const column of [columns.modes, columns.seconds, columns.nanos])
     check(column.length === count, 'a column is short')
-  const file = fileDecoder(columns, digests, frames)
+  const file = fileDecoder(columns, digests, { frames, prefixes })
   let [files, targets, links] = [0, 0, 0]
   const entries = paths.map((path, at): ArchivedEntry => {
-    const mode = columns.modes[at]!
-    const nanos = columns.nanos[at]!
-    check(mode >= 0 && mode <= 0o7777 && nanos >= 0 && nanos < 1e9, 'an impossible mode or time')
-    const common = { path, mode, mtimeNs: joinTime(columns.seconds[at]!, nanos) }
+    const [mode, seconds, nanos] = [columns.modes[at]!, columns.seconds[at]!, columns.nanos[at]!]
+    if (mode < 0 || mode > 0o7777) throw entryIs(path, `has the mode ${mode}`)
+    if (Math.abs(seconds) > LATEST || nanos < 0 || nanos >= 1e9) throw entryIs(path, 'has an impossible time')
+    const common = { path, mode, mtimeNs: joinTime(seconds, nanos) }
     switch (columns.types[at]) {
       case 'd':
         return { type: 'directory', ...common }
       case 'f':
         return file(common, files++)
-      case 'l':
-        return { type: 'symlink', ...common, target: linkTarget(columns.targets[targets++]) }
+      case 'l': {
+        const target = columns.targets[targets++] ?? ''
+        const wrong = isBytes(target) ? wrongTarget(target) : 'is a symbolic link to what no path can be'
+        if (wrong !== undefined) throw entryIs(path, wrong)
+        return { type: 'symlink', ...common, target }
+      }
       case 'h': {
         const target = columns.links[links++] ?? -1
-        check(columns.types[target] === 'f', 'a hard link to something that is not a file')
+        if (columns.types[target] !== 'f') throw entryIs(path, 'is a hard link to what is not a file')
         return { type: 'hardlink', ...common, target: paths[target]! }
       }
       default:
-        throw new Inconsistent('an entry of unknown type')
+        throw entryIs(path, `is of the unknown type ${JSON.stringify(columns.types[at])}`)
     }
   })
   check(files === columns.sizes.length && targets === columns.targets.length, 'a column is too long')
@@ -86,47 +99,64 @@ export function decodeEntries(columns: Columns, digests: Buffer, frames: readonl
   return entries
 }
 
+/** Seconds that a file system with 64 bits of nanoseconds holds, less one. */
+const LATEST = 9_223_372_035
+
 function decodePaths({ types, names, parents }: Columns): BytePath[] {
   check(types[0] === 'd', 'it does not begin with the prefix')
-  check(isBytes(names), 'a name that is not made of bytes')
+  check(isBytes(names), 'a name is not made of bytes')
   const parts = types.length === 1 ? [] : names.split('/')
   check(parts.length === types.length - 1 && parents.length === parts.length, 'a column is short')
   const paths: BytePath[] = ['']
   for (const [at, name] of parts.entries()) {
     const parent = parents[at]!
-    check(name !== '' && name !== '.' && name !== '..', 'a name that leads elsewhere')
-    check(parent >= 0 && parent <= at && types[parent] === 'd', 'an entry in no folder')
+    if (!(parent >= 0 && parent <= at)) throw entryIs(name, 'stands in no folder')
     const path = parent === 0 ? name : `${paths[parent]!}/${name}`
-    check(path > paths[at]!, 'entries that are not in order')
+    if (types[parent] !== 'd') throw entryIs(path, 'stands below what is no folder')
+    const wrong = wrongName(name) ?? wrongLength(path)
+    if (wrong !== undefined) throw entryIs(path, wrong)
+    if (path <= paths[at]!) throw entryIs(path, path === paths[at] ? 'is there twice' : 'is not in order')
     paths.push(path)
   }
   return paths
 }
 
-function fileDecoder(columns: Columns, digests: Buffer, frames: readonly Frame[]) {
+interface Facts {
+  frames: readonly Frame[]
+  prefixes: readonly string[]
+}
+
+function fileDecoder(columns: Columns, digests: Buffer, { frames, prefixes }: Facts) {
   const { sizes, packages, packageOf } = columns
   const count = sizes.length
   for (const column of [columns.frames, columns.offsets, packageOf]) check(column.length === count, 'a column is short')
   check(digests.length === count * DIGEST_SIZE, 'digests are missing')
   const hex = digests.toString('hex')
-  const starts = [0]
-  for (const frame of frames) starts.push(starts.at(-1)! + frame.size)
+  const starts = frameStarts(frames)
   const placeholders = new Map(columns.placeholders.map(([nth, text, mode]) => [nth, { text, mode }]))
   const relocations = new Map(columns.relocations)
   for (const nth of [...placeholders.keys(), ...relocations.keys()])
-    check(nth in sizes, 'facts about a file that does not exist')
+    check(nth in sizes, 'it has facts about a file that does not exist')
+  check(relocations.size === columns.relocations.length, 'it has two relocations of a file')
+  const wrongRelocation = relocationCheck(prefixes)
+  let left = starts.at(-1)!
 
   return (common: Pick<ArchivedFile, 'path' | 'mode' | 'mtimeNs'>, nth: number): ArchivedFile => {
     const [size, frame, frameOffset] = [sizes[nth], columns.frames[nth]!, columns.offsets[nth]!]
-    check(size !== undefined && size >= 0 && frame in frames, 'a file in a frame that does not exist')
-    check(frameOffset >= 0 && frameOffset <= frames[frame]!.size, 'a file outside its frame')
-    check(starts[frame]! + frameOffset + size <= starts.at(-1)!, 'a file that ends behind the last frame')
+    const isInFrame = frame in frames && frameOffset >= 0 && frameOffset <= frames[frame]!.size
+    if (size === undefined || !isInFrame) throw entryIs(common.path, 'has its bytes in no frame')
+    // Else a small archive could fill a disk, with files that have the same bytes.
+    left -= size
+    if (size < 0 || left < 0) throw entryIs(common.path, 'has more bytes than the frames have left for it')
+    if (starts[frame]! + frameOffset + size > starts.at(-1)!)
+      throw entryIs(common.path, 'has bytes behind the last frame')
     const number = packageOf[nth]!
-    check(number === -1 || number in packages, 'a package that does not exist')
+    if (number !== -1 && !(number in packages)) throw entryIs(common.path, 'belongs to no package')
     const placeholder = placeholders.get(nth)
     const stored = relocations.get(nth)
-    if (stored) checkOccurrences([...stored.occurrences, ...(stored.escaped ?? [])], size)
     const relocation = stored && readRelocation(stored)
+    const wrong = relocation && wrongRelocation(relocation, size)
+    if (wrong !== undefined) throw entryIs(common.path, wrong)
     return {
       type: 'file',
       ...common,
@@ -141,21 +171,14 @@ function fileDecoder(columns: Columns, digests: Buffer, frames: readonly Frame[]
   }
 }
 
-/** Checks only their offsets. Whoever uses a Relocation checks the rest. */
-function checkOccurrences(occurrences: unknown[], size: number): void {
-  for (const occurrence of occurrences) {
-    const offset = (occurrence as { offset?: unknown } | null)?.offset
-    check(typeof offset === 'number' && Number.isSafeInteger(offset), 'an occurrence without an offset')
-    check(offset >= 0 && offset < size, 'an occurrence outside its file')
-  }
+/** Where each frame begins in the bytes of all frames, and at last where they end. */
+function frameStarts(frames: readonly Frame[]): number[] {
+  const starts = [0]
+  for (const frame of frames) starts.push(starts.at(-1)! + frame.size)
+  return starts
 }
 
-function linkTarget(target: string | undefined): BytePath {
-  check(target !== undefined && target !== '' && isBytes(target), 'a symbolic link without a target')
-  return target
-}
-
-/** Whether it is a BytePath that the kernel takes: bytes, none of them 0. */
+/** Whether it is made of bytes. A NUL is none of a name's. */
 function isBytes(text: string): boolean {
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at)

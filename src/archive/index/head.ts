@@ -3,23 +3,35 @@ import type { ArchivedEntry, ArchivedFile, ArchiveHead, ArchiveIndex, WatchedEnt
 import type { BytePath } from '../../model/byte-path.ts'
 import { joinTime, splitTime } from '../../model/times.ts'
 import { chooseSpotChecks, isWatched } from '../../model/watched.ts'
+import { wrongPath } from '../read/member.ts'
+import { parseJson } from './parse-json.ts'
 
 const size = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 
+const path = v.pipe(
+  v.string(),
+  v.check(
+    (text) => text === '' || (wrongPath(text) === undefined && !/[^\0-\xff]/.test(text)),
+    'a path that leads out',
+  ),
+)
+const shortText = v.pipe(v.string(), v.maxLength(255))
+
 const Head = v.object({
-  generator: v.string(),
-  platform: v.string(),
-  name: v.string(),
+  generator: shortText,
+  platform: shortText,
+  // The last part of a path.
+  name: v.pipe(shortText, v.regex(/^(?!\.\.?$)[^/\0]*$/)),
   // --dest-prefix may be a text that is no path.
-  prefixes: v.pipe(v.array(v.pipe(v.string(), v.minLength(1))), v.minLength(1)),
+  prefixes: v.pipe(v.array(v.pipe(v.string(), v.regex(/^[^\0]{1,4095}$/))), v.minLength(1), v.maxLength(100)),
   siblings: v.optional(v.array(v.nullable(v.array(v.string())))),
-  created: v.string(),
+  created: shortText,
   whole: v.optional(v.object({ level: size })),
   totals: v.object({ entries: size, files: size, bytes: size, frames: size }),
   // One tuple each: path, type, mode, size, whole seconds and nanoseconds of the mtime.
   watched: v.array(
     v.strictTuple([
-      v.string(),
+      path,
       v.picklist(['directory', 'file', 'symlink']),
       size,
       size,
@@ -28,7 +40,7 @@ const Head = v.object({
     ]),
   ),
   // Paths in `watched`. Archives of earlier programs have none.
-  spotChecks: v.optional(v.array(v.string()), []),
+  spotChecks: v.optional(v.array(path), []),
 })
 
 export function encodeHead(index: ArchiveIndex): Buffer {
@@ -46,7 +58,7 @@ export function encodeHead(index: ArchiveIndex): Buffer {
     ...(siblings && { siblings: siblings.map((ends) => ends && [...ends]) }),
     created,
     ...(whole && { whole }),
-    totals: totals(index),
+    totals: totalsOf(index),
     watched,
     spotChecks,
   }
@@ -55,7 +67,7 @@ export function encodeHead(index: ArchiveIndex): Buffer {
 
 /** Throws if these are not bytes that encodeHead writes. */
 export function decodeHead(bytes: Buffer): Omit<ArchiveHead, 'version' | 'format'> {
-  const head = v.parse(Head, JSON.parse(bytes.toString('utf8')))
+  const head = v.parse(Head, parseJson(bytes), { abortEarly: true })
   const watched = head.watched.map(([path, type, mode, size, seconds, nanos]) => {
     return { path, type, mode, size, mtimeNs: joinTime(seconds, nanos) }
   })
@@ -80,7 +92,7 @@ function watchedEntries(entries: readonly ArchivedEntry[], spotChecks: ReadonlyS
   return watched
 }
 
-function totals({ entries, frames }: ArchiveIndex): ArchiveHead['totals'] {
+export function totalsOf({ entries, frames }: Pick<ArchiveIndex, 'entries' | 'frames'>): ArchiveHead['totals'] {
   let files = 0
   let bytes = 0
   for (const entry of entries) {

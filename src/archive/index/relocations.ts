@@ -24,6 +24,8 @@ export function storedRelocation(relocation: Relocation): StoredRelocation {
 
 export function readRelocation({ escaped, ...relocation }: StoredRelocation): Relocation {
   if (escaped === undefined) return relocation
-  const occurrences = [...relocation.occurrences, ...escaped].sort((a, b) => a.offset - b.offset)
+  // They may be anything: they are checked together, afterwards.
+  const place = (occurrence: Occurrence | null): number => occurrence?.offset ?? 0
+  const occurrences = [...relocation.occurrences, ...escaped].sort((a, b) => place(a) - place(b))
   return { ...relocation, occurrences }
 }

@@ -35,13 +35,15 @@ export function memberPath(name: BytePath): BytePath {
 
 /** Why this can't be the path of a file below a folder; undefined if it can. */
 export function wrongPath(path: BytePath): string | undefined {
-  if (path.length > LONGEST_PATH) return `has a path of ${path.length} bytes`
   if (path.startsWith('/')) return 'leads out of it'
-  return path.split('/').map(wrongName).find(Boolean)
+  return wrongLength(path) ?? path.split('/').map(wrongName).find(Boolean)
 }
 
+export const wrongLength = (path: BytePath): string | undefined =>
+  path.length > LONGEST_PATH ? `has a path of ${path.length} bytes` : undefined
+
 /** Why this can't be the name of a file in a folder; undefined if it can. */
-function wrongName(name: BytePath): string | undefined {
+export function wrongName(name: BytePath): string | undefined {
   if (name === '..') return 'leads out of it'
   if (name === '' || name === '.') return 'has an empty part in its path'
   if (name.length > LONGEST_NAME) return `has a name of ${name.length} bytes`

@@ -1,6 +1,7 @@
 import { shellLevel } from '../../activate/state.ts'
 import type { Step } from '../../activate/steps.ts'
 import { exitStep } from '../../auto-stage/exit-step.ts'
+import { originalInSession } from '../../pipeline/activation.ts'
 import { leave } from '../../pipeline/bind-to-shell.ts'
 import { unstage } from '../../pipeline.ts'
 import { losesChanges } from '../../stage/changes.ts'
@@ -38,7 +39,7 @@ async function autoStageActive(context: Context): Promise<Step[] | undefined> {
 async function copyBeneath(env: Context['session']['env']): Promise<string | undefined> {
   const prefix = env[`CONDA_PREFIX_${shellLevel(env) - 1}`]
   const stage = prefix ? await findStage(prefix) : undefined
-  return stage?.record.original === env.CONDA_PREFIX ? prefix : undefined
+  return stage && (await originalInSession(stage, { env })) === env.CONDA_PREFIX ? prefix : undefined
 }
 
 /** Called by the script in the copy's deactivate.d, and when the session's shell has ended. */

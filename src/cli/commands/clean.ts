@@ -37,7 +37,7 @@ const pathsOf = (stages: readonly Stage[]): string[] => stages.map(({ record }) 
 function summary(stages: readonly Stage[], debris: readonly string[]): string {
   if (stages.length + debris.length === 0) return 'There was nothing to remove'
   const bytes = stages.reduce((sum, { record }) => sum + (record.bytes ?? 0), 0)
-  return `Removed ${counted(stages.length + debris.length, 'folder')} (copies of ${megabytes(bytes)})`
+  return `${counted(stages.length + debris.length, 'folder')} removed, ${megabytes(bytes)} of copies`
 }
 
 const WHY: Record<Exclude<Standing, 'kept'>, string> = {
@@ -61,8 +61,9 @@ async function confirmAll({ standing }: CleaningPlan, { options, signal }: Conte
   const lines = standing.map(({ stage, why }) => `${stage.record.prefix}: ${WHY[why]}`)
   const hint = "Look who uses them with 'conda-stage --list'. To remove them without being asked: --clean --all --force"
   if (!isInteractive()) {
-    const what = `${counted(standing.length, 'copy').replace(/copys$/, 'copies')} would be removed although somebody may need them`
-    throw new StageError('USAGE', `${what}, and nobody can be asked here:`, { lines, hint })
+    const copies = standing.length === 1 ? 'A copy' : `${standing.length} copies`
+    const what = `${copies} that somebody may need would be removed, and nobody can be asked here`
+    throw new StageError('USAGE', `${what}:`, { lines, hint })
   }
   ask('Remove them? [y/N] ', ['These would be removed, too:', ...lines.map((line) => `  ${line}`)])
   if (/^\s*y(es)?\s*$/i.test(await readLine(signal))) return

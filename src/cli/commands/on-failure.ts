@@ -1,9 +1,10 @@
 import { resolve } from 'node:path'
 import { StageError } from '../../errors.ts'
+import { diskFailure } from '../../platform/disk-failure.ts'
 import { limitFailure } from '../../platform/limits.ts'
 import type { Command, Context } from '../command.ts'
 import type { Options } from '../options.ts'
-import { errorData, writeData, writeJson } from '../render/messages.ts'
+import { errorData, jsonLine, writeResult } from '../render/messages.ts'
 
 /** By this status the script of automatic staging knows a failure that was asked for: `on-failure: fail`. */
 const FAILED_ON_REQUEST = 3
@@ -26,7 +27,7 @@ export const survivable =
     } catch (thrown) {
       const status = statusOfFailure(context.options)
       if (context.signal.aborted || context.options.dryRun || status === 1) throw thrown
-      goOn(limitFailure(thrown), context)
+      goOn(diskFailure(limitFailure(thrown)), context)
       return [{ op: 'return', status }]
     }
   }
@@ -39,6 +40,6 @@ function goOn(error: unknown, { options, session, messages }: Context): void {
   if (!(error instanceof StageError)) messages.error(error)
   if (error instanceof StageError) messages.warning(`${what}: ${error.message}`, error.hint)
   else messages.warning(what)
-  if (options.json) writeJson({ skipped: true, original, prefix: asked, error: errorData(error) })
-  else if (asked !== undefined) writeData(`${asked}\n`)
+  if (options.json) writeResult(jsonLine({ skipped: true, original, prefix: asked, error: errorData(error) }))
+  else if (asked !== undefined) writeResult(`${asked}\n`)
 }

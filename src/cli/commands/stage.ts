@@ -8,16 +8,16 @@ import { assertCondaCanActivate } from '../../activate/through-conda.ts'
 import { beforeEnd, exitStep } from '../../auto-stage/exit-step.ts'
 import { withoutAutoStaging } from '../../auto-stage/guard.ts'
 import { StageError } from '../../errors.ts'
-import { saveActivation } from '../../pipeline/activation.ts'
+import { originalInSession, saveActivation } from '../../pipeline/activation.ts'
 import { bindToShell, inheritLease } from '../../pipeline/bind-to-shell.ts'
 import type { StageResult } from '../../pipeline/options.ts'
 import { leaseFor } from '../../pipeline/share.ts'
 import { stage, unstage } from '../../pipeline.ts'
 import { processFacts } from '../../platform/process-identity.ts'
-import { findStage } from '../../stage/record.ts'
+import { findStage, type Stage } from '../../stage/record.ts'
 import type { Command, Context } from '../command.ts'
 import { callerOf, stageOptions } from '../library-options.ts'
-import { writeData, writeJson } from '../render/messages.ts'
+import { jsonLine, writeResult } from '../render/messages.ts'
 import { shellWord } from '../render/shell-word.ts'
 import { dryRun } from './dry-run.ts'
 import { statusOfFailure, survivable } from './on-failure.ts'
@@ -34,15 +34,15 @@ async function stageActiveOrNamed(context: Context): Promise<Step[] | undefined>
   if (options.prefix === undefined && !shell && !options.dryRun) throw noShellFunction()
   if (options.session !== undefined && !processFacts(options.session)) throw noSuchProcess(options.session)
   const staged = await findStage(resolve(session.cwd, options.prefix ?? session.env.CONDA_PREFIX ?? ''))
-  if (staged) return await alreadyStaged(staged.record, context)
+  if (staged) return await alreadyStaged(staged, context)
   if (options.dryRun) return await unlessLocal(context, () => dryRun(context))
   const active = session.env.CONDA_PREFIX
   if (options.activator === 'conda' && shell && active && options.prefix === undefined)
     assertCondaCanActivate({ prefix: active }, shell.dialect)
   const result = await stageOrSkip(context)
   if (result === undefined) return undefined
-  if (options.json) writeJson(result)
-  else if (options.prefix !== undefined) writeData(`${result.prefix}\n`)
+  if (options.json) await giveResult(jsonLine(result), result)
+  else if (options.prefix !== undefined) await giveResult(`${result.prefix}\n`, result)
   // A person at a terminal may have expected more; a program has not.
   if (options.prefix !== undefined && isatty(STANDARD_OUTPUT))
     messages.info(`Not activated. To remove the copy: conda-stage --unstage --prefix=${shellWord(result.prefix)}`)
@@ -50,15 +50,24 @@ async function stageActiveOrNamed(context: Context): Promise<Step[] | undefined>
   return await activation(context, shell, result, { bound: options.keepMinutes !== Number.POSITIVE_INFINITY })
 }
 
+/** Nobody would ever find a copy whose path is lost. */
+async function giveResult(text: string, { prefix, lease }: StageResult): Promise<void> {
+  try {
+    writeResult(text)
+  } catch (error) {
+    await unstage({ prefix, lease }).catch(() => {})
+    throw error
+  }
+}
+
 /** A job script may call another that stages too, and automatic staging may have been first: no failure. */
-async function alreadyStaged(
-  { prefix, original }: { prefix: string; original: string },
-  context: Context,
-): Promise<Step[] | undefined> {
+async function alreadyStaged(staged: Stage, context: Context): Promise<Step[] | undefined> {
   const { options, session, messages } = context
+  const { prefix } = staged.record
+  const original = await originalInSession(staged, { env: session.env })
   messages.info(`Already staged: ${prefix} is the copy of ${original}`)
-  if (options.json) writeJson({ skipped: true, original, prefix })
-  else if (options.prefix !== undefined) writeData(`${prefix}\n`)
+  if (options.json) writeResult(jsonLine({ skipped: true, original, prefix }))
+  else if (options.prefix !== undefined) writeResult(`${prefix}\n`)
   const { shell, env } = session
   if (options.prefix !== undefined || !shell || options.dryRun) return undefined
   const facts = (folder: string) => readFacts(folder, shell.dialect, env.PATH)
@@ -83,8 +92,8 @@ async function unlessLocal<T>(context: Context, body: () => Promise<T>): Promise
 /** Continuing with the original is no failure. Callers that asked for a prefix to work in get the original's. */
 function skipped({ message, path: prefix }: StageError, { options, messages }: Context): undefined {
   messages.info(`${message}. Using it as it is (--no-skip-local stages it anyway)`)
-  if (options.json) writeJson({ skipped: true, original: prefix, prefix })
-  else if (options.prefix !== undefined) writeData(`${prefix}\n`)
+  if (options.json) writeResult(jsonLine({ skipped: true, original: prefix, prefix }))
+  else if (options.prefix !== undefined) writeResult(`${prefix}\n`)
 }
 
 /**
@@ -92,7 +101,7 @@ function skipped({ message, path: prefix }: StageError, { options, messages }: C
  * @param more `bound`: the copy is also given back when the session leaves it or ends, by the shell or a process that waits
  */
 export async function activation(
-  { options, session, messages }: Context,
+  { options, session, messages, ifUndelivered }: Context,
   shell: CallingShell,
   result: StageResult,
   more: { bound: boolean },
@@ -122,9 +131,10 @@ export async function activation(
     const held = await saveActivation(file, { snapshot, bound: isBound })
     messages.info(`Activating staged conda environment: ${prefix}`)
     const all = isBound ? beforeEnd(steps, exitStep('atExit', bindToShell(held, prefix, session))) : steps
+    ifUndelivered(() => unstage({ prefix, lease: file }))
     return options.activator === 'conda' ? withoutAutoStaging(all) : all
   } catch (error) {
-    await unstage({ prefix, lease: file })
+    await unstage({ prefix, lease: file }).catch(() => {})
     throw error
   }
 }

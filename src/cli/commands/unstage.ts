@@ -76,7 +76,7 @@ async function leasesIn(stage: Stage, context: Context) {
 async function unstageNamed(prefix: string, context: Context): Promise<undefined> {
   const { options, session, messages } = context
   const named = await findStage(resolve(session.cwd, prefix))
-  if (named && !options.force) {
+  if (named) {
     const { users } = await leasesIn(named, context)
     assertOriginalThere(named.record, context)
     if (users.length === 0) await confirmLoss(named, context)
@@ -91,7 +91,7 @@ async function unstageNamed(prefix: string, context: Context): Promise<undefined
 export async function finishUnstageCommand(context: Context): Promise<undefined> {
   const { options, session, messages } = context
   const caller = callerOf(context)
-  const given = { prefix: options.prefix ?? '', cwd: session.cwd, env: session.env, caller }
+  const given = { prefix: options.prefix ?? '', cwd: session.cwd, env: session.env, force: options.force, caller }
   const { original, kept } = await unstage({ ...given, onProgress: progressOf(context) }, sweeper(session))
   messages.info(`Activating original conda environment: ${original}`)
   if (kept) messages.info(whyKept(kept))
@@ -102,8 +102,7 @@ export async function finishUnstageCommand(context: Context): Promise<undefined>
 type Kept = UnstageResult['kept']
 
 function whyKept(kept: NonNullable<Kept>): string {
-  if ('until' in kept)
-    return `The copy stays for the next one${kept.until === null ? '' : ` until ${clock(kept.until)}`}`
+  if ('until' in kept) return `The copy stays for the next one until ${clock(kept.until)}`
   const { users } = kept
   return `The copy stays: ${users.length === 1 ? `${holderText(users[0]!)} uses it` : `${users.length} others use it`}`
 }
@@ -113,6 +112,7 @@ const keptData = (kept: Kept) => kept && { kept: true, ...('users' in kept && { 
 const passedOn = ({ options }: Context): string[] => [
   ...(options.verbosity === 'normal' ? [] : [`--${options.verbosity}`]),
   ...(options.json ? ['--json'] : []),
+  ...(options.force ? ['--force'] : []),
 ]
 
 /** The copy may be the last one. */

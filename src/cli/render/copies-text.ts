@@ -32,11 +32,12 @@ function useOf({ users, keptUntil }: StagedCopy): string {
 }
 
 function userText({ kind, job, pids, since }: CopyUser): string {
-  const [from] = [clock(Date.parse(since))]
+  const from = clock(Date.parse(since))
   if (kind === 'job' && job) return `job ${job.id} since ${from}`
   const pid = pids.at(kind === 'login' ? -1 : 0)
   if (pid === undefined) return `somebody unknown since ${from}`
   const program = programOf(pid)
   const more = kind === 'programs' && pids.length > 1 ? ` and ${pids.length - 1} more` : ''
-  return `${kind === 'login' ? 'login session' : 'process'} ${pid}${program && ` (${program})`}${more} since ${from}`
+  const within = job ? ` of job ${job.id}` : ''
+  return `${kind === 'login' ? 'login session' : 'process'} ${pid}${program && ` (${program})`}${more}${within} since ${from}`
 }

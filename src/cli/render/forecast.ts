@@ -2,13 +2,14 @@ import { counted, megabytes } from '../../model/amounts.ts'
 import type { Forecast } from '../../pipeline/dry-run.ts'
 import { rows } from './rows.ts'
 
-export function forecastText({ original, archive, files, bytes, isLeast, local, seconds }: Forecast): string {
+export function forecastText({ original, archive, files, bytes, isLeast, copy, local, seconds }: Forecast): string {
   const least = isLeast ? 'at least ' : ''
   const after = isLeast ? " (by conda's records)" : ''
   return rows([
     ['original', original],
     ['archive', `${archive.path} (${archiveState(archive)})`],
     ['size', `${least}${counted(files, 'file')}, ${megabytes(bytes)}${after}`],
+    ['copy', copy && `${copy} is there already`],
     ['local folder', local && `${local.path} (from ${local.source}; ${megabytes(local.available)} available)`],
     ['time', `about ${counted(Math.max(1, Math.ceil(seconds)), 'second')}`],
   ])

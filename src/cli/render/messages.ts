@@ -1,5 +1,6 @@
 import { writeSync } from 'node:fs'
 import { StageError } from '../../errors.ts'
+import { errnoOf, meaningOf } from '../../platform/errno.ts'
 import { packageRoot } from '../../platform/program.ts'
 import type { Options } from '../options.ts'
 import { jsonText, shown, shownOutput } from './shown.ts'
@@ -69,10 +70,10 @@ function stackOf(error: unknown): string[] {
   return [`${name}: ${message}`, ...calls, ...(cause === undefined ? [] : [`caused by ${first}`, ...others])]
 }
 
-/** Synchronous, so that nothing is lost when the process ends. A reader that went away is no reason to fail. */
+/** Synchronous, so that nothing is lost when the process ends. If nobody can be told, that is no reason to fail. */
 function writeError(text: string): void {
   clearTransient()
-  write(2, text)
+  tell(text)
 }
 
 /** A heading in data for people: bold if standard output is a terminal that has it. */
@@ -90,25 +91,58 @@ let isTransientShown = false
 
 /** Shows a line on the terminal that goes as soon as anything else is written. */
 export function showTransient(text: string): void {
-  write(2, `\r\u001b[K${text}`)
+  tell(`\r\u001b[K${text}`)
   isTransientShown = true
 }
 
 export function clearTransient(): void {
-  if (isTransientShown) write(2, '\r\u001b[K')
+  if (isTransientShown) tell('\r\u001b[K')
   isTransientShown = false
 }
 
-/**
- * Writes data to standard output as it is: code and paths for programs, and texts for people whose names have passed `shown`.
- */
-export function writeData(text: string): void {
-  clearTransient()
-  write(1, text)
+function tell(text: string): void {
+  try {
+    write(2, text)
+  } catch {}
 }
 
-/** Writes a value for programs to standard output. */
-export const writeJson = (value: unknown): void => writeData(`${jsonText(value)}\n`)
+/**
+ * Writes data to standard output as it is: code and paths for programs, and texts for people whose names have passed `shown`. A
+ * reader that has seen enough and went away is no failure.
+ * @throws StageError OUTPUT_LOST
+ */
+export function writeData(text: string): void {
+  output(text, (errno) => errno === 'EPIPE')
+}
+
+/**
+ * The same for a result that its caller can't do without, such as the path of a copy.
+ * @throws StageError OUTPUT_LOST
+ */
+export function writeResult(text: string): void {
+  output(text, () => false)
+}
+
+function output(text: string, isHarmless: (errno: string) => boolean): void {
+  clearTransient()
+  try {
+    write(1, text)
+  } catch (error) {
+    const errno = errnoOf(error)
+    if (errno === undefined) throw error
+    if (isHarmless(errno)) return
+    const reason = { EBADF: 'it is closed', EPIPE: 'nobody reads it' }[errno] ?? meaningOf(errno)
+    throw new StageError('OUTPUT_LOST', `The result can't be written to standard output: ${reason}`, {
+      hint: 'Have standard output go to a terminal, a pipe or a file, and try again.',
+      cause: error,
+    })
+  }
+}
+
+/** A value for programs. */
+export const jsonLine = (value: unknown): string => `${jsonText(value)}\n`
+
+export const writeJson = (value: unknown): void => writeData(jsonLine(value))
 
 function write(descriptor: number, text: string): void {
   let rest: Buffer = Buffer.from(text)
@@ -116,11 +150,9 @@ function write(descriptor: number, text: string): void {
     try {
       rest = rest.subarray(writeSync(descriptor, rest))
     } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code
       // A full pipe in non-blocking mode: the reader is slow, not gone.
-      if (code === 'EAGAIN') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5)
-      else if (code === 'EPIPE' || code === 'EBADF') return
-      else throw error
+      if (errnoOf(error) !== 'EAGAIN') throw error
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5)
     }
   }
 }

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs'
 import { wholeSeconds } from '../../model/amounts.ts'
-import type { OnProgress, Phase, ProgressEvent } from '../../model/progress.ts'
+import type { Phase, ProgressEvent } from '../../model/progress.ts'
 import { createBar } from './bar.ts'
 import { createBusy } from './busy.ts'
 import { type Messages, passOn } from './messages.ts'
@@ -13,12 +13,17 @@ export interface Terminal {
   quiet: boolean
 }
 
+type Shown = Exclude<ProgressEvent, { kind: 'archive' }>
+
 /** Turns the progress events of pack(), stage() and unstage() into the lines and the bar that people see. */
-export function progressRenderer(messages: Messages, terminal: Terminal): { onProgress: OnProgress; clear(): void } {
+export function progressRenderer(
+  messages: Messages,
+  terminal: Terminal,
+): { onProgress(event: Shown): void; clear(): void } {
   const bar = createBar(terminal)
   const busy = createBusy(terminal.live && !terminal.quiet, bar.isShown)
   const lines = new LastOfLines()
-  const onProgress: OnProgress = (event) => {
+  const onProgress = (event: Shown): void => {
     busy.shown()
     if (event.kind === 'progress') {
       bar.update(event)
@@ -65,7 +70,7 @@ class LastOfLines {
   }
 }
 
-function say(event: Exclude<ProgressEvent, { kind: 'progress' | 'output' }>, messages: Messages): void {
+function say(event: Exclude<Shown, { kind: 'progress' | 'output' }>, messages: Messages): void {
   if (event.kind === 'info') messages.info(event.message)
   else if (event.kind === 'warning') messages.warning(event.message)
   else if (event.kind === 'detail') messages.verbose(event.message)
@@ -88,7 +93,7 @@ function phaseLine(event: Extract<ProgressEvent, { kind: 'phase' }>): string | u
     case 'extract':
       return event.archive === undefined
         ? `Extracting to ${event.target}`
-        : `Extracting ${event.archive} (${sizeAndDate(event.archive)}) to ${event.target}`
+        : `Extracting ${event.archive}${sizeAndDate(event.archive)} to ${event.target}`
     case 'read-only':
       return 'Make staged environment read-only'
     case 'remove':
@@ -98,9 +103,14 @@ function phaseLine(event: Extract<ProgressEvent, { kind: 'phase' }>): string | u
   }
 }
 
+/** Nothing if the archive was removed meanwhile, or its server does not answer: it is open. */
 function sizeAndDate(path: string): string {
-  const { size, mtime } = statSync(path)
-  return `${size} bytes; ${localTime(mtime)}`
+  try {
+    const { size, mtime } = statSync(path)
+    return ` (${size} bytes; ${localTime(mtime)})`
+  } catch {
+    return ''
+  }
 }
 
 /** As `date +'%F %T %z'` writes it. */
