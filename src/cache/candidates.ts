@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
-import { mkdir, open, unlink } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { asWriteFailure } from '../archive/failure.ts'
 import { StageError } from '../errors.ts'
 import type { ArchiveFormat } from '../model/archive-index.ts'
 import { homeOf } from '../platform/home.ts'
 import { expandFolder } from '../platform/job.ts'
+import { mkdir, open, unlink } from '../platform/remote-fs.ts'
 import { assertReplaceable } from './replaceable.ts'
 import { temporaryName } from './temporary.ts'
 

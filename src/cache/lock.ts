@@ -1,9 +1,9 @@
-import { mkdir } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { asWriteFailure } from '../archive/failure.ts'
 import { StageError } from '../errors.ts'
 import { describeUser } from '../platform/accounts.ts'
+import { mkdir } from '../platform/remote-fs.ts'
 import { holdLock, lookAtLock, removeLock, type SeenLock } from './lock-folder.ts'
 
 export interface LockOptions {

@@ -1,7 +1,8 @@
-import { readdir, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, resolve } from 'node:path'
 import { StageError } from '../errors.ts'
 import type { Siblings } from '../model/relocation.ts'
+import { readdir, realpath, stat } from '../platform/remote-fs.ts'
+import { isGone, unreadable } from '../platform/unreadable.ts'
 
 /** A conda environment: a folder that holds a `conda-meta` folder, whatever tool made it. */
 export interface Environment {
@@ -52,7 +53,7 @@ export async function findEnvironment({ prefix: given, env, cwd }: FindOptions):
     throw notAnEnvironment(prefix, 'is not a conda environment')
   }
   if (prefix === '/') throw notAnEnvironment(prefix, "is the root of the file system and can't be staged")
-  const real = await realpath(prefix)
+  const real = await realpath(prefix).catch(asUnreadable(prefix))
   return { prefix, real, name: basename(prefix), isBase: await isBase(prefix, real, env), ownerUid: folder.uid }
 }
 
@@ -68,7 +69,8 @@ async function isBase(prefix: string, real: string, env: FindOptions['env']): Pr
   }
   const [envs, pkgs] = await Promise.all([isFolder(`${prefix}/envs`), isFolder(`${prefix}/pkgs`)])
   if (!envs && !pkgs) return false
-  return (await readdir(`${prefix}/conda-meta`)).some((name) => /^conda-\d[^-]*-[^-]+\.json$/.test(name))
+  const records = await readdir(`${prefix}/conda-meta`).catch(asUnreadable(`${prefix}/conda-meta`))
+  return records.some((name) => /^conda-\d[^-]*-[^-]+\.json$/.test(name))
 }
 
 /** ROOT of ROOT/bin/conda or ROOT/condabin/conda. */
@@ -85,15 +87,16 @@ async function lookUp(path: string) {
   try {
     return await stat(path)
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
-    throw new StageError('UNREADABLE', `${path} can't be read (${code})`, {
-      path,
-      hint: "Ask the environment's owner for permission to read it.",
-      cause: error,
-    })
+    if (isGone(error)) return undefined
+    throw unreadable(path, error)
   }
 }
+
+const asUnreadable =
+  (path: string) =>
+  (error: unknown): never => {
+    throw unreadable(path, error)
+  }
 
 function noSuchFolder(prefix: string): StageError {
   // Node turns bytes that are not UTF-8 into U+FFFD, so the path it has names something else.

@@ -1,6 +1,6 @@
-import { lstat, readdir, stat } from 'node:fs/promises'
-import { StageError } from '../errors.ts'
 import { type BytePath, displayPath, fsPath } from '../model/byte-path.ts'
+import { lstat, readdir, stat } from '../platform/remote-fs.ts'
+import { isGone, unreadable } from '../platform/unreadable.ts'
 import type { Seen } from './difference.ts'
 
 /** One lstat. Undefined if there is nothing, or a socket, FIFO or device, which no archive holds. */
@@ -29,13 +29,7 @@ async function orNothing<T>(prefix: string, path: BytePath, result: Promise<T>):
   try {
     return await result
   } catch (error) {
-    const { code = '' } = error as NodeJS.ErrnoException
-    if (['ENOENT', 'ENOTDIR', 'ESTALE'].includes(code)) return undefined
-    const shown = path === '' ? prefix : `${prefix}/${displayPath(path)}`
-    throw new StageError('UNREADABLE', `${shown} can't be read (${code})`, {
-      path: shown,
-      hint: "Ask the environment's owner for permission to read it.",
-      cause: error,
-    })
+    if (isGone(error)) return undefined
+    throw unreadable(path === '' ? prefix : `${prefix}/${displayPath(path)}`, error)
   }
 }

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { realpath } from 'node:fs/promises'
 import { basename } from 'node:path'
 import type { Bound } from '../auto-stage/exit-step.ts'
@@ -6,6 +5,7 @@ import { type Watch, watch } from '../auto-stage/watch.ts'
 import { isOver, keep, keptUntil } from '../leases/kept.ts'
 import { addLease, type HeldLease, isLive, type Lease, leasesOf, removeLease, writeLease } from '../leases/lease.ts'
 import { identityOf, ownIdentity, type ProcessIdentity } from '../platform/process-identity.ts'
+import { exists } from '../platform/remote-fs.ts'
 import { processesUsing } from '../platform/users-of.ts'
 import { findStage } from '../stage/record.ts'
 
@@ -72,7 +72,7 @@ export async function leave(prefix: string, pid: number | undefined, start: Star
     return { state, bound, original }
   }
   if (leases.some((held) => !own.includes(held) && isLive(held))) return await give('shared')
-  if (!isThere(original)) {
+  if (!(await isThere(original))) {
     await keep(folder, null)
     return await give('last')
   }
@@ -102,7 +102,7 @@ async function waitFor(
 }
 
 /** Whether an original still is an environment. */
-export const isThere = (original: string): boolean => existsSync(`${original}/conda-meta`)
+export const isThere = (original: string): Promise<boolean> => exists(`${original}/conda-meta`)
 
 function watchFor({ prefix, marker }: Bound, processes: readonly ProcessIdentity[], { launcher, env }: Start): void {
   watch({ launcher, prefix, marker, processes, env })
