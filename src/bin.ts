@@ -1,8 +1,7 @@
 import { main } from './cli/main.ts'
 import { captureSession } from './cli/session.ts'
+import { leave } from './platform/leave.ts'
 import { abortOnSignals, surviveSizeLimit } from './platform/signals.ts'
 
 surviveSizeLimit()
-main(captureSession(process), abortOnSignals()).then((code) => {
-  process.exitCode = code
-})
+main(captureSession(process), abortOnSignals()).then(leave)

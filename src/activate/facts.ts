@@ -1,7 +1,7 @@
 import type { Dirent } from 'node:fs'
-import { readdir, realpath, stat } from 'node:fs/promises'
 import { join, normalize } from 'node:path'
 import { isAutoScript, isLeaveScript } from '../model/auto-scripts.ts'
+import { readdir, realpath, stat } from '../platform/remote-fs.ts'
 import type { Dialect } from './dialect.ts'
 import { type DialectName, dialects } from './dialects.ts'
 import { isWithin } from './path.ts'

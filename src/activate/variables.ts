@@ -1,7 +1,7 @@
-import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { StageError } from '../errors.ts'
 import { NotRead, readSmall } from '../platform/read-small.ts'
+import { readdir } from '../platform/remote-fs.ts'
 import type { DialectName } from './dialects.ts'
 import { exportedName } from './exported-name.ts'
 import { parseForPython, pythonText } from './python-text.ts'

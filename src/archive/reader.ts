@@ -1,11 +1,11 @@
 import { constants } from 'node:fs'
-import { open } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
 import * as v from 'valibot'
 import { type ArchiveHead, type ArchiveIndex, FORMAT_VERSION, type Frame } from '../model/archive-index.ts'
 import { closeRead } from '../platform/close.ts'
 import { errnoOf } from '../platform/errno.ts'
 import { readFrom } from '../platform/fd.ts'
+import { open } from '../platform/remote-fs.ts'
 import { decompressSync, type Format, sectionFormat } from './codec.ts'
 import { asReadFailure, damaged, foreign, otherVersion } from './failure.ts'
 import { type Footer, hasOpening, isBzip2, OPENING, OPENING_ROOM, type SectionName, zipFooterEnd } from './format.ts'
@@ -109,7 +109,8 @@ export async function readStored(
   // Memory of its own, so that it can be freed when the frame is done.
   const data = Buffer.allocUnsafeSlow(frame.compressedSize)
   for (let done = 0; done < data.length; ) {
-    const bytesRead = await answered(archive.path, readFrom(fd, data, done, frame.offset + done))
+    const reading = readFrom(fd, data, done, frame.offset + done, { path: () => archive.path })
+    const bytesRead = await answered(archive.path, reading)
     if (bytesRead === 0) throw damaged(archive.path, 'it is shorter than its index says')
     done += bytesRead
   }

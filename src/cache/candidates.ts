@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { mkdir, open, unlink } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { asWriteFailure } from '../archive/failure.ts'
 import { StageError } from '../errors.ts'
@@ -7,6 +6,7 @@ import type { ArchiveFormat } from '../model/archive-index.ts'
 import { cutName, LONGEST_NAME } from '../model/file-names.ts'
 import { homeOf } from '../platform/home.ts'
 import { expandFolder } from '../platform/job.ts'
+import { mkdir, open, unlink } from '../platform/remote-fs.ts'
 import { assertReplaceable } from './replaceable.ts'
 import { temporaryName } from './temporary.ts'
 

@@ -1,4 +1,4 @@
-import { lstat } from 'node:fs/promises'
+import { lstat } from '../platform/remote-fs.ts'
 import { lockOf } from './lock.ts'
 import { lookAtLock, removeLock } from './lock-folder.ts'
 import { removeLeftovers } from './temporary.ts'

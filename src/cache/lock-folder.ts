@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { constants, type Stats } from 'node:fs'
-import { lstat, open, readdir, rmdir, unlink, utimes, writeFile } from 'node:fs/promises'
 import * as v from 'valibot'
 import { Identity } from '../platform/identity-schema.ts'
 import { isDead, ownIdentity } from '../platform/process-identity.ts'
+import { lstat, open, readdir, rmdir, unlink, utimes, writeFile } from '../platform/remote-fs.ts'
 
 /** Who holds the lock, in a file in its folder. */
 const HOLDER = 'holder.json'

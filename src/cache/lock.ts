@@ -1,10 +1,10 @@
-import { mkdir } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { asWriteFailure } from '../archive/failure.ts'
 import { StageError } from '../errors.ts'
 import { lockNameOf } from '../model/file-names.ts'
 import { describeUser } from '../platform/accounts.ts'
+import { mkdir } from '../platform/remote-fs.ts'
 import { holdLock, lookAtLock, removeLock, type SeenLock } from './lock-folder.ts'
 
 export interface LockOptions {

@@ -1,9 +1,9 @@
-import { lstat, readdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { readHead } from '../archive/reader.ts'
 import { basesOf, environmentFolders, listedPrefixes } from '../environment/conda-folders.ts'
 import { ARCHIVE_FORMATS } from '../model/archive-index.ts'
 import type { Variables } from '../platform/job.ts'
+import { lstat, readdir } from '../platform/remote-fs.ts'
 import { archiveFolders } from './candidates.ts'
 
 /** An archive whose environment is gone. */

@@ -1,8 +1,9 @@
 import type { Stats } from 'node:fs'
-import { type FileHandle, lstat, readdir, unlink } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isOurs } from '../archive/reader.ts'
 import { ARCHIVE_FORMATS } from '../model/archive-index.ts'
+import { lstat, readdir, unlink } from '../platform/remote-fs.ts'
 
 export interface Retention {
   /** Days after which an unused archive is removed; Infinity: never. */

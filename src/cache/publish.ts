@@ -1,7 +1,7 @@
-import { open, rename, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { asWriteFailure } from '../archive/failure.ts'
 import { StageError } from '../errors.ts'
+import { open, rename, unlink } from '../platform/remote-fs.ts'
 import { type LockOptions, withArchiveLock } from './lock.ts'
 import { assertReplaceable } from './replaceable.ts'
 import { removeLeftovers, temporaryName } from './temporary.ts'

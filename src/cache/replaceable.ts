@@ -1,7 +1,7 @@
-import { lstat } from 'node:fs/promises'
 import { foreign } from '../archive/failure.ts'
 import { isOurs } from '../archive/reader.ts'
 import { errnoOf } from '../platform/errno.ts'
+import { lstat } from '../platform/remote-fs.ts'
 
 /**
  * @throws StageError ARCHIVE_FOREIGN if something stands at `path` that is not one of our archives, ARCHIVE_UNREADABLE if that

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { lstat, readdir, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { cutName } from '../model/file-names.ts'
 import { ownIdentity, processFacts } from '../platform/process-identity.ts'
+import { lstat, readdir, unlink } from '../platform/remote-fs.ts'
 
 /** A packer writes some frames a second. One that has written nothing for this long is dead, or as good as dead. */
 const DEAD_AFTER_MS = 10 * 60 * 1000

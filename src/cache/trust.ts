@@ -1,9 +1,10 @@
 import { constants } from 'node:fs'
-import { type FileHandle, lstat, open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { asReadFailure } from '../archive/failure.ts'
 import { StageError } from '../errors.ts'
 import { closeRead } from '../platform/close.ts'
 import { errnoOf } from '../platform/errno.ts'
+import { lstat, open } from '../platform/remote-fs.ts'
 
 /**
  * Whoever can write an archive can run code as the user who stages it. So it must be a file that belongs to one of `owners` or to

@@ -2,7 +2,9 @@ import type { Caller } from '../leases/holder.ts'
 import type { OnProgress } from '../model/progress.ts'
 import type { PackOptions, StageOptions } from '../pipeline/options.ts'
 import { jobId } from '../platform/job.ts'
+import { onLongWait } from '../platform/waiting.ts'
 import type { Context } from './command.ts'
+import { stillWaiting } from './render/messages.ts'
 import { progressRenderer } from './render/progress.ts'
 
 /** Maps the options of the command line to those of the library. */
@@ -67,6 +69,7 @@ export function progressOf({ options, session, messages, atEnd, archives }: Cont
   })
   // A bar that is still shown would keep the process alive and the cursor hidden.
   atEnd(clear)
+  onLongWait((path) => onProgress({ kind: 'warning', message: stillWaiting(path) }))
   return (event) => {
     if (event.kind === 'archive') archives.push(event.archive)
     else onProgress(event)

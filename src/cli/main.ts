@@ -7,9 +7,10 @@ import { StageError } from '../errors.ts'
 import { diskFailure } from '../platform/disk-failure.ts'
 import { errnoOf, meaningOf } from '../platform/errno.ts'
 import { limitFailure } from '../platform/limits.ts'
+import { abandonCalls, onLongWait } from '../platform/waiting.ts'
 import type { Command } from './command.ts'
 import { type Action, readOptions } from './options.ts'
-import { createMessages, errorData, type Messages, styleData, writeJson } from './render/messages.ts'
+import { createMessages, errorData, type Messages, stillWaiting, styleData, writeJson } from './render/messages.ts'
 import type { Session } from './session.ts'
 
 // Each action loads only its own modules: every job script pays for the start of the program.
@@ -48,6 +49,8 @@ export async function main(session: Session, signal: AbortSignal): Promise<numbe
   const endings: (() => void)[] = []
   const archives: string[] = []
   const atEnd = (body: () => void) => void endings.push(body)
+  onLongWait((path) => messages.warning(stillWaiting(path)))
+  signal.addEventListener('abort', abandonCalls)
   let undo = async (): Promise<unknown> => undefined
   const ifUndelivered = (body: typeof undo): void => {
     undo = body

@@ -1,6 +1,7 @@
 import { access, fstatSync } from 'node:fs'
 import { type CallingShell, readCall } from '../activate/call.ts'
 import { packageRoot } from '../platform/program.ts'
+import { reserveThreads } from '../platform/waiting.ts'
 
 /** Everything that the program takes from its surroundings, read once at the start and passed on as a value. */
 export interface Session {
@@ -26,6 +27,7 @@ export function captureSession(process: NodeJS.Process): Session {
   // The variable must not reach programs that we start. libuv reads it when its pool gets its first work, so give it some
   // before the variable goes.
   access('/', () => {})
+  reserveThreads(Number(process.env.UV_THREADPOOL_SIZE) || 4)
   delete process.env.UV_THREADPOOL_SIZE
   return {
     args: process.argv.slice(2),

@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process'
-import { access, constants, mkdir, realpath, writeFile } from 'node:fs/promises'
+import { constants } from 'node:fs/promises'
 import { delimiter, dirname, join } from 'node:path'
 import { withArchiveLock } from '../cache/index.ts'
 import { StageError } from '../errors.ts'
 import { homeOf } from '../platform/home.ts'
+import { access, mkdir, realpath, writeFile } from '../platform/remote-fs.ts'
 
 type Variables = Readonly<Record<string, string | undefined>>
 

@@ -1,12 +1,12 @@
 import { hash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { lstat } from 'node:fs/promises'
 import type { ArchivedEntry, ArchiveIndex } from '../model/archive-index.ts'
 import { type BytePath, bytePathOf } from '../model/byte-path.ts'
 import { digestFrom } from '../model/digest.ts'
 import type { RenamedMembers } from '../model/entry.ts'
 import type { ArchiveItem } from '../model/item.ts'
 import { readSmall } from '../platform/read-small.ts'
+import { lstat } from '../platform/remote-fs.ts'
 import { prefixRecord, RECORD_PATH } from './prefix-record.ts'
 
 /** The scripts that conda-pack's users expect in an unpacked environment. */

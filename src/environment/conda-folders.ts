@@ -1,7 +1,7 @@
-import { readdir, realpath } from 'node:fs/promises'
 import { basename, delimiter, dirname, join } from 'node:path'
 import { homeOf } from '../platform/home.ts'
 import { readSmall } from '../platform/read-small.ts'
+import { readdir, realpath } from '../platform/remote-fs.ts'
 
 export type Variables = Readonly<Record<string, string | undefined>>
 

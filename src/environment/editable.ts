@@ -1,9 +1,9 @@
-import { readlink, realpath } from 'node:fs/promises'
 import { basename, dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type BytePath, displayPath, fsPath } from '../model/byte-path.ts'
 import type { Entry } from '../model/entry.ts'
 import { readSmall } from '../platform/read-small.ts'
+import { readlink, realpath } from '../platform/remote-fs.ts'
 
 /** A Python project that is used from a folder outside the environment. The copy uses it from there too. */
 export interface EditableInstall {

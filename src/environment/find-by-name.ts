@@ -1,6 +1,8 @@
-import { stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { StageError } from '../errors.ts'
+import { errnoOf } from '../platform/errno.ts'
+import { stat } from '../platform/remote-fs.ts'
+import { isGone, unreadable } from '../platform/unreadable.ts'
 import { basesOf, environmentFolders, listedPrefixes, type Variables } from './conda-folders.ts'
 
 /**
@@ -49,8 +51,12 @@ async function listedEnvironments(name: string, env: Variables): Promise<string[
   return found
 }
 
+/** Others' folders can't be read, and hold no environment of ours. */
 const isEnvironment = (path: string): Promise<boolean> =>
   stat(join(path, 'conda-meta')).then(
     (facts) => facts.isDirectory(),
-    () => false,
+    (error: unknown) => {
+      if (isGone(error) || errnoOf(error) === 'EACCES') return false
+      throw unreadable(path, error)
+    },
   )

@@ -1,8 +1,8 @@
-import { readdir, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, resolve } from 'node:path'
 import { StageError } from '../errors.ts'
 import type { Siblings } from '../model/relocation.ts'
-import { errnoOf } from '../platform/errno.ts'
+import { readdir, realpath, stat } from '../platform/remote-fs.ts'
+import { isGone, unreadable } from '../platform/unreadable.ts'
 
 /** A conda environment: a folder that holds a `conda-meta` folder, whatever tool made it. */
 export interface Environment {
@@ -53,9 +53,7 @@ export async function findEnvironment({ prefix: given, env, cwd }: FindOptions):
     throw notAnEnvironment(prefix, 'is not a conda environment')
   }
   if (prefix === '/') throw notAnEnvironment(prefix, "is the root of the file system and can't be staged")
-  const real = await realpath(prefix).catch((error: unknown) => {
-    throw unreadable(prefix, error)
-  })
+  const real = await realpath(prefix).catch(asUnreadable(prefix))
   return { prefix, real, name: basename(prefix), isBase: await isBase(prefix, real, env), ownerUid: folder.uid }
 }
 
@@ -71,9 +69,7 @@ async function isBase(prefix: string, real: string, env: FindOptions['env']): Pr
   }
   const [envs, pkgs] = await Promise.all([isFolder(`${prefix}/envs`), isFolder(`${prefix}/pkgs`)])
   if (!envs && !pkgs) return false
-  const records = await readdir(`${prefix}/conda-meta`).catch((error: unknown) => {
-    throw unreadable(`${prefix}/conda-meta`, error)
-  })
+  const records = await readdir(`${prefix}/conda-meta`).catch(asUnreadable(`${prefix}/conda-meta`))
   return records.some((name) => /^conda-\d[^-]*-[^-]+\.json$/.test(name))
 }
 
@@ -91,20 +87,16 @@ async function lookUp(path: string) {
   try {
     return await stat(path)
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes(errnoOf(error) ?? '')) return undefined
+    if (isGone(error)) return undefined
     throw unreadable(path, error)
   }
 }
 
-function unreadable(path: string, error: unknown): unknown {
-  const errno = errnoOf(error)
-  if (errno === undefined) return error
-  return new StageError('UNREADABLE', `${path} can't be read (${errno})`, {
-    path,
-    hint: "Ask the environment's owner for permission to read it.",
-    cause: error,
-  })
-}
+const asUnreadable =
+  (path: string) =>
+  (error: unknown): never => {
+    throw unreadable(path, error)
+  }
 
 function noSuchFolder(prefix: string): StageError {
   // Node turns bytes that are not UTF-8 into U+FFFD, so the path it has names something else.

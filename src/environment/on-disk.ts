@@ -1,7 +1,6 @@
-import { lstat, readdir, stat } from 'node:fs/promises'
-import { StageError } from '../errors.ts'
 import { type BytePath, displayPath, fsPath } from '../model/byte-path.ts'
-import { errnoOf } from '../platform/errno.ts'
+import { lstat, readdir, stat } from '../platform/remote-fs.ts'
+import { isGone, unreadable } from '../platform/unreadable.ts'
 import type { Seen } from './difference.ts'
 
 /** One lstat. Undefined if there is nothing, or a socket, FIFO or device, which no archive holds. */
@@ -30,14 +29,7 @@ async function orNothing<T>(prefix: string, path: BytePath, result: Promise<T>):
   try {
     return await result
   } catch (error) {
-    const errno = errnoOf(error)
-    if (errno === undefined) throw error
-    if (['ENOENT', 'ENOTDIR', 'ESTALE'].includes(errno)) return undefined
-    const shown = path === '' ? prefix : `${prefix}/${displayPath(path)}`
-    throw new StageError('UNREADABLE', `${shown} can't be read (${errno})`, {
-      path: shown,
-      hint: "Ask the environment's owner for permission to read it.",
-      cause: error,
-    })
+    if (isGone(error)) return undefined
+    throw unreadable(path === '' ? prefix : `${prefix}/${displayPath(path)}`, error)
   }
 }

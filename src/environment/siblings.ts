@@ -1,7 +1,7 @@
-import { readdir } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { ARCHIVE_FORMATS } from '../model/archive-index.ts'
 import type { Siblings } from '../model/relocation.ts'
+import { readdir } from '../platform/remote-fs.ts'
 import { type Environment, prefixesOf } from './find.ts'
 
 /** Endings of our archives. One stands beside the environment sooner or later, which must not change the evidence. */

@@ -1,6 +1,6 @@
-import { readdir, readlink, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { readHead } from '../platform/read-small.ts'
+import { readdir, readlink, stat } from '../platform/remote-fs.ts'
 import type { Environment } from './find.ts'
 
 /** Files of each kind that are looked into: those of one installation spell the prefix alike. At most 22 are opened in all. */

@@ -11,6 +11,8 @@ import { changedFolders } from './settle.ts'
 /** The most that is read early. */
 const MOST_BYTES = 48 * 1024 * 1024
 const MOST_FILES = 4096
+/** Of a small file: open, fstat, read, close. */
+const CALLS = 4
 /** Half of the requests are left to the listing, which everything waits for. */
 const AT_ONCE = IN_FLIGHT / 2
 
@@ -28,14 +30,28 @@ export class EarlyReads {
   #changed: ReadonlySet<BytePath> = new Set()
   #isStopped = false
 
-  /** @param recorded in the archive's order */
-  constructor(prefix: string, recorded: readonly ListedName[]) {
+  private constructor(prefix: string, options: { mayHang: boolean }) {
     this.#prefix = prefix
-    this.opener = new FileOpener(prefix)
+    this.opener = new FileOpener(prefix, options)
+  }
+
+  /**
+   * Reads the first files one by one, and begins to read more if that is slow.
+   * @param recorded in the archive's order
+   * @param options.mayHang the file system may never answer
+   */
+  static async begin(
+    prefix: string,
+    recorded: readonly ListedName[],
+    options: { mayHang: boolean },
+  ): Promise<EarlyReads> {
+    const early = new EarlyReads(prefix, options)
     const files = worthReading(recorded)
-    for (const file of files.slice(0, SLOW_CALLS)) this.#reads.set(file.path, Promise.resolve(this.#readSync(file)))
+    for (const file of files.slice(0, SLOW_CALLS))
+      early.#reads.set(file.path, Promise.resolve(await early.#readFirst(file)))
     // `drain` takes the last first.
-    if (!this.pace.isQuick) drain(files.slice(SLOW_CALLS).reverse(), AT_ONCE, ({ path }) => this.#begin(path))
+    if (!early.pace.isQuick) drain(files.slice(SLOW_CALLS).reverse(), AT_ONCE, ({ path }) => early.#begin(path))
+    return early
   }
 
   /** How fast the first files were read, one by one. Reading more of them early pays only on a slow file system. */
@@ -85,6 +101,12 @@ export class EarlyReads {
     } finally {
       await file?.close()
     }
+  }
+
+  async #readFirst(file: ListedName): Promise<WholeFile | undefined> {
+    if (this.pace.isImmediate) return this.#readSync(file)
+    const read = () => this.#read(file.path).catch(() => undefined)
+    return await this.pace.measureCalls(CALLS, read, () => quickMs(file.recordedSize ?? 0))
   }
 
   #readSync({ path, recordedSize = 0 }: ListedName): WholeFile | undefined {

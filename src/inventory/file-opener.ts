@@ -10,14 +10,17 @@ import { WarmFolders } from './warm-folders.ts'
 export class FileOpener {
   /** Memory for content. */
   readonly slabs = new Slabs()
-  /** Of files that are opened and read without a thread. */
-  readonly pace = new Pace()
+  /** Of files that are opened and read one by one. */
+  readonly pace: Pace
   readonly #prefix: string
-  readonly #openPace = new Pace()
+  readonly #openPace: Pace
   readonly #folders = new WarmFolders()
 
-  constructor(prefix: string) {
+  /** @param options.mayHang as for a Pace */
+  constructor(prefix: string, options: { mayHang?: boolean | undefined }) {
     this.#prefix = prefix
+    this.pace = new Pace(options)
+    this.#openPace = new Pace(options)
   }
 
   /**

@@ -1,13 +1,13 @@
 import { type BigIntStats, type Dirent, lstatSync, readdirSync } from 'node:fs'
-import { readdir, stat } from 'node:fs/promises'
 import { StageError } from '../errors.ts'
 import { type BytePath, byPath, displayPath, fsPath } from '../model/byte-path.ts'
 import type { DirectoryEntry } from '../model/entry.ts'
 import type { Listed, ListedName } from '../model/listed.ts'
-import { errnoOf } from '../platform/errno.ts'
 import { lstatPath } from '../platform/fd.ts'
 import { drain, IN_FLIGHT } from '../platform/in-flight.ts'
 import { Pace } from '../platform/pace.ts'
+import { readdir, stat } from '../platform/remote-fs.ts'
+import { isGone, unreadable } from '../platform/unreadable.ts'
 import { throwIfCancelled } from './cancel.ts'
 import type { IsExcluded } from './exclusions.ts'
 import { settled } from './settle.ts'
@@ -16,8 +16,9 @@ export interface ListOptions {
   isExcluded: IsExcluded
   /** From conda-meta. Files get their package and placeholder from it, and `missing` is what it lists and the folders lack. */
   records?: ReadonlyMap<BytePath, Omit<ListedName, 'type' | 'path'>>
-  /** How fast the file system answers, as far as that is known. */
+  /** How fast the file system answers, as far as that is known. Without it: whether it may never answer. */
   pace?: Pace
+  mayHang?: boolean
   signal?: AbortSignal
 }
 
@@ -43,7 +44,7 @@ export interface Listing {
  */
 export async function listTree(environment: { prefix: string }, options: ListOptions): Promise<Listing> {
   const { prefix } = environment
-  const { pace = new Pace() } = options
+  const { pace = new Pace(options) } = options
   const entries: Listed[] = []
   const skipped: Skipped[] = []
   const pending: BytePath[] = ['']
@@ -78,7 +79,7 @@ async function lookAtFolder(prefix: string, path: BytePath, pace: Pace): Promise
 async function statsOf(name: Buffer, isPrefix: boolean, pace: Pace): Promise<BigIntStats> {
   // Only the prefix itself may be a symbolic link that is followed.
   if (isPrefix) return await stat(name, { bigint: true })
-  return pace.isQuick ? pace.measure(() => lstatSync(name, { bigint: true })) : await lstatPath(name)
+  return pace.isImmediate ? pace.measure(() => lstatSync(name, { bigint: true })) : await lstatPath(name)
 }
 
 type Named = { name: BytePath; type: ReturnType<typeof typeOf> }
@@ -104,7 +105,7 @@ export function typeOf(facts: Types) {
  */
 async function namesIn(folder: Buffer, pace: Pace): Promise<Named[]> {
   try {
-    const names = pace.isQuick && namesInSync(folder, pace)
+    const names = pace.isImmediate && namesInSync(folder, pace)
     if (names) return names
     // As buffers: otherwise Node can't join a name of any bytes to the folder's when it asks for a type.
     const found = await readdir(folder, { withFileTypes: true, encoding: 'buffer' })
@@ -156,8 +157,6 @@ function isBelowExcluded(path: BytePath, isExcluded: IsExcluded): boolean {
   return isExcluded(path)
 }
 
-export const isGone = (error: unknown): boolean => ['ENOENT', 'ENOTDIR', 'ESTALE'].includes(errnoOf(error) ?? '')
-
 const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? ''
 
 /** Files that programs make and remove at any time: byte code, NFS's names for deleted open files, temporary files. */
@@ -169,15 +168,8 @@ export const mayVanish = (path: BytePath, error: unknown): boolean => codeOf(err
 
 /** The error for people. Errors that don't come from the file system are passed on. */
 export function listError(prefix: string, path: BytePath, error: unknown): unknown {
-  const errno = errnoOf(error)
-  if (error instanceof StageError || errno === undefined) return error
   const shown = path === '' ? prefix : `${prefix}/${displayPath(path)}`
-  if (isGone(error)) return vanished(shown, error)
-  return new StageError('UNREADABLE', `${shown} can't be read (${errno})`, {
-    path: shown,
-    hint: "Ask the environment's owner for read permission, or repair or remove it.",
-    cause: error,
-  })
+  return isGone(error) ? vanished(shown, error) : unreadable(shown, error)
 }
 
 /** @param shown the whole path, for people */

@@ -5,6 +5,8 @@ import { closeReadSync } from '../platform/close.ts'
 import { errnoOf } from '../platform/errno.ts'
 import { closeFile, lstatPath, openFile, READ_ONLY, readFrom, readFromSync, statFile } from '../platform/fd.ts'
 import type { Pace } from '../platform/pace.ts'
+import { isGone, unreadable } from '../platform/unreadable.ts'
+import type { Awaited } from '../platform/waiting.ts'
 import { settled, settleTime } from './settle.ts'
 
 /**
@@ -39,6 +41,8 @@ export interface Where {
   path: BytePath
 }
 
+const shown = ({ prefix, path }: Where): string => `${prefix}/${displayPath(path)}`
+
 /** How calls that may wait for the file system are made. */
 export interface Calls {
   /** Makes the call that looks the path up. */
@@ -47,18 +51,22 @@ export interface Calls {
   pace: Pace
 }
 
+type Waiting = Pick<Calls, 'pace'> & { awaited: Awaited }
+
 /** A file that is open for reading, by calls that wait in other threads. */
 export class OpenFile {
   /** From a moment after which any change must show as another mtime. */
   readonly facts: FileFacts
   readonly #fd: number
   readonly #where: Where
+  readonly #awaited: Awaited
   readonly #pace: Pace
 
-  private constructor(fd: number, facts: FileFacts, where: Where, pace: Pace) {
+  private constructor(fd: number, facts: FileFacts, where: Where, { awaited, pace }: Waiting) {
     this.#fd = fd
     this.facts = facts
     this.#where = where
+    this.#awaited = awaited
     this.#pace = pace
   }
 
@@ -68,13 +76,14 @@ export class OpenFile {
 
   /** @throws StageError UNREADABLE, CHANGED */
   static async open(where: Where, { opening, pace }: Calls): Promise<OpenFile> {
+    const waiting: Waiting = { awaited: { path: () => shown(where), isWork: true }, pace }
     let fd: number | undefined
     try {
-      fd = await opening(() => openFile(fsPath(where.prefix, where.path), FLAGS))
-      return new OpenFile(fd, await settledFacts(fd, where, pace), where, pace)
+      fd = await opening(() => openFile(fsPath(where.prefix, where.path), FLAGS, true))
+      return new OpenFile(fd, await settledFacts(fd, where, waiting), where, waiting)
     } catch (error) {
-      if (fd !== undefined) await close(fd, pace)
-      throw readError(where, error)
+      if (fd !== undefined) await close(fd, waiting)
+      throw openError(where, error)
     }
   }
 
@@ -95,7 +104,7 @@ export class OpenFile {
   async readPiece(piece: Buffer, position: number): Promise<void> {
     try {
       for (let filled = 0; filled < piece.length; ) {
-        const bytesRead = await readFrom(this.#fd, piece, filled, position + filled)
+        const bytesRead = await readFrom(this.#fd, piece, filled, position + filled, this.#awaited)
         if (bytesRead === 0) throw changed(this.#where)
         filled += bytesRead
       }
@@ -107,14 +116,14 @@ export class OpenFile {
   /** @throws StageError UNREADABLE, CHANGED if the file was written to since it was opened */
   async assertUnchanged(): Promise<void> {
     try {
-      if (differs(factsOf(await statFile(this.#fd), this.#where), this.facts)) throw changed(this.#where)
+      if (differs(factsOf(await statFile(this.#fd, this.#awaited), this.#where), this.facts)) throw changed(this.#where)
     } catch (error) {
       throw readError(this.#where, error)
     }
   }
 
   close(): Promise<void> {
-    return close(this.#fd, this.#pace)
+    return close(this.#fd, { awaited: this.#awaited, pace: this.#pace })
   }
 }
 
@@ -143,7 +152,7 @@ export class OpenFileSync {
       return new OpenFileSync(fd, factsOf(fstatSync(fd, { bigint: true }), where), where)
     } catch (error) {
       if (fd !== undefined) closeReadSync(fd)
-      throw readError(where, error)
+      throw openError(where, error)
     }
   }
 
@@ -183,9 +192,9 @@ export async function isAsRead(where: Where, facts: FileFacts): Promise<boolean>
 }
 
 /** The facts of a moment after which any change must show as another mtime. */
-async function settledFacts(fd: number, where: Where, pace: Pace): Promise<FileFacts> {
+async function settledFacts(fd: number, where: Where, { awaited, pace }: Waiting): Promise<FileFacts> {
   for (let before: FileFacts | undefined; ; ) {
-    const stats = pace.isQuick ? pace.measure(() => fstatSync(fd, { bigint: true })) : await statFile(fd)
+    const stats = pace.isImmediate ? pace.measure(() => fstatSync(fd, { bigint: true })) : await statFile(fd, awaited)
     const facts = factsOf(stats, where)
     // If the wait changed nothing, one wait is enough: an mtime ahead of our clock would never settle.
     if (settleTime(facts.mtimeNs, Date.now()) === 0 || (before && !differs(facts, before))) return facts
@@ -194,9 +203,9 @@ async function settledFacts(fd: number, where: Where, pace: Pace): Promise<FileF
   }
 }
 
-async function close(fd: number, pace: Pace): Promise<void> {
-  if (pace.isQuick) pace.measure(() => closeReadSync(fd))
-  else await closeFile(fd)
+async function close(fd: number, { awaited, pace }: Waiting): Promise<void> {
+  if (pace.isImmediate) pace.measure(() => closeReadSync(fd))
+  else await closeFile(fd, awaited)
 }
 
 function factsOf(stats: BigIntStats, where: Where): FileFacts {
@@ -207,23 +216,21 @@ function factsOf(stats: BigIntStats, where: Where): FileFacts {
 
 const differs = (a: FileFacts, b: FileFacts): boolean => a.size !== b.size || a.mtimeNs !== b.mtimeNs
 
-function changed({ prefix, path }: Where, cause?: unknown): StageError {
-  const shown = `${prefix}/${displayPath(path)}`
-  return new StageError('CHANGED', `${shown} changed while the environment was being read`, {
-    path: shown,
+function changed(where: Where, cause?: unknown): StageError {
+  const path = shown(where)
+  return new StageError('CHANGED', `${path} changed while the environment was being read`, {
+    path,
     hint: 'Wait until nothing is being installed into the environment, then try again.',
     cause,
   })
 }
 
-function readError(where: Where, error: unknown): unknown {
-  const errno = errnoOf(error)
-  if (error instanceof StageError || errno === undefined) return error
-  if (['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO', 'ESTALE'].includes(errno)) return changed(where, error)
-  const shown = `${where.prefix}/${displayPath(where.path)}`
-  return new StageError('UNREADABLE', `${shown} can't be read (${errno})`, {
-    path: shown,
-    hint: "Ask the environment's owner for read permission, or repair or remove it.",
-    cause: error,
-  })
+/** What the listing found is gone, or something else stands there. */
+function openError(where: Where, error: unknown): unknown {
+  const isOther = isGone(error) || ['ELOOP', 'ENXIO'].includes(errnoOf(error) ?? '')
+  return isOther ? changed(where, error) : unreadable(shown(where), error)
 }
+
+/** A file server that has no such file any more says so only now. */
+const readError = (where: Where, error: unknown): unknown =>
+  errnoOf(error) === 'ESTALE' ? changed(where, error) : unreadable(shown(where), error)

@@ -41,6 +41,8 @@ export interface ReadAheadOptions {
   from?: number | undefined
   until?: number | undefined
   early?: EarlyReads | undefined
+  /** Without `early`: the file system may never answer. */
+  mayHang?: boolean | undefined
 }
 
 /** Keeps reads of the coming files going, bounded in number and in bytes. */
@@ -60,9 +62,12 @@ export class ReadAhead {
   #inHand: { number: number; content?: Buffer | undefined } | undefined
   #isClosed = false
 
-  constructor(order: FileOrder, { concurrency, from = 0, until = order.files.length, early }: ReadAheadOptions) {
+  constructor(
+    order: FileOrder,
+    { concurrency, from = 0, until = order.files.length, early, mayHang }: ReadAheadOptions,
+  ) {
     this.#order = order
-    this.#opener = early?.opener ?? new FileOpener(order.prefix)
+    this.#opener = early?.opener ?? new FileOpener(order.prefix, { mayHang })
     this.#early = early
     this.#concurrency = concurrency
     this.#next = from
@@ -117,7 +122,7 @@ export class ReadAhead {
   #hasRoom(): boolean {
     if (this.#queue.length === 0) return true
     // What answers at once is read when it is wanted, into memory that is still in the CPU's cache.
-    if (this.#opener.pace.isQuick) return false
+    if (this.#opener.pace.isImmediate) return false
     const atOnce = this.#running + this.#pieced.filter((file) => file.isOpen).length
     if (atOnce >= this.#concurrency || this.#queue.length >= AHEAD_FILES * this.#concurrency) return false
     return this.#budget.hasRoomFor(this.#order.files[this.#next]!)
@@ -139,7 +144,7 @@ export class ReadAhead {
   #openAtOnce(name: ListedName, number: number): Opened | undefined {
     const { pace } = this.#opener
     const guess = this.#budget.guess(name)
-    if (!pace.isQuick || guess > CHUNK) return undefined
+    if (!pace.isImmediate || guess > CHUNK) return undefined
     const read = (): Opened | undefined => {
       const file = this.#opener.openSync(name.path)
       if (file === undefined) return undefined

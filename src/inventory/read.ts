@@ -1,16 +1,17 @@
 import { createHash } from 'node:crypto'
-import { readlink } from 'node:fs/promises'
 import { type BytePath, fsPath } from '../model/byte-path.ts'
 import type { FileEntry, SymlinkEntry } from '../model/entry.ts'
 import type { ArchiveItem, Content, Facts, Scanner } from '../model/item.ts'
 import type { Listed, ListedName } from '../model/listed.ts'
 import { lstatPath } from '../platform/fd.ts'
 import { drain, IN_FLIGHT } from '../platform/in-flight.ts'
+import { readlink } from '../platform/remote-fs.ts'
+import { isGone } from '../platform/unreadable.ts'
 import { throwIfCancelled } from './cancel.ts'
 import type { EarlyReads } from './early-reads.ts'
 import { factsOf, factsOfWhole, fileEntry } from './facts.ts'
 import { Inodes } from './inodes.ts'
-import { isGone, isTransient, listError } from './list.ts'
+import { isTransient, listError } from './list.ts'
 import { archiveOrder } from './order.ts'
 import { PiecedFile } from './pieced-file.ts'
 import { type FileOrder, ReadAhead, type ReadResult } from './read-ahead.ts'
@@ -22,6 +23,8 @@ export interface ReadOptions {
   concurrency?: number
   /** Files that were read before the listing ended. */
   early?: EarlyReads | undefined
+  /** Without them: the file system may never answer. */
+  mayHang?: boolean
   /** Called with each piece of content: its bytes and, if it ends a file, that file's path. A further name has no bytes. */
   onRead?(bytes: number, ended: BytePath | undefined): void
   signal?: AbortSignal
@@ -63,8 +66,8 @@ export async function* readFiles(
   { from, until, ...options }: ReadOptions & { from?: number; until?: number },
 ): AsyncGenerator<ArchiveItem> {
   const { prefix, files } = order
-  const { concurrency = FILES_AT_ONCE, early } = options
-  const ahead = new ReadAhead(order, { concurrency, early, from, until })
+  const { concurrency = FILES_AT_ONCE, early, mayHang } = options
+  const ahead = new ReadAhead(order, { concurrency, early, mayHang, from, until })
   try {
     for (const file of files.slice(from, until)) {
       throwIfCancelled(options.signal, prefix)

@@ -1,13 +1,14 @@
-import { readdir, readlink, stat } from 'node:fs/promises'
 import type { ArchivedEntry } from '../model/archive-index.ts'
 import { type BytePath, byPath, fsPath, parentOf } from '../model/byte-path.ts'
 import type { DirectoryEntry, Entry, FileEntry, HardlinkEntry } from '../model/entry.ts'
 import { chooseSpotChecks } from '../model/watched.ts'
 import { drain, IN_FLIGHT } from '../platform/in-flight.ts'
 import { Pace } from '../platform/pace.ts'
+import { readdir, readlink, stat } from '../platform/remote-fs.ts'
+import { isGone } from '../platform/unreadable.ts'
 import { throwIfCancelled } from './cancel.ts'
 import type { IsExcluded } from './exclusions.ts'
-import { isGone, isTransient, listError, missing, type Skipped, typeOf } from './list.ts'
+import { isTransient, listError, missing, type Skipped, typeOf } from './list.ts'
 import { settled } from './settle.ts'
 import { isUntouched, withKnownNames } from './unchanged.ts'
 import { type EntryOfInode, linked, statsOf } from './walk.ts'
@@ -21,6 +22,8 @@ export interface SurveyOptions {
   recordsOf(names: readonly string[]): Promise<ReadonlyMap<BytePath, Recorded>>
   /** Look at everything and trust nothing that the archive knows. */
   full?: boolean
+  /** The file system may never answer. */
+  mayHang?: boolean
   signal?: AbortSignal
 }
 
@@ -76,7 +79,7 @@ class Surveyor {
   renewedRecords: string[] = []
   readonly #prefix: string
   readonly #options: SurveyOptions
-  readonly #pace = new Pace()
+  readonly #pace: Pace
   readonly #known: ReadonlyMap<BytePath, ArchivedEntry>
   readonly #children = new Map<BytePath, ArchivedEntry[]>()
   readonly #found = new Map<BytePath, EntryOfInode>()
@@ -92,6 +95,7 @@ class Surveyor {
   constructor(prefix: string, known: readonly ArchivedEntry[], options: SurveyOptions) {
     this.#prefix = prefix
     this.#options = options
+    this.#pace = new Pace(options)
     this.#known = new Map(known.map((entry) => [entry.path, entry]))
     this.#spotChecks = new Set(chooseSpotChecks(known))
     for (const entry of known) {

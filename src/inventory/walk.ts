@@ -1,13 +1,14 @@
 import { type BigIntStats, lstatSync } from 'node:fs'
-import { readlink } from 'node:fs/promises'
 import { type BytePath, byPath, displayPath, fsPath } from '../model/byte-path.ts'
 import type { Entry } from '../model/entry.ts'
 import type { ListedName } from '../model/listed.ts'
 import { lstatPath } from '../platform/fd.ts'
 import { drain, IN_FLIGHT } from '../platform/in-flight.ts'
 import { Pace } from '../platform/pace.ts'
+import { readlink } from '../platform/remote-fs.ts'
+import { isGone } from '../platform/unreadable.ts'
 import { throwIfCancelled } from './cancel.ts'
-import { isGone, isTransient, type ListOptions, listError, listTree, vanished } from './list.ts'
+import { isTransient, type ListOptions, listError, listTree, vanished } from './list.ts'
 
 export interface EntryOfInode {
   entry: Entry
@@ -23,7 +24,7 @@ export async function inventory(environment: { prefix: string }, options: ListOp
   const { prefix } = environment
   const { entries } = await listTree(environment, options)
   const found: EntryOfInode[] = entries.flatMap((entry) => (entry.type === 'directory' ? [{ entry }] : []))
-  const pace = new Pace()
+  const pace = new Pace(options)
   const names = entries.filter((entry) => entry.type !== 'directory')
   await drain(names, IN_FLIGHT, async (name) => {
     throwIfCancelled(options.signal, prefix)
@@ -52,7 +53,7 @@ async function look(
 }
 
 export async function statsOf(name: Buffer, pace: Pace): Promise<BigIntStats> {
-  return pace.isQuick ? pace.measure(() => lstatSync(name, { bigint: true })) : lstatPath(name)
+  return pace.isImmediate ? pace.measure(() => lstatSync(name, { bigint: true })) : lstatPath(name)
 }
 
 /** Sorts the entries, and makes every further name of a file a hard link to the first. */

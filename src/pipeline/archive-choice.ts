@@ -1,5 +1,5 @@
 import type { BigIntStats } from 'node:fs'
-import { type FileHandle, lstat } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { asReadFailure } from '../archive/failure.ts'
 import { readHead, readIndex } from '../archive/reader.ts'
@@ -11,6 +11,8 @@ import { exclusions } from '../inventory/exclusions.ts'
 import { inventory } from '../inventory/walk.ts'
 import type { ArchiveHead } from '../model/archive-index.ts'
 import { closeRead } from '../platform/close.ts'
+import { mayHang } from '../platform/mounts.ts'
+import { lstat } from '../platform/remote-fs.ts'
 import type { PackOptions } from './options.ts'
 import type { Filled } from './original.ts'
 
@@ -130,7 +132,8 @@ async function freshnessOf(
         identity,
         created,
       }
-    const entries = await inventory(environment, { isExcluded, ...(signal && { signal }) })
+    const look = { isExcluded, mayHang: mayHang(environment.real), ...(signal && { signal }) }
+    const entries = await inventory(environment, look)
     return { ...checkFull({ entries: await all() }, entries), identity, created }
   } finally {
     await closeRead(handle)

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { realpath } from 'node:fs/promises'
 import { basename } from 'node:path'
 import type { Bound } from '../auto-stage/exit-step.ts'
@@ -14,7 +13,8 @@ import {
   removeLease,
   writeLease,
 } from '../leases/lease.ts'
-import { identityOf, ownIdentity, type ProcessIdentity } from '../platform/process-identity.ts'
+import { identityOf, isTraced, ownIdentity, type ProcessIdentity } from '../platform/process-identity.ts'
+import { exists } from '../platform/remote-fs.ts'
 import { processesUsing } from '../platform/users-of.ts'
 import { findStage } from '../stage/record.ts'
 
@@ -38,9 +38,11 @@ export function bindToShell(held: HeldLease, prefix: string, start: Start): Boun
 
 /**
  * Has a process hold a lock on a copy for as long as its user lives, so that cleaners of old files leave it alone. It waits for
- * the last of the holder's processes, which is the leader of their session.
+ * the last of the holder's processes, which is the leader of their session. Not while we are traced: a tracer ends when all that
+ * it follows has ended, and the leader may wait for the tracer.
  */
 export async function guard({ prefix, lease }: { prefix: string; lease: string }, { env }: Start): Promise<void> {
+  if (isTraced()) return
   const leader = (await readLease(lease))?.lease.holder.processes.at(-1)
   if (leader) watch({ launcher: '', prefix, marker: lease, processes: [leader], env })
 }
@@ -90,7 +92,7 @@ export async function leave(prefix: string, pid: number | undefined, start: Star
     return { state, bound, original }
   }
   if (leases.some((held) => !own.includes(held) && isLive(held))) return await give('shared')
-  if (!isThere(original)) {
+  if (!(await isThere(original))) {
     await keep(folder, null)
     return await give('last')
   }
@@ -120,7 +122,7 @@ async function waitFor(
 }
 
 /** Whether an original still is an environment. */
-export const isThere = (original: string): boolean => existsSync(`${original}/conda-meta`)
+export const isThere = (original: string): Promise<boolean> => exists(`${original}/conda-meta`)
 
 function watchFor({ prefix, marker }: Bound, processes: readonly ProcessIdentity[], { launcher, env }: Start): void {
   watch({ launcher, prefix, marker, processes, env })

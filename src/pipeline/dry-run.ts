@@ -1,5 +1,3 @@
-import { lstatSync } from 'node:fs'
-import { stat } from 'node:fs/promises'
 import { readHead } from '../archive/reader.ts'
 import type { Environment } from '../environment/find.ts'
 import { readRecords } from '../environment/records.ts'
@@ -8,6 +6,8 @@ import { inventory } from '../inventory/walk.ts'
 import type { BytePath } from '../model/byte-path.ts'
 import { fsPath } from '../model/byte-path.ts'
 import { findLocalFolder, suitableFolders } from '../platform/local-disk.ts'
+import { mayHang } from '../platform/mounts.ts'
+import { lstat, stat } from '../platform/remote-fs.ts'
 import { damageOf } from '../stage/intact.ts'
 import { assertStageable } from '../stage/place.ts'
 import type { Stage } from '../stage/record.ts'
@@ -105,11 +105,12 @@ async function amountOf(
   { signal }: Filled<StageOptions>,
 ): Promise<Amount> {
   const { paths } = await readRecords(environment.prefix)
-  const lookUpMs = timeOfLookUp(environment.prefix, [...paths.keys()])
+  const lookUpMs = await timeOfLookUp(environment.prefix, [...paths.keys()])
   const isLeast = lookUpMs > QUICK_MS
   const isExcluded = exclusions(environment, candidates)
   const recorded = [...paths.values()].map(({ recordedSize = 0 }) => ({ type: 'file', size: recordedSize }) as const)
-  const listed = isLeast ? recorded : await inventory(environment, { isExcluded, ...(signal && { signal }) })
+  const look = { isExcluded, mayHang: mayHang(environment.real), ...(signal && { signal }) }
+  const listed = isLeast ? recorded : await inventory(environment, look)
   const sizes = listed.flatMap((entry) => (entry.type === 'file' ? [entry.size] : []))
   const [files, bytes] = [sizes.length, sizes.reduce((sum, size) => sum + size, 0)]
   const room = leastRoom(sizes.map((recordedSize) => ({ type: 'file', path: '', recordedSize })))
@@ -120,14 +121,14 @@ async function amountOf(
 const SAMPLES = 12
 
 /** In milliseconds. A quarter of the samples was quicker: busy CPUs must not make a file system look slow. */
-function timeOfLookUp(prefix: string, paths: readonly BytePath[]): number {
+async function timeOfLookUp(prefix: string, paths: readonly BytePath[]): Promise<number> {
   const step = Math.max(1, Math.floor(paths.length / SAMPLES))
   const files = paths.filter((_, at) => at % step === 0).slice(0, SAMPLES)
   const samples = files.length > 0 ? files : ['conda-meta', 'bin', 'lib']
   const times: number[] = []
   for (const path of samples) {
     const started = performance.now()
-    lstatSync(fsPath(prefix, path), { throwIfNoEntry: false })
+    await lstat(fsPath(prefix, path)).catch(() => {})
     times.push(performance.now() - started)
   }
   return times.sort((a, b) => a - b)[Math.floor(times.length / 4)]!

@@ -1,5 +1,5 @@
-import { stat } from 'node:fs/promises'
 import type { Environment } from '../environment/find.ts'
+import { stat } from '../platform/remote-fs.ts'
 
 /** Conda writes these at every change. One that is newer than an archive means that the environment has changed since. */
 const CHANGED_BY_CONDA = ['conda-meta/history', 'conda-meta/state', 'conda-meta']

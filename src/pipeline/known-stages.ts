@@ -1,6 +1,6 @@
-import { readdir, realpath } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { localCandidates } from '../platform/local-candidates.ts'
+import { readdir, realpath } from '../platform/remote-fs.ts'
 import { stagesIn } from '../stage/list.ts'
 import { notedLocalFolders } from '../stage/noted-folders.ts'
 import type { Stage } from '../stage/record.ts'

@@ -7,6 +7,7 @@ import { type Listing, listTree } from '../inventory/list.ts'
 import { displayPath } from '../model/byte-path.ts'
 import type { Entry } from '../model/entry.ts'
 import type { Listed, ListedName } from '../model/listed.ts'
+import { mayHang } from '../platform/mounts.ts'
 import type { PackOptions } from './options.ts'
 import type { Filled } from './original.ts'
 
@@ -24,7 +25,8 @@ export async function readRecorded(environment: Environment, archives: readonly 
   const records = await readRecords(environment.prefix)
   const isExcluded = exclusions(environment, archives)
   const files = recordedFiles(records.paths, isExcluded)
-  return { records, isExcluded, files, early: new EarlyReads(environment.prefix, files) }
+  const early = await EarlyReads.begin(environment.prefix, files, { mayHang: mayHang(environment.real) })
+  return { records, isExcluded, files, early }
 }
 
 /** Lists what goes into the archive, and warns of what a user would miss in a copy. */

@@ -1,4 +1,3 @@
-import { rename, stat, unlink } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { asWriteFailure, foreign } from '../archive/failure.ts'
 import { isOurs } from '../archive/reader.ts'
@@ -7,6 +6,7 @@ import { findCondaPack, installCondaPack, type PackerOptions, runCondaPack } fro
 import type { Environment } from '../environment/find.ts'
 import { closeRead } from '../platform/close.ts'
 import { defaultThreads } from '../platform/cpus.ts'
+import { rename, stat, unlink } from '../platform/remote-fs.ts'
 import { changedSince, foreignReader, isMissing } from './foreign-archive.ts'
 import type { PackForElsewhereOptions, PackOptions, PackResult } from './options.ts'
 import type { Filled } from './original.ts'

@@ -4,6 +4,7 @@ import { type ReadOptions, readItems } from '../inventory/read.ts'
 import type { BytePath } from '../model/byte-path.ts'
 import type { ArchiveItem } from '../model/item.ts'
 import type { Listed } from '../model/listed.ts'
+import { mayHang } from '../platform/mounts.ts'
 import { PrefixScanner } from '../relocate/scan.ts'
 import type { PackOptions } from './options.ts'
 import type { Filled } from './original.ts'
@@ -29,7 +30,7 @@ export function readOptions(
   const progress = new ReadProgress(entries)
   let reported = 0
   return {
-    early,
+    ...(early ? { early } : { mayHang: mayHang(environment.real) }),
     makeScanner: (entry) => new PrefixScanner(prefixes, entry, environment.siblings),
     onRead(bytes, ended) {
       progress.add(bytes, ended)

@@ -19,6 +19,7 @@ import type { Entry } from '../model/entry.ts'
 import type { ArchiveItem } from '../model/item.ts'
 import { closeRead } from '../platform/close.ts'
 import { defaultThreads } from '../platform/cpus.ts'
+import { mayHang } from '../platform/mounts.ts'
 import { type Choice, isDamage } from './archive-choice.ts'
 import { archiveHeader, wholeFacts } from './archive-header.ts'
 import { warnOfWhatIsMissing } from './list-environment.ts'
@@ -117,7 +118,8 @@ async function lookAtNow(
     return records.paths
   }
   const isExcluded = exclusions(environment, candidates)
-  const options = { isExcluded, recordsOf, full: check === 'full', ...(signal && { signal }) }
+  const hang = mayHang(environment.real)
+  const options = { isExcluded, recordsOf, full: check === 'full', mayHang: hang, ...(signal && { signal }) }
   const found = await survey(environment, index.entries, options)
   return { ...found, warnings: [...warnings].sort() }
 }

@@ -1,10 +1,10 @@
-import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { type OutlivedArchive, outlivedArchives } from '../cache/index.ts'
 import { findEnvironment } from '../environment/find.ts'
 import { StageError } from '../errors.ts'
 import { AUTO_STAGE, AUTO_UNSTAGE } from '../model/auto-scripts.ts'
 import { findLocalFolder, localFileSystem } from '../platform/local-disk.ts'
+import { exists } from '../platform/remote-fs.ts'
 import { findStage } from '../stage/record.ts'
 import { chooseArchive } from './archive-choice.ts'
 import { type StagedCopy, stagedCopy } from './copies.ts'
@@ -50,14 +50,14 @@ export async function status(given: StageOptions): Promise<Status> {
   const original = staged?.record.original ?? prefix
   const archive = await archiveStatus({ ...options, prefix: original })
   const outlived = await outlivedArchives({ ...options, original })
-  const autoStage = autoStagingOf(original)
+  const autoStage = await autoStagingOf(original)
   return { prefix, isStaged: staged !== undefined, original, ...archive, autoStage, local, stages, outlived }
 }
 
 /** By the scripts that `--auto-stage` puts there. */
-const autoStagingOf = (original: string) => ({
-  enabled: existsSync(`${original}/${AUTO_STAGE}.sh`),
-  unstage: existsSync(`${original}/${AUTO_UNSTAGE}.sh`),
+const autoStagingOf = async (original: string) => ({
+  enabled: await exists(`${original}/${AUTO_STAGE}.sh`),
+  unstage: await exists(`${original}/${AUTO_UNSTAGE}.sh`),
 })
 
 async function archiveStatus(

@@ -1,6 +1,7 @@
 import { type BigIntStats, close, constants, fstat, lstat, open, read, readSync } from 'node:fs'
+import { type Awaited, answerTo, awaitedPath } from './waiting.ts'
 
-// Promises over plain descriptors: for small files, a FileHandle costs more than twice the CPU time.
+// Promises over plain descriptors, known as calls that wait: for small files, a FileHandle costs more than twice the CPU time.
 
 /**
  * For reading whatever stands at a path. Opening a FIFO waits for a writer without O_NONBLOCK; regular files don't know that flag.
@@ -8,14 +9,27 @@ import { type BigIntStats, close, constants, fstat, lstat, open, read, readSync 
  */
 export const READ_ONLY = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY
 
-export const openFile = (path: string | Buffer, flags: number): Promise<number> =>
-  new Promise((resolve, reject) => {
+type Settle<T> = (resolve: (value: T) => void, reject: (error: unknown) => void) => void
+
+const answer = <T>(awaited: Awaited, call: Settle<T>): Promise<T> => answerTo(() => new Promise<T>(call), awaited)
+
+export const openFile = (path: string | Buffer, flags: number, isWork = false): Promise<number> =>
+  answer({ path: () => awaitedPath(path), isWork }, (resolve, reject) => {
     open(path, flags, (error, fd) => (error ? reject(error) : resolve(fd)))
   })
 
-/** Fills `into` from `offset` on, with what begins at `position`; null: where the last read ended. */
-export const readFrom = (fd: number, into: Buffer, offset: number, position: number | null): Promise<number> =>
-  new Promise((resolve, reject) => {
+/**
+ * Fills `into` from `offset` on, with what begins at `position` of the file; null: where the last read ended.
+ * @returns how many bytes; 0 at the end of the file
+ */
+export const readFrom = (
+  fd: number,
+  into: Buffer,
+  offset: number,
+  position: number | null,
+  awaited: Awaited,
+): Promise<number> =>
+  answer(awaited, (resolve, reject) => {
     const attempt = (): void =>
       read(fd, into, offset, into.length - offset, position, (error, bytes) => {
         if (!error) resolve(bytes)
@@ -39,18 +53,18 @@ export function readFromSync(fd: number, into: Buffer, offset: number, position:
   }
 }
 
-export const statFile = (fd: number): Promise<BigIntStats> =>
-  new Promise((resolve, reject) => {
+export const statFile = (fd: number, awaited: Awaited): Promise<BigIntStats> =>
+  answer(awaited, (resolve, reject) => {
     fstat(fd, { bigint: true }, (error, stats) => (error ? reject(error) : resolve(stats)))
   })
 
 /** Of a file that was only read. Never fails, as in close.ts. */
-export const closeFile = (fd: number): Promise<void> =>
-  new Promise((resolve) => {
+export const closeFile = (fd: number, awaited: Awaited): Promise<void> =>
+  answer<void>(awaited, (resolve) => {
     close(fd, () => resolve())
-  })
+  }).catch(() => {})
 
 export const lstatPath = (path: Buffer): Promise<BigIntStats> =>
-  new Promise((resolve, reject) => {
+  answer({ path: () => awaitedPath(path), isWork: true }, (resolve, reject) => {
     lstat(path, { bigint: true }, (error, stats) => (error ? reject(error) : resolve(stats)))
   })

@@ -1,11 +1,11 @@
 import { constants } from 'node:fs'
-import { access, mkdir, readdir, rmdir, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { type ErrorCode, StageError } from '../errors.ts'
 import { errnoOf, meaningOf } from './errno.ts'
 import { jobId } from './job.ts'
 import { type Candidate, localCandidates, type Preference } from './local-candidates.ts'
 import { isNetwork, isNetworkMagic, type Mount, mountOf, parseMountInfo, readMountInfo } from './mounts.ts'
+import { access, mkdir, readdir, rmdir, stat } from './remote-fs.ts'
 import { availableRoom, ROOM_HINT, type Room, shortage } from './room.ts'
 import { type Exposure, followPath } from './safe-path.ts'
 

@@ -94,6 +94,19 @@ export function isNetwork(fsType: string): boolean {
   return fsType.startsWith('fuse.') && !LOCAL_FUSE.has(fsType.slice('fuse.'.length))
 }
 
+/**
+ * Whether calls on a folder or on what is in it may wait for a server, which may not answer. Of a file system in a program of the
+ * user's (FUSE), nobody knows what that waits for.
+ * @param real with symbolic links resolved
+ */
+export function mayHang(real: string, mounts: readonly Mount[] = parseMountInfo(readMountInfo())): boolean {
+  const own = mountOf(real, mounts)
+  if (own === undefined) return true
+  return [own, ...mounts.filter(({ mountPoint }) => isWithin(mountPoint, real))].some(
+    ({ fsType }) => isNetwork(fsType) || fsType.startsWith('fuse'),
+  )
+}
+
 /** statfs(2) f_type of network file systems, in case mountinfo can't be read. */
 const NETWORK_MAGIC = new Set([
   0x6969n, // nfs

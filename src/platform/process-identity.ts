@@ -78,6 +78,9 @@ export function forkedFrom(pid: number): number[] {
   return found
 }
 
+/** Whether a program such as `strace -f` follows this process and all that it starts. */
+export const isTraced = (): boolean => /^TracerPid:\s*[1-9]/m.test(readOr('', '/proc/self/status'))
+
 function pidNamespace(): string {
   try {
     return readlinkSync('/proc/self/ns/pid')

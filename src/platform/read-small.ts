@@ -1,7 +1,9 @@
 import { type BigIntStats, constants } from 'node:fs'
 import { megabytes } from '../model/amounts.ts'
-import { errnoOf } from './errno.ts'
+import { errnoOf, isMistake, meaningOf } from './errno.ts'
 import { closeFile, openFile, READ_ONLY, readFrom, statFile } from './fd.ts'
+import { isGone } from './unreadable.ts'
+import { type Awaited, awaitedPath } from './waiting.ts'
 
 /** Why a file was not read: the message goes on behind the file's name, as in `NAME is a FIFO`. */
 export class NotRead extends Error {
@@ -25,12 +27,12 @@ export interface Allowance {
  * @throws NotRead
  */
 export async function readSmall(path: string | Buffer, most: number, together?: Allowance): Promise<Buffer> {
-  return await withRegular(path, async (fd, size) => {
+  return await withRegular(path, async (file, size) => {
     if (size > most) throw tooLarge(most)
     if (together && size > together.bytes) throw new NotRead('large', 'is too large, beside the others of its kind')
     if (together) together.bytes -= size
     // Some file systems give no sizes: /proc, and FUSE if it is badly written.
-    const content = await fill(fd, size === 0 ? most + 1 : size)
+    const content = await fill(file, size === 0 ? most + 1 : size)
     if (content.length > most) throw tooLarge(most)
     return content
   })
@@ -38,29 +40,34 @@ export async function readSmall(path: string | Buffer, most: number, together?: 
 
 /** The first bytes of such a file, at most `bytes` of them. A link is not followed. */
 export const readHead = (path: string | Buffer, bytes: number): Promise<Buffer> =>
-  withRegular(path, (fd) => fill(fd, bytes), READ_ONLY | constants.O_NOFOLLOW)
+  withRegular(path, (file) => fill(file, bytes), READ_ONLY | constants.O_NOFOLLOW)
+
+/** An open file. */
+interface File extends Awaited {
+  fd: number
+}
 
 async function withRegular<T>(
   path: string | Buffer,
-  body: (fd: number, size: number) => Promise<T>,
+  body: (file: File, size: number) => Promise<T>,
   flags: number = READ_ONLY,
 ): Promise<T> {
-  let fd: number | undefined
+  let file: File | undefined
   try {
-    fd = await openFile(path, flags)
-    return await body(fd, sizeOf(await statFile(fd)))
+    file = { fd: await openFile(path, flags), path: () => awaitedPath(path) }
+    return await body(file, sizeOf(await statFile(file.fd, file)))
   } catch (error) {
     throw asNotRead(error)
   } finally {
-    if (fd !== undefined) await closeFile(fd)
+    if (file !== undefined) await closeFile(file.fd, file)
   }
 }
 
 function asNotRead(error: unknown): unknown {
   const errno = errnoOf(error)
-  if (error instanceof NotRead || errno === undefined) return error
-  if (errno === 'ENOENT' || errno === 'ENOTDIR') return new NotRead('missing', 'does not exist', error)
-  return new NotRead('failed', `can't be read (${errno})`, error)
+  if (errno === undefined || isMistake(errno)) return error
+  if (isGone(error)) return new NotRead('missing', 'does not exist', error)
+  return new NotRead('failed', `can't be read: ${meaningOf(errno)}`, error)
 }
 
 const NULL_DEVICE = 0x103n
@@ -75,11 +82,11 @@ function sizeOf(stats: BigIntStats): number {
 const PIECE = 256 * 1024
 
 /** What comes next in the file, at most so many bytes. */
-async function fill(fd: number, most: number): Promise<Buffer> {
+async function fill(file: File, most: number): Promise<Buffer> {
   const pieces: Buffer[] = []
   for (let left = most; left > 0; left -= pieces.at(-1)!.length) {
     const piece = Buffer.allocUnsafe(Math.min(left, PIECE))
-    const read = await readFrom(fd, piece, 0, null)
+    const read = await readFrom(file.fd, piece, 0, null, file)
     if (read === 0) break
     pieces.push(piece.subarray(0, read))
   }

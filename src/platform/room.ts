@@ -1,5 +1,5 @@
-import { statfs } from 'node:fs/promises'
 import { StageError } from '../errors.ts'
+import { statfs } from './remote-fs.ts'
 
 /** The room that a copy takes up, or that a disk still has. */
 export interface Room {

@@ -1,8 +1,9 @@
 import type { Stats } from 'node:fs'
-import { lstat, readFile, readlink } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { hasAccessList } from './access-list.ts'
 import { isPrivateGroup } from './private-group.ts'
+import { lstat, readlink } from './remote-fs.ts'
 
 /** What on a path lets another user put something else there. */
 export interface Exposure {

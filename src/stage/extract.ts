@@ -3,8 +3,18 @@ import type { OnProgress } from '../model/progress.ts'
 import { utimesSeconds } from '../model/times.ts'
 import { defaultThreads } from '../platform/cpus.ts'
 import { currentUmask } from '../platform/umask.ts'
+import { answerTo } from '../platform/waiting.ts'
 import { runWorkers } from '../workers/pool.ts'
-import { BYTES, type Control, type ExtractReport, FILES, newControl, READY, STOP } from '../workers/protocol.ts'
+import {
+  BYTES,
+  type Control,
+  type ExtractReport,
+  FILES,
+  newControl,
+  READY,
+  STOP,
+  WAITING,
+} from '../workers/protocol.ts'
 import { encodeWorkList, type Piece } from '../workers/work-list.ts'
 import { type ExtractResult, finishTree, publishTree, throwIfCancelled } from './finish-tree.ts'
 import { stagedModes } from './modes.ts'
@@ -79,6 +89,7 @@ async function writeContents(
   const control = newControl()
   const stop = (): void => {
     Atomics.store(control.flags, STOP, 1)
+    Atomics.notify(control.flags, STOP)
     open(control)
   }
   const job = {
@@ -97,7 +108,12 @@ async function writeContents(
   signal?.addEventListener('abort', stop)
   try {
     throwIfCancelled(signal, prefix)
-    const workers = runWorkers(job, threads, stop)
+    const workers = answerTo(() => runWorkers(job, threads, stop), {
+      path: () => archive,
+      progress: () =>
+        Atomics.load(control.flags, WAITING) > 0 ? Number(Atomics.load(control.written, BYTES)) : undefined,
+      isBounded: true,
+    })
     try {
       prepare()
     } catch (error) {

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { lstat, readdir, realpath, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { isOver, keep, keptUntil } from '../leases/kept.ts'
@@ -6,6 +5,7 @@ import { type HeldLease, isCertainlyLive, leasesOf, removeLease } from '../lease
 import { isAnnouncedIn } from '../leases/removal.ts'
 import { sweepTurn } from '../leases/turn.ts'
 import { isDead } from '../platform/process-identity.ts'
+import { exists } from '../platform/remote-fs.ts'
 import { followPath } from '../platform/safe-path.ts'
 import { processesUsing } from '../platform/users-of.ts'
 import { losesChanges } from './changes.ts'
@@ -116,7 +116,7 @@ export async function whyStanding(stage: Stage, { dryRun = false } = {}): Promis
     await removeLease(file)
   }
   if (await losesChanges(stage)) return 'changed'
-  if (!existsSync(`${record.original}/conda-meta`)) return 'last'
+  if (!(await exists(`${record.original}/conda-meta`))) return 'last'
   const isKept = !isOver(await keptUntil(folder)) || (dryRun && dead.some(({ lease }) => lease.keepMinutes !== 0))
   return isKept ? 'kept' : undefined
 }

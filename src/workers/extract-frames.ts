@@ -1,6 +1,6 @@
 import { decodeFrame, readStored } from '../archive/reader.ts'
 import { release } from '../platform/release.ts'
-import { BYTES, type ExtractJob, type ExtractReport, FILES, NEXT, READY, STOP } from './protocol.ts'
+import { BYTES, type ExtractJob, type ExtractReport, FILES, NEXT, READY, STOP, WAITING } from './protocol.ts'
 import { piecesOf, relocationOf, type StoredPiece } from './work-list.ts'
 import { PieceWriter } from './write-pieces.ts'
 
@@ -21,14 +21,17 @@ export async function extractFrames(job: ExtractJob): Promise<ExtractReport> {
   const writer = new PieceWriter(job, stored, { mayEdit: true })
   let ahead = readNext(job)
   Atomics.wait(flags, READY, 0)
+  const stopped = Promise.resolve(Atomics.waitAsync(flags, STOP, 0).value).then(() => undefined)
   while (ahead !== undefined && Atomics.load(flags, STOP) === 0) {
     const { frame, stored } = ahead
-    const data = await stored
+    Atomics.add(flags, WAITING, 1)
+    // A file server may never answer.
+    const data = await Promise.race([stored, stopped])
+    Atomics.sub(flags, WAITING, 1)
+    if (data === undefined) break
     ahead = readNext(job)
     extractFrame(job, { frame, data }, writer)
   }
-  // The descriptor may be closed once this has ended.
-  await ahead?.stored
   return writer.report
 }
 

@@ -12,24 +12,31 @@ import { Pace } from '../platform/pace.ts'
 import { ownsMemory } from '../platform/release.ts'
 import { PrefixScanner } from '../relocate/scan.ts'
 import type { PackedFile, PackedFiles } from './packed-files.ts'
-import type { PackOrder } from './protocol.ts'
+import type { PackOrder, Reading } from './protocol.ts'
 
 type Stopped = NonNullable<PackedFiles['stopped']>
 
 /** Packs files one after another: each is read into the frame, then hashed and scanned while it is in the CPU's cache. */
 export class FilePacker {
   readonly #pace = new Pace()
+  readonly #stop: Int32Array
   /** For frames that nobody else looks at. */
   #memory: ArrayBuffer | undefined
+
+  /** @param stop becomes 1 when nobody waits for what is packed */
+  constructor(stop: Int32Array) {
+    this.#stop = stop
+  }
 
   /**
    * Packs as many of the files as go into one frame and can be read at once.
    * @throws StageError UNREADABLE, CHANGED; zlib's errors
    */
-  pack(order: PackOrder): PackedFiles {
+  pack(order: PackOrder & Reading): PackedFiles {
     this.#memory ??= new ArrayBuffer(FRAME_SIZE)
     const frame = new FrameOfFiles(order, Buffer.from(order.content ?? this.#memory))
-    const stopped = this.#fill(frame, order.files)
+    const stopped = this.#fill(frame, order)
+    order.reading[0] = -1
     const { files, content } = frame
     const stored = content.length > 0 ? compressSync(order.format, content, order.level) : Buffer.alloc(0)
     return {
@@ -41,8 +48,10 @@ export class FilePacker {
     }
   }
 
-  #fill(frame: FrameOfFiles, files: readonly ListedName[]): Stopped | undefined {
-    for (const file of files) {
+  #fill(frame: FrameOfFiles, { files, reading }: PackOrder & Reading): Stopped | undefined {
+    for (const [at, file] of files.entries()) {
+      reading[0] = at
+      if (Atomics.load(this.#stop, 0) === 1) throw new Error('nobody waits for this frame any more')
       const stopped = this.#pace.isQuick ? frame.add(file, this.#pace) : 'slow'
       if (stopped) return stopped
     }

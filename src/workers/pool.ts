@@ -1,7 +1,9 @@
 import { Worker } from 'node:worker_threads'
 import { compressInPool, type Format } from '../archive/codec.ts'
 import { type ErrorCode, StageError } from '../errors.ts'
+import { displayPath } from '../model/byte-path.ts'
 import { isMemoryLimited, limitFailure, limitTooLow, SMALL_CODE_RANGE, threadsThatFit } from '../platform/limits.ts'
+import { answerTo, whenAbandoned } from '../platform/waiting.ts'
 import { decodeFiles, encodeNames, type PackedFiles } from './packed-files.ts'
 import type {
   ExtractReport,
@@ -18,8 +20,8 @@ import type { Piece } from './work-list.ts'
 import { workerUrl } from './worker-url.ts'
 
 /**
- * Runs a job in several worker threads, or in fewer if limits leave no room for them, and resolves when all have ended.
- * `onFailure` is called at a failure, to stop the other threads. Once none runs any more, the first failure is thrown.
+ * Runs a job in several worker threads, or in fewer if limits leave no room for them, and resolves when all have reported.
+ * `onFailure` is called at a failure, to stop the other threads. Once none works any more, the first failure is thrown.
  */
 export async function runWorkers(job: Job, threads: number, onFailure: () => void): Promise<ExtractReport[]> {
   const failed = (error: unknown): never => {
@@ -43,39 +45,43 @@ function startWorker(job: Job): Worker {
   return new Worker(workerUrl(), { workerData: job, execArgv: [], env: {}, ...limits })
 }
 
-/** Settles only when the thread has ended: nothing may be written any more when the caller removes what was written. */
+/**
+ * The report is the last thing that a thread does: after that nothing is written any more, and the caller may remove what was. A
+ * thread may not end after it, because a file server does not answer a read that nobody wants now.
+ */
 function reportOf(worker: Worker): Promise<ExtractReport> {
   return new Promise((resolve, reject) => {
-    let report: Report | undefined
     let crash: unknown
-    worker.on('message', (message: Report) => {
-      report = message
+    worker.on('message', (report: Report) => {
+      if (report.kind === 'done') resolve(report.result)
+      else reject(fromPlain(report.error))
     })
     worker.on('error', (error) => {
       crash = limitFailure(error)
     })
-    worker.on('exit', (code) => {
-      if (report?.kind === 'done') resolve(report.result)
-      else if (report?.kind === 'failed') reject(fromPlain(report.error))
-      else reject(crash ?? new Error(`worker thread ended with code ${code} and no report`))
-    })
+    worker.on('exit', (code) => reject(crash ?? new Error(`worker thread ended with code ${code} and no report`)))
   })
 }
+
+type Request = FrameRequest | PackRequest
 
 interface FrameWorker {
   thread: Worker
   /** Requests that it has not answered yet, in order. */
-  waiting: PromiseWithResolvers<FrameReply>[]
+  waiting: (PromiseWithResolvers<FrameReply> & Pick<Request, 'kind'>)[]
 }
 
 /** Worker threads that pack, compress and write frames. A thread starts when there is work for it. */
 export class FrameWorkers {
   readonly #threads: number
+  readonly #stop = new Int32Array(new SharedArrayBuffer(4))
+  readonly #undo: () => void
   #workers: FrameWorker[] = []
 
   /** @param threads at most; fewer if limits leave no room for them */
   constructor(threads: number) {
     this.#threads = Math.min(threads, threadsThatFit())
+    this.#undo = whenAbandoned(() => this.#abandon())
   }
 
   /**
@@ -107,23 +113,45 @@ export class FrameWorkers {
    * @throws StageError UNREADABLE, CHANGED; zlib's errors
    */
   async pack({ files, ...order }: PackOrder): Promise<PackedFiles> {
-    const reply = await this.#ask({ kind: 'pack', names: encodeNames(files), ...order })
+    const reading = new Int32Array(new SharedArrayBuffer(4)).fill(-1)
+    const request: PackRequest = { kind: 'pack', names: encodeNames(files), reading, ...order }
+    const reply = await answerTo(() => this.#ask(request), {
+      path: () => `${order.prefix}/${displayPath(files[Math.max(0, reading[0]!)]!.path)}`,
+      progress: () => (reading[0] === -1 ? undefined : reading[0]),
+    })
     if (reply.kind !== 'packed') throw unexpected(reply)
     const { packed, ...rest } = reply
     return { files: decodeFiles(packed), ...rest }
   }
 
-  /** Ends the threads at once, whatever they are doing. Resolves when all have ended. */
+  /** Ends the threads at once, whatever they are doing. Resolves when all have ended, if they can. */
   async end(): Promise<void> {
-    await Promise.all(this.#workers.map(({ thread }) => thread.terminate()))
+    this.#undo()
+    const ended = () => Promise.all(this.#workers.map(({ thread }) => thread.terminate()))
+    await answerTo(ended, { path: () => 'a thread', progress: () => undefined }).catch(() => {})
   }
 
-  #ask(request: FrameRequest | PackRequest): Promise<FrameReply> {
+  #ask(request: Request): Promise<FrameReply> {
     const answered = Promise.withResolvers<FrameReply>()
-    const { thread, waiting } = this.#idlest()
-    waiting.push(answered)
-    thread.postMessage(request)
+    if (Atomics.load(this.#stop, 0) === 1) answered.reject(abandoned())
+    else {
+      const { thread, waiting } = this.#idlest()
+      waiting.push({ ...answered, kind: request.kind })
+      thread.postMessage(request)
+    }
     return answered.promise
+  }
+
+  /**
+   * Nobody waits for a file server any more, but for what is being written: it is to be removed. A thread that hangs in a read does
+   * nothing of what it was asked for after that.
+   */
+  #abandon(): void {
+    Atomics.store(this.#stop, 0, 1)
+    for (const { waiting } of this.#workers) {
+      const first = waiting[0]?.kind === 'pack' ? 0 : 1
+      for (const { reject } of waiting.splice(first)) reject(abandoned())
+    }
   }
 
   #idlest(): FrameWorker {
@@ -134,7 +162,7 @@ export class FrameWorkers {
   }
 
   #start(): FrameWorker {
-    const worker: FrameWorker = { thread: startWorker({ kind: 'frames' }), waiting: [] }
+    const worker: FrameWorker = { thread: startWorker({ kind: 'frames', stop: this.#stop }), waiting: [] }
     const { thread, waiting } = worker
     let crash: unknown
     thread.on('message', (reply: FrameReply) => waiting.shift()?.resolve(reply))
@@ -150,6 +178,8 @@ export class FrameWorkers {
     return worker
   }
 }
+
+const abandoned = (): StageError => new StageError('CANCELLED', 'Packing was cancelled')
 
 /** Bytes that are compressed in the time that a thread takes to start. */
 const LITTLE = 2 * 1024 * 1024

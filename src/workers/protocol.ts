@@ -10,7 +10,13 @@ import type { EncodedFiles, EncodedNames, PackedFiles } from './packed-files.ts'
 import type { Piece, WorkList } from './work-list.ts'
 
 /** What a worker is started to do. */
-export type Job = ExtractJob | { kind: 'frames' }
+export type Job = ExtractJob | FramesJob
+
+/** To answer requests, until the number becomes 1: then nobody waits for the answers any more. */
+interface FramesJob {
+  kind: 'frames'
+  stop: Int32Array<SharedArrayBuffer>
+}
 
 /** Where files are written, and what replaces the prefix in them. */
 export interface Target {
@@ -58,8 +64,13 @@ export interface PackOrder {
   content?: SharedArrayBuffer
 }
 
+/** For the main thread: the number of the file that is being read, and -1 while none is. */
+export interface Reading {
+  reading: Int32Array<SharedArrayBuffer>
+}
+
 /** An order as it is sent to a worker. */
-export type PackRequest = { kind: 'pack'; names: EncodedNames } & Omit<PackOrder, 'files'>
+export type PackRequest = { kind: 'pack'; names: EncodedNames } & Omit<PackOrder, 'files'> & Reading
 
 export type FrameReply =
   | ({ kind: 'packed'; packed: EncodedFiles } & Omit<PackedFiles, 'files'>)
@@ -81,12 +92,14 @@ export const NEXT = 0
 export const READY = 1
 /** 1 once all have to stop: staging was cancelled, or one has failed. */
 export const STOP = 2
+/** How many workers wait for the archive. */
+export const WAITING = 3
 
 export const FILES = 0
 export const BYTES = 1
 
 export const newControl = (): Control => ({
-  flags: new Int32Array(new SharedArrayBuffer(3 * 4)),
+  flags: new Int32Array(new SharedArrayBuffer(4 * 4)),
   written: new BigInt64Array(new SharedArrayBuffer(2 * 8)),
 })
 

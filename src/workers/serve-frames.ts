@@ -8,9 +8,11 @@ import type { Piece } from './work-list.ts'
 import { PieceWriter } from './write-pieces.ts'
 
 /** Answers the main thread's requests, one after another, until the thread is ended. */
-export function serveFrames(port: MessagePort): void {
-  const packer = new FilePacker()
+export function serveFrames(port: MessagePort, stop: Int32Array): void {
+  const packer = new FilePacker(stop)
   port.on('message', (request: FrameRequest | PackRequest) => {
+    // What is being written to is being removed.
+    if (Atomics.load(stop, 0) === 1) return
     try {
       const reply = request.kind === 'pack' ? pack(packer, request) : answer(request)
       port.postMessage(reply, memoryOf(reply))

@@ -12,5 +12,5 @@ async function extract(job: ExtractJob): Promise<Report> {
 }
 
 const job = workerData as Job
-if (job.kind === 'frames') serveFrames(parentPort!)
+if (job.kind === 'frames') serveFrames(parentPort!, job.stop)
 else extract(job).then((report) => parentPort!.postMessage(report))

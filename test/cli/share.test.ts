@@ -431,3 +431,10 @@ test('--unstage --force removes a copy that was to stand for some time, but not 
   await succeed(world, [...force, `--session=${second.pid}`])
   assert.deepEqual(copiesIn(world), [])
 })
+
+test('strace -f of a call that gives a path ends with that call, although the copy stays in use', async (context) => {
+  const place = await copiedWorld(context)
+  const inside = ['strace', '-f', '--seccomp-bpf', '-qq', '-o', '/dev/null', '-e', 'trace=execve']
+  // Stopped after a minute if it waits for the process that holds the lock on the copy.
+  await stageOf(place, [], { inside })
+})

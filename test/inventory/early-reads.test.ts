@@ -44,7 +44,7 @@ test("files that are read before the folders are listed arrive as they are and a
   const mount = await mountSlow(prefix, prefix, { latencyMs: 3, bandwidthMb: 0, validSeconds: 3600 })
   const found = new Map<string, string>()
   try {
-    const early = new EarlyReads(prefix, recordedFiles(records, NONE))
+    const early = await EarlyReads.begin(prefix, recordedFiles(records, NONE), { mayHang: false })
     assert.ok(!early.pace.isQuick)
     const { entries } = await listTree({ prefix }, { isExcluded: NONE })
     early.stop()
@@ -78,7 +78,7 @@ test('no file is read early once the listing of the folders has ended or was can
   const prefix = await makePrefix(t, Object.fromEntries(names.map((name) => [name, 'content'])))
   const mount = await mountSlow(prefix, prefix, { latencyMs: 3, bandwidthMb: 0 })
   try {
-    const early = new EarlyReads(prefix, recordedFiles(recorded(names), NONE))
+    const early = await EarlyReads.begin(prefix, recordedFiles(recorded(names), NONE), { mayHang: false })
     early.stop()
     const reads = await Promise.all(names.map((name) => early.take(name)))
     const begun = reads.filter((read) => read !== undefined).length
@@ -99,7 +99,7 @@ test('a file that is replaced after it was read and before its folder is listed 
   const prefix = await makePrefix(t, Object.fromEntries(names.map((name) => [name, 'as it was'])))
   const mount = await mountSlow(prefix, prefix, { latencyMs: 3, bandwidthMb: 0, validSeconds: 0 })
   try {
-    const early = new EarlyReads(prefix, recordedFiles(recorded(names), NONE))
+    const early = await EarlyReads.begin(prefix, recordedFiles(recorded(names), NONE), { mayHang: false })
     for (let wait = 0; wait < 1000 && (await mount.counters()).read! < names.length; wait++)
       await new Promise((resolve) => setTimeout(resolve, 10))
     await writeFile(join(prefix, 'new'), 'another')

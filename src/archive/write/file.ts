@@ -1,6 +1,7 @@
-import { type FileHandle, open, unlink } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { StageError } from '../../errors.ts'
 import { errnoOf } from '../../platform/errno.ts'
+import { open, unlink } from '../../platform/remote-fs.ts'
 import { asWriteFailure } from '../failure.ts'
 
 /** Where an archive's bytes go. */

@@ -36,7 +36,7 @@ export async function unstageCommand(context: Context): Promise<Step[] | undefin
   const stage = stages.get(found.prefix)!
   const { own, inherited, users } = await leasesIn(stage, context)
   const original = inherited?.lease.original ?? stage.record.original
-  assertOriginalThere({ ...stage.record, original }, context)
+  await assertOriginalThere({ ...stage.record, original }, context)
   if (users.length === 0) await confirmLoss(stage, context)
   messages.info('Unstaging and reverting to original conda environment ...')
   messages.info(`Original conda environment: ${original}`)
@@ -78,7 +78,7 @@ async function unstageNamed(prefix: string, context: Context): Promise<undefined
   const named = await findStage(resolve(session.cwd, prefix))
   if (named) {
     const { users } = await leasesIn(named, context)
-    assertOriginalThere(named.record, context)
+    await assertOriginalThere(named.record, context)
     if (users.length === 0) await confirmLoss(named, context)
   }
   const given = { prefix, cwd: session.cwd, env: session.env, force: options.force, caller: callerOf(context) }
@@ -116,11 +116,11 @@ const passedOn = ({ options }: Context): string[] => [
 ]
 
 /** The copy may be the last one. */
-function assertOriginalThere(
+async function assertOriginalThere(
   { original, prefix }: Pick<StageRecord, 'original' | 'prefix'>,
   { options }: Context,
-): void {
-  if (options.force || isThere(original)) return
+): Promise<void> {
+  if (options.force || (await isThere(original))) return
   throw new StageError(
     'ORIGINAL_GONE',
     `The original environment ${original} is gone or can't be reached. Its copy ${prefix} was not removed`,
