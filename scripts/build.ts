@@ -16,6 +16,7 @@ mkdirSync('dist')
 // bin/conda-stage compares the sources with this file. It is as old as the beginning of the build, and gets its name at the end.
 writeFileSync('dist/unfinished', '')
 await bundle('dist')
+execFileSync(process.execPath, ['scripts/byte-code.ts', 'dist'], { stdio: 'inherit' })
 renameSync('dist/unfinished', 'dist/built')
 execFileSync('tsc', ['-p', 'tsconfig.types.json'], { stdio: 'inherit' })
 chmodSync('bin/conda-stage', 0o755)

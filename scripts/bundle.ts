@@ -72,7 +72,7 @@ if (__major < 22 || (__major === 22 && __minor < 15) || (__major === 23 && __min
 
 /** Makes the JavaScript that the package ships, with the templates of all shells beside it. */
 export async function bundle(folder: string): Promise<void> {
-  const entryPoints = { bin: 'src/bin.ts', worker: 'src/workers/worker.ts' }
+  const entryPoints = { bin: 'src/start.ts', program: 'src/bin.ts', worker: 'src/workers/worker.ts' }
   await build({ ...PROGRAM, outdir: folder, entryPoints, plugins: [apart, whenCalled] })
   await build({ ...PROGRAM, outdir: join(folder, 'libraries'), entryPoints: APART })
   await build({

@@ -11,7 +11,7 @@ import { join } from 'node:path'
  * folder yet: it says where that work goes.
  */
 const FLOORS = [
-  'bin index',
+  'bin index start',
   'cli',
   '[nodes] [evidence]', // a stage on every node of a job; benchmark, proof and diagnosis
   'pipeline',

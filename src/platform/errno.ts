@@ -61,7 +61,8 @@ const SHARED: Readonly<Record<string, readonly string[]>> = {
     ...['ECONNREFUSED', 'ECONNRESET', 'ECONNABORTED', 'ECOMM'],
   ],
   'the file server no longer knows you': ['ENOKEY', 'EKEYEXPIRED', 'EKEYREVOKED', 'EKEYREJECTED'],
-  'the device is gone': ['ENODEV', 'ENXIO', 'ENOMEDIUM'],
+  'the device is gone': ['ENODEV', 'ENOMEDIUM'],
+  'it is a socket, or its device is gone': ['ENXIO'],
   'it is in use': ['EBUSY', 'ETXTBSY'],
 }
 

@@ -1,5 +1,6 @@
 import type { MessagePort } from 'node:worker_threads'
 import { compressSync } from '../archive/codec.ts'
+import { StageError } from '../errors.ts'
 import { ownsMemory } from '../platform/release.ts'
 import { FilePacker } from './pack-files.ts'
 import { decodeNames, encodeFiles } from './packed-files.ts'
@@ -11,9 +12,9 @@ import { PieceWriter } from './write-pieces.ts'
 export function serveFrames(port: MessagePort, stop: Int32Array): void {
   const packer = new FilePacker(stop)
   port.on('message', (request: FrameRequest | PackRequest) => {
-    // What is being written to is being removed.
-    if (Atomics.load(stop, 0) === 1) return
     try {
+      // What is being written to is being removed.
+      if (Atomics.load(stop, 0) === 1) throw new StageError('CANCELLED', 'Packing was cancelled')
       const reply = request.kind === 'pack' ? pack(packer, request) : answer(request)
       port.postMessage(reply, memoryOf(reply))
     } catch (error) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { bundle } from '../../scripts/bundle.ts'
@@ -33,4 +33,41 @@ test('the program starts from one file, and loads only the parts of Node and the
   mkdirSync(join(root, '.config/conda-stage'), { recursive: true })
   writeFileSync(join(root, '.config/conda-stage/config.yaml'), 'threads: 2\n')
   assert.deepEqual(loaded('--status').files, [hook, bin, join(root, 'dist/libraries/yaml.cjs')])
+})
+
+test('the program starts from the byte code that the build has made, and without it, or with another one, from its source', async (t) => {
+  const root = await temporaryFolder(t)
+  const dist = join(root, 'dist')
+  await bundle(dist)
+  copyFileSync(join(import.meta.dirname, '../../package.json'), join(root, 'package.json'))
+  const hook = join(root, 'hook.cjs')
+  writeFileSync(
+    hook,
+    `const vm = require('vm')
+    vm.Script = class extends vm.Script {
+      constructor(...args) {
+        super(...args)
+        process.on('exit', () => console.log(this.cachedDataRejected))
+      }
+    }`,
+  )
+  const env = { HOME: root, PATH: '/usr/bin:/bin' }
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const isRejected = () => {
+    const said = execFileSync(process.execPath, ['-r', hook, join(dist, 'bin.cjs'), '--version'], {
+      env,
+      encoding: 'utf8',
+    })
+    const [first, rejected] = said.split('\n')
+    assert.equal(first, version)
+    return rejected
+  }
+  assert.equal(isRejected(), 'undefined', 'there is none')
+  execFileSync(process.execPath, [join(import.meta.dirname, '../../scripts/byte-code.ts'), dist])
+  assert.equal(isRejected(), 'false')
+  const file = join(dist, `program.cjs.${process.version}-${process.arch}`)
+  truncateSync(file, 100_000)
+  assert.equal(isRejected(), 'true')
+  writeFileSync(file, 'no byte code')
+  assert.equal(isRejected(), 'true')
 })

@@ -50,7 +50,7 @@ const ERRNOS: [errno: string, says: string][] = [
   ['ENOTCONN', "the file server can't be reached (ENOTCONN)"],
   ['ETIMEDOUT', "the file server can't be reached (ETIMEDOUT)"],
   ['ENODEV', 'the device is gone (ENODEV)'],
-  ['ENXIO', 'the device is gone (ENXIO)'],
+  ['ENXIO', 'its device is gone (ENXIO)'],
   ['ENOSPC', 'the file system is full'],
 ]
 
