@@ -39,6 +39,7 @@ for (const [what, script] of [
   ['with 256 open files and 64 processes', 'ulimit -n 256; ulimit -u 64'],
   ['under umask 000', 'umask 000'],
   ['under umask 077', 'umask 077'],
+  ['under umask 777', 'umask 777'],
 ] as const) {
   test(`an ordinary user packs, stages, verifies and unstages ${what}`, { skip: NEEDS_ROOT }, async (context) => {
     const place = await alicesWorld(context)
