@@ -58,7 +58,7 @@ export async function main(session: Session, signal: AbortSignal): Promise<numbe
   try {
     const options = await readOptions(session.args, session.env, session.cwd)
     const hasColour = !session.env.NO_COLOR && session.env.TERM !== 'dumb'
-    messages = createMessages(options, hasColour && session.stderr.isTTY === true)
+    messages = createMessages(options, hasColour && session.isErrorShown)
     styleData(hasColour && session.isDataShown && !options.json)
     const isOff = flag('CONDA_STAGE', session.env) === false && SWITCHED_OFF.has(options.action)
     const strict = !isOff && !TOLERANT.has(options.action)

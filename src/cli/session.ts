@@ -12,7 +12,8 @@ export interface Session {
   uid: number
   /** Number of the calling process. That is the shell, because the launcher replaces itself with Node. */
   parentPid: number
-  stderr: NodeJS.WriteStream
+  /** Whether standard error is a terminal. */
+  isErrorShown: boolean
   /** Whether standard output is a terminal, not a file or a pipe. */
   isDataShown: boolean
   /** `bin/conda-stage`, which starts this program. */
@@ -35,14 +36,14 @@ export function captureSession(process: NodeJS.Process): Session {
     cwd: process.cwd(),
     uid: process.getuid?.() ?? 0,
     parentPid: process.ppid,
-    stderr: process.stderr,
+    isErrorShown: isDevice(2) && process.stderr.isTTY === true,
     isDataShown: isDevice(1),
     launcher: `${packageRoot()}/bin/conda-stage`,
     shell,
   }
 }
 
-/** What node:tty knows for certain costs more than the rest of the start: it loads the network. */
+/** What node:tty knows for certain, and any use of process.stderr, costs more than the rest of the start: it loads the network. */
 function isDevice(descriptor: number): boolean {
   try {
     return fstatSync(descriptor).isCharacterDevice()

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, readdir, rename, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as v from 'valibot'
+import { byText } from '../model/order.ts'
 import { errnoOf, withPath } from '../platform/errno.ts'
 import { Identity } from '../platform/identity-schema.ts'
 import type { Job } from '../platform/job.ts'
@@ -93,7 +94,7 @@ export async function leasesOf(stage: string): Promise<HeldLease[]> {
   const folder = folderOf(stage)
   const names = (await readdir(folder).catch(() => [])).filter((name) => NAME.test(name))
   const leases = await Promise.all(names.map((name) => readLease(join(folder, name))))
-  return leases.filter((lease) => lease !== undefined).sort((a, b) => a.lease.since.localeCompare(b.lease.since))
+  return leases.filter((lease) => lease !== undefined).sort((a, b) => byText(a.lease.since, b.lease.since))
 }
 
 /** undefined if there is none, or one that makes no sense. */
