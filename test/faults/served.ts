@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, renameSync } from 'node:fs'
+import { mkdirSync, readdirSync, renameSync, utimesSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
 import type { TestContext } from 'node:test'
@@ -40,6 +40,9 @@ export async function served(context: TestContext, body: (place: Served) => Prom
 export const pack = ({ prefix }: World) => ['--pack', `--prefix=${prefix}`, '--force']
 export const stage = ({ prefix, local }: World) => [`--prefix=${prefix}`, `--path=${local}`]
 export const check = ({ prefix }: World) => ['--pack', `--prefix=${prefix}`, '--check=full']
+
+/** Makes the kernel forget the bytes of a file that it has from calls before. */
+export const forget = (path: string): void => utimesSync(path, new Date(), new Date())
 
 /** Until a program waits for the server. */
 export async function untilItWaits({ server }: Served, child: ChildProcess): Promise<void> {

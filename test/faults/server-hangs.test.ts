@@ -1,12 +1,12 @@
 /** The file server of original and archive does not answer. */
 import assert from 'node:assert/strict'
-import { readdirSync, rmSync, utimesSync } from 'node:fs'
+import { readdirSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { slowfsUnavailable } from '../../bench/slowfs/build.ts'
 import { type Ended, type RunOptions, stageOf, start, succeed } from '../cli/world.ts'
-import { Bash, check, type Fault, pack, type Served, served, stage, untilItWaits } from './served.ts'
+import { Bash, check, type Fault, forget, pack, type Served, served, stage, untilItWaits } from './served.ts'
 
 const skip = slowfsUnavailable() ?? false
 
@@ -31,9 +31,6 @@ async function endsAt(place: Served, args: string[], fault: Fault, signal: Stop,
   assert.doesNotMatch(result.stderr, /This is a bug/)
   return what
 }
-
-/** Makes the kernel forget the bytes of a file that it has from calls before. */
-const forget = (path: string): void => utimesSync(path, new Date(), new Date())
 
 /** The same as endsAt; and nothing is left. */
 async function endsCleanlyAt(place: Served, args: string[], fault: Fault, signal: Stop, options: RunOptions = {}) {
