@@ -112,7 +112,25 @@ export function isLive({ lease: { holder } }: HeldLease): boolean {
   return isOfProcess(holder) || (job !== undefined && isRunningHere(job))
 }
 
-/** The same, and the scheduler is asked about a job of which this node knows nothing. */
+/** The live ones, and of each user the oldest: a script may have asked for the path of its copy a hundred times. */
+export function oneOfEachUser(leases: readonly HeldLease[]): HeldLease[] {
+  const found = new Map<string, HeldLease>()
+  for (const held of leases.filter(isLive)) {
+    const user = userOf(held.lease.holder)
+    if (!found.has(user)) found.set(user, held)
+  }
+  return [...found.values()]
+}
+
+export const isSameUser = (a: HeldLease, b: HeldLease): boolean => userOf(a.lease.holder) === userOf(b.lease.holder)
+
+/** The shell itself rather than a subshell that got the path for it; otherwise the program that called. */
+function userOf({ kind, processes, job, host }: Holder): string {
+  const user = kind === 'shell' ? processes.at(-1) : processes[0]
+  return JSON.stringify(user ? [user.host, user.boot, user.pid, user.started] : [host, job?.id])
+}
+
+/** As `isLive`, and the scheduler is asked about a job of which this node knows nothing. */
 export async function isCertainlyLive(held: HeldLease): Promise<boolean> {
   const { holder } = held.lease
   const job = holdingJob(holder)
