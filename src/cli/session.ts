@@ -25,11 +25,6 @@ export interface Session {
 /** @param process this program's own; variables that are meant for Node alone are removed from its environment */
 export function captureSession(process: NodeJS.Process): Session {
   const { env, shell } = readCall(process.env)
-  // The variable must not reach programs that we start. libuv reads it when its pool gets its first work, so give it some
-  // before the variable goes.
-  access('/', () => {})
-  reserveThreads(Number(process.env.UV_THREADPOOL_SIZE) || 4)
-  delete process.env.UV_THREADPOOL_SIZE
   return {
     args: process.argv.slice(2),
     env,
@@ -41,6 +36,16 @@ export function captureSession(process: NodeJS.Process): Session {
     launcher: `${packageRoot()}/bin/conda-stage`,
     shell,
   }
+}
+
+/**
+ * Starts the threads for files. libuv reads their number from a variable when they get their first work, so they get some before
+ * the variable goes: it must not reach programs that we start. 128 threads take 5 ms.
+ */
+export function startThreads({ env }: NodeJS.Process): void {
+  access('/', () => {})
+  reserveThreads(Number(env.UV_THREADPOOL_SIZE) || 4)
+  delete env.UV_THREADPOOL_SIZE
 }
 
 /** What node:tty knows for certain, and any use of process.stderr, costs more than the rest of the start: it loads the network. */

@@ -1,7 +1,7 @@
 import { dirname, resolve } from 'node:path'
 import { StageError } from '../errors.ts'
 import { keptUntil } from '../leases/kept.ts'
-import { type Holder, isLive, leasesOf } from '../leases/lease.ts'
+import { type Holder, leasesOf, liveAmong, oneOfEachUser } from '../leases/lease.ts'
 import { byText } from '../model/order.ts'
 import { realpath } from '../platform/remote-fs.ts'
 import { stagesIn } from '../stage/list.ts'
@@ -41,7 +41,8 @@ export async function listCopies(given: StageOptions): Promise<StagedCopy[]> {
 
 export async function stagedCopy({ folder, record }: Stage): Promise<StagedCopy> {
   const { prefix, original, bytes, files, created, readOnly, isPrivate = true } = record
-  const users = (await leasesOf(folder)).filter(isLive).map(({ lease: { holder, since } }): CopyUser => {
+  const live = await liveAmong(await leasesOf(folder))
+  const users = oneOfEachUser(live).map(({ lease: { holder, since } }): CopyUser => {
     const { kind, job, processes } = holder
     return { kind, ...(job && { job }), pids: processes.map(({ pid }) => pid), since }
   })
