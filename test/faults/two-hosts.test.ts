@@ -4,7 +4,6 @@
  */
 import assert from 'node:assert/strict'
 import { chmodSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { test } from 'node:test'
 import { slowfsUnavailable } from '../../bench/slowfs/build.ts'
 import { packer } from '../cache/packers.ts'
@@ -29,7 +28,7 @@ const hostNamed = (name: string) => [
 /** How to run the program on a host whose clock goes ahead. */
 function host({ root }: Served, name: string, aheadMs: number): RunOptions {
   const node = `${root}/node`
-  const clock = join(import.meta.dirname, 'clock-ahead.ts')
+  const clock = new URL('clock-ahead.ts', import.meta.url).pathname
   writeFileSync(node, `#!/bin/sh\nexec '${process.execPath}' --import '${clock}' "$@"\n`)
   chmodSync(node, 0o755)
   return { inside: hostNamed(name), env: { CONDA_STAGE_NODE: node, CLOCK_AHEAD_MS: String(aheadMs) } }
