@@ -79,7 +79,7 @@ export class OpenFile {
     const waiting: Waiting = { awaited: { path: () => shown(where), isWork: true }, pace }
     let fd: number | undefined
     try {
-      fd = await opening(() => openFile(fsPath(where.prefix, where.path), FLAGS, true))
+      fd = await opening(() => openFile(fsPath(where.prefix, where.path), FLAGS, { isWork: true }))
       return new OpenFile(fd, await settledFacts(fd, where, waiting), where, waiting)
     } catch (error) {
       if (fd !== undefined) await close(fd, waiting)

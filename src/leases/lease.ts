@@ -7,7 +7,7 @@ import { errnoOf, withPath } from '../platform/errno.ts'
 import { Identity } from '../platform/identity-schema.ts'
 import type { Job } from '../platform/job.ts'
 import { fateOf, ownIdentity } from '../platform/process-identity.ts'
-import { readSmall } from '../platform/read-small.ts'
+import { readLocal } from '../platform/read-small.ts'
 import { isListed, isRunningHere } from './job.ts'
 
 const Holder = v.object({
@@ -100,7 +100,7 @@ export async function leasesOf(stage: string): Promise<HeldLease[]> {
 /** undefined if there is none, or one that makes no sense. */
 export async function readLease(file: string): Promise<HeldLease | undefined> {
   try {
-    return { file, lease: v.parse(Lease, JSON.parse((await readSmall(file, MOST)).toString())) }
+    return { file, lease: v.parse(Lease, JSON.parse((await readLocal(file, MOST)).toString())) }
   } catch {
     return undefined
   }

@@ -6,7 +6,7 @@ import * as v from 'valibot'
 import { monotonicMs } from '../platform/clock.ts'
 import { Identity } from '../platform/identity-schema.ts'
 import { fateOf, ownIdentity } from '../platform/process-identity.ts'
-import { NotRead, readSmall } from '../platform/read-small.ts'
+import { NotRead, readLocal } from '../platform/read-small.ts'
 import { folderOf } from './lease.ts'
 
 const NAME = /^[0-9a-f]{16}\.leaving$/
@@ -72,6 +72,6 @@ async function isAnnounced(file: string): Promise<boolean> {
 }
 
 async function isOfLiving(file: string): Promise<boolean> {
-  const fate = fateOf(v.parse(Identity, JSON.parse((await readSmall(file, 10_000)).toString())))
+  const fate = fateOf(v.parse(Identity, JSON.parse((await readLocal(file, 10_000)).toString())))
   return fate === 'alive' || (fate === 'unknown' && Math.abs(Date.now() - (await lstat(file)).mtimeMs) < STALE_MS)
 }

@@ -2,6 +2,7 @@ import { dirname, resolve } from 'node:path'
 import { StageError } from '../errors.ts'
 import { keptUntil } from '../leases/kept.ts'
 import { type Holder, leasesOf, liveAmong, oneOfEachUser } from '../leases/lease.ts'
+import { isMisread } from '../model/file-names.ts'
 import { byText } from '../model/order.ts'
 import { realpath } from '../platform/remote-fs.ts'
 import { stagesIn } from '../stage/list.ts'
@@ -122,11 +123,15 @@ async function foldersFor(options: Filled<StageOptions>): Promise<string[]> {
   const folder = resolve(cwd, path)
   return [
     await realpath(folder).catch((cause: unknown) => {
-      throw new StageError('TARGET_UNWRITABLE', `${folder} (from --path) can't be read`, {
-        path: folder,
-        hint: 'Name a folder in which copies are.',
-        cause,
-      })
+      throw new StageError(
+        'TARGET_UNWRITABLE',
+        `${folder} (from --path) ${isMisread(folder) ? 'is not valid UTF-8' : "can't be read"}`,
+        {
+          path: folder,
+          hint: 'Name a folder in which copies are.',
+          cause,
+        },
+      )
     }),
   ]
 }

@@ -3,7 +3,7 @@ import { rename, writeFile } from 'node:fs/promises'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { ArchivedEntry } from '../model/archive-index.ts'
 import { type BytePath, displayPath, fsPath, isAscii, parentOf } from '../model/byte-path.ts'
-import { readSmall } from '../platform/read-small.ts'
+import { readLocal } from '../platform/read-small.ts'
 import { readKeptIndex } from './kept-index.ts'
 import { FOLDERS } from './names.ts'
 import type { Stage } from './record.ts'
@@ -112,7 +112,7 @@ const lstat = (prefix: string, path: BytePath): Stats | undefined => {
 
 async function read(folder: string): Promise<Noted | undefined> {
   try {
-    const noted = JSON.parse((await readSmall(`${folder}/${FOLDERS}`, MOST)).toString())
+    const noted = JSON.parse((await readLocal(`${folder}/${FOLDERS}`, MOST)).toString())
     // Checked by hand, because a schema takes longer than the look at the folders.
     const isNoted = Array.isArray(noted.folders) && noted.folders.every(isFolder) && Array.isArray(noted.own)
     return isNoted && noted.own.every((path: unknown) => typeof path === 'string') ? noted : undefined
