@@ -2,9 +2,6 @@ import { execFile } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import type { Job } from '../platform/job.ts'
 
-/** Whether a job still runs, as far as this node and its scheduler know. In doubt it does. */
-export const goesOn = async (job: Job): Promise<boolean> => isRunningHere(job) || (await isListed(job))
-
 /**
  * Whether something of the job runs on this node: a process of this user that carries the job's number, or one of Slurm's own
  * processes for the job's steps, whose title names it.
@@ -33,14 +30,20 @@ function textOf(path: string): string {
   }
 }
 
-/** A job of several steps may have no process on a node between two of them. Slurm is asked only then. */
-function isListed({ variable, id }: Job): Promise<boolean> {
+/**
+ * Whether its scheduler says that a job goes on, or can't say. A job of several steps may have no process on a node between two of
+ * them. Only Slurm can be asked.
+ */
+export function isListed({ variable, id }: Job): Promise<boolean> {
   if (variable !== 'SLURM_JOB_ID') return Promise.resolve(false)
-  const ask = ['--noheader', '--format=%T', `--jobs=${id}`]
+  // The number of an array is also that of one of its tasks, and lists them all.
+  const ask = ['--noheader', '--format=%A %T', `--jobs=${id}`]
   return new Promise((resolve) =>
     execFile('squeue', ask, { timeout: 10_000 }, (error, states, complaint) => {
       if (error) resolve(error.code !== 'ENOENT' && !/invalid job id/i.test(complaint))
-      else resolve(/RUNNING|SUSPENDED|COMPLETING|CONFIGURING|STAGE_OUT|SIGNALING|STOPPED|RESIZING/.test(states))
+      else resolve(states.split('\n').some((line) => line.startsWith(`${id} `) && GOES_ON.test(line)))
     }),
   )
 }
+
+const GOES_ON = /RUNNING|SUSPENDED|COMPLETING|CONFIGURING|STAGE_OUT|SIGNALING|STOPPED|RESIZING/

@@ -2,13 +2,14 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, readdir, rename, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as v from 'valibot'
+import { byText } from '../model/order.ts'
 import { errnoOf, withPath } from '../platform/errno.ts'
 import { Identity } from '../platform/identity-schema.ts'
 import type { Job } from '../platform/job.ts'
 import { fateOf, ownIdentity } from '../platform/process-identity.ts'
 import { NotRead, readLocal } from '../platform/read-small.ts'
 import { isGone, unreadable } from '../platform/unreadable.ts'
-import { goesOn, isRunningHere } from './job.ts'
+import { isListed, isRunningHere } from './job.ts'
 
 const Holder = v.object({
   /** shell: the one that called. session: whom the caller named. job: the scheduler's. login: a login session. */
@@ -103,7 +104,7 @@ export async function leasesOf(stage: string): Promise<HeldLease[]> {
     },
   )
   const leases = await Promise.all(names.map((name) => readLease(join(folder, name))))
-  return leases.filter((lease) => lease !== undefined).sort((a, b) => a.lease.since.localeCompare(b.lease.since))
+  return leases.filter((lease) => lease !== undefined).sort((a, b) => byText(a.lease.since, b.lease.since))
 }
 
 /**
@@ -125,11 +126,40 @@ export function isLive({ lease: { holder } }: HeldLease): boolean {
   return isOfProcess(holder) || (job !== undefined && isRunningHere(job))
 }
 
-/** The same, and the scheduler is asked about a job of which this node knows nothing. */
-export async function isCertainlyLive(held: HeldLease): Promise<boolean> {
-  const { holder } = held.lease
+/** The oldest of each user: a script may have asked for the path of its copy a hundred times. */
+export function oneOfEachUser(leases: readonly HeldLease[]): HeldLease[] {
+  const found = new Map<string, HeldLease>()
+  for (const held of leases) {
+    const user = userOf(held.lease.holder)
+    if (!found.has(user)) found.set(user, held)
+  }
+  return [...found.values()]
+}
+
+export const isSameUser = (a: HeldLease, b: HeldLease): boolean => userOf(a.lease.holder) === userOf(b.lease.holder)
+
+/** The shell itself rather than a subshell that got the path for it; otherwise the program that called. */
+function userOf({ kind, processes, job, host }: Holder): string {
+  const user = kind === 'shell' ? processes.at(-1) : processes[0]
+  return JSON.stringify(user ? [user.host, user.boot, user.pid, user.started] : [host, job?.id])
+}
+
+/** The live ones. The scheduler is asked about a job of which this node knows nothing: it may be between two steps. */
+export async function liveAmong(leases: readonly HeldLease[]): Promise<HeldLease[]> {
+  const live = await Promise.all(leases.map(async (held) => isLive(held) || (await isOfListedJob(held))))
+  return leases.filter((_, at) => live[at])
+}
+
+/** Whether one of them is live. No scheduler is asked if this node knows. */
+export async function someLive(leases: readonly HeldLease[]): Promise<boolean> {
+  if (leases.some(isLive)) return true
+  for (const held of leases) if (await isOfListedJob(held)) return true
+  return false
+}
+
+async function isOfListedJob({ lease: { holder } }: HeldLease): Promise<boolean> {
   const job = holdingJob(holder)
-  return isLive(held) || (job !== undefined && (await goesOn(job)))
+  return job !== undefined && (await isListed(job))
 }
 
 function isOfProcess({ kind, processes, boot, host }: Holder): boolean {

@@ -11,8 +11,10 @@ import {
   leasesOf,
   readLease,
   removeLease,
+  someLive,
   writeLease,
 } from '../leases/lease.ts'
+import { errnoOf } from '../platform/errno.ts'
 import { identityOf, isTraced, ownIdentity, type ProcessIdentity } from '../platform/process-identity.ts'
 import { exists } from '../platform/remote-fs.ts'
 import { processesUsing } from '../platform/users-of.ts'
@@ -67,8 +69,9 @@ export interface Left {
    * - last: the original is gone, so nothing removes the stage but somebody who says so
    * - kept: the stage stands for the next one
    * - free: nobody uses it
+   * - gone: another one that left at the same time removes it
    */
-  state: 'shared' | 'used' | 'last' | 'kept' | 'free'
+  state: 'shared' | 'used' | 'last' | 'kept' | 'free' | 'gone'
   bound: Bound
   original: string
 }
@@ -86,25 +89,48 @@ export async function leave(prefix: string, pid: number | undefined, start: Star
   const last = own.at(-1)
   if (last === undefined) return undefined
   const bound = boundOf(last, prefix)!
-  const { original } = last.lease
-  const give = async (state: Left['state']): Promise<Left> => {
+  const give = async () => {
     for (const { file } of own) await removeLease(file)
-    return { state, bound, original }
   }
-  if (leases.some((held) => !own.includes(held) && isLive(held))) return await give('shared')
+  const isShared = async () => {
+    const others = (await leasesOf(folder)).filter(({ file }) => !own.some((held) => held.file === file))
+    return await someLive(others)
+  }
+  const left = (state: Left['state']): Left => ({ state, bound, original: last.lease.original })
+  if (await isShared()) {
+    await give()
+    // Of two that leave at the same time, each has seen the other. At least one sees now that nobody is left.
+    if (await isShared()) return left('shared')
+  }
+  try {
+    const state = await leaveLast(folder, own, { bound, start })
+    await give()
+    return left(state)
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error
+    return left('gone')
+  }
+}
+
+/** What becomes of a stage that nobody else uses. */
+async function leaveLast(
+  folder: string,
+  own: HeldLease[],
+  { bound, start }: { bound: Bound; start: Start },
+): Promise<Left['state']> {
+  const { original } = own.at(-1)!.lease
   if (!(await isThere(original))) {
     await keep(folder, null)
-    return await give('last')
+    return 'last'
   }
   const programs = processesUsing(await realpath(folder)).map(identityOf)
   if (programs.length > 0) {
-    await waitFor(programs, last, { bound, start })
-    own.pop()
-    return await give('used')
+    await waitFor(programs, own.pop()!, { bound, start })
+    return 'used'
   }
   const minutes = Math.max(...own.map(({ lease }) => lease.keepMinutes ?? 0))
   if (minutes > 0) await keep(folder, minutes)
-  return await give(isOver(await keptUntil(folder)) ? 'free' : 'kept')
+  return isOver(await keptUntil(folder)) ? 'free' : 'kept'
 }
 
 const isOf = (pid: number | undefined, { lease: { holder } }: HeldLease): boolean =>

@@ -1,7 +1,7 @@
 import { lstat, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { StageError } from '../errors.ts'
-import { isLive, leasesOf } from '../leases/lease.ts'
+import { isLive, leasesOf, someLive } from '../leases/lease.ts'
 import { announceRemoval } from '../leases/removal.ts'
 import { errnoOf, meaningOf } from '../platform/errno.ts'
 import { HeldFolder } from '../platform/held-folder.ts'
@@ -80,6 +80,8 @@ export async function setAside(folder: string, { force = false } = {}): Promise<
     await renamed(folder, removing)
     return removing
   }
+  // Before it is announced: nobody who joins has to wait while a scheduler is asked.
+  if (await someLive(await leasesOf(folder))) return undefined
   const takeBack = await announceRemoval(folder).catch(() => undefined)
   try {
     if (await isLeased(folder)) {

@@ -1,7 +1,7 @@
 import { lstat, readdir, realpath, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { isOver, keep, keptUntil } from '../leases/kept.ts'
-import { type HeldLease, isCertainlyLive, leasesOf, removeLease } from '../leases/lease.ts'
+import { leasesOf, removeLease, someLive } from '../leases/lease.ts'
 import { isAnnouncedIn } from '../leases/removal.ts'
 import { sweepTurn } from '../leases/turn.ts'
 import { isDead } from '../platform/process-identity.ts'
@@ -105,10 +105,8 @@ export type Standing = 'used' | 'programs' | 'changed' | 'last' | 'kept'
  */
 export async function whyStanding(stage: Stage, { dryRun = false } = {}): Promise<Standing | undefined> {
   const { folder, record } = stage
-  const dead: HeldLease[] = []
-  for (const held of await leasesOf(folder))
-    if (await isCertainlyLive(held)) return 'used'
-    else dead.push(held)
+  const dead = await leasesOf(folder)
+  if (await someLive(dead)) return 'used'
   if (processesUsing(await realpath(folder)).length > 0) return 'programs'
   // A session that was killed could not say how long the copy may stand.
   for (const { file, lease } of dryRun ? [] : dead) {

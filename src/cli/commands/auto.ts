@@ -56,9 +56,15 @@ export async function leaveCommand(context: Context): Promise<Step[] | undefined
     messages.warning(
       `${prefix} is kept, because its original ${left.original} is gone. To remove it: conda-stage --unstage --force --prefix=${shellWord(prefix)}`,
     )
-  else if (!(await isKept(prefix, context)))
-    await unstage({ prefix, cwd: session.cwd, onProgress: progressOf(context) })
+  else if (left.state === 'free' && !(await isKept(prefix, context))) await remove(prefix, context)
   return [exitStep('notAtExit', left.bound), { op: 'return', status: 0 }]
+}
+
+/** Of several that leave at the same time, each may see that nobody uses the copy any more. */
+async function remove(prefix: string, context: Context): Promise<void> {
+  await unstage({ prefix, cwd: context.session.cwd, onProgress: progressOf(context) }).catch(async (error: unknown) => {
+    if (await findStage(prefix)) throw error
+  })
 }
 
 /** Nobody can be asked when a session ends: a copy stays if what the user did in it would be lost. */

@@ -8,7 +8,7 @@ import { exitStep } from '../../auto-stage/exit-step.ts'
 import { withoutAutoStaging } from '../../auto-stage/guard.ts'
 import { StageError } from '../../errors.ts'
 import { leasesOfCaller } from '../../leases/holder.ts'
-import { isLive, leasesOf } from '../../leases/lease.ts'
+import { leasesOf, liveAmong } from '../../leases/lease.ts'
 import { wholeSeconds } from '../../model/amounts.ts'
 import { stagesOf } from '../../pipeline/activation.ts'
 import { boundOf, isThere } from '../../pipeline/bind-to-shell.ts'
@@ -42,7 +42,8 @@ export async function unstageCommand(context: Context): Promise<Step[] | undefin
   messages.info(`Original conda environment: ${original}`)
   const facts = (prefix: string) => readFacts(prefix, shell.dialect, session.env)
   const [before, staged] = await Promise.all([facts(original), facts(found.prefix)])
-  for (const { message } of before.unreadable) messages.warning(message)
+  // Leaving is possible all the same.
+  for (const { message } of [...before.unreadable, ...staged.unreadable]) messages.warning(message)
   if (options.activator === 'conda') assertCondaCanActivate(before, shell.dialect)
   const { steps } = planUnstage({
     env: session.env,
@@ -70,7 +71,7 @@ async function leasesIn(stage: Stage, context: Context) {
   const [own] = leasesOfCaller(callerOf(context), leases)
   const [ofParent] = leasesOfCaller({ env: context.session.env }, leases)
   const inherited = own ?? ofParent ?? leases.findLast(({ lease }) => lease.activation !== undefined)
-  return { own, inherited, users: leases.filter((held) => held !== own && isLive(held)) }
+  return { own, inherited, users: await liveAmong(leases.filter((held) => held !== own)) }
 }
 
 async function unstageNamed(prefix: string, context: Context): Promise<undefined> {
