@@ -226,7 +226,9 @@ echo 'the step has ended'
     assert.deepEqual([end!.state, count(place, /the step has ended/)], ['COMPLETED', 1], said(place))
     // So long srun waits for whoever still has its output.
     assert.ok(Date.now() - begun < 50_000, 'Slurm has waited')
-    assert.ok(toWatchers(place, 'SIGCONT') >= 4)
+    // With proctrack/cgroup they are killed with the job.
+    const left = toWatchers(place, 'SIGCONT')
+    assert.ok(left === 0 || left >= 4, String(left))
     await until('all have ended', () => toWatchers(place, 'SIGCONT') === 0)
     await clean(place)
     await noneLeft(place)

@@ -111,7 +111,7 @@ async function configure(root: string, { privateTmp = false }: { privateTmp?: bo
     AuthType=auth/munge
     AuthInfo=socket=${root}/munge.socket,cred_expire=5
     CredType=cred/munge
-    ProctrackType=proctrack/linuxproc
+    ProctrackType=${process.env.CONDA_STAGE_TEST_PROCTRACK ?? 'proctrack/linuxproc'}
     TaskPlugin=task/none
     TaskProlog=${root}/prolog
     Epilog=${root}/epilog
