@@ -1,9 +1,11 @@
 import type { Dirent } from 'node:fs'
 import { join, normalize } from 'node:path'
+import type { StageError } from '../errors.ts'
 import { isAutoScript, isLeaveScript } from '../model/auto-scripts.ts'
-import { readdir, realpath, stat } from '../platform/remote-fs.ts'
+import { realpath, stat } from '../platform/remote-fs.ts'
 import type { Dialect } from './dialect.ts'
 import { type DialectName, dialects } from './dialects.ts'
+import { listed, note } from './listed.ts'
 import { isWithin } from './path.ts'
 import { type PrefixVariables, readVariables } from './variables.ts'
 
@@ -31,12 +33,13 @@ export async function readFacts(
   env: Readonly<Record<string, string | undefined>> = {},
 ): Promise<PrefixFacts> {
   const { scriptExtension, condaUnsets }: Dialect = dialects[dialect]
+  const failures: StageError[] = []
   const scripts = async (folder: string) =>
-    (await filesIn(join(prefix, 'etc/conda', folder))).filter(
+    (await filesIn(join(prefix, 'etc/conda', folder), failures)).filter(
       (path) => path.endsWith(scriptExtension) && !isAutoScript(path.slice(prefix.length + 1)) && !isLeaveScript(path),
     )
   const real = realPath(prefix)
-  const [{ variables, ...rest }, spellings, activateScripts, deactivateScripts] = await Promise.all([
+  const [{ variables, unreadable, ...rest }, spellings, activateScripts, deactivateScripts] = await Promise.all([
     readVariables(prefix, { dialect, env }),
     real.then((real) => otherSpellings(prefix, real, env.PATH ?? '')),
     scripts('activate.d'),
@@ -47,6 +50,7 @@ export async function readFacts(
     real: await real,
     variables: Object.fromEntries(Object.entries(variables).map(([name, value]) => [name, value ?? condaUnsets])),
     ...rest,
+    unreadable: [...unreadable, ...failures],
     otherSpellings: spellings,
     activateScripts,
     deactivateScripts: deactivateScripts.reverse(),
@@ -68,19 +72,23 @@ async function otherSpellings(prefix: string, real: string, path: string): Promi
   return spellings
 }
 
-/** A shell that reads a FIFO would wait for ever. conda passes over a folder that it can't list, too. */
-async function filesIn(folder: string): Promise<string[]> {
-  const found = await readdir(folder, { withFileTypes: true }).catch(() => [])
-  const files = await Promise.all(found.map((one) => isFile(folder, one)))
+/** A shell that reads a FIFO would wait for ever. */
+async function filesIn(folder: string, failures: StageError[]): Promise<string[]> {
+  const found = await listed(folder, failures)
+  const files = await Promise.all(found.map((one) => isFile(folder, one, failures)))
   const names = found.flatMap(({ name }, at) => (files[at] ? [name] : []))
   return names.sort().map((name) => join(folder, name))
 }
 
-async function isFile(folder: string, entry: Dirent): Promise<boolean> {
+async function isFile(folder: string, entry: Dirent, failures: StageError[]): Promise<boolean> {
   if (!entry.isSymbolicLink()) return entry.isFile()
-  return await stat(join(folder, entry.name)).then(
+  const path = join(folder, entry.name)
+  return await stat(path).then(
     (facts) => facts.isFile(),
-    () => false,
+    (error) => {
+      note(path, error, failures)
+      return false
+    },
   )
 }
 

@@ -1,9 +1,10 @@
 import { join } from 'node:path'
 import { StageError } from '../errors.ts'
 import { NotRead, readSmall } from '../platform/read-small.ts'
-import { readdir } from '../platform/remote-fs.ts'
+import { unreadable as failureToRead } from '../platform/unreadable.ts'
 import type { DialectName } from './dialects.ts'
 import { exportedName } from './exported-name.ts'
+import { listed } from './listed.ts'
 import { parseForPython, pythonText } from './python-text.ts'
 import { whyRefused } from './special-names.ts'
 
@@ -43,7 +44,9 @@ export async function readVariables(
     }
   }
   const state = join(prefix, 'conda-meta/state')
-  const files = [...(await filesIn(join(prefix, 'etc/conda/env_vars.d'))), state]
+  const folder = join(prefix, 'etc/conda/env_vars.d')
+  const names = (await listed(folder, unreadable)).map(({ name }) => name).sort()
+  const files = [...names.map((name) => join(folder, name)), state]
   const contents = await Promise.all(files.map((file) => readSmall(file, MOST_BYTES).catch(asFailure)))
   for (const [at, content] of contents.entries()) {
     const file = files[at]!
@@ -52,6 +55,7 @@ export async function readVariables(
       const found = parseForPython(String(content))
       add(file, file === state ? (found as { env_vars?: unknown } | null)?.env_vars : found)
     } catch (cause) {
+      if (cause instanceof StageError) throw cause // nobody waits any more
       const kind = cause instanceof NotRead ? cause.kind : 'failed'
       // conda opens everything, and waits for a FIFO for ever.
       if (kind === 'special') notTaken.push(`${file} ${(cause as Error).message}, and is passed over`)
@@ -69,17 +73,16 @@ const MOST_BYTES = 4 * 1024 * 1024
 const isPlainObject = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
 
-async function filesIn(folder: string): Promise<string[]> {
-  try {
-    return (await readdir(folder)).sort().map((name) => join(folder, name))
-  } catch {
-    return [] // not there, or no folder
+/** @throws what has nothing to do with the file: the session's limits */
+function unreadableFile(path: string, cause: unknown): StageError {
+  if (cause instanceof NotRead && cause.kind === 'failed') {
+    const failure = failureToRead(path, cause.cause)
+    if (failure instanceof StageError) return failure
+    throw failure
   }
-}
-
-const unreadableFile = (path: string, cause: unknown): StageError =>
-  new StageError('UNREADABLE', `${path} can't be read, or is not JSON`, {
+  return new StageError('UNREADABLE', `${path} can't be read, or is not JSON`, {
     path,
     hint: "It holds variables of the environment. Repair it, or set the variables again with 'conda env config vars set'.",
     cause,
   })
+}

@@ -3,7 +3,7 @@ import { dirname, join, resolve } from 'node:path'
 import { asWriteFailure } from '../archive/failure.ts'
 import { StageError } from '../errors.ts'
 import type { ArchiveFormat } from '../model/archive-index.ts'
-import { cutName, LONGEST_NAME } from '../model/file-names.ts'
+import { cutName, isMisread, LONGEST_NAME } from '../model/file-names.ts'
 import { homeOf } from '../platform/home.ts'
 import { expandFolder } from '../platform/job.ts'
 import { mkdir, open, unlink } from '../platform/remote-fs.ts'
@@ -64,6 +64,7 @@ export async function chooseWritable(
   const failures: StageError[] = []
   for (const path of candidates) {
     try {
+      assertNamed(path)
       if (ours.includes(dirname(path))) await mkdir(dirname(path), { recursive: true, mode: 0o700 })
       await assertReplaceable(path)
       await tryToWrite(path)
@@ -75,6 +76,14 @@ export async function chooseWritable(
     }
   }
   throw failures[0] ?? new TypeError('no candidates')
+}
+
+function assertNamed(path: string): void {
+  if (!isMisread(path)) return
+  throw new StageError('ARCHIVE_UNWRITABLE', `The archive ${path} can't be written: its path is not valid UTF-8`, {
+    path,
+    hint: 'Name another place with --output=FILE',
+  })
 }
 
 async function tryToWrite(path: string): Promise<void> {

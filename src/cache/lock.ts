@@ -4,6 +4,7 @@ import { asWriteFailure } from '../archive/failure.ts'
 import { StageError } from '../errors.ts'
 import { lockNameOf } from '../model/file-names.ts'
 import { describeUser } from '../platform/accounts.ts'
+import { monotonicMs } from '../platform/clock.ts'
 import { mkdir } from '../platform/remote-fs.ts'
 import { holdLock, lookAtLock, removeLock, type SeenLock } from './lock-folder.ts'
 
@@ -51,12 +52,12 @@ export const lockOf = (path: string): string => join(dirname(path), lockNameOf(b
 async function acquire(path: string, options: LockOptions): Promise<() => Promise<void>> {
   const { signal, onWait, patienceMs = PATIENCE_MS, staleMs = STALE_MS } = options
   const lock = lockOf(path)
-  const begun = performance.now()
+  const begun = monotonicMs()
   let last: { mark: string; since: number } | undefined
   for (let waited = false; ; ) {
     if (await isMade(lock)) return await holdLock(lock, staleMs / 4)
     const seen = await lookAtLock(lock)
-    const now = performance.now()
+    const now = monotonicMs()
     if (seen !== undefined) {
       if (last?.mark !== seen.mark) last = { mark: seen.mark, since: now }
       const isDead = seen.isDead || now - last.since >= staleMs

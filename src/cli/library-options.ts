@@ -63,8 +63,7 @@ export const callerOf = ({ options, session }: Pick<Context, 'options' | 'sessio
 
 export function progressOf({ options, session, messages, atEnd, archives }: Context): OnProgress {
   const { onProgress, clear } = progressRenderer(messages, {
-    stream: session.stderr,
-    live: session.stderr.isTTY === true && session.env.TERM !== 'dumb',
+    live: session.isErrorShown && session.env.TERM !== 'dumb',
     quiet: options.verbosity === 'quiet',
   })
   // A bar that is still shown would keep the process alive and the cursor hidden.

@@ -11,7 +11,7 @@ import { abandonCalls, onLongWait } from '../platform/waiting.ts'
 import type { Command } from './command.ts'
 import { type Action, readOptions } from './options.ts'
 import { createMessages, errorData, type Messages, stillWaiting, styleData, writeJson } from './render/messages.ts'
-import type { Session } from './session.ts'
+import { type Session, startThreads } from './session.ts'
 
 // Each action loads only its own modules: every job script pays for the start of the program.
 const COMMANDS: Record<Action | 'skip', () => Promise<Command>> = {
@@ -38,6 +38,9 @@ const COMMANDS: Record<Action | 'skip', () => Promise<Command>> = {
 
 const SWITCHED_OFF: ReadonlySet<Action> = new Set(['stage', 'unstage', 'pack'])
 
+/** These print what the program has in itself. */
+const WITHOUT_FILES: ReadonlySet<Action> = new Set(['source', 'completion', 'help', 'version'])
+
 /** A mistake in a configuration file must not stop anyone from going back or from seeing what is wrong. */
 const TOLERANT: ReadonlySet<Action> = new Set(['unstage', 'verify', 'status', 'list', 'auto'])
 
@@ -57,8 +60,9 @@ export async function main(session: Session, signal: AbortSignal): Promise<numbe
   }
   try {
     const options = await readOptions(session.args, session.env, session.cwd)
+    if (!WITHOUT_FILES.has(options.action)) startThreads(process)
     const hasColour = !session.env.NO_COLOR && session.env.TERM !== 'dumb'
-    messages = createMessages(options, hasColour && session.stderr.isTTY === true)
+    messages = createMessages(options, hasColour && session.isErrorShown)
     styleData(hasColour && session.isDataShown && !options.json)
     const isOff = flag('CONDA_STAGE', session.env) === false && SWITCHED_OFF.has(options.action)
     const strict = !isOff && !TOLERANT.has(options.action)

@@ -103,7 +103,7 @@ export async function readOptions(args: readonly string[], variables: Variables,
   const env = action === 'help' ? {} : variables
   const files = WITHOUT_SETTINGS.has(action) ? [] : await readConfigFiles(env, cwd)
   const shape = { action, cwd, usage }
-  const format = askedFormat(given, shape)
+  const format = await askedFormat(given, shape)
   const { settings, origins } = resolveSettings(
     { ...given, format: format === 'tar.bz2' ? undefined : format },
     env,

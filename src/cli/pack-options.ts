@@ -1,9 +1,9 @@
-import { existsSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { Filter } from '../conda-pack/filter.ts'
 import { SETTINGS, type Settings } from '../config/settings.ts'
 import { defaultThreads } from '../platform/cpus.ts'
+import { exists } from '../platform/remote-fs.ts'
 
 /** Options that shape an archive. Names and meanings are conda-pack's. */
 export interface ShapeOptions {
@@ -87,7 +87,10 @@ interface ShapeContext {
  * The format that --format or the ending of --output asks for; undefined if neither does.
  * @throws what `usage` makes, if --output has the ending of another kind of file
  */
-export function askedFormat(given: Record<string, unknown>, { action, cwd, usage }: ShapeContext): Format | undefined {
+export async function askedFormat(
+  given: Record<string, unknown>,
+  { action, cwd, usage }: ShapeContext,
+): Promise<Format | undefined> {
   const output = given.output as string | undefined
   const word = given.format === 'infer' ? undefined : (given.format as string | undefined)
   if (word !== undefined) return ENDINGS[`.${word}` as keyof typeof ENDINGS]
@@ -96,11 +99,11 @@ export function askedFormat(given: Record<string, unknown>, { action, cwd, usage
   if (output === undefined) return given.packer === 'conda-pack' ? 'tar.gz' : undefined
   const name = basename(output).toLowerCase()
   const ending = (Object.keys(ENDINGS) as (keyof typeof ENDINGS)[]).find((each) => name.endsWith(each))
-  const isThere = () => action !== 'pack' && existsSync(resolve(cwd, output))
+  const isThere = async () => action !== 'pack' && (await exists(resolve(cwd, output)))
   if (ending === undefined) {
     // A version at the end of a name is no ending.
     const other = /(?!^)(?:(?:\.tar)?\.(?=\d*[a-z])[a-z\d]{1,8}|\.no-archive)$/.exec(name)?.[0]
-    if (other !== undefined && !(READABLE.test(name) && isThere()))
+    if (other !== undefined && !(READABLE.test(name) && (await isThere())))
       throw usage(
         `--output=${output}: conda-stage does not write ${other} files. It writes ${list(Object.keys(ENDINGS))}`,
       )
@@ -109,7 +112,7 @@ export function askedFormat(given: Record<string, unknown>, { action, cwd, usage
   const format = ENDINGS[ending]
   if (format !== 'tar.bz2') return format
   // One of conda-pack's.
-  if (isThere()) return undefined
+  if (await isThere()) return undefined
   throw usage(`--output=${output}: conda-stage writes a tar.bz2 only with --format=tar.bz2, because it can't be staged`)
 }
 

@@ -12,7 +12,8 @@ export interface Session {
   uid: number
   /** Number of the calling process. That is the shell, because the launcher replaces itself with Node. */
   parentPid: number
-  stderr: NodeJS.WriteStream
+  /** Whether standard error is a terminal. */
+  isErrorShown: boolean
   /** Whether standard output is a terminal, not a file or a pipe. */
   isDataShown: boolean
   /** `bin/conda-stage`, which starts this program. */
@@ -24,25 +25,30 @@ export interface Session {
 /** @param process this program's own; variables that are meant for Node alone are removed from its environment */
 export function captureSession(process: NodeJS.Process): Session {
   const { env, shell } = readCall(process.env)
-  // The variable must not reach programs that we start. libuv reads it when its pool gets its first work, so give it some
-  // before the variable goes.
-  access('/', () => {})
-  reserveThreads(Number(process.env.UV_THREADPOOL_SIZE) || 4)
-  delete process.env.UV_THREADPOOL_SIZE
   return {
     args: process.argv.slice(2),
     env,
     cwd: process.cwd(),
     uid: process.getuid?.() ?? 0,
     parentPid: process.ppid,
-    stderr: process.stderr,
+    isErrorShown: isDevice(2) && process.stderr.isTTY === true,
     isDataShown: isDevice(1),
     launcher: `${packageRoot()}/bin/conda-stage`,
     shell,
   }
 }
 
-/** What node:tty knows for certain costs more than the rest of the start: it loads the network. */
+/**
+ * Starts the threads for files. libuv reads their number from a variable when they get their first work, so they get some before
+ * the variable goes: it must not reach programs that we start. 128 threads take 5 ms.
+ */
+export function startThreads({ env }: NodeJS.Process): void {
+  access('/', () => {})
+  reserveThreads(Number(env.UV_THREADPOOL_SIZE) || 4)
+  delete env.UV_THREADPOOL_SIZE
+}
+
+/** What node:tty knows for certain, and any use of process.stderr, costs more than the rest of the start: it loads the network. */
 function isDevice(descriptor: number): boolean {
   try {
     return fstatSync(descriptor).isCharacterDevice()

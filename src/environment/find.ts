@@ -1,5 +1,6 @@
 import { basename, dirname, resolve } from 'node:path'
 import { StageError } from '../errors.ts'
+import { isMisread } from '../model/file-names.ts'
 import type { Siblings } from '../model/relocation.ts'
 import { readdir, realpath, stat } from '../platform/remote-fs.ts'
 import { isGone, unreadable } from '../platform/unreadable.ts'
@@ -10,6 +11,8 @@ export interface Environment {
   prefix: string
   /** The path with symbolic links resolved. */
   real: string
+  /** That path is not valid UTF-8, and `real` is `prefix`: what names the environment by it is not found. */
+  isRealUnnamed?: true
   /** Last part of `prefix`. */
   name: string
   /** Whether conda itself lives in it. Such an environment holds the package cache and other environments. */
@@ -54,7 +57,16 @@ export async function findEnvironment({ prefix: given, env, cwd }: FindOptions):
   }
   if (prefix === '/') throw notAnEnvironment(prefix, "is the root of the file system and can't be staged")
   const real = await realpath(prefix).catch(asUnreadable(prefix))
-  return { prefix, real, name: basename(prefix), isBase: await isBase(prefix, real, env), ownerUid: folder.uid }
+  // Then it can only be reached by the path that was given.
+  const isNamed = !isMisread(real)
+  return {
+    prefix,
+    real: isNamed ? real : prefix,
+    ...(!isNamed && { isRealUnnamed: true }),
+    name: basename(prefix),
+    isBase: await isBase(prefix, real, env),
+    ownerUid: folder.uid,
+  }
 }
 
 /**
@@ -99,8 +111,7 @@ const asUnreadable =
   }
 
 function noSuchFolder(prefix: string): StageError {
-  // Node turns bytes that are not UTF-8 into U+FFFD, so the path it has names something else.
-  if (prefix.includes('\uFFFD')) {
+  if (isMisread(prefix)) {
     return new StageError('NOT_AN_ENVIRONMENT', `the environment's path is not valid UTF-8: ${prefix}`, {
       path: prefix,
       hint: 'Reach it through a symbolic link whose path is valid UTF-8.',

@@ -2,7 +2,7 @@ import { type BigIntStats, constants, fstatSync, openSync } from 'node:fs'
 import { StageError } from '../errors.ts'
 import { type BytePath, displayPath, fsPath } from '../model/byte-path.ts'
 import { closeReadSync } from '../platform/close.ts'
-import { errnoOf } from '../platform/errno.ts'
+import { errnoOf, meaningOf } from '../platform/errno.ts'
 import { closeFile, lstatPath, openFile, READ_ONLY, readFrom, readFromSync, statFile } from '../platform/fd.ts'
 import type { Pace } from '../platform/pace.ts'
 import { isGone, unreadable } from '../platform/unreadable.ts'
@@ -79,7 +79,7 @@ export class OpenFile {
     const waiting: Waiting = { awaited: { path: () => shown(where), isWork: true }, pace }
     let fd: number | undefined
     try {
-      fd = await opening(() => openFile(fsPath(where.prefix, where.path), FLAGS, true))
+      fd = await opening(() => openFile(fsPath(where.prefix, where.path), FLAGS, { isWork: true }))
       return new OpenFile(fd, await settledFacts(fd, where, waiting), where, waiting)
     } catch (error) {
       if (fd !== undefined) await close(fd, waiting)
@@ -218,7 +218,8 @@ const differs = (a: FileFacts, b: FileFacts): boolean => a.size !== b.size || a.
 
 function changed(where: Where, cause?: unknown): StageError {
   const path = shown(where)
-  return new StageError('CHANGED', `${path} changed while the environment was being read`, {
+  const said = errnoOf(cause) === 'ESTALE' ? `: ${meaningOf('ESTALE')}` : ''
+  return new StageError('CHANGED', `${path} changed while the environment was being read${said}`, {
     path,
     hint: 'Wait until nothing is being installed into the environment, then try again.',
     cause,

@@ -6,8 +6,11 @@ import type { Listed } from '../model/listed.ts'
 const TICK_MS = 20
 /** For file systems that keep whole seconds (Lustre, some NFS servers). */
 const SECOND_MS = 1000
-/** A stamp further in the future was set by hand: no clock is that wrong. */
-const SKEW_MS = 60_000
+/**
+ * How far our clock may be from the file server's: an hour if one of them has not followed summer time, and a bit. A stamp further
+ * in the future was set by hand.
+ */
+const SKEW_MS = 65 * 60_000
 
 /**
  * Waits until any later change must show as another mtime. A file that is read within the clock tick of its last change
@@ -20,8 +23,8 @@ export async function settled(mtimeNs: bigint): Promise<void> {
 }
 
 /**
- * Folders that may have changed since then, up to a minute's difference between our clock and the file server's. What was read
- * in them before they were listed may be out of date.
+ * Folders that may have changed since then, whatever our clock and the file server's say. What was read in them before they were
+ * listed may be out of date.
  * @param since milliseconds since 1970
  */
 export function changedFolders(entries: readonly Listed[], since: number): Set<BytePath> {

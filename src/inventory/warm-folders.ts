@@ -1,4 +1,5 @@
 import type { BytePath } from '../model/byte-path.ts'
+import { monotonicMs } from '../platform/clock.ts'
 
 /** Shorter than the time for which file systems let the kernel remember a name, which is half a second or more. */
 const WARM_MS = 250
@@ -20,7 +21,7 @@ export class WarmFolders {
   async into<T>(folder: BytePath, call: () => Promise<T>): Promise<T> {
     const known = this.#folders.get(folder)
     if (known?.first) await known.first
-    else if (!known || performance.now() > known.until) return await this.#goAhead(folder, call)
+    else if (!known || monotonicMs() > known.until) return await this.#goAhead(folder, call)
     return await call()
   }
 
@@ -33,7 +34,7 @@ export class WarmFolders {
       return await result
     } finally {
       warm.first = undefined
-      warm.until = performance.now() + WARM_MS
+      warm.until = monotonicMs() + WARM_MS
     }
   }
 }

@@ -1,7 +1,7 @@
 import { rename, writeFile } from 'node:fs/promises'
 import * as v from 'valibot'
 import { withPath } from '../platform/errno.ts'
-import { readSmall } from '../platform/read-small.ts'
+import { readLocal } from '../platform/read-small.ts'
 
 const Kept = v.object({
   /** Milliseconds since 1970; null: until somebody removes the copy. */
@@ -30,7 +30,7 @@ export async function keep(stage: string, minutes: number | null): Promise<Until
 /** undefined: it was never kept. */
 export async function keptUntil(stage: string): Promise<Until | undefined> {
   try {
-    return v.parse(Kept, JSON.parse((await readSmall(fileOf(stage), 1000)).toString())).until
+    return v.parse(Kept, JSON.parse((await readLocal(fileOf(stage), 1000)).toString())).until
   } catch {
     return undefined
   }

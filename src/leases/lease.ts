@@ -2,11 +2,12 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, readdir, rename, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as v from 'valibot'
+import { byText } from '../model/order.ts'
 import { errnoOf, withPath } from '../platform/errno.ts'
 import { Identity } from '../platform/identity-schema.ts'
 import type { Job } from '../platform/job.ts'
 import { fateOf, ownIdentity } from '../platform/process-identity.ts'
-import { readSmall } from '../platform/read-small.ts'
+import { readLocal } from '../platform/read-small.ts'
 import { isListed, isRunningHere } from './job.ts'
 
 const Holder = v.object({
@@ -93,13 +94,13 @@ export async function leasesOf(stage: string): Promise<HeldLease[]> {
   const folder = folderOf(stage)
   const names = (await readdir(folder).catch(() => [])).filter((name) => NAME.test(name))
   const leases = await Promise.all(names.map((name) => readLease(join(folder, name))))
-  return leases.filter((lease) => lease !== undefined).sort((a, b) => a.lease.since.localeCompare(b.lease.since))
+  return leases.filter((lease) => lease !== undefined).sort((a, b) => byText(a.lease.since, b.lease.since))
 }
 
 /** undefined if there is none, or one that makes no sense. */
 export async function readLease(file: string): Promise<HeldLease | undefined> {
   try {
-    return { file, lease: v.parse(Lease, JSON.parse((await readSmall(file, MOST)).toString())) }
+    return { file, lease: v.parse(Lease, JSON.parse((await readLocal(file, MOST)).toString())) }
   } catch {
     return undefined
   }
@@ -109,6 +110,24 @@ export async function readLease(file: string): Promise<HeldLease | undefined> {
 export function isLive({ lease: { holder } }: HeldLease): boolean {
   const job = holdingJob(holder)
   return isOfProcess(holder) || (job !== undefined && isRunningHere(job))
+}
+
+/** The oldest of each user: a script may have asked for the path of its copy a hundred times. */
+export function oneOfEachUser(leases: readonly HeldLease[]): HeldLease[] {
+  const found = new Map<string, HeldLease>()
+  for (const held of leases) {
+    const user = userOf(held.lease.holder)
+    if (!found.has(user)) found.set(user, held)
+  }
+  return [...found.values()]
+}
+
+export const isSameUser = (a: HeldLease, b: HeldLease): boolean => userOf(a.lease.holder) === userOf(b.lease.holder)
+
+/** The shell itself rather than a subshell that got the path for it; otherwise the program that called. */
+function userOf({ kind, processes, job, host }: Holder): string {
+  const user = kind === 'shell' ? processes.at(-1) : processes[0]
+  return JSON.stringify(user ? [user.host, user.boot, user.pid, user.started] : [host, job?.id])
 }
 
 /** The live ones. The scheduler is asked about a job of which this node knows nothing: it may be between two steps. */

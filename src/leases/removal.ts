@@ -3,9 +3,10 @@ import { lstat, mkdir, readdir, rename, unlink, writeFile } from 'node:fs/promis
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import * as v from 'valibot'
+import { monotonicMs } from '../platform/clock.ts'
 import { Identity } from '../platform/identity-schema.ts'
 import { fateOf, ownIdentity } from '../platform/process-identity.ts'
-import { NotRead, readSmall } from '../platform/read-small.ts'
+import { NotRead, readLocal } from '../platform/read-small.ts'
 import { folderOf } from './lease.ts'
 
 const NAME = /^[0-9a-f]{16}\.leaving$/
@@ -42,12 +43,12 @@ export async function announceRemoval(stage: string): Promise<() => Promise<void
 
 /** Whether a stage stays, now that there is a lease of ours. Waits while somebody may be removing it. */
 export async function stays(stage: string): Promise<boolean> {
-  const deadline = performance.now() + PATIENCE_MS
+  const deadline = monotonicMs() + PATIENCE_MS
   for (;;) {
     const files = await announcements(stage).catch(() => undefined)
     if (files === undefined) return false
     if (files.length === 0) return true
-    if (performance.now() > deadline) return false
+    if (monotonicMs() > deadline) return false
     // One that is gone may have gone with the stage, so look again.
     for (const file of files) if (await isAnnounced(file)) await sleep(POLL_MS)
   }
@@ -71,6 +72,6 @@ async function isAnnounced(file: string): Promise<boolean> {
 }
 
 async function isOfLiving(file: string): Promise<boolean> {
-  const fate = fateOf(v.parse(Identity, JSON.parse((await readSmall(file, 10_000)).toString())))
+  const fate = fateOf(v.parse(Identity, JSON.parse((await readLocal(file, 10_000)).toString())))
   return fate === 'alive' || (fate === 'unknown' && Math.abs(Date.now() - (await lstat(file)).mtimeMs) < STALE_MS)
 }

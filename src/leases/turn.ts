@@ -6,7 +6,7 @@ import * as v from 'valibot'
 import { StageError } from '../errors.ts'
 import { Identity } from '../platform/identity-schema.ts'
 import { fateOf, ownIdentity, type ProcessIdentity } from '../platform/process-identity.ts'
-import { NotRead, readSmall } from '../platform/read-small.ts'
+import { NotRead, readLocal } from '../platform/read-small.ts'
 
 export interface Turn {
   /** The local folder. */
@@ -110,7 +110,7 @@ async function look(path: string, uid: number): Promise<{ isOurs: boolean; holde
 /** undefined if that process is dead or has just given its turn back. */
 async function holderIn(file: string): Promise<ProcessIdentity | undefined> {
   try {
-    const holder = v.parse(Identity, JSON.parse((await readSmall(file, 10_000)).toString()))
+    const holder = v.parse(Identity, JSON.parse((await readLocal(file, 10_000)).toString()))
     const fate = fateOf(holder)
     if (fate !== 'unknown') return fate === 'alive' ? holder : undefined
     return Math.abs(Date.now() - (await lstat(file)).mtimeMs) < STALE_MS ? holder : undefined

@@ -3,6 +3,9 @@ import { createHash } from 'node:crypto'
 /** The most bytes that a file's name can have. */
 export const LONGEST_NAME = 255
 
+/** Whether a path is not valid UTF-8. Node puts U+FFFD in the place of such bytes, so the path that it has leads elsewhere. */
+export const isMisread = (path: string): boolean => path.includes('\uFFFD')
+
 /** As many whole characters as fit into this many bytes. */
 export function cutName(name: string, bytes: number): string {
   if (Buffer.byteLength(name) <= bytes) return name

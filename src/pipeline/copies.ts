@@ -1,7 +1,9 @@
 import { dirname, resolve } from 'node:path'
 import { StageError } from '../errors.ts'
 import { keptUntil } from '../leases/kept.ts'
-import { type Holder, leasesOf, liveAmong } from '../leases/lease.ts'
+import { type Holder, leasesOf, liveAmong, oneOfEachUser } from '../leases/lease.ts'
+import { isMisread } from '../model/file-names.ts'
+import { byText } from '../model/order.ts'
 import { realpath } from '../platform/remote-fs.ts'
 import { stagesIn } from '../stage/list.ts'
 import type { Stage } from '../stage/record.ts'
@@ -35,12 +37,13 @@ export async function listCopies(given: StageOptions): Promise<StagedCopy[]> {
   const options = fillIn(given)
   const stages = await Promise.all((await foldersFor(options)).map((folder) => stagesIn(folder, options.uid)))
   const copies = await Promise.all(stages.flat().map(stagedCopy))
-  return copies.sort((a, b) => a.created.localeCompare(b.created))
+  return copies.sort((a, b) => byText(a.created, b.created))
 }
 
 export async function stagedCopy({ folder, record }: Stage): Promise<StagedCopy> {
   const { prefix, original, bytes, files, created, readOnly, isPrivate = true } = record
-  const users = (await liveAmong(await leasesOf(folder))).map(({ lease: { holder, since } }): CopyUser => {
+  const live = await liveAmong(await leasesOf(folder))
+  const users = oneOfEachUser(live).map(({ lease: { holder, since } }): CopyUser => {
     const { kind, job, processes } = holder
     return { kind, ...(job && { job }), pids: processes.map(({ pid }) => pid), since }
   })
@@ -120,11 +123,15 @@ async function foldersFor(options: Filled<StageOptions>): Promise<string[]> {
   const folder = resolve(cwd, path)
   return [
     await realpath(folder).catch((cause: unknown) => {
-      throw new StageError('TARGET_UNWRITABLE', `${folder} (from --path) can't be read`, {
-        path: folder,
-        hint: 'Name a folder in which copies are.',
-        cause,
-      })
+      throw new StageError(
+        'TARGET_UNWRITABLE',
+        `${folder} (from --path) ${isMisread(folder) ? 'is not valid UTF-8' : "can't be read"}`,
+        {
+          path: folder,
+          hint: 'Name a folder in which copies are.',
+          cause,
+        },
+      )
     }),
   ]
 }

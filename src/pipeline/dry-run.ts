@@ -5,6 +5,7 @@ import { exclusions } from '../inventory/exclusions.ts'
 import { inventory } from '../inventory/walk.ts'
 import type { BytePath } from '../model/byte-path.ts'
 import { fsPath } from '../model/byte-path.ts'
+import { monotonicMs } from '../platform/clock.ts'
 import { findLocalFolder, suitableFolders } from '../platform/local-disk.ts'
 import { mayHang } from '../platform/mounts.ts'
 import { lstat, stat } from '../platform/remote-fs.ts'
@@ -127,9 +128,9 @@ async function timeOfLookUp(prefix: string, paths: readonly BytePath[]): Promise
   const samples = files.length > 0 ? files : ['conda-meta', 'bin', 'lib']
   const times: number[] = []
   for (const path of samples) {
-    const started = performance.now()
+    const started = monotonicMs()
     await lstat(fsPath(prefix, path)).catch(() => {})
-    times.push(performance.now() - started)
+    times.push(monotonicMs() - started)
   }
   return times.sort((a, b) => a - b)[Math.floor(times.length / 4)]!
 }

@@ -1,6 +1,6 @@
 import { leasesOfCaller } from '../leases/holder.ts'
 import { isOver, keep, keptUntil, type Until } from '../leases/kept.ts'
-import { type HeldLease, type Holder, leasesOf, liveAmong, removeLease } from '../leases/lease.ts'
+import { type HeldLease, type Holder, leasesOf, liveAmong, oneOfEachUser, removeLease } from '../leases/lease.ts'
 import { errnoOf } from '../platform/errno.ts'
 import type { Stage } from '../stage/record.ts'
 import type { UnstageOptions, UnstageResult } from './options.ts'
@@ -41,4 +41,4 @@ async function giveFirst(leases: readonly HeldLease[]): Promise<HeldLease | unde
 
 /** Who holds live leases of a stage. */
 export const usersOf = async ({ folder }: Stage): Promise<Holder[]> =>
-  (await liveAmong(await leasesOf(folder))).map(({ lease }) => lease.holder)
+  oneOfEachUser(await liveAmong(await leasesOf(folder))).map(({ lease }) => lease.holder)

@@ -3,7 +3,7 @@ import { archiveCandidates } from '../cache/index.ts'
 import type { Environment } from '../environment/find.ts'
 import { checkQuick } from '../environment/freshness.ts'
 import { exclusions } from '../inventory/exclusions.ts'
-import { addLease, isLive, leasesOf, removeLease } from '../leases/lease.ts'
+import { addLease, isLive, isSameUser, leasesOf, oneOfEachUser, removeLease } from '../leases/lease.ts'
 import { stays } from '../leases/removal.ts'
 import { errnoOf } from '../platform/errno.ts'
 import { asLocalFailure } from '../stage/failure.ts'
@@ -33,6 +33,15 @@ export interface Wanted {
   created: string | undefined
   /** Folders of stages that are known to be damaged. */
   damaged: Set<string>
+  /** What is wrong with each stage, as `damageOf` finds it, by folder. */
+  looks: ReadonlyMap<string, Promise<string | undefined>>
+}
+
+/** Begins to look for damage: that needs the local disk only, and so takes no time while a file server is asked. */
+export function lookAt(stages: readonly Stage[]): Wanted['looks'] {
+  const looks = new Map(stages.map((stage) => [stage.folder, damageOf(stage)]))
+  for (const look of looks.values()) look.catch(() => {}) // of a stage that nobody wants
+  return looks
 }
 
 /**
@@ -41,13 +50,13 @@ export interface Wanted {
  */
 export async function joinStage(
   stages: readonly Stage[],
-  { environment, created, damaged }: Wanted,
+  { environment, created, damaged, looks }: Wanted,
   options: Filled<StageOptions>,
 ): Promise<StageResult | undefined> {
   for (const stage of stages) {
     const fits =
       created === undefined ? await isFresh(stage, environment, options) : stage.record.archive.created === created
-    if (!fits || damaged.has(stage.folder) || !(await isWhole(stage, options, damaged))) continue
+    if (!fits || damaged.has(stage.folder) || !(await isWhole(stage, options, { damaged, looks }))) continue
     const joined = await join(stage, environment, options)
     if (joined) return joined
   }
@@ -68,8 +77,12 @@ async function isFresh(
   return (await checkQuick(environment, { ...head, entries: head.watched }, { isExcluded, all })).fresh
 }
 
-async function isWhole(stage: Stage, { onProgress }: Filled<StageOptions>, damaged: Set<string>): Promise<boolean> {
-  const damage = await damageOf(stage)
+async function isWhole(
+  stage: Stage,
+  { onProgress }: Filled<StageOptions>,
+  { damaged, looks }: Pick<Wanted, 'damaged' | 'looks'>,
+): Promise<boolean> {
+  const damage = await looks.get(stage.folder)
   if (damage === undefined) return true
   damaged.add(stage.folder)
   const { prefix } = stage.record
@@ -93,7 +106,11 @@ async function join(
     await removeLease(lease)
     return undefined
   }
-  const others = (await leasesOf(folder)).filter((held) => held.file !== lease && isLive(held)).length
+  const leases = await leasesOf(folder)
+  const own = leases.find(({ file }) => file === lease)
+  const others = oneOfEachUser(leases.filter(isLive)).filter(
+    (held) => own === undefined || !isSameUser(held, own),
+  ).length
   const { prefix, files = 0, bytes = 0, archive } = record
   const also = others === 0 ? '' : ` (also in use by ${others} ${others === 1 ? 'other' : 'others'})`
   options.onProgress({ kind: 'info', message: `Using the copy that is already staged: ${prefix}${also}` })

@@ -1,4 +1,5 @@
 import { dirname, resolve } from 'node:path'
+import { byText } from '../model/order.ts'
 import { localCandidates } from '../platform/local-candidates.ts'
 import { readdir, realpath } from '../platform/remote-fs.ts'
 import { stagesIn } from '../stage/list.ts'
@@ -12,7 +13,7 @@ import type { Filled } from './original.ts'
 export async function stagesOnThisNode(options: Filled<StageOptions>): Promise<Stage[]> {
   const folders = await localFoldersOfUser(options)
   const stages = await Promise.all(folders.map((folder) => stagesIn(folder, options.uid)))
-  return stages.flat().sort((a, b) => a.record.created.localeCompare(b.record.created))
+  return stages.flat().sort((a, b) => byText(a.record.created, b.record.created))
 }
 
 /**

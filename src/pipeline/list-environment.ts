@@ -59,6 +59,10 @@ export async function warnOfWhatIsMissing(
 ): Promise<void> {
   const warn = (message: string) => onProgress({ kind: 'warning', message })
   for (const message of warnings) warn(message)
+  if (environment.isRealUnnamed)
+    warn(
+      `${environment.prefix} leads to a path that is not valid UTF-8. Files that name that path still point to the original from the copy`,
+    )
   for (const { path, reason } of skipped)
     warn(`${environment.prefix}/${displayPath(path)} ${reason} and is left out of the copy`)
   if (!ignoreMissingFiles && missing.length > 0) warn(missingMessage(missing.map(displayPath)))

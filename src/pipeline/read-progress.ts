@@ -4,6 +4,7 @@ import { type ReadOptions, readItems } from '../inventory/read.ts'
 import type { BytePath } from '../model/byte-path.ts'
 import type { ArchiveItem } from '../model/item.ts'
 import type { Listed } from '../model/listed.ts'
+import { monotonicMs } from '../platform/clock.ts'
 import { mayHang } from '../platform/mounts.ts'
 import { PrefixScanner } from '../relocate/scan.ts'
 import type { PackOptions } from './options.ts'
@@ -34,7 +35,7 @@ export function readOptions(
     makeScanner: (entry) => new PrefixScanner(prefixes, entry, environment.siblings),
     onRead(bytes, ended) {
       progress.add(bytes, ended)
-      const now = performance.now()
+      const now = monotonicMs()
       // Ten times a second is enough for the eye.
       if (now - reported < 100 && !progress.isComplete) return
       reported = now

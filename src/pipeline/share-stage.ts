@@ -6,7 +6,7 @@ import { jobId } from '../platform/job.ts'
 import { belongsToJob, findLocalFolder, suitableFolders } from '../platform/local-disk.ts'
 import { sweepDebris } from '../stage/sweep.ts'
 import { chooseArchive } from './archive-choice.ts'
-import { joinStage, sharedStages } from './join-stage.ts'
+import { joinStage, lookAt, sharedStages } from './join-stage.ts'
 import type { StageOptions, StageResult } from './options.ts'
 import type { Filled } from './original.ts'
 import type { Shared } from './stage-from-archive.ts'
@@ -53,8 +53,9 @@ async function existing(
   if (output !== undefined || packer === 'conda-pack' || force) return undefined
   const stages = await sharedStages(environment, folders, options)
   if (stages.length === 0) return undefined
+  const looks = lookAt(stages)
   const { created, fresh } = await chooseArchive(environment, options)
-  const joined = await joinStage(stages, { environment, created, damaged }, options)
+  const joined = await joinStage(stages, { environment, created, damaged, looks }, options)
   if (joined === undefined) return undefined
   const tidied = fresh === undefined ? undefined : removeLeftoversOfDead(fresh)
   for (const folder of folders) await sweepDebris(folder, { uid })

@@ -3,7 +3,7 @@ import type { Environment } from '../environment/find.ts'
 import { type Damaged, isDamage } from './archive-choice.ts'
 import { archiveFor } from './archive-for.ts'
 import { extractArchive } from './extract-archive.ts'
-import { joinStage, sharedStages } from './join-stage.ts'
+import { joinStage, lookAt, sharedStages } from './join-stage.ts'
 import type { StageOptions, StageResult } from './options.ts'
 import type { Filled } from './original.ts'
 import type { Packed } from './pack-unless-fresh.ts'
@@ -45,7 +45,9 @@ async function joinedFor(
   const stages = await sharedStages(environment, shared.folders, options)
   if (stages.length === 0) return undefined
   const head = await readHead(packed.archive).catch(undefinedIfDamaged)
-  return head && (await joinStage(stages, { environment, created: head.created, damaged: shared.damaged }, options))
+  if (head === undefined) return undefined
+  const wanted = { environment, created: head.created, damaged: shared.damaged, looks: lookAt(stages) }
+  return await joinStage(stages, wanted, options)
 }
 
 /** The archive is. Extracting it shows that, too. */

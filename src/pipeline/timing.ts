@@ -1,5 +1,6 @@
 import { wholeSeconds } from '../model/amounts.ts'
 import type { OnProgress, Phase, ProgressEvent } from '../model/progress.ts'
+import { monotonicMs } from '../platform/clock.ts'
 
 /** Reports that a phase begins, runs it, and reports how many seconds it took. */
 export async function timed<T>(
@@ -7,10 +8,10 @@ export async function timed<T>(
   phase: Extract<ProgressEvent, { kind: 'phase' }>,
   body: () => Promise<T>,
 ): Promise<T> {
-  const started = performance.now()
+  const started = monotonicMs()
   onProgress(phase)
   const result = await body()
-  onProgress({ kind: 'done', phase: phase.phase satisfies Phase, seconds: (performance.now() - started) / 1000 })
+  onProgress({ kind: 'done', phase: phase.phase satisfies Phase, seconds: (monotonicMs() - started) / 1000 })
   return result
 }
 
@@ -20,10 +21,10 @@ export async function timedInfo<T>(
   { message, what }: { message: string; what: string },
   body: () => Promise<T>,
 ): Promise<T> {
-  const started = performance.now()
+  const started = monotonicMs()
   onProgress({ kind: 'info', message })
   const result = await body()
-  const seconds = (performance.now() - started) / 1000
+  const seconds = (monotonicMs() - started) / 1000
   onProgress({ kind: 'info', message: `Total ${what} time: ${wholeSeconds(seconds)}` })
   return result
 }
@@ -33,9 +34,9 @@ export function countProgress(
   phase: 'remove' | 'verify',
   onProgress: OnProgress,
 ): (files: number, totalFiles: number) => void {
-  let reported = performance.now()
+  let reported = monotonicMs()
   return (files, totalFiles) => {
-    const now = performance.now()
+    const now = monotonicMs()
     if (now - reported < 100) return
     reported = now
     onProgress({ kind: 'progress', phase, files, totalFiles: Math.max(files, totalFiles), bytes: 0, totalBytes: 0 })

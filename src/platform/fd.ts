@@ -13,8 +13,8 @@ type Settle<T> = (resolve: (value: T) => void, reject: (error: unknown) => void)
 
 const answer = <T>(awaited: Awaited, call: Settle<T>): Promise<T> => answerTo(() => new Promise<T>(call), awaited)
 
-export const openFile = (path: string | Buffer, flags: number, isWork = false): Promise<number> =>
-  answer({ path: () => awaitedPath(path), isWork }, (resolve, reject) => {
+export const openFile = (path: string | Buffer, flags: number, kind: Omit<Awaited, 'path'> = {}): Promise<number> =>
+  answer({ ...kind, path: () => awaitedPath(path) }, (resolve, reject) => {
     open(path, flags, (error, fd) => (error ? reject(error) : resolve(fd)))
   })
 

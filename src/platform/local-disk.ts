@@ -1,11 +1,12 @@
 import { constants } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { type ErrorCode, StageError } from '../errors.ts'
+import { isMisread } from '../model/file-names.ts'
 import { errnoOf, meaningOf } from './errno.ts'
 import { jobId } from './job.ts'
 import { type Candidate, localCandidates, type Preference } from './local-candidates.ts'
 import { isNetwork, isNetworkMagic, type Mount, mountOf, parseMountInfo, readMountInfo } from './mounts.ts'
-import { access, mkdir, readdir, rmdir, stat } from './remote-fs.ts'
+import { access, mkdir, readdir, realpath, rmdir, stat } from './remote-fs.ts'
 import { availableRoom, ROOM_HINT, type Room, shortage } from './room.ts'
 import { type Exposure, followPath } from './safe-path.ts'
 
@@ -150,7 +151,7 @@ async function inspect(
 ): Promise<Finding> {
   try {
     const { real, exposed } = await followPath(path, uid)
-    const odd = [path, real].find((each) => /[:\uFFFD]/.test(each))
+    const odd = [path, real].find((each) => each.includes(':') || isMisread(each))
     if (odd !== undefined) return { code: 'TARGET_UNWRITABLE', reason: whyOdd(odd) }
     // Before the mounts are inspected, because this makes an automounter mount.
     const facts = await stat(real)
@@ -168,11 +169,12 @@ async function inspect(
     await access(real, constants.W_OK | constants.X_OK)
     return shortage(needed, available) ?? { real, available }
   } catch (error) {
-    return { code: 'TARGET_UNWRITABLE', reason: explain(error) }
+    // A link may lead to a path that can't be followed.
+    const real = await realpath(path).catch(() => path)
+    return { code: 'TARGET_UNWRITABLE', reason: isMisread(real) ? whyOdd(real) : explain(error) }
   }
 }
 
-/** Node puts U+FFFD in the place of what is not UTF-8, so such a path leads elsewhere. */
 const whyOdd = (path: string): string =>
   path.includes(':')
     ? `can't be used: PATH can't hold a folder with a colon in its path`

@@ -1,3 +1,5 @@
+import { monotonicMs } from './clock.ts'
+
 /** A call that takes longer is worth a thread of the pool, so that others can go on beside it. Milliseconds. */
 const QUICK_MS = 0.3
 /** To the pool and back, on busy CPUs. */
@@ -37,17 +39,17 @@ export class Pace {
    * @param quickMs how long a quick call with this result may take; the default is for a look-up
    */
   measure<T>(call: () => T, quickMs: (result: T) => number = () => QUICK_MS): T {
-    const started = performance.now()
+    const started = monotonicMs()
     const result = call()
-    this.#count(performance.now() - started > quickMs(result))
+    this.#count(monotonicMs() - started > quickMs(result))
     return result
   }
 
   /** The same with several calls in the pool, one after another. */
   async measureCalls<T>(calls: number, body: () => Promise<T>, quickMs: (result: T) => number): Promise<T> {
-    const started = performance.now()
+    const started = monotonicMs()
     const result = await body()
-    this.#count(performance.now() - started > quickMs(result) + calls * POOL_MS)
+    this.#count(monotonicMs() - started > quickMs(result) + calls * POOL_MS)
     return result
   }
 

@@ -31,16 +31,20 @@ export async function readSmall(path: string | Buffer, most: number, together?: 
     if (size > most) throw tooLarge(most)
     if (together && size > together.bytes) throw new NotRead('large', 'is too large, beside the others of its kind')
     if (together) together.bytes -= size
-    // Some file systems give no sizes: /proc, and FUSE if it is badly written.
-    const content = await fill(file, size === 0 ? most + 1 : size)
-    if (content.length > most) throw tooLarge(most)
-    return content
+    return await wholeOf(file, size, most)
   })
 }
 
+/**
+ * Such a file of ours, on local disk. It is read even when the process is to end: whoever takes a lease or a turn for none because
+ * nobody waited for its file would take a copy from somebody.
+ */
+export const readLocal = (path: string, most: number): Promise<Buffer> =>
+  withRegular(path, (file, size) => wholeOf(file, size, most), { isLocal: true })
+
 /** The first bytes of such a file, at most `bytes` of them. A link is not followed. */
 export const readHead = (path: string | Buffer, bytes: number): Promise<Buffer> =>
-  withRegular(path, (file) => fill(file, bytes), READ_ONLY | constants.O_NOFOLLOW)
+  withRegular(path, (file) => fill(file, bytes), { flags: READ_ONLY | constants.O_NOFOLLOW })
 
 /** An open file. */
 interface File extends Awaited {
@@ -50,11 +54,11 @@ interface File extends Awaited {
 async function withRegular<T>(
   path: string | Buffer,
   body: (file: File, size: number) => Promise<T>,
-  flags: number = READ_ONLY,
+  { flags = READ_ONLY, isLocal = false }: { flags?: number; isLocal?: boolean } = {},
 ): Promise<T> {
   let file: File | undefined
   try {
-    file = { fd: await openFile(path, flags), path: () => awaitedPath(path) }
+    file = { fd: await openFile(path, flags, { isLocal }), path: () => awaitedPath(path), isLocal }
     return await body(file, sizeOf(await statFile(file.fd, file)))
   } catch (error) {
     throw asNotRead(error)
@@ -77,6 +81,14 @@ function sizeOf(stats: BigIntStats): number {
   if (stats.isCharacterDevice() && stats.rdev === NULL_DEVICE) return 0
   if (stats.isDirectory()) throw new NotRead('folder', 'is a folder')
   throw new NotRead('special', stats.isFIFO() ? 'is a FIFO' : 'is a device')
+}
+
+async function wholeOf(file: File, size: number, most: number): Promise<Buffer> {
+  if (size > most) throw tooLarge(most)
+  // Some file systems give no sizes: /proc, and FUSE if it is badly written.
+  const content = await fill(file, size === 0 ? most + 1 : size)
+  if (content.length > most) throw tooLarge(most)
+  return content
 }
 
 const PIECE = 256 * 1024

@@ -37,6 +37,9 @@ export const unlink = known(fs.unlink, true)
 export const utimes = known(fs.utimes, true)
 export const writeFile = known(fs.writeFile, true)
 
+export const symlink = (target: string, path: string): Promise<void> =>
+  answerTo(() => fs.symlink(target, path), { path: () => path, isChange: true })
+
 export const open: typeof fs.open = async (path, flags, mode) => {
   const isChange = typeof flags === 'string' && flags !== 'r'
   const awaited: Awaited = { path: () => awaitedPath(path), isChange }

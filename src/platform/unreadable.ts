@@ -9,14 +9,20 @@ import { errnoOf, isMistake, isOfLimits, meaningOf } from './errno.ts'
 export function unreadable(path: string, error: unknown): unknown {
   const errno = errnoOf(error)
   if (errno === undefined || isOfLimits(errno) || isMistake(errno)) return error
-  const isForbidden = errno === 'EACCES' || errno === 'EPERM'
   return new StageError('UNREADABLE', `${path} can't be read: ${meaningOf(errno)}`, {
     path,
-    hint: isForbidden
-      ? "Ask the environment's owner for read permission, or repair or remove it."
-      : 'Try again later, or ask whoever looks after its file system. The original environment is as it was.',
+    hint:
+      HINTS[errno] ??
+      'Try again later, or ask whoever looks after its file system. The original environment is as it was.',
     cause: error,
   })
+}
+
+const FORBIDDEN = "Ask the environment's owner for read permission, or repair or remove it."
+const HINTS: Record<string, string> = {
+  EACCES: FORBIDDEN,
+  EPERM: FORBIDDEN,
+  ENAMETOOLONG: 'No program can open it by this path. Give it a shorter one, or remove it.',
 }
 
 /** There is nothing of this name. */

@@ -1,5 +1,6 @@
 import { StageError } from '../errors.ts'
 import { displayPath } from '../model/byte-path.ts'
+import { monotonicMs } from './clock.ts'
 
 /**
  * Calls that wait for a file server. It may never answer: then a thread hangs until the process ends. Those who wait are told
@@ -11,6 +12,8 @@ export interface Awaited {
   path(): string
   /** The call changes something, so that whoever made it has to know whether it did. */
   isChange?: boolean
+  /** On local disk, where each call ends: it is neither told of nor given up. */
+  isLocal?: boolean
   /** Part of the work, and none of what tidies up after it: it does not begin once calls are abandoned. */
   isWork?: boolean
   /** Of work in other threads: how far it is, and undefined while it does not wait for a server. */
@@ -62,8 +65,9 @@ const LAST_CALLS_MS = 3000
 
 /** Makes a call. Settles as that does, or rejects if that is abandoned before. */
 export function answerTo<T>(begin: () => Promise<T>, awaited: Awaited): Promise<T> {
+  if (awaited.isLocal) return begin()
   return new Promise((resolve, reject) => {
-    const call: Call = { awaited, since: performance.now(), progress: undefined, isTold: false, reject }
+    const call: Call = { awaited, since: monotonicMs(), progress: undefined, isTold: false, reject }
     calls.add(call)
     if (abandoned !== undefined && awaited.isWork) return giveUp(call)
     if (abandoned !== undefined) giveUpSoon(call)
@@ -91,7 +95,7 @@ export function onLongWait(body: (path: string) => void): void {
 }
 
 function look(): void {
-  const now = performance.now()
+  const now = monotonicMs()
   for (const call of calls) {
     const progress = call.awaited.progress?.()
     if (call.awaited.progress && (progress === undefined || progress !== call.progress)) call.since = now
@@ -114,7 +118,7 @@ export function whenAbandoned(body: () => void): () => void {
 
 /** Nobody waits any more, now or later: the process is to end. */
 export function abandonCalls(): void {
-  abandoned ??= performance.now()
+  abandoned ??= monotonicMs()
   clearInterval(watch)
   next.length = 0
   for (const call of [...calls])
@@ -125,7 +129,7 @@ export function abandonCalls(): void {
 
 function giveUpSoon(call: Call): void {
   if (call.awaited.isBounded) return
-  const left = abandoned! + LAST_CALLS_MS - performance.now()
+  const left = abandoned! + LAST_CALLS_MS - monotonicMs()
   setTimeout(giveUp, Math.max(0, Math.min(LAST_CALL_MS, left)), call)
 }
 

@@ -87,7 +87,7 @@ export class DirectStage {
   #pieceOf({ file, contentOffset, frameOffset, length, relocation }: FramePiece): Piece {
     const { path, mode, mtimeNs, size } = file
     if (length < size && contentOffset === 0) {
-      makeLargeFiles(this.#options.root, [path])
+      makeLargeFiles(this.#options.root, [{ path, size }])
       this.#large.add(path)
     }
     const facts = { path, mode: this.#mode(mode), mtime: utimesSeconds(mtimeNs), fileSize: size }

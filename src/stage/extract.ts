@@ -55,10 +55,12 @@ async function extractInto(root: string, options: ExtractOptions): Promise<Extra
   const files = index.entries.filter((entry) => entry.type === 'file')
   const pieces = files.flatMap((file) => cut(file, index, mode(file.mode)))
   const large = pieces.filter((piece) => piece.contentOffset === 0 && piece.length < piece.fileSize)
-  const paths = large.map(({ path }) => path)
   const reported = await writeContents({ root, pieces, options }, () => {
     makeDirectories(root, index.entries)
-    makeLargeFiles(root, paths)
+    makeLargeFiles(
+      root,
+      large.map(({ path, fileSize: size }) => ({ path, size })),
+    )
   })
   return await finishTree({ root, index, prefix, readOnly, large, ...reported, signal })
 }

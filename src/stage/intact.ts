@@ -1,8 +1,9 @@
 import { lstatSync, type Stats } from 'node:fs'
 import { rename, writeFile } from 'node:fs/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { ArchivedEntry } from '../model/archive-index.ts'
 import { type BytePath, displayPath, fsPath, isAscii, parentOf } from '../model/byte-path.ts'
-import { readSmall } from '../platform/read-small.ts'
+import { readLocal } from '../platform/read-small.ts'
 import { readKeptIndex } from './kept-index.ts'
 import { FOLDERS } from './names.ts'
 import type { Stage } from './record.ts'
@@ -18,6 +19,9 @@ interface Noted {
 
 /** mtime in milliseconds since 1970, number of links, mode. */
 type Facts = [mtime: number, links: number, mode: number]
+
+/** Looks at so many folders take less than a millisecond. Between them, what others wait for goes on. */
+const AT_ONCE = 100
 
 /** A third of all folders. Python does without what is lost there. */
 const BYTE_CODE = /(?:^|\/)__pycache__$/
@@ -55,7 +59,8 @@ export async function damageOf(stage: Stage): Promise<string | undefined> {
   const noted = await read(folder)
   if (noted === undefined) return 'the list of its folders is gone'
   const changed: BytePath[] = []
-  for (const [path, mtime, links, mode] of noted.folders) {
+  for (const [at, [path, mtime, links, mode]] of noted.folders.entries()) {
+    if (at % AT_ONCE === 0) await nextTurn()
     const facts = lstat(record.prefix, path)
     if (facts?.mtimeMs !== mtime || facts.nlink !== links || facts.mode !== mode) changed.push(path)
   }
@@ -107,7 +112,7 @@ const lstat = (prefix: string, path: BytePath): Stats | undefined => {
 
 async function read(folder: string): Promise<Noted | undefined> {
   try {
-    const noted = JSON.parse((await readSmall(`${folder}/${FOLDERS}`, MOST)).toString())
+    const noted = JSON.parse((await readLocal(`${folder}/${FOLDERS}`, MOST)).toString())
     // Checked by hand, because a schema takes longer than the look at the folders.
     const isNoted = Array.isArray(noted.folders) && noted.folders.every(isFolder) && Array.isArray(noted.own)
     return isNoted && noted.own.every((path: unknown) => typeof path === 'string') ? noted : undefined

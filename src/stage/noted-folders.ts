@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import { mkdir, readdir, readlink, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { homeOf } from '../platform/home.ts'
 import type { Variables } from '../platform/job.ts'
+import { mkdir, readdir, readlink, symlink } from '../platform/remote-fs.ts'
 
 /** Links to local folders, in the user's folder for state. Which of them exist differs from node to node. */
 function notes(env: Variables): string {

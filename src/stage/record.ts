@@ -2,7 +2,7 @@ import { lstat, open, rename } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import * as v from 'valibot'
 import { Identity } from '../platform/identity-schema.ts'
-import { readSmall } from '../platform/read-small.ts'
+import { readLocal } from '../platform/read-small.ts'
 import { surroundings } from '../platform/surroundings.ts'
 import { FOLDER_NAME, MARKER } from './names.ts'
 
@@ -93,7 +93,7 @@ const MOST_BYTES = 64 * 1024 * 1024
 
 async function readJson(file: string): Promise<unknown> {
   try {
-    return JSON.parse(String(await readSmall(file, MOST_BYTES)))
+    return JSON.parse(String(await readLocal(file, MOST_BYTES)))
   } catch {
     return undefined
   }

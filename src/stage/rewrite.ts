@@ -3,6 +3,7 @@ import { closeSync, constants, openSync, writeSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import { type BytePath, fsPath } from '../model/byte-path.ts'
 import { digestFrom } from '../model/digest.ts'
+import { writeSparse } from '../platform/write-sparse.ts'
 import { applyToStream } from '../relocate/apply.ts'
 import { leftBy, planRelocation, type RelocationPlan } from '../relocate/plan.ts'
 import type { LeftFile } from '../workers/protocol.ts'
@@ -72,11 +73,14 @@ async function rewrite(
   try {
     const hash = createHash('sha256')
     const original = source.createReadStream({ highWaterMark: CHUNK, autoClose: false })
+    let size = 0
     for await (const chunk of applyToStream(original as AsyncIterable<Buffer>, plan)) {
       signal?.throwIfAborted()
       hash.update(chunk)
-      await target.writeFile(chunk)
+      writeSparse(target.fd, chunk, size)
+      size += chunk.length
     }
+    await target.truncate(size)
     await rename(aside, fsPath(root, path))
     return digestFrom(hash.digest('hex'))
   } finally {

@@ -3,6 +3,7 @@ import {
   closeSync,
   constants,
   copyFileSync,
+  ftruncateSync,
   linkSync,
   lutimesSync,
   mkdirSync,
@@ -34,9 +35,16 @@ export function makeDirectories(root: string, entries: readonly { type: string; 
   for (const { type, path } of entries) if (type === 'directory') mkdirSync(fsPath(root, path), { mode: 0o700 })
 }
 
-/** Empty files for several workers to write into. */
-export function makeLargeFiles(root: string, paths: readonly BytePath[]): void {
-  for (const path of paths) closeSync(openSync(fsPath(root, path), 'wx', 0o600))
+/** Files of their full size, all of it a hole, for several workers to write into. */
+export function makeLargeFiles(root: string, files: readonly { path: BytePath; size: number }[]): void {
+  for (const { path, size } of files) {
+    const fd = openSync(fsPath(root, path), 'wx', 0o600)
+    try {
+      ftruncateSync(fd, size)
+    } finally {
+      closeSync(fd)
+    }
+  }
 }
 
 export function makeSymlinks(

@@ -1,9 +1,10 @@
 import { hash } from 'node:crypto'
-import { closeSync, constants, fchmodSync, futimesSync, openSync, writeSync } from 'node:fs'
+import { closeSync, constants, fchmodSync, ftruncateSync, futimesSync, openSync } from 'node:fs'
 import { fsPath } from '../model/byte-path.ts'
 import { digestFrom } from '../model/digest.ts'
 import type { Relocation } from '../model/relocation.ts'
 import { accessTime, asTime } from '../model/times.ts'
+import { writeSparse } from '../platform/write-sparse.ts'
 import { applyToChunk, applyToWhole } from '../relocate/apply.ts'
 import { type Left, leftBy, planRelocation, type RelocationPlan } from '../relocate/plan.ts'
 import type { ExtractReport, Target } from './protocol.ts'
@@ -70,7 +71,7 @@ const SET_ID = 0o6000
 function writeWhole(data: Buffer, { path, mode, mtime }: PlainPiece, { root, umask }: Target): void {
   const fd = openSync(fsPath(root, path), CREATE, mode)
   try {
-    writeAll(fd, data, null)
+    if (writeSparse(fd, data, 0)) ftruncateSync(fd, data.length)
     // The umask has removed some bits, and writing removes the set-ID bits.
     if ((mode & (umask | SET_ID)) !== 0) fchmodSync(fd, mode)
     futimesSync(fd, accessTime(), asTime(mtime))
@@ -83,13 +84,8 @@ function writeWhole(data: Buffer, { path, mode, mtime }: PlainPiece, { root, uma
 function writePart(data: Buffer, { path, contentOffset }: PlainPiece, { root }: Target): void {
   const fd = openSync(fsPath(root, path), constants.O_WRONLY | constants.O_NOFOLLOW)
   try {
-    writeAll(fd, data, contentOffset)
+    writeSparse(fd, data, contentOffset)
   } finally {
     closeSync(fd)
   }
-}
-
-function writeAll(fd: number, data: Buffer, position: number | null): void {
-  for (let done = 0; done < data.length; )
-    done += writeSync(fd, data, done, data.length - done, position === null ? null : position + done)
 }

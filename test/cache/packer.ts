@@ -5,17 +5,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { publishArchive } from '../../src/cache/index.ts'
 import { directory, file, pack } from '../archive/support.ts'
+import { setClockAhead } from './clock.ts'
 
 const [path, text, time, ahead] = process.argv.slice(2)
 const say = (word: string) => process.stdout.write(`${word}\n`)
 
-const RealDate = Date
-const now = () => RealDate.now() + Number(ahead)
-globalThis.Date = new Proxy(RealDate, {
-  construct: (target, args) => Reflect.construct(target, args.length === 0 ? [now()] : args),
-  get: (target, key) => (key === 'now' ? now : Reflect.get(target, key)),
-})
-
+setClockAhead(Number(ahead))
 await publishArchive({
   path: path!,
   staleMs: 2000,

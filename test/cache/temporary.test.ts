@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import test from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
+import { withArchiveLock } from '../../src/cache/lock.ts'
 import { removeLeftovers, temporaryName } from '../../src/cache/temporary.ts'
 
 test('a temporary file stands beside its archive and has a name that every file system takes, whatever the archive is called', () => {
@@ -48,3 +49,19 @@ test("a killed packer's file is removed, also while its parent has not noticed i
       assert.equal(existsSync(file), !ends)
     })
 })
+
+for (const ahead of [-3_600_000, 3_600_000])
+  test(`the file of a packer on another node stays, and is removed ten minutes after its last write, with our clock ${ahead / 60_000} minutes ahead`, async (context) => {
+    const folder = mkdtempSync(join(tmpdir(), 'temporary-'))
+    context.after(() => rmSync(folder, { recursive: true }))
+    const now = Date.now()
+    context.mock.method(Date, 'now', () => now + ahead)
+    const [living, dead] = ['00000001', '00000002'].map((end) => `.tmp.a.tar.zst.other-node-17-${end}`)
+    for (const name of [living!, dead!]) writeFileSync(join(folder, name), '')
+    const past = new Date(now - 601_000)
+    utimesSync(join(folder, dead!), past, past)
+    await withArchiveLock(`${folder}/a.tar.zst`, {}, async () => {
+      await removeLeftovers(`${folder}/a.tar.zst`)
+      assert.deepEqual(readdirSync(folder).sort(), ['.a.tar.zst.lock', living])
+    })
+  })

@@ -81,6 +81,19 @@ test('who asked twice for a copy can give it back twice', async (context) => {
   assert.deepEqual(copiesIn(world), [])
 })
 
+test('a script that asks for the path of a copy again and again is one user, and is not told of itself', async (context) => {
+  const place = await copiedWorld(context)
+  const script = `"$0" "$@"; "$0" "$@"; P=$("$0" "$@"); "$0" --list --json --path="$LOCAL"`
+  const args = [`--prefix=${place.prefix}`, `--path=${place.local}`]
+  const options = { env: { LOCAL: place.local } }
+  const { status, stdout, stderr } = await startCommand(place, ['bash', '-c', script, LAUNCHER, ...args], options).ended
+  assert.equal(status, 0, stderr)
+  assert.equal(stderr.match(/Using the copy that is already staged: \S+\n/g)?.length, 2, stderr)
+  assert.doesNotMatch(stderr, /also in use/)
+  const [copy] = JSON.parse(stdout.slice(stdout.indexOf('{'))).stages
+  assert.equal(copy.users.length, 1)
+})
+
 test('--private, its setting and --writable make a copy of one’s own, which nobody else gets', async (context) => {
   const world = await copiedWorld(context)
   const session = await holder(context)

@@ -157,6 +157,29 @@ for (const [what, length] of [
     assert.equal(String(read('lib/tool')), `\0\x01${ORIGINAL}/lib\0next string\0`)
   })
 
+test('zeros are holes in a copy, whether a file is copied as it is, changed in place or written again', async (context) => {
+  const line = `${ORIGINAL}/lib\n`
+  // In several frames: a hole at the beginning, over the seam of two frames, and at the end.
+  const content = Buffer.alloc(9 * MIB)
+  content.write(line, 3 * MIB + 5)
+  const placeholder = { text: ORIGINAL, mode: 'text' } as const
+  const tree: Record<string, Thing> = {
+    'lib/nothing': { content: Buffer.alloc(9 * MIB) },
+    'lib/small': { content: Buffer.concat([Buffer.alloc(MIB), Buffer.from(line), Buffer.alloc(MIB)]), placeholder },
+    'lib/large': { content, placeholder },
+    'lib/some zeros': { content: Buffer.from('\0\0\0\0') },
+  }
+  for (const length of [80, 120]) {
+    const { prefix, read, result } = await staged(context, tree, { length })
+    assert.deepEqual([result.left, result.digests.length], [[], length === 80 ? 0 : 2])
+    for (const [path, thing] of Object.entries(tree)) {
+      const original = String('content' in thing && thing.content)
+      assert.ok(String(read(path)) === original.replaceAll(ORIGINAL, prefix), path)
+      assert.ok(statSync(`${prefix}/${path}`).blocks * 512 <= 128 * 1024, path)
+    }
+  }
+})
+
 test('one thread and more threads than frames write the same copy', async (context) => {
   const tree = { 'lib/a': { content: large(9 * MIB) }, 'lib/b': { content: ORIGINAL } }
   for (const threads of [1, 16, 64]) {

@@ -73,7 +73,9 @@ async function alreadyStaged(staged: Stage, context: Context): Promise<Step[] | 
   const { shell, env } = session
   if (options.prefix !== undefined || !shell || options.dryRun) return undefined
   const facts = (folder: string) => readFacts(folder, shell.dialect, env)
-  const steps = planAgain({ env, original: await facts(original), staged: await facts(prefix) })
+  const [before, copy] = [await facts(original), await facts(prefix)]
+  for (const { message, hint } of [...before.unreadable, ...copy.unreadable]) messages.warning(message, hint)
+  const steps = planAgain({ env, original: before, staged: copy })
   const bound = options.keepMinutes !== Number.POSITIVE_INFINITY
   const lease = leaseFor(original, { ...stageOptions(context), env })
   const held = shell.pid === undefined ? undefined : await inheritLease(prefix, { ...lease, bound })
@@ -112,7 +114,7 @@ export async function activation(
   try {
     const facts = (each: string) => readFacts(each, shell.dialect, session.env)
     const [original, staged] = await Promise.all([facts(result.original), facts(prefix)])
-    for (const error of original.unreadable) throw error
+    for (const error of [...original.unreadable, ...staged.unreadable]) throw error
     for (const message of original.notTaken) messages.warning(message)
     if (options.activator === 'conda') {
       for (const facts of [original, staged]) assertCondaCanActivate(facts, shell.dialect)

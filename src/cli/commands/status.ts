@@ -6,8 +6,10 @@ import { configurationOf, configurationText, leftoversText, statusText } from '.
 
 /** Shows the state of everything, and changes nothing. */
 export async function statusCommand(context: Context): Promise<undefined> {
-  const { options } = context
+  const { options, signal } = context
   const result = await status(stageOptions(context))
+  // What could not be waited for would be missing without a word.
+  signal.throwIfAborted()
   const configuration = configurationOf(options)
   if (options.json) writeJson({ ...result, ...configuration })
   else writeData([statusText(result, context), configurationText(configuration), leftoversText(result)].join('\n'))

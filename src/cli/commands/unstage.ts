@@ -42,7 +42,8 @@ export async function unstageCommand(context: Context): Promise<Step[] | undefin
   messages.info(`Original conda environment: ${original}`)
   const facts = (prefix: string) => readFacts(prefix, shell.dialect, session.env)
   const [before, staged] = await Promise.all([facts(original), facts(found.prefix)])
-  for (const { message } of before.unreadable) messages.warning(message)
+  // Leaving is possible all the same.
+  for (const { message } of [...before.unreadable, ...staged.unreadable]) messages.warning(message)
   if (options.activator === 'conda') assertCondaCanActivate(before, shell.dialect)
   const { steps } = planUnstage({
     env: session.env,

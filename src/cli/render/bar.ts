@@ -18,17 +18,18 @@ const WIDTH = 40
 const SETTLED = 1
 
 /** A live bar on a terminal; elsewhere one line at the end. The line is conda-pack's, which people know. */
-export function createBar({ stream, live, quiet }: { stream: NodeJS.WriteStream; live: boolean; quiet: boolean }): Bar {
+export function createBar({ live, quiet }: { live: boolean; quiet: boolean }): Bar {
   let started: number | undefined
   let last: Progress | undefined
   let bar: SingleBar | undefined
   let library: typeof import('cli-progress') | undefined
-  // Loaded only for a terminal: loading takes time at each start.
-  if (live && !quiet)
-    import('cli-progress').then((loaded) => {
-      library = loaded
-      if (last) show(last)
-    })
+  let isLoading = false
+  // Loading takes time, and most calls have nothing to show.
+  const load = async () => {
+    isLoading = true
+    library = await import('cli-progress')
+    if (last && started !== undefined) show(last)
+  }
   const elapsed = () => (Date.now() - (started ?? Date.now())) / 1000
   const stop = () => {
     bar?.stop()
@@ -36,7 +37,7 @@ export function createBar({ stream, live, quiet }: { stream: NodeJS.WriteStream;
     started = undefined
   }
   const show = (event: Progress) => {
-    if (library === undefined) return
+    if (library === undefined) return void (isLoading || load())
     if (!bar) {
       clearTransient()
       bar = new library.SingleBar({
@@ -44,7 +45,7 @@ export function createBar({ stream, live, quiet }: { stream: NodeJS.WriteStream;
         format: () => (last ? barLine(last, elapsed()) : ''),
         clearOnComplete: true,
         hideCursor: true,
-        stream,
+        stream: process.stderr,
         gracefulExit: false,
       })
       bar.start(1, 0)
@@ -58,7 +59,7 @@ export function createBar({ stream, live, quiet }: { stream: NodeJS.WriteStream;
       if (last?.phase !== event.phase) stop()
       last = event
       started ??= Date.now()
-      show(event)
+      if (live) show(event)
     },
     finish() {
       if (last) {

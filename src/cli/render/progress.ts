@@ -6,9 +6,7 @@ import { createBusy } from './busy.ts'
 import { type Messages, passOn } from './messages.ts'
 
 export interface Terminal {
-  /** Standard error, where the bar is shown. */
-  stream: NodeJS.WriteStream
-  /** Whether to show a moving bar. Log files get one line at its end instead. */
+  /** Whether to show a moving bar on standard error. Log files get one line at its end instead. */
   live: boolean
   quiet: boolean
 }

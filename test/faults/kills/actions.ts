@@ -109,14 +109,18 @@ ${GIVE}
 ${code}
 status=$?
 unset ${ORDER}
+# A second signal may still come. It must not end what only looks.
+trap '' INT
 echo "status $status"
 echo "active \${CONDA_PREFIX-nothing}"
 echo "took $begun $EPOCHREALTIME"
 echo "place $(place 2> /dev/null)"
-# A second signal may still come.
+trap : INT
 [ "\${CONDA_PREFIX-}" = "$E" ] || [ -z "\${CONDA_PREFIX-}" ] || conda-stage --unstage || conda-stage --unstage
 [ -n "\${CONDA_PREFIX-}" ] || { off=1; conda activate my; off=; }
+trap '' INT
 echo "original $CONDA_PREFIX $(place)"
+trap : INT
 conda-stage --path="$L" || conda-stage --path="$L"
 echo "copy $CONDA_PREFIX $(place)"
 `
