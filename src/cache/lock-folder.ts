@@ -57,9 +57,16 @@ export async function holdLock(lock: string, renewMs: number): Promise<() => Pro
   const timer = setInterval(renew, renewMs).unref()
   return async () => {
     clearInterval(timer)
-    if (await isOurs()) await remove(lock).catch(() => {})
+    // A look that is under way when the process is stopped is given up at once. One that begins then has a second.
+    for (let tries = 0; tries < 2; tries++) if ((await isOurs()) && (await isRemoved(lock))) return
   }
 }
+
+const isRemoved = (lock: string): Promise<boolean> =>
+  remove(lock).then(
+    () => true,
+    () => false,
+  )
 
 /**
  * Removes the lock of a dead packer, unless it has changed since it was seen. Two who do so at the same time may take each
