@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
+import { monotonicMs } from '../platform/clock.ts'
 import type { Job } from '../platform/job.ts'
 
 /**
@@ -43,9 +44,9 @@ let silent = Number.NEGATIVE_INFINITY
  */
 export async function isListed({ variable, id }: Job): Promise<boolean> {
   if (variable !== 'SLURM_JOB_ID') return false
-  if (performance.now() - silent < REST_MS) return true
+  if (monotonicMs() - silent < REST_MS) return true
   const answer = await askSlurm(id)
-  if (answer === undefined) silent = performance.now()
+  if (answer === undefined) silent = monotonicMs()
   return answer ?? true
 }
 
