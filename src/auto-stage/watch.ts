@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { jobOf } from '../platform/job.ts'
 
 /** A process and its start, in clock ticks after boot. */
 interface Watched {
@@ -31,12 +32,14 @@ export function watch({ launcher, prefix, marker, processes, env }: Watch): void
   const shell = existsSync('/bin/bash') ? '/bin/bash' : '/bin/sh'
   const ids = processes.flatMap(({ pid, started }) => [String(pid), started])
   const { LD_PRELOAD, LD_LIBRARY_PATH, BASH_ENV, ...rest } = env
+  // By this variable a process counts as one of its job. This one may outlive it.
+  const job = jobOf(env)
   spawn(shell, [script, launcher, prefix, marker, ...ids], {
     cwd: '/',
     detached: true,
     stdio: 'ignore',
     // Not the environment's own `sleep`.
-    env: { ...rest, PATH: `/usr/bin:/bin:${env.PATH ?? ''}` },
+    env: { ...rest, ...(job && { [job.variable]: undefined }), PATH: `/usr/bin:/bin:${env.PATH ?? ''}` },
   })
     .on('error', () => {}) // then the shell itself or the next sweepDebris removes the stage
     .unref()

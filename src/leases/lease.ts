@@ -7,7 +7,8 @@ import { errnoOf, withPath } from '../platform/errno.ts'
 import { Identity } from '../platform/identity-schema.ts'
 import type { Job } from '../platform/job.ts'
 import { fateOf, ownIdentity } from '../platform/process-identity.ts'
-import { readLocal } from '../platform/read-small.ts'
+import { NotRead, readLocal } from '../platform/read-small.ts'
+import { isGone, unreadable } from '../platform/unreadable.ts'
 import { isListed, isRunningHere } from './job.ts'
 
 const Holder = v.object({
@@ -89,19 +90,32 @@ export async function removeLease(file: string): Promise<boolean> {
   )
 }
 
-/** The leases of a stage, oldest first, those of dead holders included. A file that makes no sense is no lease. */
+/**
+ * The leases of a stage, oldest first, those of dead holders included. A file that makes no sense is no lease.
+ * @throws StageError UNREADABLE: then somebody may use the copy
+ */
 export async function leasesOf(stage: string): Promise<HeldLease[]> {
   const folder = folderOf(stage)
-  const names = (await readdir(folder).catch(() => [])).filter((name) => NAME.test(name))
+  const names = await readdir(folder).then(
+    (found) => found.filter((name) => NAME.test(name)),
+    (error: unknown) => {
+      if (isGone(error)) return []
+      throw unreadable(folder, error)
+    },
+  )
   const leases = await Promise.all(names.map((name) => readLease(join(folder, name))))
   return leases.filter((lease) => lease !== undefined).sort((a, b) => byText(a.lease.since, b.lease.since))
 }
 
-/** undefined if there is none, or one that makes no sense. */
+/**
+ * undefined if there is none, or one that makes no sense.
+ * @throws StageError UNREADABLE
+ */
 export async function readLease(file: string): Promise<HeldLease | undefined> {
   try {
     return { file, lease: v.parse(Lease, JSON.parse((await readLocal(file, MOST)).toString())) }
-  } catch {
+  } catch (error) {
+    if (error instanceof NotRead && error.kind === 'failed') throw unreadable(file, error.cause)
     return undefined
   }
 }

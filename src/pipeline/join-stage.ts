@@ -106,7 +106,8 @@ async function join(
     await removeLease(lease)
     return undefined
   }
-  const leases = await leasesOf(folder)
+  // They are only counted: one that can't be read stops nobody.
+  const leases = await leasesOf(folder).catch(() => [])
   const own = leases.find(({ file }) => file === lease)
   const others = oneOfEachUser(leases.filter(isLive)).filter(
     (held) => own === undefined || !isSameUser(held, own),

@@ -70,7 +70,8 @@ async function identityOf(folder: string, { prefix }: StageRecord): Promise<Iden
 /**
  * Renames a stage's folder to a name that a sweep removes, unless somebody uses it, see `announceRemoval`.
  * @returns the new path; undefined if there is a live lease
- * @throws StageError TARGET_UNSAFE if something is mounted inside, TARGET_UNWRITABLE; ENOENT if it is gone
+ * @throws StageError TARGET_UNSAFE if something is mounted inside, TARGET_UNWRITABLE, UNREADABLE if a lease can't be read; ENOENT
+ *   if it is gone
  */
 export async function setAside(folder: string, { force = false } = {}): Promise<string | undefined> {
   await assertNothingMounted(folder)
@@ -82,18 +83,18 @@ export async function setAside(folder: string, { force = false } = {}): Promise<
   // Before it is announced: nobody who joins has to wait while a scheduler is asked.
   if (await someLive(await leasesOf(folder))) return undefined
   const takeBack = await announceRemoval(folder).catch(() => undefined)
-  if (await isLeased(folder)) {
-    await takeBack?.()
-    return undefined
-  }
   try {
+    if (await isLeased(folder)) {
+      await takeBack?.()
+      return undefined
+    }
     await renamed(folder, removing)
   } catch (error) {
     await takeBack?.()
     throw error
   }
   // It could not be announced, on a full disk for instance: somebody may have come meanwhile.
-  if (takeBack || !(await isLeased(removing))) return removing
+  if (takeBack || !(await isLeased(removing).catch(() => true))) return removing
   await renamed(removing, folder)
   return undefined
 }

@@ -54,3 +54,15 @@ for (const shell of EVERY_SHELL) {
     })
   })
 }
+
+test('a shell that staged and also asked for the path of the copy is told that the copy stays until it ends', async () => {
+  using session = new Session(EVERY_SHELL[0]!)
+  const run = session.script(
+    `stage; P=$(conda-stage --quiet --path='${session.local}' --prefix='${session.prefix}'); conda-stage --unstage; "$P/bin/tool"`,
+  )
+  assert.match(
+    run.stderr,
+    /INFO: The copy stays until this shell ends, which has also asked for its path with --prefix\n/,
+  )
+  assert.match(run.stdout, new RegExp(`^${session.local}/conda-stage_\\w+/my/bin/tool\n$`), run.stderr)
+})

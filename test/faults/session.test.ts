@@ -39,6 +39,7 @@ for (const [what, script] of [
   ['with 256 open files and 64 processes', 'ulimit -n 256; ulimit -u 64'],
   ['under umask 000', 'umask 000'],
   ['under umask 077', 'umask 077'],
+  ['under umask 777', 'umask 777'],
 ] as const) {
   test(`an ordinary user packs, stages, verifies and unstages ${what}`, { skip: NEEDS_ROOT }, async (context) => {
     const place = await alicesWorld(context)
@@ -70,6 +71,21 @@ test('a home that can not be written to costs nothing but an archive that has no
     await worksIn(place, { inside: ALICES, env }),
     /WARNING: The archive .* can't be written: permission denied/,
   )
+})
+
+test('an environment of another user, beside which no archive can be written, is staged with an archive in the cache folder, or without one', {
+  skip: NEEDS_ROOT,
+}, async (context) => {
+  const place = await alicesWorld(context)
+  execFileSync('chown', ['-R', '0:0', `${place.root}/home/me/miniconda3`])
+  const options = { inside: ALICES }
+  assert.match(await worksIn(place, options), /INFO: The archive goes to \S+\/cache\/conda-stage\//)
+  execFileSync('rm', ['-r', `${place.root}/cache`])
+  const env = { HOME: undefined, XDG_CACHE_HOME: undefined, USER: undefined }
+  const says = new RegExp(`WARNING: The archive ${place.archive} can't be written: permission denied`)
+  assert.match(await worksIn(place, { ...options, env }), says)
+  chmodSync(`${place.root}/home/me`, 0o555)
+  assert.match(await worksIn(place, { ...options, env: { XDG_CACHE_HOME: undefined } }), says)
 })
 
 test('without /proc everything works, too', async (context) => {

@@ -1,43 +1,16 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { after, before, type TestContext, test } from 'node:test'
+import { readdirSync, readFileSync } from 'node:fs'
+import { after, before, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
-import { slowfsUnavailable } from '../../bench/slowfs/build.ts'
-import { mountSlow } from '../../bench/slowfs/mount.ts'
-import { LAUNCHER, succeed, type World, world } from '../cli/world.ts'
-import { configure } from '../config/place.ts'
+import { succeed, type World } from '../cli/world.ts'
 import { type Slurm, startSlurm } from './slurm.ts'
+import { asUser } from './user.ts'
 
 let slurm: Slurm
 before(async () => {
   slurm = await startSlurm()
 })
 after(() => slurm.stop())
-
-const STAND_IN = join(import.meta.dirname, '../shells/conda-stand-in')
-
-/** A user of the cluster: the environment is on a network file system, conda and conda-stage are loaded at login. */
-async function asUser(context: TestContext, body: (user: World) => Promise<void>): Promise<void> {
-  const place = await world(context)
-  const { HOME } = place.env
-  mkdirSync(`${place.root}/out`)
-  const envs = dirname(place.prefix)
-  writeFileSync(
-    `${HOME}/.bash_profile`,
-    `export CONDA_ROOT_STAND_IN='${dirname(envs)}' CONDA_LOG_STAND_IN='${place.root}/conda.log'
-     export CONDA_EXE_STAND_IN='${STAND_IN}.ts' NODE_STAND_IN='${process.execPath}'
-     . '${STAND_IN}.sh'
-     eval "$('${LAUNCHER}' --source=bash)"\n`,
-  )
-  if (slowfsUnavailable() !== undefined) {
-    configure(place, 'skip-local: false\n')
-    return await body(place)
-  }
-  const mount = await mountSlow(envs, envs, { latencyMs: 0 })
-  // Here, not after the test: its folder would already be gone.
-  await body(place).finally(() => mount.unmount())
-}
 
 const submit = ({ root, env }: World, script: string, ...options: string[]) =>
   slurm.submit({ script, options: [`--output=${root}/out/%a.txt`, ...options], env })

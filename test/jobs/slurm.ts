@@ -18,7 +18,24 @@ export interface Slurm {
   config: string
   /** Runs a batch script and waits for it and all tasks of its array. Returns the highest exit code; for a signal, as shells give it. */
   submit(job: Job): Promise<number>
+  /** Hands a batch script in, and returns its number. */
+  begin(job: Job): Promise<string>
+  /** Waits for a job and all tasks of its array. */
+  endOf(id: string): Promise<TaskEnd[]>
+  /** Runs one of Slurm's own programs: scancel, scontrol, ... Returns what it prints. */
+  command(...command: [string, ...string[]]): Promise<string>
+  /** A job in which nothing runs but what srun starts, and between two such steps nothing. Returns its number. */
+  allocate(env: Job['env']): Promise<string>
   stop(): Promise<void>
+}
+
+interface TaskEnd {
+  /** JOB, or ARRAY_TASK. */
+  id: string
+  /** COMPLETED, FAILED, CANCELLED, TIMEOUT, ... */
+  state: string
+  /** For a signal, as shells give it. */
+  code: number
 }
 
 interface Job {
@@ -29,9 +46,10 @@ interface Job {
 }
 
 /** As many CPUs as tasks of an array are to run at once; Slurm takes our word for it. */
-const CPUS = 8
+const CPUS = 16
 
-export async function startSlurm(): Promise<Slurm> {
+/** @param more `privateTmp`: each job has a /tmp of its own, by job_container/tmpfs. That takes root. */
+export async function startSlurm(more: { privateTmp?: boolean } = {}): Promise<Slurm> {
   const root = mkdtempSync(join(tmpdir(), 'slurm-'))
   const daemons: ChildProcess[] = []
   const stop = async () => {
@@ -39,7 +57,7 @@ export async function startSlurm(): Promise<Slurm> {
     rmSync(root, { recursive: true })
   }
   try {
-    const config = await configure(root)
+    const config = await configure(root, more)
     const env = { ...process.env, SLURM_CONF: config, PATH: `${process.env.PATH}:/usr/sbin` }
     const start = (command: string, ...args: string[]) =>
       void daemons.push(spawn(command, args, { env, stdio: 'ignore' }))
@@ -51,22 +69,38 @@ export async function startSlurm(): Promise<Slurm> {
       const { stdout } = await run('sinfo', ['--noheader', '--format=%T'], { env })
       if (stdout !== 'idle\n') throw new Error(`the node is ${stdout}`)
     })
-    return { jobFolders: `${root}/n`, config, submit: (job) => submit(job, config), stop }
+    const variables = { env: { ...env, HOME: root } }
+    return {
+      jobFolders: `${root}/n`,
+      config,
+      submit: async (job) => Math.max(...(await endOf(await begin(job, config), variables)).map(({ code }) => code)),
+      begin: (job) => begin(job, config),
+      endOf: (id) => endOf(id, variables),
+      command: async (program, ...args) => (await run(program, args, variables)).stdout,
+      allocate: async (given) => {
+        const { stderr } = await run('salloc', ['--no-shell'], { env: { ...given, SLURM_CONF: config } })
+        return /Granted job allocation (\d+)/.exec(stderr)![1]!
+      },
+      stop,
+    }
   } catch (error) {
     await stop()
     throw error
   }
 }
 
-async function configure(root: string): Promise<string> {
+async function configure(root: string, { privateTmp = false }: { privateTmp?: boolean }): Promise<string> {
   const me = process.getuid!()
   const host = hostname().split('.')[0]
   const [controlPort, nodePort] = [await freePort(), await freePort()]
   for (const folder of ['spool', 'state', 'n']) mkdirSync(`${root}/${folder}`)
   writeFileSync(`${root}/munge.key`, randomBytes(128), { mode: 0o400 })
   // As sites do: its output goes into the job's environment.
-  script(`${root}/prolog`, `mkdir -m 700 ${root}/n/$SLURM_JOB_ID && echo export SLURM_TMPDIR=${root}/n/$SLURM_JOB_ID`)
-  script(`${root}/epilog`, `chmod -R u+w ${root}/n/$SLURM_JOB_ID && rm -r ${root}/n/$SLURM_JOB_ID`)
+  script(
+    `${root}/prolog`,
+    `mkdir -p -m 700 ${root}/n/$SLURM_JOB_ID && echo export SLURM_TMPDIR=${root}/n/$SLURM_JOB_ID`,
+  )
+  script(`${root}/epilog`, `cd ${root}/n/$SLURM_JOB_ID || exit 0; chmod -R u+w . && rm -r ${root}/n/$SLURM_JOB_ID`)
   const path = `${root}/slurm.conf`
   const settings = `
     ClusterName=test
@@ -75,15 +109,17 @@ async function configure(root: string): Promise<string> {
     SlurmUser=${me}
     SlurmdUser=${me}
     AuthType=auth/munge
-    AuthInfo=socket=${root}/munge.socket
+    AuthInfo=socket=${root}/munge.socket,cred_expire=5
     CredType=cred/munge
-    ProctrackType=proctrack/linuxproc
+    ProctrackType=${process.env.CONDA_STAGE_TEST_PROCTRACK ?? 'proctrack/linuxproc'}
     TaskPlugin=task/none
     TaskProlog=${root}/prolog
     Epilog=${root}/epilog
     SelectType=select/cons_tres
     SelectTypeParameters=CR_CPU
     MpiDefault=none
+    KillWait=2
+    ${privateTmp ? 'JobContainerType=job_container/tmpfs\nPrologFlags=Contain' : ''}
     ReturnToService=2
     SlurmdParameters=config_overrides
     SchedulerParameters=sched_interval=1
@@ -97,6 +133,7 @@ async function configure(root: string): Promise<string> {
     PartitionName=main Nodes=node Default=YES MaxTime=INFINITE State=UP
   `
   writeFileSync(path, settings.replace(/^ +/gm, ''))
+  if (privateTmp) writeFileSync(`${root}/job_container.conf`, `AutoBasePath=true\nBasePath=${root}/containers\n`)
   return path
 }
 
@@ -113,23 +150,28 @@ function script(path: string, line: string): void {
   chmodSync(path, 0o755)
 }
 
-async function submit({ script, options, env }: Job, config: string): Promise<number> {
-  const variables = { env: { ...env, SLURM_CONF: config } }
-  const submission = run('sbatch', ['--parsable', ...options], variables)
+async function begin({ script, options, env }: Job, config: string): Promise<string> {
+  const submission = run('sbatch', ['--parsable', ...options], { env: { ...env, SLURM_CONF: config } })
   submission.child.stdin!.end(script)
-  const id = (await submission).stdout.trim()
-  let codes: number[] = []
+  return (await submission).stdout.trim()
+}
+
+async function endOf(id: string, variables: { env: NodeJS.ProcessEnv }): Promise<TaskEnd[]> {
+  let tasks: TaskEnd[] = []
   // sbatch's own --wait checks after 2, 10 and 42 seconds.
   await until(`job ${id}`, 'end', async () => {
     const { stdout } = await run('scontrol', ['show', 'job', '--oneliner', id], variables)
-    const tasks = stdout.trim().split('\n')
-    if (!tasks.every((task) => /JobState=(COMPLETED|FAILED) /.test(task))) throw new Error(stdout)
-    codes = tasks.map((task) => {
-      const [, code, signal] = / ExitCode=(\d+):(\d+) /.exec(task)!
-      return Number(signal) > 0 ? 128 + Number(signal) : Number(code)
-    })
+    tasks = stdout.trim().split('\n').map(taskEnd)
+    if (tasks.some(({ state }) => /PENDING|RUNNING|COMPLETING|REQUEUED/.test(state))) throw new Error(stdout)
   })
-  return Math.max(...codes)
+  return tasks
+}
+
+function taskEnd(line: string): TaskEnd {
+  const of = (name: string): string => new RegExp(`(?:^| )${name}=(\\S+)`).exec(line)?.[1] ?? ''
+  const [code, signal] = of('ExitCode').split(':').map(Number) as [number, number]
+  const id = of('ArrayTaskId') ? `${of('ArrayJobId')}_${of('ArrayTaskId')}` : of('JobId')
+  return { id, state: of('JobState'), code: signal > 0 ? 128 + signal : code }
 }
 
 async function until(what: string, does: string, body: () => Promise<unknown>): Promise<void> {

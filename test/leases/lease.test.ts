@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { addLease, type Holder, isLive, type Lease, leasesOf, removeLease } from '../../src/leases/lease.ts'
 import { identityOf, ownIdentity } from '../../src/platform/process-identity.ts'
@@ -99,4 +99,17 @@ test('leases are added and given back one by one, and a file that makes no sense
   assert.equal(await removeLease(files[0]!), false)
   assert.equal((await leasesOf(stage)).length, 1)
   assert.equal(readdirSync(`${stage}/.leases`).length, 3)
+})
+
+test('a lease that cannot be read is an error, since somebody may use the copy', async (context) => {
+  const stage = stageFolder(context)
+  assert.deepEqual(await leasesOf(stage), [])
+  const file = await addLease(stage, lease())
+  // A link to itself stands for a disk that fails, for root, too.
+  rmSync(file)
+  symlinkSync(file, file)
+  await assert.rejects(leasesOf(stage), { code: 'UNREADABLE', path: file })
+  rmSync(dirname(file), { recursive: true })
+  symlinkSync(dirname(file), dirname(file))
+  await assert.rejects(leasesOf(stage), { code: 'UNREADABLE', path: dirname(file) })
 })

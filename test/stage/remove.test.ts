@@ -254,3 +254,18 @@ test('a stage that somebody joined in the moment in which it was set aside witho
   assert.equal((await sweepDebris(base, { uid })).length, 1)
   assert.deepEqual(readdirSync(base), [])
 })
+
+test('a stage whose leases cannot be read stays as it is, since somebody may use it', async (context) => {
+  const base = temporaryFolder(context)
+  const { folder, prefix } = await stageIn(base)
+  mkdirSync(`${folder}/.leases`)
+  // A link to itself stands for a disk that fails.
+  const lease = `${folder}/.leases/${'0'.repeat(16)}.json`
+  symlinkSync(lease, lease)
+  await assert.rejects(detachStage(await ownStage(prefix, uid)), { code: 'UNREADABLE', path: lease })
+  assert.deepEqual(await sweepDebris(base, { uid }), [])
+  assert.deepEqual(
+    [readdirSync(base), readdirSync(`${folder}/.leases`)],
+    [[folder.slice(base.length + 1)], [lease.slice(-21)]],
+  )
+})

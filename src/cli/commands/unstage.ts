@@ -95,16 +95,19 @@ export async function finishUnstageCommand(context: Context): Promise<undefined>
   const given = { prefix: options.prefix ?? '', cwd: session.cwd, env: session.env, force: options.force, caller }
   const { original, kept } = await unstage({ ...given, onProgress: progressOf(context) }, sweeper(session))
   messages.info(`Activating original conda environment: ${original}`)
-  if (kept) messages.info(whyKept(kept))
+  if (kept) messages.info(whyKept(kept, options.session))
   else messages.info(`Total unstage time: ${wholeSeconds((Date.now() - (options.since ?? Date.now())) / 1000)}`)
   if (options.json) writeJson({ original, prefix: options.prefix, ...keptData(kept) })
 }
 
 type Kept = UnstageResult['kept']
 
-function whyKept(kept: NonNullable<Kept>): string {
+function whyKept(kept: NonNullable<Kept>, shell?: number): string {
   if ('until' in kept) return `The copy stays for the next one until ${clock(kept.until)}`
   const { users } = kept
+  // As by PREFIX=$(conda-stage --prefix=ENV).
+  if (users.length === 1 && users[0]!.processes.some(({ pid }) => pid === shell))
+    return 'The copy stays until this shell ends, which has also asked for its path with --prefix'
   return `The copy stays: ${users.length === 1 ? `${holderText(users[0]!)} uses it` : `${users.length} others use it`}`
 }
 
