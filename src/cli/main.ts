@@ -80,6 +80,8 @@ export async function main(session: Session, signal: AbortSignal): Promise<numbe
   try {
     if (session.shell) answer(session, steps ?? [{ op: 'return', status: exitCode }])
   } catch (error) {
+    // The signal that stopped us has ended the shell, too.
+    if (signal.aborted && steps === undefined) return exitCode
     messages.error(error)
     await undo().catch(() => {})
     return 1

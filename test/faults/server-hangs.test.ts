@@ -54,7 +54,6 @@ test('a call that waits for a server ends soon after Ctrl-C or SIGTERM and leave
     await endsCleanlyAt(place, pack(place), file('read'), 'SIGINT')
     // The launcher already looks for an environment.
     await endsCleanlyAt(place, stage(place), { ...original, after: 0 }, 'SIGTERM')
-    await endsCleanlyAt(place, stage(place), original, 'SIGTERM')
     await endsCleanlyAt(place, stage(place), file('open'), 'SIGINT')
     forget(`${place.behind}/${place.name}/share/greet/greeting.txt`)
     await endsCleanlyAt(place, stage(place), file('read'), 'SIGTERM')

@@ -81,11 +81,13 @@ const clean = (place: World, config = slurm.config) =>
 
 const noneLeft = ({ local }: World) => until('no copy is left', () => readdirSync(local).length === 0)
 
-/** Stops the process that makes the copy, and returns its task. */
-async function stoppedMaker({ local, root }: World): Promise<string> {
+/** Stops the process that makes the copy. Returns its task, and what kills it. */
+async function stoppedMaker({ local, root }: World): Promise<{ task: string; kill: () => void }> {
   let task: string | undefined
+  let pid = 0
   await until('a task makes the copy', () => {
-    killIf(leaderIn(local) ?? 0, 'SIGSTOP', ({ env }) => {
+    pid = leaderIn(local) ?? 0
+    killIf(pid, 'SIGSTOP', ({ env }) => {
       if (!env.includes(root) || !readdirSync(local).some((name) => name.startsWith('conda-stage_'))) return false
       const of = (name: string) => new RegExp(`(?:^|\\0)${name}=(\\d+)`).exec(env)?.[1]
       // The job number of a task may be that of its array.
@@ -94,7 +96,7 @@ async function stoppedMaker({ local, root }: World): Promise<string> {
     })
     return task !== undefined
   })
-  return task!
+  return { task: task!, kill: () => killIf(pid, 'SIGKILL', ({ env }) => env.includes(root)) }
 }
 
 /** Sends a signal to the processes that wait for the ends of sessions. Returns how many there are. */
@@ -142,7 +144,7 @@ esac
     await noneLeft(place)
   }))
 
-for (const [what, cancel] of [
+for (const [what, options] of [
   ['cancelled', []],
   ['killed at once', ['--batch', '--signal=KILL']],
 ] as const)
@@ -150,10 +152,12 @@ for (const [what, cancel] of [
     asUser(context, async (place) => {
       enlarge(place)
       const array = await begin(place, script(place, 4), 4)
-      const maker = await stoppedMaker(place)
-      await slurm.command('scancel', ...cancel, maker)
+      const { task, kill } = await stoppedMaker(place)
+      await slurm.command('scancel', ...options, task)
+      // Slurm finds no process any more whose parent it has killed, and a stopped one may not even notice.
+      if (what === 'killed at once') kill()
       for (const { id, state } of await slurm.endOf(array))
-        assert.match(state, id === maker ? /^(CANCELLED|FAILED)$/ : /^COMPLETED$/, said(place))
+        assert.match(state, id === task ? /^(CANCELLED|FAILED)$/ : /^COMPLETED$/, said(place))
       assert.equal(copies(place).length, 1)
       assert.equal(count(place, /^runs from/), 3)
       await noneLeft(place)
