@@ -25,6 +25,8 @@ export interface Session {
 /** @param process this program's own; variables that are meant for Node alone are removed from its environment */
 export function captureSession(process: NodeJS.Process): Session {
   const { env, shell } = readCall(process.env)
+  const threads = Number(process.env.UV_THREADPOOL_SIZE)
+  if (threads > FEW && process.argv.some((arg) => WITH_FEW.has(arg))) process.env.UV_THREADPOOL_SIZE = `${FEW}`
   return {
     args: process.argv.slice(2),
     env,
@@ -38,9 +40,13 @@ export function captureSession(process: NodeJS.Process): Session {
   }
 }
 
+/** So many threads for files are enough to leave a copy and to look around. 128 take 6 ms. */
+const FEW = 16
+const WITH_FEW: ReadonlySet<string> = new Set(['--unstage', '--finish-unstage', '--leave', '--status', '--list'])
+
 /**
  * Starts the threads for files. libuv reads their number from a variable when they get their first work, so they get some before
- * the variable goes: it must not reach programs that we start. 128 threads take 5 ms.
+ * the variable goes: it must not reach programs that we start.
  */
 export function startThreads({ env }: NodeJS.Process): void {
   access('/', () => {})

@@ -12,8 +12,6 @@ export interface Awaited {
   path(): string
   /** The call changes something, so that whoever made it has to know whether it did. */
   isChange?: boolean
-  /** On local disk, where each call ends: it is neither told of nor given up. */
-  isLocal?: boolean
   /** Part of the work, and none of what tidies up after it: it does not begin once calls are abandoned. */
   isWork?: boolean
   /** Of work in other threads: how far it is, and undefined while it does not wait for a server. */
@@ -65,7 +63,6 @@ const LAST_CALLS_MS = 3000
 
 /** Makes a call. Settles as that does, or rejects if that is abandoned before. */
 export function answerTo<T>(begin: () => Promise<T>, awaited: Awaited): Promise<T> {
-  if (awaited.isLocal) return begin()
   return new Promise((resolve, reject) => {
     const call: Call = { awaited, since: monotonicMs(), progress: undefined, isTold: false, reject }
     calls.add(call)
