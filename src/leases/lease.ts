@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, readdir, rename, unlink, writeFile } from 'node:fs/promises'
+import { mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
+import { rename, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import { byText } from '../model/order.ts'
@@ -38,6 +39,8 @@ const Lease = v.object({
 
 export type Holder = v.InferOutput<typeof Holder>
 
+// Calls on local disk are synchronous here: a quarter of the time of a call that joins went into handing them to threads.
+
 /** Says who uses a copy. Each is a file in the folder `.leases` beside the copy, so no lease can spoil another one. */
 export type Lease = v.InferOutput<typeof Lease>
 
@@ -57,9 +60,11 @@ export const folderOf = (stage: string): string => `${stage}/.leases`
 /** Returns the lease's file. @throws ENOENT if there is no such stage any more */
 export async function addLease(stage: string, lease: Lease): Promise<string> {
   const folder = folderOf(stage)
-  await mkdir(folder, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EEXIST') throw error
-  })
+  try {
+    mkdirSync(folder, { mode: 0o700 })
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error
+  }
   const file = join(folder, `${randomBytes(8).toString('hex')}.json`)
   await writeLease(file, lease)
   return file
@@ -69,8 +74,8 @@ export async function addLease(stage: string, lease: Lease): Promise<string> {
 export async function writeLease(file: string, lease: Lease): Promise<void> {
   const aside = `${file}.new`
   try {
-    await writeFile(aside, JSON.stringify(lease), { mode: 0o600 })
-    await rename(aside, file)
+    writeFileSync(aside, JSON.stringify(lease), { mode: 0o600 })
+    renameSync(aside, file)
   } catch (error) {
     await unlink(aside).catch(() => {})
     throw withPath(error, file)
@@ -96,13 +101,12 @@ export async function removeLease(file: string): Promise<boolean> {
  */
 export async function leasesOf(stage: string): Promise<HeldLease[]> {
   const folder = folderOf(stage)
-  const names = await readdir(folder).then(
-    (found) => found.filter((name) => NAME.test(name)),
-    (error: unknown) => {
-      if (isGone(error)) return []
-      throw unreadable(folder, error)
-    },
-  )
+  let names: string[] = []
+  try {
+    names = readdirSync(folder).filter((name) => NAME.test(name))
+  } catch (error) {
+    if (!isGone(error)) throw unreadable(folder, error)
+  }
   const leases = await Promise.all(names.map((name) => readLease(join(folder, name))))
   return leases.filter((lease) => lease !== undefined).sort((a, b) => byText(a.lease.since, b.lease.since))
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { lstat, mkdir, readdir, rename, unlink, writeFile } from 'node:fs/promises'
+import { readdirSync } from 'node:fs'
+import { lstat, mkdir, rename, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import * as v from 'valibot'
@@ -60,7 +61,9 @@ export const isAnnouncedIn = async (stage: string): Promise<boolean> =>
 
 async function announcements(stage: string): Promise<string[]> {
   const folder = folderOf(stage)
-  return (await readdir(folder)).filter((name) => NAME.test(name)).map((name) => join(folder, name))
+  return readdirSync(folder)
+    .filter((name) => NAME.test(name))
+    .map((name) => join(folder, name))
 }
 
 /** Removes one that says nothing any more. */

@@ -1,4 +1,5 @@
-import { lstat, open, rename } from 'node:fs/promises'
+import { lstatSync } from 'node:fs'
+import { open, rename } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import * as v from 'valibot'
 import { Identity } from '../platform/identity-schema.ts'
@@ -58,8 +59,8 @@ export function folderOf(prefix: string): string | undefined {
 }
 
 /** Undefined if the marker is missing or makes no sense, or if the folder or the marker is not ours alone. */
-export async function readRecord(folder: string): Promise<StageRecord | undefined> {
-  if (!(await isOurs(folder)) || !(await isOurs(`${folder}/${MARKER}`))) return undefined
+export async function readRecord(folder: string, uid = surroundings().uid): Promise<StageRecord | undefined> {
+  if (!isOurs(folder, uid) || !isOurs(`${folder}/${MARKER}`, uid)) return undefined
   const json = await readJson(`${folder}/${MARKER}`)
   const parsed = v.safeParse(Record, json)
   return parsed.success ? parsed.output : undefined
@@ -100,8 +101,12 @@ async function readJson(file: string): Promise<unknown> {
 }
 
 /** Whoever else could write there could have us run or remove what they like. */
-async function isOurs(path: string): Promise<boolean> {
-  const facts = await lstat(path).catch(() => undefined)
-  const isOfItsKind = path.endsWith(`/${MARKER}`) ? facts?.isFile() : facts?.isDirectory()
-  return isOfItsKind === true && facts?.uid === surroundings().uid && (facts.mode & 0o022) === 0
+function isOurs(path: string, uid: number): boolean {
+  try {
+    const facts = lstatSync(path, { throwIfNoEntry: false })
+    const isOfItsKind = path.endsWith(`/${MARKER}`) ? facts?.isFile() : facts?.isDirectory()
+    return isOfItsKind === true && facts?.uid === uid && (facts.mode & 0o022) === 0
+  } catch {
+    return false
+  }
 }

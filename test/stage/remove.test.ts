@@ -146,6 +146,19 @@ test('two processes that remove the same folder at once both succeed', async (co
   assert.deepEqual(readdirSync(base), [])
 })
 
+test('a file that another process still puts into a folder while it is removed is removed, too', async (context) => {
+  const base = temporaryFolder(context)
+  const root = `${base}/root`
+  mkdirSync(`${root}/a/b`, { recursive: true })
+  let left = 3
+  // Called when a folder has been emptied.
+  const onRemoved = () => {
+    if (left-- > 1) writeFileSync(`${root}/a/late${left}`, '')
+  }
+  await removeTree(root, { onRemoved })
+  assert.ok(!existsSync(root))
+})
+
 test('a link that another process puts in the place of a folder during its removal is not followed', async (context) => {
   const base = temporaryFolder(context)
   mkdirSync(`${base}/t/a/b`, { recursive: true })
