@@ -1,4 +1,4 @@
-import { lstat } from '../platform/remote-fs.ts'
+import { lstat, rmdir } from '../platform/remote-fs.ts'
 import { lockOf } from './lock.ts'
 import { lookAtLock, removeLock } from './lock-folder.ts'
 import { removeLeftovers } from './temporary.ts'
@@ -12,6 +12,8 @@ export async function removeLeftoversOfDead(path: string): Promise<void> {
   try {
     await lstat(lock)
     const seen = await lookAtLock(lock)
+    // If its packer is about to write who it is, it makes another one.
+    if (seen?.isNobodys) return await rmdir(lock)
     if (!seen?.isDead) return
     await removeLeftovers(path)
     await removeLock(lock, seen)

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { constants, type Stats } from 'node:fs'
 import * as v from 'valibot'
+import { errnoOf } from '../platform/errno.ts'
 import { Identity } from '../platform/identity-schema.ts'
 import { isDead, ownIdentity } from '../platform/process-identity.ts'
 import { lstat, open, readdir, rmdir, unlink, utimes, writeFile } from '../platform/remote-fs.ts'
@@ -20,6 +21,8 @@ export interface SeenLock {
   mark: string
   /** Its packer has certainly ended. */
   isDead: boolean
+  /** Its packer is about to write who it is, has been killed while it gave the lock back, or belongs to an older version. */
+  isNobodys: boolean
 }
 
 /** Undefined if nothing is there any more. */
@@ -32,12 +35,14 @@ export async function lookAtLock(lock: string): Promise<SeenLock | undefined> {
     uid: facts.uid,
     mark: `${facts.ino} ${facts.mtimeMs} ${holder?.token}`,
     isDead: holder !== undefined && isDead(holder.process),
+    isNobodys: holder === undefined,
   }
 }
 
 /**
  * Marks a lock that we have just made as ours, and renews it until it is released.
  * @returns releases it, unless somebody else has taken it meanwhile
+ * @throws ENOENT if it is gone
  */
 export async function holdLock(lock: string, renewMs: number): Promise<() => Promise<void>> {
   const token = randomBytes(8).toString('hex')
@@ -45,7 +50,7 @@ export async function holdLock(lock: string, renewMs: number): Promise<() => Pro
     await writeFile(`${lock}/${HOLDER}`, JSON.stringify({ token, process: ownIdentity() }), { flag: 'wx' })
   } catch (error) {
     // A full disk may have taken the name and not the content.
-    await remove(lock).catch(() => {})
+    if (errnoOf(error) !== 'ENOENT') await remove(lock).catch(() => {})
     throw error
   }
   const isOurs = async (): Promise<boolean> => (await readHolder(lock))?.token === token

@@ -5,6 +5,7 @@ import { StageError } from '../errors.ts'
 import { lockNameOf } from '../model/file-names.ts'
 import { describeUser } from '../platform/accounts.ts'
 import { monotonicMs } from '../platform/clock.ts'
+import { errnoOf } from '../platform/errno.ts'
 import { mkdir } from '../platform/remote-fs.ts'
 import { holdLock, lookAtLock, removeLock, type SeenLock } from './lock-folder.ts'
 
@@ -49,13 +50,23 @@ export async function withArchiveLock<T>(path: string, options: LockOptions, bod
 /** @param path of the archive */
 export const lockOf = (path: string): string => join(dirname(path), lockNameOf(basename(path)))
 
+const MOST_LOST = 10
+
 async function acquire(path: string, options: LockOptions): Promise<() => Promise<void>> {
   const { signal, onWait, patienceMs = PATIENCE_MS, staleMs = STALE_MS } = options
   const lock = lockOf(path)
   const begun = monotonicMs()
   let last: { mark: string; since: number } | undefined
+  let lost = 0
   for (let waited = false; ; ) {
-    if (await isMade(lock)) return await holdLock(lock, staleMs / 4)
+    if (await isMade(lock)) {
+      const release = await holdLock(lock, staleMs / 4).catch((error: unknown) => {
+        // Somebody took it for the lock of one that was killed while it gave it back.
+        if (errnoOf(error) !== 'ENOENT' || ++lost > MOST_LOST) throw error
+      })
+      if (release !== undefined) return release
+      continue
+    }
     const seen = await lookAtLock(lock)
     const now = monotonicMs()
     if (seen !== undefined) {

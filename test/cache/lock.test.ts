@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { lstatSync, mkdirSync, readdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, readdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { mkdir, rmdir, utimes } from 'node:fs/promises'
 import { type TestContext, test } from 'node:test'
+import { removeLeftoversOfDead } from '../../src/cache/leftovers.ts'
 import { type LockOptions, withArchiveLock } from '../../src/cache/lock.ts'
 import type { StageError } from '../../src/errors.ts'
 import { workFolder } from '../archive/support.ts'
@@ -119,4 +120,20 @@ test('a lock that older versions made, without the name of its holder, is taken 
   await mkdir(lock)
   utimesSync(lock, 0, 0)
   assert.equal(typeof (await timeToLock(path, { staleMs: 1000 })), 'number')
+})
+
+test('a lock that its packer was killed while giving back is removed by the next call, and takes nothing from a packer that comes just then', async (context) => {
+  const { path, lock } = await place(context)
+  mkdirSync(lock)
+  await removeLeftoversOfDead(path)
+  assert.ok(!existsSync(lock))
+  let isOver = false
+  const others = async () => {
+    while (!isOver) await removeLeftoversOfDead(path)
+  }
+  const removing = Promise.all([others(), others()])
+  for (let n = 0; n < 200; n++) assert.equal(typeof (await timeToLock(path)), 'number')
+  isOver = true
+  await removing
+  assert.ok(!existsSync(lock))
 })
