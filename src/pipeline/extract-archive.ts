@@ -44,6 +44,8 @@ async function extractOpen(
   const { onProgress, uid, threads, signal } = options
   const readOnly = options.writable !== true
   const index = await readIndex(archive, handle)
+  // Now, because somebody may cut the archive while it is extracted.
+  const bytes = await indexBytes({ archive, handle }, index)
   await noteUse(handle, uid)
   const local = await findLocalFolder({ ...options, needed: roomFor(index) })
   await prepareLocal(local, options)
@@ -53,7 +55,6 @@ async function extractOpen(
     const result = await timed(onProgress, phase, () =>
       extract({ archive, fd: handle.fd, index, prefix, readOnly, threads, onProgress, signal }),
     )
-    const bytes = await indexBytes({ archive, handle }, index)
     return await completeStage({ place, archive, index, bytes, result }, environment, options)
   })
 }

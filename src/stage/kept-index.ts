@@ -11,6 +11,9 @@ export interface IndexBytes {
   end: { offset: number; data: Buffer }
 }
 
+/** More than any index has, so that a file that somebody makes larger does not take all memory. */
+const MOST_BYTES = 1024 ** 3
+
 /** @throws StageError ARCHIVE_DAMAGED, ARCHIVE_UNREADABLE */
 export async function indexBytes(
   { archive, handle }: { archive: string; handle: FileHandle },
@@ -23,6 +26,7 @@ export async function indexBytes(
   const read = (from: number, to: number): Promise<Buffer> =>
     readStored(handle.fd, { path: archive }, { offset: from, compressedSize: to - from })
   const offset = last.offset + last.compressedSize
+  if (size <= offset || size - offset > MOST_BYTES) throw damaged(archive, 'its size is not what its end says')
   return { start: await read(0, frames[0]!.offset), end: { offset, data: await read(offset, size) } }
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { closeSync, openSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync, writeSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
 import type { ArchiveIndex } from '../../src/model/archive-index.ts'
 import { readKeptIndex } from '../../src/stage/kept-index.ts'
@@ -50,4 +50,13 @@ test('a kept index that is gone, cut or forged is an error that names its file',
   }
   rmSync(path)
   await assert.rejects(readKeptIndex(folder), { code: 'ARCHIVE_UNREADABLE', path })
+})
+
+test('an archive that is cut after its index was read is a damaged one, wherever it is cut', async (context) => {
+  const { folder, archive, index } = await archiveIn(context)
+  const last = index.frames.at(-1)!
+  for (const size of [last.offset + last.compressedSize, last.offset, 10, 0]) {
+    truncateSync(archive, size)
+    await assert.rejects(keepIndexOf(archive, index, folder), { code: 'ARCHIVE_DAMAGED', path: archive })
+  }
 })

@@ -61,7 +61,8 @@ async function endOf(session: ChildProcess): Promise<Session> {
   session.stderr!.setEncoding('utf8').on('data', (text) => {
     stderr += text
   })
-  const [code, signal] = await once(session, 'exit')
+  // Not its exit: what it said may still be in the pipes.
+  const [code, signal] = await once(session, 'close')
   return { said: stdout.split('\n').filter(Boolean), stderr, status: code ?? signal }
 }
 
