@@ -35,6 +35,7 @@ export type ErrorCode =
   | 'CHANGED' // the environment changed while it was being packed
   | 'OUTPUT_LOST' // standard output, or what hands code to the shell, can't be written to
   | 'DISK_FAILED' // a call that needs a disk failed in a place that knows no better
+  | 'NODES_FAILED' // --nodes: a node could not be reached, or has no copy; the hint names them
   | 'VERIFY_FAILED'
   | 'CANCELLED'
   | 'NO_SHELL_FUNCTION'

@@ -23,6 +23,7 @@ const COMMANDS: Record<Action | 'skip', () => Promise<Command>> = {
   auto: async () => (await import('./commands/auto.ts')).autoCommand,
   leave: async () => (await import('./commands/auto.ts')).leaveCommand,
   sweep: async () => (await import('./commands/sweep.ts')).sweepCommand,
+  onNode: async () => (await import('./commands/on-node.ts')).onNodeCommand,
   pack: async () => (await import('./commands/pack.ts')).packCommand,
   verify: async () => (await import('./commands/verify.ts')).verifyCommand,
   modulefile: async () => (await import('./commands/modulefile.ts')).modulefileCommand,

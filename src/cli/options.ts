@@ -7,9 +7,11 @@ import { type Origins, resolveSettings } from '../config/resolve.ts'
 import { SETTINGS, type Settings } from '../config/settings.ts'
 import { StageError } from '../errors.ts'
 import { MODULE_SYSTEMS, type ModuleSystemName } from '../modulefile/modulefile.ts'
+import { LAUNCHER_NAMES } from '../nodes/launcher.ts'
 import { type AutoOptions, autoOptions, SWITCH } from './auto-options.ts'
 import { completable } from './completable.ts'
 import { didYouMean } from './did-you-mean.ts'
+import { type NodeOptions, nodeOptions, ON_NODE_FAILURE } from './node-options.ts'
 import { addPackOptions, askedFormat, packShape, type ShapeOptions } from './pack-options.ts'
 import { sourceOption } from './shell-names.ts'
 
@@ -32,14 +34,14 @@ const ACTIONS = [
 /**
  * Actions that our own code calls. The shell code calls the first four: when it is back in the original, when conda could not
  * activate the copy, when an environment with automatic staging is activated, and when its copy is left. The program itself
- * calls the last one, to remove the rest of a copy.
+ * calls the last two: to remove the rest of a copy, and on each node of a job.
  */
-const INNER = ['finishUnstage', 'abandon', 'auto', 'leave', 'sweep'] as const
+const INNER = ['finishUnstage', 'abandon', 'auto', 'leave', 'sweep', 'onNode'] as const
 export type Action = (typeof ACTIONS)[number] | (typeof INNER)[number]
 
 type Variables = Readonly<Record<string, string | undefined>>
 
-export interface Options extends Settings, ShapeOptions, AutoOptions {
+export interface Options extends Settings, ShapeOptions, AutoOptions, NodeOptions {
   action: Action
   force: boolean
   dryRun: boolean
@@ -76,6 +78,7 @@ const WITHOUT_SETTINGS: ReadonlySet<Action> = new Set([
   'autoStage',
   'leave',
   'sweep',
+  'onNode',
 ])
 
 /**
@@ -120,6 +123,7 @@ export async function readOptions(args: readonly string[], variables: Variables,
       full: given.full === true,
       ...settings,
       ...packShape(given, settings, { ...shape, format }),
+      ...nodeOptions(given, action, settings, usage),
       ...autoOptions(given, action, { env, cwd }, usage),
       origins,
       files,
@@ -184,10 +188,24 @@ function commandLine(): Command {
     .addOption(new Option('--auto').hideHelp())
     .addOption(new Option('--leave').hideHelp())
     .addOption(new Option('--sweep').hideHelp())
+    .addOption(new Option('--on-node').hideHelp())
     .optionsGroup('Options:')
     .option('-p, --prefix <env>', 'use this environment instead of the active one, and activate nothing')
     .addOption(new Option('-n, --name <name>', 'use the environment that conda knows by this name').conflicts('prefix'))
     .option('--path <dir>', 'local folder in which to make conda-stage_TOKEN/NAME')
+    .option('--nodes <which>', "in a job: make the copy on these nodes, a list such as n1,n2, or 'all'")
+    .addOption(
+      new Option(
+        '--launcher <how>',
+        'with --nodes: what starts programs on the nodes (default: that of the job)',
+      ).choices(LAUNCHER_NAMES),
+    )
+    .addOption(
+      new Option(
+        '--on-node-failure <what>',
+        'if a node has no copy in the end: fail (the default), or continue',
+      ).choices(ON_NODE_FAILURE),
+    )
     .addOption(new Option('--writable', 'make the copy writable').conflicts('readOnly'))
     .addOption(new Option('--read-only', 'make the copy read-only (the default)'))
     .addOption(

@@ -1,4 +1,4 @@
-import { jobOf, type Variables } from '../platform/job.ts'
+import { type Job, jobOf, type Variables } from '../platform/job.ts'
 import {
   forkedFrom,
   identityOf,
@@ -33,6 +33,12 @@ export function holderOf({ env, shell, session, getsPath }: Caller): Holder {
     return { kind: 'shell', ...common, processes: shells.map(identityOf) }
   }
   return { kind: job ? 'job' : 'login', ...common, processes: ancestorsOf(pid) }
+}
+
+/** The job, or, outside of jobs, somebody whose end nobody sees: then the lease counts until it is given back or the machine starts. */
+export function holderWithoutProcess(job: Job | undefined): Holder {
+  const { host, boot } = ownIdentity()
+  return { kind: job ? 'job' : 'login', host, boot, ...(job && { job }), processes: [] }
 }
 
 /**

@@ -33,6 +33,10 @@ const Lease = v.object({
   bound: v.boolean(),
   /** How long the copy stands when nobody uses it any more; null: until somebody removes it. */
   keepMinutes: v.nullable(v.number()),
+  /** On a node of several: the call that put the copy there. */
+  call: v.optional(v.string()),
+  /** In the session that called: on which nodes its call put the copy, and how they are reached. */
+  nodes: v.optional(v.object({ call: v.string(), launcher: v.string(), names: v.array(v.string()) })),
   /** What activate/ needs to restore the session; opaque here. */
   activation: v.optional(v.unknown()),
 })

@@ -10,12 +10,12 @@ import { beginStage } from './stage-while-packing.ts'
 /**
  * The archive to extract: an archive of conda-pack's in the form that we extract, or our own. If ours has to be written,
  * the stage begins while that is done.
- * @param damaged an archive of ours that must not be used again
+ * @param more `damaged`: an archive of ours that must not be used again; `alone`: begin no stage
  */
 export async function archiveFor(
   environment: Environment,
   options: Filled<StageOptions>,
-  damaged?: Damaged,
+  { damaged, alone = false }: { damaged?: Damaged; alone?: boolean } = {},
 ): Promise<Packed> {
   const { packer } = options
   const output = packer === 'conda-pack' ? (await packWithCondaPack(environment, options)).archive : options.output
@@ -23,7 +23,7 @@ export async function archiveFor(
   const converted = await convertedArchive(environment, named, damaged)
   if (converted !== undefined) return { archive: converted, fresh: true }
   return await packUnlessFresh(environment, options, {
-    begin: (contents) => beginStage(environment, options, contents),
+    ...(!alone && { begin: (contents) => beginStage(environment, options, contents) }),
     damaged,
   })
 }

@@ -18,7 +18,7 @@ import { type StageRecord, writeRecord } from '../stage/record.ts'
 import type { LeftFile } from '../workers/protocol.ts'
 import type { StageOptions, StageResult } from './options.ts'
 import type { Filled } from './original.ts'
-import { isShared, leaseFor } from './share.ts'
+import { isShared, type LeaseFacts, leaseFor } from './share.ts'
 
 export interface Extracted {
   place: Place
@@ -33,7 +33,7 @@ export interface Extracted {
 export async function completeStage(
   { place: { folder, prefix }, archive, index, bytes, result }: Extracted,
   environment: Environment,
-  options: Filled<StageOptions>,
+  options: Filled<StageOptions & LeaseFacts>,
 ): Promise<StageResult> {
   const { onProgress, writable, warnings, path, env } = options
   const readOnly = writable !== true

@@ -2,17 +2,19 @@ import type { FileHandle } from 'node:fs/promises'
 import { readIndex } from '../archive/reader.ts'
 import { noteUse, openTrusted } from '../cache/index.ts'
 import type { Environment } from '../environment/find.ts'
+import type { ArchiveIndex } from '../model/archive-index.ts'
 import { closeRead } from '../platform/close.ts'
 import { findLocalFolder } from '../platform/local-disk.ts'
 import { extract } from '../stage/extract.ts'
-import { indexBytes } from '../stage/kept-index.ts'
-import { wantedLength, withNewPlace } from '../stage/place.ts'
+import { type IndexBytes, indexBytes } from '../stage/kept-index.ts'
+import { contentsOf, type WantedPlace, wantedLength, withNewPlace } from '../stage/place.ts'
 import { roomFor } from '../stage/room.ts'
 import { type Damaged, identityOfOpen, isDamage } from './archive-choice.ts'
 import { completeStage } from './complete-stage.ts'
 import { prepareLocal } from './local.ts'
 import type { StageOptions, StageResult } from './options.ts'
 import type { Filled } from './original.ts'
+import { isShared, type LeaseFacts } from './share.ts'
 import { timed } from './timing.ts'
 
 /**
@@ -27,7 +29,7 @@ export async function extractArchive(
   let handle: FileHandle | undefined
   try {
     handle = await openTrusted(archive, [options.uid, environment.ownerUid])
-    return await extractOpen({ archive, handle }, environment, options)
+    return await extractOpenArchive({ archive, handle }, environment, options)
   } catch (error) {
     if (!isDamage(error)) throw error
     return { damaged: { error, identity: handle && (await identityOfOpen(archive, handle).catch(() => undefined)) } }
@@ -36,20 +38,36 @@ export async function extractArchive(
   }
 }
 
-async function extractOpen(
+async function extractOpenArchive(
   { archive, handle }: { archive: string; handle: FileHandle },
   environment: Environment,
   options: Filled<StageOptions>,
 ): Promise<StageResult> {
-  const { onProgress, uid, threads, signal } = options
-  const readOnly = options.writable !== true
+  const { uid } = options
   const index = await readIndex(archive, handle)
   // Now, because somebody may cut the archive while it is extracted.
   const bytes = await indexBytes({ archive, handle }, index)
   await noteUse(handle, uid)
   const local = await findLocalFolder({ ...options, needed: roomFor(index) })
   await prepareLocal(local, options)
-  return await withNewPlace({ local, name: environment.name, length: wantedLength(index), uid }, async (place) => {
+  const contents = isShared(options) ? contentsOf(environment.real, index.created, uid) : undefined
+  return await extractOpen({ archive, handle, index, bytes }, { local, contents }, environment, options)
+}
+
+/**
+ * frames, relocated in memory -> stage, with its record as the last thing.
+ * @param source `archive` is the path that messages and the record have
+ */
+export async function extractOpen(
+  { archive, handle, index, bytes }: { archive: string; handle: FileHandle; index: ArchiveIndex; bytes: IndexBytes },
+  where: Pick<WantedPlace, 'local' | 'contents' | 'only'>,
+  environment: Environment,
+  options: Filled<StageOptions & LeaseFacts>,
+): Promise<StageResult> {
+  const { onProgress, uid, threads, signal } = options
+  const readOnly = options.writable !== true
+  const wanted = { ...where, name: environment.name, length: wantedLength(index), uid }
+  return await withNewPlace(wanted, async (place) => {
     const { folder, prefix } = place
     const phase = { kind: 'phase', phase: 'extract', prefix: environment.prefix, archive, target: folder } as const
     const result = await timed(onProgress, phase, () =>

@@ -14,7 +14,7 @@ import type { Stage } from '../stage/record.ts'
 import { detachStage } from '../stage/remove.ts'
 import type { StageOptions, StageResult } from './options.ts'
 import type { Filled } from './original.ts'
-import { leaseFor } from './share.ts'
+import { type LeaseFacts, leaseFor } from './share.ts'
 import { warnIfLeft } from './warn-if-left.ts'
 
 /** The shared stages of an environment in these local folders, whatever their age. */
@@ -51,7 +51,7 @@ export function lookAt(stages: readonly Stage[]): Wanted['looks'] {
 export async function joinStage(
   stages: readonly Stage[],
   { environment, created, damaged, looks }: Wanted,
-  options: Filled<StageOptions>,
+  options: Filled<StageOptions & LeaseFacts>,
 ): Promise<StageResult | undefined> {
   for (const stage of stages) {
     const fits =
@@ -96,7 +96,7 @@ async function isWhole(
 async function join(
   { folder, record }: Stage,
   environment: Environment,
-  options: Filled<StageOptions>,
+  options: Filled<StageOptions & LeaseFacts>,
 ): Promise<StageResult | undefined> {
   const lease = await addLease(folder, leaseFor(environment.prefix, options)).catch((error: unknown) => {
     if (errnoOf(error) !== 'ENOENT') throw asLocalFailure(error, dirname(folder))

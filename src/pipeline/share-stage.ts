@@ -1,7 +1,7 @@
 import { rmdir } from 'node:fs/promises'
 import { removeLeftoversOfDead } from '../cache/index.ts'
 import type { Environment } from '../environment/find.ts'
-import { inTurn } from '../leases/turn.ts'
+import { inTurn, type Turn } from '../leases/turn.ts'
 import { jobId } from '../platform/job.ts'
 import { belongsToJob, findLocalFolder, suitableFolders } from '../platform/local-disk.ts'
 import { sweepDebris } from '../stage/sweep.ts'
@@ -16,23 +16,15 @@ import type { Shared } from './stage-from-archive.ts'
  * wait for it; if it fails or is killed, the next one makes it.
  */
 export async function shareStage(environment: Environment, options: Filled<StageOptions>): Promise<StageResult> {
-  const { uid, signal, onProgress } = options
+  const { onProgress } = options
   const local = await findLocalFolder({ ...options, needed: { bytes: 0, inodes: 0 } })
   const folders = (await suitableFolders(options)).map(({ real }) => real)
   const job = jobId(options.env)
   if (job !== undefined && belongsToJob(local, options.env))
     onProgress({ kind: 'detail', message: `${local.path} belongs to job ${job}: only this job shares the copy` })
   const shared: Shared = { folders, damaged: new Set() }
-  const turn = {
-    local: local.real,
-    what: `stage ${environment.real}`,
-    uid,
-    signal,
-    onWait: ({ pid }: { pid: number }) =>
-      onProgress({ kind: 'info', message: `Another conda-stage is making the copy (process ${pid}): waiting for it` }),
-  }
   try {
-    return await inTurn(turn, {
+    return await inTurn(turnFor(environment, local, options), {
       already: () => existing(environment, shared, options),
       body: async () => (await import('./stage-from-archive.ts')).stageFromArchive(environment, options, shared),
     })
@@ -41,6 +33,20 @@ export async function shareStage(environment: Environment, options: Filled<Stage
     throw error
   }
 }
+
+/** The turn to make a copy of an environment in a local folder. */
+export const turnFor = (
+  { real }: Pick<Environment, 'real'>,
+  local: { real: string },
+  { uid, signal, onProgress }: Filled<StageOptions>,
+): Turn => ({
+  local: local.real,
+  what: `stage ${real}`,
+  uid,
+  signal,
+  onWait: ({ pid }) =>
+    onProgress({ kind: 'info', message: `Another conda-stage is making the copy (process ${pid}): waiting for it` }),
+})
 
 /** What can be told without packing or converting anything. */
 async function existing(

@@ -1,22 +1,34 @@
-import { type Caller, holderOf } from '../leases/holder.ts'
+import { type Caller, holderOf, holderWithoutProcess } from '../leases/holder.ts'
 import type { Lease } from '../leases/lease.ts'
+import type { Job } from '../platform/job.ts'
 import { ownIdentity } from '../platform/process-identity.ts'
 import type { StageOptions } from './options.ts'
 
 /** Whether the copy may serve others. A new archive asked for by `force` is in no copy that is there. */
 export const isShared = ({ isPrivate, writable }: StageOptions): boolean => isPrivate !== true && writable !== true
 
+/** What a lease says if the copy is on several nodes. */
+export interface LeaseFacts {
+  /** On each of the nodes: for which call, and in which job. Then no process holds the lease. */
+  onNode?: { call: string; job?: Job | undefined }
+  /** In the session that called. */
+  nodes?: Lease['nodes']
+}
+
 /** The lease of who asked for the copy. */
 export function leaseFor(
   original: string,
-  options: Pick<StageOptions, 'caller' | 'keepMinutes'> & { env: Caller['env'] },
+  options: Pick<StageOptions, 'caller' | 'keepMinutes'> & LeaseFacts & { env: Caller['env'] },
 ): Lease {
+  const { onNode, nodes } = options
   return {
-    holder: holderOf(callerOf(options)),
+    holder: onNode ? holderWithoutProcess(onNode.job) : holderOf(callerOf(options)),
     since: new Date().toISOString(),
     original,
     bound: false,
     keepMinutes: options.keepMinutes === undefined ? 0 : options.keepMinutes,
+    ...(onNode && { call: onNode.call }),
+    ...(nodes && { nodes }),
   }
 }
 

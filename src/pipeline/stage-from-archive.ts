@@ -29,7 +29,11 @@ export async function stageFromArchive(
   if (joined) return joined
   const staged = await stageFrom(packed, environment, options)
   if (!('damaged' in staged)) return staged
-  const again = await stageFrom(await archiveFor(environment, options, staged.damaged), environment, options)
+  const again = await stageFrom(
+    await archiveFor(environment, options, { damaged: staged.damaged }),
+    environment,
+    options,
+  )
   if ('damaged' in again) throw again.damaged.error
   return again
 }

@@ -8,13 +8,14 @@ import { findLocalFolder, type LocalFolder } from '../platform/local-disk.ts'
 import { readHead } from '../platform/read-small.ts'
 import { DirectStage } from '../stage/direct-stage.ts'
 import { type ExtractResult, publishTree } from '../stage/finish-tree.ts'
-import { type Place, withNewPlace } from '../stage/place.ts'
+import { contentsOf, type Place, withNewPlace } from '../stage/place.ts'
 import { leastRoom } from '../stage/room.ts'
 import type { FrameWorkers } from '../workers/pool.ts'
 import { completeStage } from './complete-stage.ts'
 import { prepareLocal } from './local.ts'
 import type { StageOptions, StageResult } from './options.ts'
 import type { Filled } from './original.ts'
+import { isShared } from './share.ts'
 import { timed } from './timing.ts'
 
 /** A stage whose files are all written: what is left is what needs the archive's index. One of these must be called. */
@@ -47,6 +48,8 @@ interface Contents {
   workers: FrameWorkers
   /** Original prefixes, as the relocations number them. */
   prefixes: readonly string[]
+  /** When the archive is written, as it will say (ISO 8601). */
+  created: string
 }
 
 /** Undefined if no stage can be begun now: then it is made from the archive, and that reports what is wrong. */
@@ -103,7 +106,8 @@ async function make(making: Making, options: Filled<StageOptions>): Promise<Stag
   const { uid, signal } = options
   const { name } = environment
   const length = await likelyLength(contents)
-  return await withNewPlace({ local, name, length, uid }, async (place) => {
+  const derived = isShared(options) ? contentsOf(environment.real, contents.created, uid) : undefined
+  return await withNewPlace({ local, name, length, uid, contents: derived }, async (place) => {
     const result = await publishTree({ prefix: place.prefix, signal }, (root) => fill(root, place, making, options))
     const { index, path: archive, ...bytes } = await packed
     return await completeStage({ place, archive, index, bytes, result }, environment, options)

@@ -103,7 +103,9 @@ async function write(
   const threaded = beginRuns(environment, recorded, { ...options, renamed, shareContent })
   const listed = filterEntries(await listEnvironment(environment, recorded, options), filters)
   reportRenamed(renamed, listed, options)
-  const stage = servesStage ? await begin?.({ listed, workers, prefixes: shape.prefixes }) : undefined
+  const stage = servesStage
+    ? await begin?.({ listed, workers, prefixes: shape.prefixes, created: header.created })
+    : undefined
   if (path === undefined && stage === undefined) return {}
   try {
     const { lost, ...written } = await writeArchive({

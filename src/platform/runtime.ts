@@ -1,4 +1,4 @@
-import { release } from 'node:os'
+import { hostname, release } from 'node:os'
 
 /** The versions of everything that this program runs on. */
 export function runtime(): Record<string, string> {
@@ -8,8 +8,11 @@ export function runtime(): Record<string, string> {
     zstd: process.versions.zstd ?? 'none',
     zlib: process.versions.zlib ?? 'none',
     libuv: process.versions.uv ?? 'none',
-    platform: `${process.platform}-${process.arch}`,
+    platform: machine().platform,
     kernel: release(),
     glibc: glibcVersionRuntime ?? 'none',
   }
 }
+
+/** `platform`: of the system and the CPU, such as `linux-x64`. */
+export const machine = () => ({ host: hostname(), platform: `${process.platform}-${process.arch}` })

@@ -1,4 +1,4 @@
-import { randomInt } from 'node:crypto'
+import { createHash, randomInt } from 'node:crypto'
 import { lstat, mkdir, rename, rm, rmdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { StageError } from '../errors.ts'
@@ -20,22 +20,40 @@ export interface Place {
 
 type Local = Pick<LocalFolder, 'path' | 'real' | 'created'>
 
+export interface WantedPlace {
+  local: Local
+  /** Last part of the original prefix. */
+  name: string
+  /** Bytes that the staged prefix should have, see `wantedLength`. */
+  length: number
+  uid: number
+  /** What the path follows from, see `contentsOf`. Without it, nobody can tell it beforehand. */
+  contents?: string | undefined
+  /** The only path that will do: the copies on the nodes of a job have it, too. */
+  only?: Place | undefined
+}
+
+/**
+ * What a shared stage holds, for whom. Stages of the same contents have the same path, on whatever node, unless something else
+ * is there. Two archives of an environment never have the same time.
+ * @param created when the archive was written (ISO 8601)
+ */
+export const contentsOf = (real: string, created: string, uid: number): string => `${uid}\0${real}\0${created}`
+
 const SHORTEST_TOKEN = 4
 
 /**
  * Makes the folder for a stage, for this user alone, and calls `fill` to make the stage in it. If that fails, the folder is
  * removed with all its contents, and so is LOCAL if it was made for this stage.
- * @param place `length`: bytes that the staged prefix should have, see `wantedLength`; `name`: last part of the original prefix
+
+ * @throws StageError TARGET_UNSAFE if something has the only path that will do
  */
-export async function withNewPlace<T>(
-  { local, name, length, uid }: { local: Local; name: string; length: number; uid: number },
-  fill: (place: Place) => Promise<T>,
-): Promise<T> {
+export async function withNewPlace<T>(wanted: WantedPlace, fill: (place: Place) => Promise<T>): Promise<T> {
+  const { local, name, uid } = wanted
   assertStageable(name)
   let folder: string | undefined
   try {
-    const base = bestBase(local, name, length)
-    const place = await makePlace(base, name, length, uid)
+    const place = await makePlace(wanted, uid)
     folder = place.folder
     await mkdir(dirname(place.prefix), { recursive: true, mode: 0o700 })
     return await fill(place)
@@ -70,13 +88,18 @@ export function wantedLength({ prefixes, entries }: Pick<ArchiveIndex, 'prefixes
   return Buffer.byteLength(prefixes[counts.indexOf(Math.max(...counts))]!)
 }
 
+/** Where a stage goes if nothing is there yet. */
+export const placeFor = ({ local, name, length, contents }: Omit<WantedPlace, 'uid' | 'only'>): Place =>
+  composePlace(bestBase(local, name, length), name, length, contents)
+
 /** A path below `base` that ends in `name` and has `length` bytes if possible, else the shortest possible path. @internal Exported for its tests. */
-export function composePlace(base: string, name: string, length: number): Place {
+export function composePlace(base: string, name: string, length: number, contents?: string): Place {
   const start = base === '/' ? '' : base
   const between = length - Buffer.byteLength(`${start}//${name}`)
   const sizes = nameSizes(between) ?? [FOLDER_START.length + SHORTEST_TOKEN]
-  const folder = `${start}/${FOLDER_START}${randomName(sizes[0]! - FOLDER_START.length)}`
-  return { folder, prefix: [folder, ...sizes.slice(1).map(randomName), name].join('/') }
+  const nextName = contents === undefined ? randomName : derivedNames(contents)
+  const folder = `${start}/${FOLDER_START}${nextName(sizes[0]! - FOLDER_START.length)}`
+  return { folder, prefix: [folder, ...sizes.slice(1).map(nextName), name].join('/') }
 }
 
 /** The sizes of names that take so many bytes when joined by '/'. The first is the name of the stage's folder. */
@@ -102,29 +125,56 @@ function bestBase(local: Local, name: string, length: number): string {
   return fits(local.real) || !fits(local.path) ? local.real : local.path
 }
 
+/** The path that follows from the contents; or, if something is there, another one. */
+async function makePlace(wanted: WantedPlace, uid: number): Promise<Place> {
+  const { only } = wanted
+  if (only !== undefined) {
+    if (await makeOwnFolder(only.folder, uid)) return only
+    throw taken(only.folder)
+  }
+  for (let place = placeFor(wanted); ; place = placeFor({ ...wanted, contents: undefined }))
+    if (await makeOwnFolder(place.folder, uid)) return place
+}
+
 /**
- * The folder gets its own name when it says who makes the stage. Until then it has a name that any sweep removes, so nothing of
- * a process that is killed in between stays. If that happens to a living process, it begins again.
+ * Makes a folder for this user alone that says which process makes something in it. It gets its own name when it does. Until then
+ * it has a name that any sweep removes, so nothing of a process that is killed in between stays. If that happens to a living
+ * process, it begins again.
+ * @returns false if something has its name
  */
-async function makePlace(base: string, name: string, length: number, uid: number): Promise<Place> {
+export async function makeOwnFolder(folder: string, uid: number): Promise<boolean> {
   for (;;) {
-    const place = composePlace(base, name, length)
-    const aside = `${base}/${removingName()}`
+    const aside = `${dirname(folder)}/${removingName()}`
     await mkdir(aside, { mode: 0o700 })
     try {
       await assertOurs(aside, uid)
       await writeOwner(`${aside}/${OWNER}`, { owner: ownIdentity() })
-      await rename(aside, place.folder)
-      return place
+      await rename(aside, folder)
+      return true
     } catch (error) {
       await rm(aside, { recursive: true, force: true }).catch(() => {})
-      if (!AGAIN.has((error as NodeJS.ErrnoException).code ?? '')) throw error
+      const errno = (error as NodeJS.ErrnoException).code ?? ''
+      if (TAKEN.has(errno) || (NOT_OURS.has(errno) && (await isThere(folder)))) return false
+      if (errno !== 'ENOENT') throw error // or it was swept
     }
   }
 }
 
-/** It was swept, or something has its name. */
-const AGAIN = new Set(['ENOENT', 'EEXIST', 'ENOTEMPTY', 'ENOTDIR'])
+const TAKEN = new Set(['EEXIST', 'ENOTEMPTY', 'ENOTDIR'])
+/** Another user's folder in /tmp. */
+const NOT_OURS = new Set(['EPERM', 'EACCES'])
+
+const isThere = (path: string): Promise<boolean> =>
+  lstat(path).then(
+    () => true,
+    () => false,
+  )
+
+const taken = (folder: string): StageError =>
+  new StageError('TARGET_UNSAFE', `Something else has the path of the copy: ${folder}`, {
+    path: folder,
+    hint: 'Remove it if it is yours and nobody uses it (conda-stage --list), or name another local folder with --path=DIR.',
+  })
 
 async function assertOurs(folder: string, uid: number): Promise<void> {
   const facts = await lstat(folder)
@@ -142,3 +192,17 @@ function randomName(length: number): string {
   while (name.length < length) name += LETTERS[randomInt(LETTERS.length)]!
   return name
 }
+
+/** Names that follow from a text, one after the other. Whoever knows the text can tell them. */
+function derivedNames(text: string): (length: number) => string {
+  let drawn = 0
+  let bytes = Buffer.alloc(0)
+  const next = (): string => {
+    const at = drawn++ % SHA256_BYTES
+    if (at === 0) bytes = createHash('sha256').update(`${text}\0${drawn}`).digest()
+    return LETTERS[bytes[at]! % LETTERS.length]!
+  }
+  return (length) => Array.from({ length }, next).join('')
+}
+
+const SHA256_BYTES = 32

@@ -1,4 +1,4 @@
-/** A Slurm cluster of one node on this machine, entirely in a folder of its own: no root, no system service. */
+/** A Slurm cluster on this machine, entirely in a folder of its own, without a system service. One node needs no root. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -16,6 +16,8 @@ export interface Slurm {
   jobFolders: string
   /** For SLURM_CONF. */
   config: string
+  /** With several nodes: where each has a disk of its own, open to all users. */
+  disk: string
   /** Runs a batch script and waits for it and all tasks of its array. Returns the highest exit code; for a signal, as shells give it. */
   submit(job: Job): Promise<number>
   /** Hands a batch script in, and returns its number. */
@@ -48,8 +50,15 @@ interface Job {
 /** As many CPUs as tasks of an array are to run at once; Slurm takes our word for it. */
 const CPUS = 16
 
-/** @param more `privateTmp`: each job has a /tmp of its own, by job_container/tmpfs. That takes root. */
-export async function startSlurm(more: { privateTmp?: boolean } = {}): Promise<Slurm> {
+interface Kind {
+  /** Each job has a /tmp of its own, by job_container/tmpfs. That takes root. */
+  privateTmp?: boolean
+  /** So many nodes, n1 and so on, each in a mount namespace with a disk of its own of so many MB. That takes root. */
+  nodes?: number
+  diskMb?: number
+}
+
+export async function startSlurm(more: Kind = {}): Promise<Slurm> {
   const root = mkdtempSync(join(tmpdir(), 'slurm-'))
   const daemons: ChildProcess[] = []
   const stop = async () => {
@@ -64,15 +73,31 @@ export async function startSlurm(more: { privateTmp?: boolean } = {}): Promise<S
     start('munged', '--foreground', '--force', '--num-threads=2', ...mungeFiles(root))
     await until('munged', 'start', async () => await run('munge', [`--socket=${root}/munge.socket`, '-n'], { env }))
     start('slurmctld', '-D', '-c')
-    start('slurmd', '-D', '-c', '-N', 'node')
+    const names = nodeNames(more)
+    for (const name of names)
+      if (more.nodes === undefined) start('slurmd', '-D', '-c', '-N', name)
+      else
+        start(
+          'unshare',
+          ...WITH_A_DISK,
+          '--',
+          `${root}/disk`,
+          `${more.diskMb ?? 500}`,
+          'slurmd',
+          '-D',
+          '-c',
+          '-N',
+          name,
+        )
     await until('slurmctld and slurmd', 'start', async () => {
-      const { stdout } = await run('sinfo', ['--noheader', '--format=%T'], { env })
-      if (stdout !== 'idle\n') throw new Error(`the node is ${stdout}`)
+      const { stdout } = await run('sinfo', ['--noheader', '--format=%T %D'], { env })
+      if (stdout !== `idle ${names.length}\n`) throw new Error(`the nodes are ${stdout}`)
     })
     const variables = { env: { ...env, HOME: root } }
     return {
       jobFolders: `${root}/n`,
       config,
+      disk: `${root}/disk`,
       submit: async (job) => Math.max(...(await endOf(await begin(job, config), variables)).map(({ code }) => code)),
       begin: (job) => begin(job, config),
       endOf: (id) => endOf(id, variables),
@@ -89,11 +114,26 @@ export async function startSlurm(more: { privateTmp?: boolean } = {}): Promise<S
   }
 }
 
-async function configure(root: string, { privateTmp = false }: { privateTmp?: boolean }): Promise<string> {
+/** `sh` gets the folder, the disk's size and the program. */
+const WITH_A_DISK = [
+  ...['--mount', '--propagation=private', 'sh', '-ec'],
+  'mount -t tmpfs -o mode=1777,size=$2m disk "$1"; shift 2; exec "$@"',
+]
+
+const nodeNames = ({ nodes }: Kind): string[] =>
+  nodes === undefined ? ['node'] : Array.from({ length: nodes }, (_, at) => `n${at + 1}`)
+
+async function configure(root: string, { privateTmp = false, ...more }: Kind): Promise<string> {
   const me = process.getuid!()
   const host = hostname().split('.')[0]
-  const [controlPort, nodePort] = [await freePort(), await freePort()]
-  for (const folder of ['spool', 'state', 'n']) mkdirSync(`${root}/${folder}`)
+  const names = nodeNames(more)
+  const controlPort = await freePort()
+  const nodes: string[] = []
+  for (const name of names) {
+    mkdirSync(`${root}/spool-${name}`)
+    nodes.push(`NodeName=${name} NodeHostname=${host} NodeAddr=127.0.0.1 Port=${await freePort()} CPUs=${CPUS}`)
+  }
+  for (const folder of ['state', 'n', 'disk']) mkdirSync(`${root}/${folder}`)
   writeFileSync(`${root}/munge.key`, randomBytes(128), { mode: 0o400 })
   // As sites do: its output goes into the job's environment.
   script(
@@ -113,8 +153,7 @@ async function configure(root: string, { privateTmp = false }: { privateTmp?: bo
     CredType=cred/munge
     ProctrackType=${process.env.CONDA_STAGE_TEST_PROCTRACK ?? 'proctrack/linuxproc'}
     TaskPlugin=task/none
-    TaskProlog=${root}/prolog
-    Epilog=${root}/epilog
+    ${more.nodes === undefined ? `TaskProlog=${root}/prolog\nEpilog=${root}/epilog` : ''}
     SelectType=select/cons_tres
     SelectTypeParameters=CR_CPU
     MpiDefault=none
@@ -123,14 +162,14 @@ async function configure(root: string, { privateTmp = false }: { privateTmp?: bo
     ReturnToService=2
     SlurmdParameters=config_overrides
     SchedulerParameters=sched_interval=1
-    SlurmdSpoolDir=${root}/spool
+    SlurmdSpoolDir=${root}/spool-%n
     StateSaveLocation=${root}/state
     SlurmctldPidFile=${root}/slurmctld.pid
-    SlurmdPidFile=${root}/slurmd.pid
+    SlurmdPidFile=${root}/slurmd-%n.pid
     SlurmctldLogFile=${root}/slurmctld.log
-    SlurmdLogFile=${root}/slurmd.log
-    NodeName=node NodeHostname=${host} NodeAddr=127.0.0.1 Port=${nodePort} CPUs=${CPUS}
-    PartitionName=main Nodes=node Default=YES MaxTime=INFINITE State=UP
+    SlurmdLogFile=${root}/slurmd-%n.log
+    ${nodes.join('\n')}
+    PartitionName=main Nodes=${names.join(',')} Default=YES MaxTime=INFINITE State=UP
   `
   writeFileSync(path, settings.replace(/^ +/gm, ''))
   if (privateTmp) writeFileSync(`${root}/job_container.conf`, `AutoBasePath=true\nBasePath=${root}/containers\n`)

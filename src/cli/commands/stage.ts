@@ -84,7 +84,11 @@ async function alreadyStaged(staged: Stage, context: Context): Promise<Step[] | 
 
 /** Returns undefined, with a message, if the environment would not gain from a copy. */
 export const stageOrSkip = (context: Context): Promise<StageResult | undefined> =>
-  unlessLocal(context, () => stage(stageOptions(context)))
+  unlessLocal(context, async () =>
+    context.options.nodes === undefined
+      ? await stage(stageOptions(context))
+      : await (await import('./nodes.ts')).stageEverywhere(context),
+  )
 
 async function unlessLocal<T>(context: Context, body: () => Promise<T>): Promise<T | undefined> {
   return await body().catch((error: unknown) => {

@@ -8,7 +8,7 @@ import { exitStep } from '../../auto-stage/exit-step.ts'
 import { withoutAutoStaging } from '../../auto-stage/guard.ts'
 import { StageError } from '../../errors.ts'
 import { leasesOfCaller } from '../../leases/holder.ts'
-import { leasesOf, liveAmong } from '../../leases/lease.ts'
+import { type HeldLease, leasesOf, liveAmong } from '../../leases/lease.ts'
 import { wholeSeconds } from '../../model/amounts.ts'
 import { stagesOf } from '../../pipeline/activation.ts'
 import { boundOf, isThere } from '../../pipeline/bind-to-shell.ts'
@@ -78,9 +78,10 @@ async function unstageNamed(prefix: string, context: Context): Promise<undefined
   const { options, session, messages } = context
   const named = await findStage(resolve(session.cwd, prefix))
   if (named) {
-    const { users } = await leasesIn(named, context)
+    const { users, own } = await leasesIn(named, context)
     await assertOriginalThere(named.record, context)
     if (users.length === 0) await confirmLoss(named, context)
+    await leaveOtherNodes(own, named, context)
   }
   const given = { prefix, cwd: session.cwd, env: session.env, force: options.force, caller: callerOf(context) }
   const { kept, ...result } = await unstage({ ...given, onProgress: progressOf(context) })
@@ -93,11 +94,18 @@ export async function finishUnstageCommand(context: Context): Promise<undefined>
   const { options, session, messages } = context
   const caller = callerOf(context)
   const given = { prefix: options.prefix ?? '', cwd: session.cwd, env: session.env, force: options.force, caller }
+  const stage = await findStage(given.prefix)
+  if (stage) await leaveOtherNodes((await leasesIn(stage, context)).own, stage, context)
   const { original, kept } = await unstage({ ...given, onProgress: progressOf(context) }, sweeper(session))
   messages.info(`Activating original conda environment: ${original}`)
   if (kept) messages.info(whyKept(kept, options.session))
   else messages.info(`Total unstage time: ${wholeSeconds((Date.now() - (options.since ?? Date.now())) / 1000)}`)
   if (options.json) writeJson({ original, prefix: options.prefix, ...keptData(kept) })
+}
+
+/** First, because the call holds a lease on each of its nodes, and this may be one of them. */
+async function leaveOtherNodes(own: HeldLease | undefined, { record }: Stage, context: Context): Promise<void> {
+  if (own?.lease.nodes) await (await import('./nodes.ts')).leaveNodes(own.lease, record.prefix, context)
 }
 
 type Kept = UnstageResult['kept']

@@ -1,0 +1,37 @@
+import type { Variables } from '../platform/job.ts'
+
+export const LAUNCHER_NAMES = ['srun'] as const
+export type LauncherName = (typeof LAUNCHER_NAMES)[number]
+
+/** Starts our program on the nodes of a job. */
+export interface Launcher {
+  name: LauncherName
+  /**
+   * How the archive gets to the nodes:
+   * - sbcast: by the launcher's own `send`, into a folder that each node has made
+   * - stdin: through the standard input of each process, behind the plan
+   * - shared: the launcher passes no standard streams; each node reads plan and archive itself and answers through a file
+   */
+  transfer: 'sbcast' | 'stdin' | 'shared'
+  /**
+   * The nodes that are meant, by the names that this launcher takes, the first of them first.
+   * @param asked `all`, or a list as the user wrote it
+   * @throws StageError USAGE, NODES_FAILED
+   */
+  nodes(asked: string): Promise<string[]>
+  /** What starts `argv` on the nodes: one command for all of them, or one for each. */
+  commands(nodes: readonly string[], argv: readonly string[]): Start[]
+  /**
+   * With `sbcast`: the command that copies a file to all nodes on which our processes run.
+   * @param step what a process said of itself in its `hello`
+   */
+  send?(file: string, to: string, step: string): Omit<Start, 'nodes'>
+}
+
+/** A program to run, found by PATH, and its whole environment. */
+export interface Start {
+  /** Where it starts a process each. With one node, that is the name of whatever answers. */
+  nodes: readonly string[]
+  argv: readonly [string, ...string[]]
+  env: Variables
+}
