@@ -4,6 +4,8 @@ import { type Answer, AnswerReader, encodeOrder, type Order } from './protocol.t
 
 export interface CrewEvents {
   onAnswer(node: string, answer: Answer): void
+  /** The launcher wrote this for people. */
+  onSaid(line: string): void
   /** Its process has ended, and nothing more comes from it. `said`: what the launcher wrote for people. */
   onEnd(node: string, said: string): void
 }
@@ -20,7 +22,7 @@ export class Crew {
     this.#ended = Promise.all(starts.map((start) => this.#begin(start, events)))
   }
 
-  #begin({ nodes, argv, env }: Start, { onAnswer, onEnd }: CrewEvents): Promise<void> {
+  #begin({ nodes, argv, env }: Start, { onAnswer, onSaid, onEnd }: CrewEvents): Promise<void> {
     const [program, ...args] = argv
     // In a session of its own: Ctrl-C must reach us alone, so that each node can be told to take back what it did.
     const child = spawn(program, args, { env, cwd: '/', detached: true, stdio: 'pipe' })
@@ -35,6 +37,7 @@ export class Crew {
     })
     byLine(child.stderr, (line) => {
       said = `${said}${line}\n`.slice(-MOST_SAID)
+      onSaid(line)
     })
     // A launcher that has ended is reported by 'close'.
     child.stdin.on('error', () => {})

@@ -46,7 +46,7 @@ export interface NodesOfCall {
 export async function stageOnNodes(request: NodesRequest, options: NodesOptions): Promise<NodesResult> {
   const plan = await planCopy(options)
   const order = orderFor(plan, request, options)
-  const roll = new Roll(request.nodes, listeners(options.onProgress))
+  const roll = new Roll(request.nodes, request.program, listeners(options.onProgress))
   try {
     await callNodes(roll, order, request, options)
     const nodes = roll.names('has')
@@ -65,10 +65,10 @@ export async function stageOnNodes(request: NodesRequest, options: NodesOptions)
 
 /** Until each node has the copy or has failed. @throws StageError NODES_FAILED */
 async function callNodes(roll: Roll, order: StageOrder, request: NodesRequest, options: NodesOptions): Promise<void> {
-  const { launcher, onFailure, program } = request
+  const { launcher, onFailure } = request
   const { signal, onProgress } = options
   for (let wave = [...request.nodes]; wave.length > 0; ) {
-    roll.call(launcher.commands(wave, [program, '--on-node']), order)
+    roll.call(launcher, wave, order)
     await roll.until(['called'], signal)
     if (onFailure === 'fail') throwIfFailed(roll, request)
     const needy = roll.names('needs')
@@ -82,8 +82,8 @@ async function callNodes(roll: Roll, order: StageOrder, request: NodesRequest, o
   }
   const failures = roll.failures()
   if (roll.names('has').length === 0 || (onFailure === 'fail' && failures.length > 0)) throw failed(failures, request)
-  for (const [node, failure] of failures)
-    onProgress({ kind: 'warning', message: `Node ${node} has no copy: ${failure.message}` })
+  for (const [node, { message, lines = [] }] of failures)
+    onProgress({ kind: 'warning', message: `Node ${node} has no copy: ${[message, ...lines].join(' ')}` })
 }
 
 /**
@@ -144,6 +144,7 @@ function orderFor(plan: PlannedCopy, request: NodesRequest, { env, keepMinutes, 
 }
 
 const listeners = (onProgress: OnProgress): RollListeners => ({
+  onSaid: (message) => onProgress({ kind: 'debug', message }),
   onNote: (node, { kind, message }) => onProgress({ kind, message: `${node}: ${message}` }),
   onProgress: (sum) => onProgress({ ...sum, phase: 'extract' }),
 })
@@ -180,9 +181,9 @@ export async function unstageOnNodes(
   { launcher, program }: Pick<NodesRequest, 'launcher' | 'program'>,
   onProgress: OnProgress,
 ): Promise<[node: string, why: string][]> {
-  const roll = new Roll(names, listeners(onProgress))
+  const roll = new Roll(names, program, listeners(onProgress))
   try {
-    roll.call(launcher.commands(names, [program, '--on-node']), { kind: 'unstage', call, prefix })
+    roll.call(launcher, names, { kind: 'unstage', call, prefix })
     await roll.until(['called'])
     return roll.failures().map(([node, { message }]) => [node, message])
   } finally {

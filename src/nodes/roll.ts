@@ -1,5 +1,5 @@
 import { Crew } from './crew.ts'
-import type { Start } from './launcher.ts'
+import type { Launcher } from './launcher.ts'
 import type { Answer, NodeFailure, Order } from './protocol.ts'
 
 /**
@@ -17,8 +17,6 @@ interface Node {
   progress?: Progress
   /** Seconds without a word. */
   silence: number
-  /** When it has ended by itself, nothing more can be asked of it. */
-  ended: boolean
   crew?: Crew
 }
 
@@ -26,6 +24,8 @@ type Progress = Extract<Answer, { kind: 'progress' }>
 
 export interface RollListeners {
   onNote(node: string, note: Extract<Answer, { message: string }>): void
+  /** A launcher wrote this for people. */
+  onSaid(line: string): void
   /** The sum of all nodes. */
   onProgress(sum: Progress): void
 }
@@ -44,10 +44,13 @@ export class Roll {
   readonly #crews: Crew[] = []
   readonly #timer: NodeJS.Timeout
   #changed: () => void = () => {}
+  readonly #program: string
   readonly #listeners: RollListeners
 
-  constructor(names: readonly string[], listeners: RollListeners) {
-    for (const name of names) this.#nodes.set(name, { state: 'called', silence: 0, ended: false })
+  /** @param program ours, as it is found on the nodes */
+  constructor(names: readonly string[], program: string, listeners: RollListeners) {
+    for (const name of names) this.#nodes.set(name, { state: 'called', silence: 0 })
+    this.#program = program
     this.#listeners = listeners
     // Our own seconds: if the job is suspended, they stand still with the nodes.
     this.#timer = setInterval(() => this.#tick(), TICK_MS)
@@ -69,14 +72,19 @@ export class Roll {
   }
 
   /** Starts our process on nodes, and gives them an order. */
-  call(starts: readonly Start[], order: Order): void {
+  call(launcher: Launcher, nodes: readonly string[], order: Order): void {
+    const starts = launcher.commands(nodes, [this.#program, '--on-node'])
     const crew = new Crew(starts, {
       onAnswer: (name, answer) => this.#take(name, answer, crew),
+      onSaid: (line) => {
+        this.#listeners.onSaid(line)
+        for (const name of launcher.lost?.(line) ?? []) this.#end(name, line, crew)
+      },
       onEnd: (name, said) => this.#end(name, said, crew),
     })
     this.#crews.push(crew)
-    for (const name of starts.flatMap(({ nodes }) => nodes))
-      Object.assign(this.#nodes.get(name)!, { state: 'called', silence: 0, ended: false, step: undefined, crew })
+    for (const name of nodes)
+      Object.assign(this.#nodes.get(name)!, { state: 'called', silence: 0, step: undefined, crew })
     crew.send(order)
   }
 
@@ -141,9 +149,9 @@ export class Roll {
   #end(name: string, said: string, crew: Crew): void {
     const node = this.#nodes.get(name)
     if (node === undefined || node.crew !== crew) return
-    node.ended = true
     if (node.state === 'called' || node.state === 'needs') {
-      const why = said.split('\n').findLast((line) => line.includes(name)) ?? said.split('\n').at(-1)
+      const lines = said.split('\n')
+      const why = lines.findLast((line) => line.includes(name)) ?? lines.at(-1)
       this.fail(name, { code: 'NODES_FAILED', message: `its process ended without a word${why ? `: ${why}` : ''}` })
     }
     this.#changed()

@@ -22,7 +22,28 @@ export function srun(env: Variables): Launcher {
       argv: ['sbcast', `--jobid=${env.SLURM_JOB_ID}.${step}`, '--force', file, to],
       env: own,
     }),
+    lost: (line) => {
+      const list =
+        /^srun: error: (\S+): tasks? [\d,-]+: /.exec(line)?.[1] ?? /^srun: error: Node failure on (\S+)/.exec(line)?.[1]
+      return list === undefined ? [] : namesIn(list)
+    },
   }
+}
+
+/** The names in a list of one bracket at most, such as `n1,n[3-5,07]`, in which srun reports several nodes at once. */
+function namesIn(list: string): string[] {
+  return list.split(/,(?![^[]*\])/).flatMap((name) => {
+    const [, start = '', ranges = '', end = ''] = /^([^[]*)\[([^\]]*)\](.*)$/.exec(name) ?? []
+    if (ranges === '') return [name]
+    return ranges.split(',').flatMap((range) => {
+      const [from = '', to = from] = range.split('-')
+      const count = Number(to) - Number(from) + 1
+      return Array.from(
+        { length: count },
+        (_, at) => `${start}${String(Number(from) + at).padStart(from.length, '0')}${end}`,
+      )
+    })
+  })
 }
 
 /** A step in which each process has all that the job has on its node, and takes nothing of that from other steps. */
