@@ -35,11 +35,11 @@ const BEAT_MS = 5000
 
 /** Does what the head says, on one node of several. What goes wrong is an answer, too. */
 export async function serveHead(surroundings: AgentSurroundings): Promise<void> {
-  const { node, write, input } = surroundings
+  const { node, write, input, signal } = surroundings
   const answer: Answerer = (each) => write(encodeAnswer(node, each))
   const beat = setInterval(() => answer({ kind: 'beat' }), BEAT_MS)
   try {
-    const orders = new Orders(input)
+    const orders = new Orders(input, signal)
     const order = await orders.next()
     if (order?.kind === 'unstage') await leaveCopy(order, surroundings, answer)
     else if (order?.kind === 'stage') await new Staging(order, surroundings, answer).serve(orders)

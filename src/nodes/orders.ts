@@ -8,16 +8,21 @@ const BLOCK = 64 * 1024
 /** What the head writes to a node's standard input. */
 export class Orders {
   readonly #descriptor: number
+  readonly #stopped: Promise<undefined>
   #ahead = Buffer.alloc(0)
 
-  constructor(descriptor: number) {
+  constructor(descriptor: number, signal: AbortSignal) {
     this.#descriptor = descriptor
+    this.#stopped = new Promise((resolve) => signal.addEventListener('abort', () => resolve(undefined)))
   }
 
-  /** undefined: the head is gone. Lines that are none of ours are passed over: launchers may write some. */
+  /**
+   * undefined: the head is gone, or this node is told to stop: nothing more is read then. Lines that are none of ours are passed
+   * over: launchers may write some.
+   */
   async next(): Promise<Order | undefined> {
     for (;;) {
-      const line = await this.#line()
+      const line = await Promise.race([this.#line(), this.#stopped])
       if (line === undefined) return undefined
       try {
         return decodeOrder(line)

@@ -1,6 +1,6 @@
 import type { Lease } from '../../leases/lease.ts'
 import { counted } from '../../model/amounts.ts'
-import { type NodesResult, stageOnNodes, unstageOnNodes } from '../../nodes/head.ts'
+import { type NodesResult, shortList, stageOnNodes, unstageOnNodes } from '../../nodes/head.ts'
 import type { LauncherName } from '../../nodes/launcher.ts'
 import { launcherFor } from '../../nodes/launchers.ts'
 import type { Variables } from '../../platform/job.ts'
@@ -21,9 +21,10 @@ export async function stageEverywhere(context: Context): Promise<NodesResult> {
     platform: machine().platform,
     isLocalNamed: options.path !== undefined || Boolean(session.env.CONDA_STAGE_PATH),
   }
-  const given = stageOptions(context)
+  // Other nodes lack an original that is local here.
+  const given = { ...stageOptions(context), skipLocal: false }
   const result = await stageOnNodes(request, { ...given, env: session.env, onProgress: given.onProgress!, signal })
-  messages.info(`The copy is on ${counted(result.nodes.length, 'node')}: ${result.nodes.join(',')}`)
+  messages.info(`The copy is on ${counted(result.nodes.length, 'node')}: ${shortList(result.nodes)}`)
   if (result.nodes.length < nodes.length)
     messages.info(`Programs for these nodes alone: ${launcher.name} --nodelist=$CONDA_STAGE_NODES ...`)
   return result

@@ -88,5 +88,5 @@ async function expanded(list: string | undefined, env: Variables): Promise<strin
       })
     },
   )
-  return stdout.split('\n').filter((name) => name !== '')
+  return [...new Set(stdout.split('\n'))].filter((name) => name !== '')
 }
