@@ -20,8 +20,8 @@ export interface Site {
   cores: number
 }
 
-/** What a program asks of the file system before it works. */
-interface Start {
+/** What a program asks of the file system before it works. @internal Exported for bench/scale. */
+export interface Start {
   /** Look-ups, opens and attributes, one after the other. */
   requests: number
   /** Bytes that it reads. */
@@ -71,7 +71,8 @@ export function laterStageSeconds(
   return OURS + Math.max(archive / bandwidth, working)
 }
 
-const archiveBytes = (bytes: number): number => bytes * COMPRESSED
+/** @internal Exported for bench/scale. */
+export const archiveBytes = (bytes: number): number => bytes * COMPRESSED
 
 /** `python -c 'import numpy, pandas'`: `npm run bench -- starts`. @internal Exported for bench/scale. */
 export const USUAL_START: Start = { requests: 2372, bytes: 43.6e6, cpu: 0.4 }
