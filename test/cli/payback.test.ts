@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test'
 import { slowfsUnavailable } from '../../bench/slowfs/build.ts'
 import { mountSlow } from '../../bench/slowfs/mount.ts'
 import { timeOfLookUp } from '../../src/platform/time-of-look-up.ts'
-import { copiedWorld, run, succeed, type World } from './world.ts'
+import { copiedWorld, LAUNCHER, run, startCommand, succeed, type World } from './world.ts'
 
 const skip = slowfsUnavailable() ?? false
 const LINE =
@@ -50,6 +50,16 @@ test('a stage that can’t pay ends with one line that says so with numbers, for
     assert.doesNotMatch(json.stderr, LINE)
     const { pays, gainSeconds, stageSeconds } = JSON.parse(json.stdout).payback
     assert.ok(pays === false && gainSeconds < stageSeconds, json.stdout)
+  }),
+)
+
+test('a session that activates such a copy is told after it is active', { skip }, (context) =>
+  slowly(context, { latencyMs: 0 }, async (place) => {
+    const script = `eval "$('${LAUNCHER}' --source bash)"; conda-stage --path='${place.local}'; conda-stage --unstage`
+    const active = { CONDA_PREFIX: place.prefix, CONDA_DEFAULT_ENV: place.name, CONDA_SHLVL: '1' }
+    const { status, stderr } = await startCommand(place, ['bash', '-c', script], { env: active }).ended
+    assert.equal(status, 0, stderr)
+    assert.match(stderr, new RegExp(`\\nINFO: Activating [^\\n]*\\n${LINE.source.slice(1, -1)}\\n`))
   }),
 )
 
