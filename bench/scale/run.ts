@@ -22,7 +22,7 @@ function oneNode(): string {
   const rows = [0.03, 0.2, 0.5, 2, 10].map((ms) => {
     const site: Site = { lookUp: ms / 1000, bandwidth: 200e6, cores: 2 }
     const stageSeconds = laterStageSeconds(REAL, site)
-    const { pays, gainSeconds } = paybackOf({ files: REAL.files, stageSeconds }, ms)
+    const { pays, gainSeconds } = paybackOf(REAL, site, stageSeconds)
     const starts = Math.ceil(stageSeconds / gainSeconds)
     return [
       `${ms} ms`,

@@ -20,7 +20,7 @@ export interface Site {
   cores: number
 }
 
-/** What a program asks of the file system before it works. @internal Exported for bench/scale. */
+/** What a program asks of the file system before it works. */
 export interface Start {
   /** Look-ups, opens and attributes, one after the other. */
   requests: number
@@ -74,7 +74,7 @@ export function laterStageSeconds(
 /** @internal Exported for bench/scale. */
 export const archiveBytes = (bytes: number): number => bytes * COMPRESSED
 
-/** `python -c 'import numpy, pandas'`: `npm run bench -- starts`. @internal Exported for bench/scale. */
+/** `python -c 'import numpy, pandas'`: `npm run bench -- starts`. */
 export const USUAL_START: Start = { requests: 2372, bytes: 43.6e6, cpu: 0.4 }
 
 /** Of a start from the original of which the node remembers nothing. @internal Exported for bench/scale. */
@@ -99,10 +99,18 @@ const STARTS_TO_PAY = 10
 
 /**
  * Counts look-ups alone: what a start reads is remembered after the first one, whether it was read from the original or from the
- * copy. A small environment has not enough files for a usual start.
+ * copy. A small environment has not enough files for a usual start. A stage that packs does so for those that follow, too: what
+ * has to be earned back is a later one.
+ * @param made what the stage takes, or took
  */
-export function paybackOf({ files, stageSeconds }: { files: number; stageSeconds: number }, lookUpMs: number): Payback {
-  const requests = Math.min(USUAL_START.requests, files * REQUESTS_OF_ENTRY)
-  const gainSeconds = (requests * lookUpMs) / 1000
-  return { lookUpMs, gainSeconds, stageSeconds, pays: gainSeconds * STARTS_TO_PAY >= stageSeconds }
+export function paybackOf(amount: Pick<Amount, 'files' | 'bytes'>, site: Site, made: number): Payback {
+  const requests = Math.min(USUAL_START.requests, amount.files * REQUESTS_OF_ENTRY)
+  const gainSeconds = requests * site.lookUp
+  const toEarn = Math.min(made, laterStageSeconds(amount, site))
+  return {
+    lookUpMs: site.lookUp * 1000,
+    gainSeconds,
+    stageSeconds: made,
+    pays: gainSeconds * STARTS_TO_PAY >= toEarn,
+  }
 }

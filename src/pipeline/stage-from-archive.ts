@@ -25,7 +25,7 @@ export async function stageFromArchive(
   options: Filled<StageOptions>,
   shared?: Shared,
 ): Promise<StageResult> {
-  const addPayback = await beginPayback(environment)
+  const addPayback = await beginPayback(environment, options)
   const packed = await archiveFor(environment, options)
   const joined = await joinedFor(packed, environment, options, shared)
   if (joined) return joined

@@ -3,7 +3,14 @@ import { type OutlivedArchive, outlivedArchives } from '../cache/index.ts'
 import { findEnvironment } from '../environment/find.ts'
 import { StageError } from '../errors.ts'
 import { AUTO_STAGE, AUTO_UNSTAGE } from '../model/auto-scripts.ts'
-import { firstStageSeconds, laterStageSeconds, type Payback, paybackOf } from '../model/cost.ts'
+import {
+  type Amount,
+  firstStageSeconds,
+  laterStageSeconds,
+  type Payback,
+  paybackOf,
+  USUAL_START,
+} from '../model/cost.ts'
 import { findLocalFolder, localFileSystem } from '../platform/local-disk.ts'
 import { exists } from '../platform/remote-fs.ts'
 import { timeOfLookUp } from '../platform/time-of-look-up.ts'
@@ -105,17 +112,21 @@ async function expectedPayback(
   { threads }: StageOptions,
 ): Promise<Payback | undefined> {
   try {
-    const lookUpMs = await timeOfLookUp(original)
-    const site = siteOf(lookUpMs, threads)
+    const site = siteOf(await timeOfLookUp(original), threads)
     const isFresh = archive?.state === 'fresh'
-    const amount = isFresh ? await amountIn(archive.path) : amountOf(await recordedSizes(original))
-    const stageSeconds = isFresh ? laterStageSeconds(amount, site) : firstStageSeconds(amount, site)
-    return paybackOf({ files: amount.files, stageSeconds }, lookUpMs)
+    const amount = isFresh ? await amountIn(archive.path) : await leastAmount(original)
+    return paybackOf(amount, site, isFresh ? laterStageSeconds(amount, site) : firstStageSeconds(amount, site))
   } catch (error) {
     // What can't be read has been reported as the state of the archive.
     if (error instanceof StageError) return undefined
     throw error
   }
+}
+
+/** Files that conda has not installed are in no record: there may be enough for a usual start. */
+async function leastAmount(original: string): Promise<Amount> {
+  const recorded = amountOf(await recordedSizes(original))
+  return { ...recorded, files: Math.max(recorded.files, USUAL_START.requests) }
 }
 
 function messageOf(error: unknown): string {

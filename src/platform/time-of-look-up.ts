@@ -3,9 +3,10 @@ import { monotonicMs } from './clock.ts'
 import { answerTo } from './waiting.ts'
 
 /** Look-ups that are made. Some of them may be held up by something else. */
-const SAMPLES = 5
-/** Nobody notices that; if the file system is slower, fewer look-ups tell enough. Milliseconds. */
-const ENOUGH_MS = 30
+const MOST_SAMPLES = 5
+/** After so many milliseconds, these do: nobody must notice that. */
+const ENOUGH_MS = 20
+const LEAST_SAMPLES = 3
 /** The kernel answers for it from memory on every machine. */
 const IN_MEMORY = '/proc'
 
@@ -18,10 +19,11 @@ export async function timeOfLookUp(folder: string): Promise<number> {
   const asked: number[] = []
   const inMemory: number[] = []
   const started = monotonicMs()
-  do {
+  const isEnough = () => asked.length >= (monotonicMs() - started < ENOUGH_MS ? MOST_SAMPLES : LEAST_SAMPLES)
+  while (!isEnough()) {
     inMemory.push(await timeOfMiss(IN_MEMORY))
     asked.push(await timeOfMiss(folder))
-  } while (asked.length < SAMPLES && monotonicMs() - started < ENOUGH_MS)
+  }
   return Math.max(0, secondLeast(asked) - secondLeast(inMemory))
 }
 
@@ -33,5 +35,4 @@ async function timeOfMiss(folder: string): Promise<number> {
   return monotonicMs() - started
 }
 
-const secondLeast = (times: readonly number[]): number =>
-  times.toSorted((a, b) => a - b)[Math.min(1, times.length - 1)]!
+const secondLeast = (times: readonly number[]): number => times.toSorted((a, b) => a - b)[1]!

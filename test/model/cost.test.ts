@@ -27,11 +27,20 @@ test('a start from the original takes as long as it did in the bench, within a f
   assert.ok(Math.abs(startSeconds(USUAL_START, SITE) / 6.12 - 1) < 0.2)
 })
 
+const payback = (lookUpMs: number, made = 1.4, amount = REAL) =>
+  paybackOf(amount, { ...SITE, lookUp: lookUpMs / 1000 }, made)
+
 test('a stage pays if ten usual starts earn it back', () => {
-  const of = (lookUpMs: number, stageSeconds = 1.4, files = REAL.files) => paybackOf({ files, stageSeconds }, lookUpMs)
-  const { gainSeconds, pays } = of(0.03)
+  const { gainSeconds, pays } = payback(0.03)
   assert.deepEqual([Math.round(gainSeconds * 100), pays], [7, false])
-  assert.ok(of(0.06).pays && of(2).pays && of(2, 40).pays)
-  assert.ok(!of(0).pays && !of(2, 60).pays)
-  assert.equal(of(2, 1, 40).gainSeconds, 0.16, 'two requests for each of 40 files')
+  assert.ok(payback(0.06).pays && payback(2).pays)
+  assert.ok(!payback(0).pays && payback(0, 0).pays)
+  const small = payback(2, 1, { entries: 50, files: 40, bytes: 1e5 })
+  assert.equal(small.gainSeconds, 0.16, 'two requests for each of 40 files')
+})
+
+test('a stage that packs need not be earned back, but a later one that does not', () => {
+  assert.equal(payback(0.06, 100).pays, true)
+  assert.equal(payback(0.06, 100).stageSeconds, 100)
+  assert.equal(payback(0.03, 100).pays, false)
 })
