@@ -1,0 +1,102 @@
+import { chmodSync, closeSync, constants, fchmodSync, fstatSync, futimesSync, openSync, writeSync } from 'node:fs'
+import { type BytePath, displayPath, fsPath } from '../model/byte-path.ts'
+import type { Relocation } from '../model/relocation.ts'
+import { accessTime, asTime } from '../model/times.ts'
+import { errnoOf } from '../platform/errno.ts'
+import { readFromSync } from '../platform/fd.ts'
+import type { CopiedFiles, CopiesReport, Target } from './protocol.ts'
+import { Relocator } from './relocator.ts'
+
+interface Copy {
+  path: BytePath
+  /** Of the staged file. */
+  mode: number
+  /** Seconds, as utimes takes them. */
+  mtime: number
+  /** Of the original. It is only read. */
+  content: Buffer
+  relocation: Relocation | undefined
+}
+
+/** Reads plain copies of the original's files in a stage, and makes them what the stage needs: relocated, with mode and time. */
+export class CopyFinisher {
+  #failure: unknown
+  readonly #target: Target
+  readonly #relocator: Relocator
+
+  constructor({ target }: CopiedFiles) {
+    this.#target = target
+    this.#relocator = new Relocator(target, { mayEdit: false })
+  }
+
+  get report(): CopiesReport {
+    return { ...this.#relocator.report, ...(this.#failure !== undefined && { failure: this.#failure }) }
+  }
+
+  /** Opens a copy, reads it and makes it what the stage needs. @returns whether the copy could be read */
+  withCopy(path: BytePath, content: Buffer, look: () => Omit<Copy, 'path' | 'content'>): boolean {
+    const fd = this.#try(() => this.#open(path))
+    if (fd === undefined) return false
+    try {
+      if (!this.#try(() => readAll(fd, content, path))) return false
+      const wanted = look()
+      this.#try(() => this.#finish(fd, { path, content, ...wanted }))
+      return true
+    } finally {
+      closeSync(fd)
+    }
+  }
+
+  #try<T>(body: () => T): T | undefined {
+    try {
+      return body()
+    } catch (error) {
+      this.#failure ??= error
+      return undefined
+    }
+  }
+
+  /** A copy has the original's mode. That may keep its owner out, who is somebody else. */
+  #open(path: BytePath): number {
+    const name = fsPath(this.#target.root, path)
+    try {
+      return openSync(name, READ)
+    } catch (error) {
+      if (errnoOf(error) !== 'EACCES') throw error
+      chmodSync(name, 0o600)
+      return openSync(name, READ)
+    }
+  }
+
+  #finish(fd: number, { path, mode, mtime, content, relocation }: Copy): void {
+    const size = content.length
+    const whole = { path, contentOffset: 0, length: size, fileSize: size }
+    const relocated = this.#relocator.relocate(
+      content,
+      whole,
+      relocation && { key: relocation, read: () => relocation },
+    )
+    if (relocated !== content) this.#rewrite(fd, path, relocated)
+    fchmodSync(fd, mode)
+    futimesSync(fd, accessTime(), asTime(mtime))
+  }
+
+  #rewrite(readFd: number, path: BytePath, content: Buffer): void {
+    fchmodSync(readFd, 0o600)
+    const fd = openSync(fsPath(this.#target.root, path), constants.O_WRONLY | constants.O_TRUNC | constants.O_NOFOLLOW)
+    try {
+      for (let done = 0; done < content.length; ) done += writeSync(fd, content, done)
+    } finally {
+      closeSync(fd)
+    }
+  }
+}
+
+const READ = constants.O_RDONLY | constants.O_NOFOLLOW
+
+function readAll(fd: number, content: Buffer, path: BytePath): true {
+  let done = 0
+  for (let read = -1; done < content.length && read !== 0; done += read) read = readFromSync(fd, content, done, done)
+  if (done === content.length && fstatSync(fd).size === done) return true
+  throw new Error(`the copy of ${displayPath(path)} was changed while the stage was made`)
+}
