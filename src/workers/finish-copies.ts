@@ -1,9 +1,10 @@
-import { chmodSync, closeSync, constants, fchmodSync, fstatSync, futimesSync, openSync, writeSync } from 'node:fs'
+import { chmodSync, closeSync, constants, fchmodSync, fstatSync, ftruncateSync, futimesSync, openSync } from 'node:fs'
 import { type BytePath, displayPath, fsPath } from '../model/byte-path.ts'
 import type { Relocation } from '../model/relocation.ts'
 import { accessTime, asTime } from '../model/times.ts'
 import { errnoOf } from '../platform/errno.ts'
 import { readFromSync } from '../platform/fd.ts'
+import { hasHole, writeSparse } from '../platform/write-sparse.ts'
 import type { CopiedFiles, CopiesReport, Target } from './protocol.ts'
 import { Relocator } from './relocator.ts'
 
@@ -76,7 +77,7 @@ export class CopyFinisher {
       whole,
       relocation && { key: relocation, read: () => relocation },
     )
-    if (relocated !== content) this.#rewrite(fd, path, relocated)
+    if (relocated !== content || hasHole(content)) this.#rewrite(fd, path, relocated)
     fchmodSync(fd, mode)
     futimesSync(fd, accessTime(), asTime(mtime))
   }
@@ -85,7 +86,7 @@ export class CopyFinisher {
     fchmodSync(readFd, 0o600)
     const fd = openSync(fsPath(this.#target.root, path), constants.O_WRONLY | constants.O_TRUNC | constants.O_NOFOLLOW)
     try {
-      for (let done = 0; done < content.length; ) done += writeSync(fd, content, done)
+      if (writeSparse(fd, content, 0)) ftruncateSync(fd, content.length)
     } finally {
       closeSync(fd)
     }
