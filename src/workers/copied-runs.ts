@@ -71,8 +71,11 @@ export class CopiedRuns {
       const files = filesOf(members, packed)
       const release = () => packing && this.#packer.giveBack(packing, packed.stored)
       yield { kind: 'packed', from, packed: { ...packed, files }, content: undefined, release }
-      // Their copies are lost.
-      for (let at = files.length; at < members.length; at++) yield { kind: 'read', number: from + at }
+      // A copy is not what it should be. The stage gets these files from the archive's frames.
+      for (let number = from + files.length; number < from + members.length; number++) {
+        this.#copies.discard(this.#order.files[number]!.path)
+        yield { kind: 'read', number }
+      }
     }
   }
 

@@ -1,8 +1,7 @@
 import { chmodSync, closeSync, constants, fchmodSync, fstatSync, ftruncateSync, futimesSync, openSync } from 'node:fs'
-import { type BytePath, displayPath, fsPath } from '../model/byte-path.ts'
+import { type BytePath, fsPath } from '../model/byte-path.ts'
 import type { Relocation } from '../model/relocation.ts'
 import { accessTime, asTime } from '../model/times.ts'
-import { errnoOf } from '../platform/errno.ts'
 import { readFromSync } from '../platform/fd.ts'
 import { hasHole, writeSparse } from '../platform/write-sparse.ts'
 import type { CopiedFiles, CopiesReport, Target } from './protocol.ts'
@@ -34,39 +33,31 @@ export class CopyFinisher {
     return { ...this.#relocator.report, ...(this.#failure !== undefined && { failure: this.#failure }) }
   }
 
-  /** Opens a copy, reads it and makes it what the stage needs. @returns whether the copy could be read */
+  /** Opens a copy, reads it and makes it what the stage needs. @returns false if it can't be read, or is not as long as the original */
   withCopy(path: BytePath, content: Buffer, look: () => Omit<Copy, 'path' | 'content'>): boolean {
-    const fd = this.#try(() => this.#open(path))
+    const fd = this.#open(path)
     if (fd === undefined) return false
     try {
-      if (!this.#try(() => readAll(fd, content, path))) return false
+      if (!isRead(fd, content)) return false
       const wanted = look()
-      this.#try(() => this.#finish(fd, { path, content, ...wanted }))
+      try {
+        this.#finish(fd, { path, content, ...wanted })
+      } catch (error) {
+        this.#failure ??= error
+      }
       return true
     } finally {
       closeSync(fd)
     }
   }
 
-  #try<T>(body: () => T): T | undefined {
-    try {
-      return body()
-    } catch (error) {
-      this.#failure ??= error
-      return undefined
-    }
-  }
-
   /** A copy has the original's mode. That may keep its owner out, who is somebody else. */
-  #open(path: BytePath): number {
+  #open(path: BytePath): number | undefined {
     const name = fsPath(this.#target.root, path)
-    try {
-      return openSync(name, READ)
-    } catch (error) {
-      if (errnoOf(error) !== 'EACCES') throw error
-      chmodSync(name, 0o600)
-      return openSync(name, READ)
-    }
+    const open = () => attempt(() => openSync(name, constants.O_RDONLY | constants.O_NOFOLLOW))
+    const fd = open()
+    if (fd !== undefined || attempt(() => chmodSync(name, 0o600) ?? true) === undefined) return fd
+    return open()
   }
 
   #finish(fd: number, { path, mode, mtime, content, relocation }: Copy): void {
@@ -93,11 +84,18 @@ export class CopyFinisher {
   }
 }
 
-const READ = constants.O_RDONLY | constants.O_NOFOLLOW
+function attempt<T>(body: () => T): T | undefined {
+  try {
+    return body()
+  } catch {
+    return undefined
+  }
+}
 
-function readAll(fd: number, content: Buffer, path: BytePath): true {
+/** Whether the file could be read, and has as many bytes. */
+function isRead(fd: number, content: Buffer): boolean {
   let done = 0
-  for (let read = -1; done < content.length && read !== 0; done += read) read = readFromSync(fd, content, done, done)
-  if (done === content.length && fstatSync(fd).size === done) return true
-  throw new Error(`the copy of ${displayPath(path)} was changed while the stage was made`)
+  const read = () => attempt(() => readFromSync(fd, content, done, done)) || 0
+  for (let more = -1; done < content.length && more !== 0; done += more) more = read()
+  return done === content.length && attempt(() => fstatSync(fd).size) === done
 }
