@@ -13,6 +13,8 @@ export interface Bench {
   programs: Programs
   peers: Peers
   slowness: Slowness
+  /** Milliseconds for each request, at which a first stage is measured. */
+  firstStageMs: number[]
   /** How often each measurement is repeated. */
   runs: number
   /** The same for peers that take minutes. */
@@ -47,9 +49,8 @@ export function stageWith(program: Program, bench: Bench): { seconds: number; st
   return { seconds, stage: stdout.trim() }
 }
 
-/** Reads every file of the environment once. */
-export function readOnce(bench: Bench, inFlight: number): number {
+/** Reads every file of the environment once, with as many requests in flight as our own program has. */
+export function readOnce(bench: Bench): number {
   const program = new URL('read-once.ts', import.meta.url).pathname
-  return run(process.execPath, [program, bench.prefix, `${inFlight}`], { env: { UV_THREADPOOL_SIZE: `${inFlight}` } })
-    .seconds
+  return run(process.execPath, [program, bench.prefix, '128'], { env: { UV_THREADPOOL_SIZE: '128' } }).seconds
 }

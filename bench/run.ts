@@ -19,6 +19,7 @@ const { values: options, positionals: names } = parseArgs({
     runs: { type: 'string', default: '3' },
     'slow-runs': { type: 'string', default: '1' },
     'latency-ms': { type: 'string', default: '2' },
+    'first-stage-ms': { type: 'string', default: '0.2,2,10' },
     'bandwidth-mb': { type: 'string', default: '200' },
     results: { type: 'string', default: join(import.meta.dirname, 'results') },
   },
@@ -34,7 +35,8 @@ async function benchOn(environment: EnvironmentName): Promise<void> {
   const peers = providePeers()
   const slowness = { latencyMs: Number(options['latency-ms']), bandwidthMb: Number(options['bandwidth-mb']) }
   const counts = { runs: Number(options.runs), slowRuns: Number(options['slow-runs']) }
-  const bench: Bench = { prefix, programs, peers, slowness, ...counts }
+  const firstStageMs = options['first-stage-ms'].split(',').map(Number)
+  const bench: Bench = { prefix, programs, peers, slowness, firstStageMs, ...counts }
   const figures: Figure[] = []
   for (const row of rows) {
     tell(row.names.join(', '))

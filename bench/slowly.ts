@@ -20,6 +20,6 @@ export async function slowly<T>(slowness: Slowness, body: (mount: SlowMount) => 
 }
 
 /** The requests that wait: on a network file system, and in slowfs. */
-export function operations({ lookup = 0, getattr = 0, open = 0, opendir = 0 }: Counters): number {
-  return lookup + getattr + open + opendir
+export function operations({ lookup = 0, getattr = 0, open = 0, opendir = 0, fstat = 0, close = 0 }: Counters): number {
+  return lookup + getattr + open + opendir + fstat + close
 }

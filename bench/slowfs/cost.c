@@ -14,7 +14,7 @@ static atomic_ulong requests[KIND_COUNT], read_bytes, written_bytes;
 static atomic_ulong in_flight, max_in_flight;
 static atomic_llong cpu_start;
 
-static int64_t latency_ns;
+static int64_t latency_ns[KIND_COUNT];
 static double ns_per_byte;
 
 static pthread_mutex_t line = PTHREAD_MUTEX_INITIALIZER;
@@ -31,9 +31,11 @@ static void sleep_until(int64_t at) {
   while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) == EINTR) continue;
 }
 
-void set_costs(double latency_ms, double bandwidth_mb) {
-  latency_ns = (int64_t)(latency_ms * 1e6);
-  ns_per_byte = bandwidth_mb > 0 ? 1e3 / bandwidth_mb : 0;
+void set_costs(struct costs costs) {
+  for (int kind = 0; kind < KIND_COUNT; kind++) latency_ns[kind] = (int64_t)(costs.latency_ms * 1e6);
+  latency_ns[KIND_fstat] = (int64_t)(costs.fstat_ms * 1e6);
+  latency_ns[KIND_close] = (int64_t)(costs.close_ms * 1e6);
+  ns_per_byte = costs.bandwidth_mb > 0 ? 1e3 / costs.bandwidth_mb : 0;
 }
 
 void count(enum kind kind) { requests[kind]++; }
@@ -42,7 +44,7 @@ void pay_latency(enum kind kind) {
   count(kind);
   unsigned long flying = ++in_flight, seen = max_in_flight;
   while (seen < flying && !atomic_compare_exchange_weak(&max_in_flight, &seen, flying)) continue;
-  if (latency_ns > 0) sleep_until(now_ns(CLOCK_MONOTONIC) + latency_ns);
+  if (latency_ns[kind] > 0) sleep_until(now_ns(CLOCK_MONOTONIC) + latency_ns[kind]);
   in_flight--;
 }
 

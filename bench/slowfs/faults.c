@@ -13,7 +13,7 @@ static const char *const names[] = {KINDS(AS_NAME)};
 
 /* Requests that no kind counts (forget, release, init, interrupt) have no faults. */
 static const int kinds[] = {
-    [FUSE_LOOKUP] = 1 + KIND_lookup, [FUSE_GETATTR] = 1 + KIND_getattr, [FUSE_OPEN] = 1 + KIND_open,
+    [FUSE_LOOKUP] = 1 + KIND_lookup, [FUSE_FLUSH] = 1 + KIND_close, [FUSE_OPEN] = 1 + KIND_open,
     [FUSE_OPENDIR] = 1 + KIND_opendir, [FUSE_READDIR] = 1 + KIND_readdir, [FUSE_READ] = 1 + KIND_read,
     [FUSE_READLINK] = 1 + KIND_readlink, [FUSE_STATFS] = 1 + KIND_statfs, [FUSE_CREATE] = 1 + KIND_create,
     [FUSE_WRITE] = 1 + KIND_write, [FUSE_SETATTR] = 1 + KIND_setattr, [FUSE_MKDIR] = 1 + KIND_mkdir,
@@ -66,6 +66,7 @@ static int wait_for_release(uint64_t unique) {
 int fault_of(const struct request *r) {
   uint32_t opcode = r->in->opcode;
   int kind = opcode < sizeof kinds / sizeof *kinds ? kinds[opcode] : 0, error = 0;
+  if (opcode == FUSE_GETATTR) kind = 1 + kind_of_getattr(r);
   if (!kind) return 0;
   pthread_mutex_lock(&lock);
   if (fault.what != NONE && matches(r, names[kind - 1]) && fault.after-- <= 0)

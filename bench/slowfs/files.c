@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "cost.h"
 #include "handlers.h"
+#include "nodes.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -14,6 +15,12 @@ static void fill_open(struct fuse_open_out *out, uint64_t handle) {
   *out = (struct fuse_open_out){.fh = handle, .open_flags = FOPEN_KEEP_CACHE};
 }
 
+static bool forgets_at_open = true;
+
+void set_forgetting(bool forgets) {
+  forgets_at_open = forgets;
+}
+
 int do_open(struct request *r) {
   pay_latency(KIND_open);
   const struct fuse_open_in *in = r->argument;
@@ -21,6 +28,8 @@ int do_open(struct request *r) {
   int fd = open(path.name, ((int)in->flags & ~(O_NOFOLLOW | O_CREAT | O_EXCL)) | O_CLOEXEC);
   if (fd < 0) return errno;
   fill_open(reply(r, sizeof(struct fuse_open_out)), (uint64_t)fd);
+  count_open(r->in->nodeid, 1);
+  r->forgets = forgets_at_open;
   return 0;
 }
 
@@ -34,6 +43,7 @@ int do_create(struct request *r) {
     if (fd >= 0) close(fd);
     return error;
   }
+  count_open(((struct fuse_entry_out *)r->reply)->nodeid, 1);
   fill_open((void *)((char *)r->reply + r->reply_length), (uint64_t)fd);
   r->reply_length += sizeof(struct fuse_open_out);
   return 0;
@@ -64,7 +74,14 @@ int do_fsync(struct request *r) {
   return result_of(in->fsync_flags & FUSE_FSYNC_FDATASYNC ? fdatasync((int)in->fh) : fsync((int)in->fh));
 }
 
+/* What close(2) waits for. The release comes later, and nobody waits for it. */
+int do_flush(struct request *r) {
+  pay_latency(KIND_close);
+  return 0;
+}
+
 int do_release(struct request *r) {
+  count_open(r->in->nodeid, -1);
   return result_of(close((int)((const struct fuse_release_in *)r->argument)->fh));
 }
 

@@ -18,6 +18,7 @@ int do_create(struct request *r);
 int do_read(struct request *r);
 int do_write(struct request *r);
 int do_fsync(struct request *r);
+int do_flush(struct request *r);
 int do_release(struct request *r);
 int do_opendir(struct request *r);
 int do_readdir(struct request *r);

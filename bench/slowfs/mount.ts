@@ -9,6 +9,12 @@ import { buildSlowfs } from './build.ts'
 export interface SlowOptions {
   /** Milliseconds that each look-up, getattr, open and opendir takes. Default 2. */
   latencyMs?: number
+  /** The same for the fstat of an open file. Default latencyMs. */
+  fstatMs?: number
+  /** The same for close. Default latencyMs. */
+  closeMs?: number
+  /** An open brings the attributes, so that an fstat soon after it asks nobody: NFS and BeeGFS do so, Lustre does not. Default false. */
+  keepAttributes?: boolean
   /** 10^6 bytes a second, for all readers together; 0 is unlimited. Default 200. */
   bandwidthMb?: number
   /** Seconds for which the kernel may keep names and attributes. Default 0.5. Tests that count exactly set it high. */
@@ -52,11 +58,15 @@ type Server = ChildProcessByStdio<Writable, Readable, Readable>
  * if it is killed: it unmounts when its standard input closes.
  */
 export async function mountSlow(source: string, mountPoint: string, options: SlowOptions = {}): Promise<SlowMount> {
-  const { latencyMs = 2, bandwidthMb = 200, validSeconds = 0.5, types = true } = options
+  const { latencyMs = 2, fstatMs = latencyMs, closeMs = latencyMs, bandwidthMb = 200, validSeconds = 0.5 } = options
+  const { keepAttributes = false, types = true } = options
   const costs = [
     `--latency-ms=${latencyMs}`,
+    `--fstat-ms=${fstatMs}`,
+    `--close-ms=${closeMs}`,
     `--bandwidth-mb=${bandwidthMb}`,
     `--valid-s=${validSeconds}`,
+    ...(keepAttributes ? ['--keep-attributes'] : []),
     ...(types ? [] : ['--no-types']),
   ]
   // In a session of its own: Ctrl-C must not take the file system from under a bench that is tidying up.

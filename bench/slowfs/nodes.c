@@ -20,6 +20,7 @@ struct node {
   struct node *parent; /* NULL: without a name */
   char *name;
   int fd; /* -1: to be found by name */
+  int handles; /* open ones */
   uint64_t references; /* the kernel's look-ups, nodes that are found through this one, requests under way */
 };
 
@@ -120,6 +121,19 @@ void forget(uint64_t number, uint64_t lookups) {
   pthread_mutex_lock(&lock);
   release(node_of(number), lookups);
   pthread_mutex_unlock(&lock);
+}
+
+void count_open(uint64_t number, int more) {
+  pthread_mutex_lock(&lock);
+  node_of(number)->handles += more;
+  pthread_mutex_unlock(&lock);
+}
+
+bool is_open(uint64_t number) {
+  pthread_mutex_lock(&lock);
+  bool open = node_of(number)->handles > 0;
+  pthread_mutex_unlock(&lock);
+  return open;
 }
 
 bool has_name(uint64_t number, const char *name) {

@@ -26,5 +26,9 @@ int move(struct folder from, const char *name, struct folder to, const char *new
 
 void forget(uint64_t node, uint64_t lookups);
 
+/* How many handles of the node are open. */
+void count_open(uint64_t node, int more);
+bool is_open(uint64_t node);
+
 /* Whether this is the node's last name. The root has none. */
 bool has_name(uint64_t node, const char *name);

@@ -1,4 +1,4 @@
-/* slowfs [--latency-ms=2] [--bandwidth-mb=200] [--valid-s=0.5] SOURCE MOUNTPOINT
+/* slowfs [--latency-ms=2] [--fstat-ms=2] [--close-ms=2] [--bandwidth-mb=200] [--valid-s=0.5] SOURCE MOUNTPOINT
    Stays in the foreground. Reads "counters", "reset" and the words of faults.h from standard input, a line each, and answers
    each with the counters as a line of JSON. Unmounts at the end of standard input: a mount never outlives who asked for it. */
 #define _GNU_SOURCE
@@ -36,6 +36,15 @@ static void *obey(void *none) {
   return none;
 }
 
+/* Offset -1: the attributes alone, not the contents. */
+static void forget_attributes(uint64_t node) {
+  struct fuse_notify_inval_inode_out inode = {.ino = node, .off = -1};
+  struct fuse_out_header header = {.error = FUSE_NOTIFY_INVAL_INODE, .len = sizeof header + sizeof inode};
+  struct iovec parts[] = {{&header, sizeof header}, {&inode, sizeof inode}};
+  /* ENOENT: the kernel has forgotten the file by itself. */
+  if (writev(device, parts, 2) < 0 && errno != ENOENT && errno != ENODEV) perror("slowfs: forget");
+}
+
 static void send_reply(const struct request *request, int error) {
   struct fuse_out_header header = {.unique = request->in->unique, .error = -error, .len = sizeof header};
   struct iovec parts[] = {{&header, sizeof header}, {request->reply, error ? 0 : request->reply_length}};
@@ -56,6 +65,7 @@ static void *serve(void *none) {
     struct request request = {.in = (void *)in, .argument = in + sizeof(struct fuse_in_header), .reply = out};
     int error = fault_of(&request);
     if (!error) error = answer(&request);
+    if (!error && request.forgets) forget_attributes(request.in->nodeid);
     if (error != NO_REPLY) send_reply(&request, error);
   }
   end();
@@ -100,25 +110,32 @@ static int run(const char *source, const char *mount_point) {
 }
 
 int main(int argc, char **argv) {
-  double latency_ms = 2, bandwidth_mb = 200, valid_s = 0.5;
+  struct costs costs = {.latency_ms = 2, .fstat_ms = -1, .close_ms = -1, .bandwidth_mb = 200};
+  double valid_s = 0.5;
   static const struct option known[] = {
-      {"latency-ms", 1, NULL, 'l'}, {"bandwidth-mb", 1, NULL, 'b'}, {"valid-s", 1, NULL, 'v'},
-      {"no-types", 0, NULL, 't'}, {NULL, 0, NULL, 0}};
+      {"latency-ms", 1, NULL, 'l'}, {"fstat-ms", 1, NULL, 'f'}, {"close-ms", 1, NULL, 'c'}, {"bandwidth-mb", 1, NULL, 'b'}, {"valid-s", 1, NULL, 'v'},
+      {"keep-attributes", 0, NULL, 'k'}, {"no-types", 0, NULL, 't'}, {NULL, 0, NULL, 0}};
   for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
-    if (option == 'l') latency_ms = atof(optarg);
-    else if (option == 'b') bandwidth_mb = atof(optarg);
+    if (option == 'l') costs.latency_ms = atof(optarg);
+    else if (option == 'f') costs.fstat_ms = atof(optarg);
+    else if (option == 'c') costs.close_ms = atof(optarg);
+    else if (option == 'b') costs.bandwidth_mb = atof(optarg);
     else if (option == 'v') valid_s = atof(optarg);
+    else if (option == 'k') set_forgetting(false);
     else if (option == 't') set_types(false);
     else return 2;
   }
   if (argc - optind != 2) {
-    fputs("usage: slowfs [--latency-ms=N] [--bandwidth-mb=N] [--valid-s=N] [--no-types] SOURCE MOUNTPOINT\n", stderr);
+    fputs("usage: slowfs [--latency-ms=N] [--fstat-ms=N] [--close-ms=N] [--bandwidth-mb=N] [--valid-s=N] [--keep-attributes]"
+          " [--no-types] SOURCE MOUNTPOINT\n", stderr);
     return 2;
   }
   signal(SIGPIPE, SIG_IGN);
   umask(0);
   raise_descriptor_limit();
-  set_costs(latency_ms, bandwidth_mb);
+  if (costs.fstat_ms < 0) costs.fstat_ms = costs.latency_ms;
+  if (costs.close_ms < 0) costs.close_ms = costs.latency_ms;
+  set_costs(costs);
   set_validity(valid_s);
   reset_counters();
   _exit(run(argv[optind], argv[optind + 1])); /* does not wait for threads: some sleep in a request */

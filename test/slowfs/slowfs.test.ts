@@ -1,7 +1,20 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import * as fs from 'node:fs/promises'
 import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -55,10 +68,54 @@ test('slowfs counts every request that reaches it, and none that the kernel answ
     await mount.reset()
     assert.deepEqual(await nonZero(mount), {})
     assert.equal(readFileSync(join(at, 'folder/deep/file'), 'utf8'), 'content')
-    assert.deepEqual(await nonZero(mount), { open: 1, read: 1, readBytes: 7, maxInFlight: 1 })
+    assert.deepEqual(await nonZero(mount), { open: 1, revalidate: 1, read: 1, close: 1, readBytes: 7, maxInFlight: 1 })
     readFileSync(join(at, 'folder/deep/file'))
     const { open, read } = await mount.counters()
     assert.deepEqual({ open, read }, { open: 2, read: 1 }, 'every open costs, the content stays in memory')
+  }),
+)
+
+test('slowfs charges each fstat of an open file, and each close, at a price of its own', { skip }, async () => {
+  await withSlow({ ...patient, fstatMs: 120, closeMs: 60 }, async ({ at, mount }) => {
+    const spent = (call: () => void): number => {
+      const began = performance.now()
+      call()
+      return performance.now() - began
+    }
+    statSync(join(at, 'folder/f1'))
+    await mount.reset()
+    const file = openSync(join(at, 'folder/f1'), 'r')
+    const asking = spent(() => fstatSync(file))
+    assert.ok(asking >= 120, `fstat took ${asking} ms`)
+    readSync(file, Buffer.alloc(8))
+    const closing = spent(() => closeSync(file))
+    assert.ok(closing >= 60, `close took ${closing} ms`)
+    assert.deepEqual(await nonZero(mount), { open: 1, fstat: 1, read: 1, close: 1, readBytes: 1, maxInFlight: 1 })
+  })
+  await withSlow({ ...patient, keepAttributes: true, fstatMs: 1000 }, async ({ at, mount }) => {
+    const file = openSync(join(at, 'folder/f1'), 'r')
+    fstatSync(file)
+    closeSync(file)
+    assert.equal((await mount.counters()).fstat, 0, 'an open that brings the attributes')
+  })
+  await withSlow({ ...patient, latencyMs: 60 }, async ({ at }) => {
+    const file = openSync(join(at, 'folder/f1'), 'r')
+    const began = performance.now()
+    fstatSync(file)
+    closeSync(file)
+    assert.ok(performance.now() - began >= 120, 'as much as a look-up by default')
+  })
+})
+
+test('a read of a file on slowfs costs no getattr of its own', { skip }, () =>
+  withSlow({ ...patient, latencyMs: 300, closeMs: 0 }, async ({ at, mount }) => {
+    const file = openSync(join(at, 'folder/f1'), 'r')
+    const began = performance.now()
+    readSync(file, Buffer.alloc(8))
+    assert.ok(performance.now() - began < 300)
+    closeSync(file)
+    const { fstat, revalidate } = await mount.counters()
+    assert.deepEqual({ fstat, revalidate }, { fstat: 0, revalidate: 1 })
   }),
 )
 
