@@ -1,6 +1,10 @@
-import { Crew } from './crew.ts'
-import type { Start } from './launcher.ts'
-import type { Answer, NodeFailure, Order } from './protocol.ts'
+import type { Variables } from '../platform/job.ts'
+import { type Crew, type CrewEvents, PipedCrew } from './crew.ts'
+import { makeExchange, removeExchange } from './exchange.ts'
+import { ExchangeCrew } from './exchange-crew.ts'
+import type { Launcher } from './launcher.ts'
+import { pour } from './pour.ts'
+import { type Answer, encodeOrder, type NodeFailure, type Order } from './protocol.ts'
 
 /**
  * - called: its process was started and has not answered
@@ -24,6 +28,13 @@ interface Node {
 
 type Progress = Extract<Answer, { kind: 'progress' }>
 
+export interface Caller {
+  launcher: Launcher
+  /** Our program, as it is found on the nodes, too. */
+  program: string
+  env: Variables
+}
+
 export interface RollListeners {
   onNote(node: string, note: Extract<Answer, { message: string }>): void
   /** The sum of all nodes. */
@@ -42,11 +53,17 @@ const END_MS = 10_000
 export class Roll {
   readonly #nodes = new Map<string, Node>()
   readonly #crews: Crew[] = []
+  readonly #caller: Caller
+  /** A folder to speak through, if the launcher passes no standard streams. */
+  readonly #exchange: string | undefined
   readonly #timer: NodeJS.Timeout
   #changed: () => void = () => {}
   readonly #listeners: RollListeners
 
-  constructor(names: readonly string[], listeners: RollListeners) {
+  /** @throws StageError NODES_FAILED */
+  constructor(names: readonly string[], caller: Caller, listeners: RollListeners) {
+    this.#caller = caller
+    if (caller.launcher.transfer === 'shared') this.#exchange = makeExchange(names, caller.env)
     for (const name of names) this.#nodes.set(name, { state: 'called', silence: 0, ended: false })
     this.#listeners = listeners
     // Our own seconds: if the job is suspended, they stand still with the nodes.
@@ -69,13 +86,18 @@ export class Roll {
   }
 
   /** Starts our process on nodes, and gives them an order. */
-  call(starts: readonly Start[], order: Order): void {
-    const crew = new Crew(starts, {
+  call(names: readonly string[], order: Order): void {
+    const { launcher, program } = this.#caller
+    const exchange = this.#exchange
+    const starts = launcher.commands(names, [program, exchange === undefined ? '--on-node' : `--on-node=${exchange}`])
+    const events: CrewEvents = {
       onAnswer: (name, answer) => this.#take(name, answer, crew),
       onEnd: (name, said) => this.#end(name, said, crew),
-    })
+    }
+    const crew: Crew =
+      exchange === undefined ? new PipedCrew(starts, events) : new ExchangeCrew(starts, events, exchange)
     this.#crews.push(crew)
-    for (const name of starts.flatMap(({ nodes }) => nodes))
+    for (const name of names)
       Object.assign(this.#nodes.get(name)!, { state: 'called', silence: 0, ended: false, step: undefined, crew })
     crew.send(order)
   }
@@ -83,6 +105,23 @@ export class Roll {
   /** To the nodes that were called last, or to all. */
   send(order: Order, { toAll = false } = {}): void {
     for (const crew of toAll ? this.#crews : this.#crews.slice(-1)) crew.send(order)
+  }
+
+  /**
+   * Writes a file to the standard input of these nodes' processes, behind an order.
+   * @throws StageError as pour()
+   */
+  async pour(
+    names: readonly string[],
+    order: Order,
+    file: Parameters<typeof pour>[0],
+    options: Parameters<typeof pour>[2],
+  ): Promise<void> {
+    const inputs = names
+      .map((name) => this.#nodes.get(name)?.crew?.inputOf?.(name))
+      .filter((input) => input !== undefined)
+    for (const input of inputs) input.write(encodeOrder(order))
+    await pour(file, inputs, options)
   }
 
   fail(name: string, failure: NodeFailure): void {
@@ -106,6 +145,7 @@ export class Roll {
   async end(): Promise<void> {
     await Promise.all(this.#crews.map((crew) => crew.end(END_MS)))
     clearInterval(this.#timer)
+    if (this.#exchange !== undefined) removeExchange(this.#exchange)
   }
 
   #take(name: string, answer: Answer, crew: Crew): void {
@@ -144,7 +184,8 @@ export class Roll {
     node.ended = true
     if (node.state === 'called' || node.state === 'needs') {
       const why = said.split('\n').findLast((line) => line.includes(name)) ?? said.split('\n').at(-1)
-      this.fail(name, { code: 'NODES_FAILED', message: `its process ended without a word${why ? `: ${why}` : ''}` })
+      const what = node.state === 'called' ? 'no process of ours came up there' : 'its process ended'
+      this.fail(name, { code: 'NODES_FAILED', message: why ? `${what}: ${why}` : what })
     }
     this.#changed()
   }
@@ -154,8 +195,9 @@ export class Roll {
       if (node.state !== 'called' && node.state !== 'needs') continue
       node.silence++
       const patience = node.state === 'called' ? START_S : SILENCE_S
-      if (node.silence > patience)
-        this.fail(name, { code: 'NODES_FAILED', message: `it has not answered for ${patience} seconds` })
+      if (node.silence <= patience) continue
+      this.fail(name, { code: 'NODES_FAILED', message: `it has not answered for ${patience} seconds` })
+      node.crew?.giveUp?.(name)
     }
   }
 
