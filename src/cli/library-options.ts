@@ -61,7 +61,13 @@ export const callerOf = ({ options, session }: Pick<Context, 'options' | 'sessio
     options.action === 'stage' && options.prefix === undefined && session.shell?.pid ? undefined : options.session,
 })
 
-export function progressOf({ options, session, messages, atEnd, archives }: Context): OnProgress {
+export function progressOf({
+  options,
+  session,
+  messages,
+  atEnd,
+  archives,
+}: Pick<Context, 'options' | 'session' | 'messages' | 'atEnd' | 'archives'>): OnProgress {
   const { onProgress, clear } = progressRenderer(messages, {
     live: session.isErrorShown && session.env.TERM !== 'dumb',
     quiet: options.verbosity === 'quiet',

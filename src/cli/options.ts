@@ -271,7 +271,7 @@ Variables:
 What stays in your session: the function conda-stage (in bash and sh also __conda_stage; in tcsh an alias). While
 a copy is active, also what conda would have set for it: PATH, CONDA_PREFIX, CONDA_DEFAULT_ENV,
 CONDA_PROMPT_MODIFIER, PS1 or prompt, and the environment's own variables, with CONDA_STAGE_STAGED=true among
-them. Nothing else.
+them; after --nodes also CONDA_STAGE_NODES, the nodes that have the copy. Nothing else.
 
 Exit status: 0 success; 1 failure (the original environment is active and untouched); 2 wrong usage or configuration.
 Load the shell function with:  eval "$(conda-stage --source)"

@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises'
+import { realpath, rm } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { StageError } from '../errors.ts'
 import { leasesOf, removeLease } from '../leases/lease.ts'
@@ -9,6 +9,7 @@ import { unstage } from '../pipeline.ts'
 import type { Variables } from '../platform/job.ts'
 import { ownIdentity } from '../platform/process-identity.ts'
 import { programVersion } from '../platform/program.ts'
+import { processesUsing } from '../platform/users-of.ts'
 import { makeOwnFolder } from '../stage/place.ts'
 import { findStage } from '../stage/record.ts'
 import type { Channel } from './channel.ts'
@@ -173,7 +174,7 @@ function assertSame({ version, platform }: StageOrder, here: string): void {
     )
 }
 
-/** Gives the leases of a call back, and removes the copy unless others use it, or programs run from it. */
+/** Gives the leases of a call back, and removes the copy unless others use it. While programs run from it, the job keeps it. */
 async function leaveCopy(
   { call, prefix }: Extract<Order, { kind: 'unstage' }>,
   { env }: AgentSurroundings,
@@ -181,10 +182,14 @@ async function leaveCopy(
 ): Promise<void> {
   const stage = await findStage(prefix)
   const own = stage ? (await leasesOf(stage.folder)).filter(({ lease }) => lease.call === call) : []
-  for (const { file } of own) {
-    const { kept } = await unstage({ prefix, lease: file, env, cwd: '/' })
-    if (kept)
-      answer({ kind: 'detail', message: `${prefix} stays: ${'until' in kept ? 'it is kept' : 'others use it'}` })
+  if (stage && own.length > 0 && processesUsing(await realpath(stage.folder)).length > 0) {
+    answer({ kind: 'warning', message: `${prefix} stays: programs run from it` })
+  } else {
+    for (const { file } of own) {
+      const { kept } = await unstage({ prefix, lease: file, env, cwd: '/' })
+      if (kept)
+        answer({ kind: 'detail', message: `${prefix} stays: ${'until' in kept ? 'it is kept' : 'others use it'}` })
+    }
   }
   answer({ kind: 'left' })
 }

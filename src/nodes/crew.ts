@@ -16,6 +16,8 @@ export interface Crew {
 
 export interface CrewEvents {
   onAnswer(node: string, answer: Answer): void
+  /** The launcher wrote this for people. */
+  onSaid(line: string): void
   /** Its process has ended, and nothing more comes from it. `said`: what the launcher wrote for people. */
   onEnd(node: string, said: string): void
 }
@@ -33,7 +35,7 @@ export class PipedCrew implements Crew {
     this.#ended = Promise.all(starts.map((start) => this.#begin(start, events)))
   }
 
-  #begin({ nodes, argv, env }: Start, { onAnswer, onEnd }: CrewEvents): Promise<void> {
+  #begin({ nodes, argv, env }: Start, { onAnswer, onSaid, onEnd }: CrewEvents): Promise<void> {
     const [program, ...args] = argv
     const child = spawn(program, args, { env, ...APART, stdio: 'pipe' })
     this.#children.push(child)
@@ -47,8 +49,11 @@ export class PipedCrew implements Crew {
     })
     // A launcher that has ended is reported by 'close'.
     child.stdin.on('error', () => {})
-    return endOf(child, (said) => {
-      for (const node of nodes) onEnd(node, said)
+    return endOf(child, {
+      onSaid,
+      onEnd: (said) => {
+        for (const node of nodes) onEnd(node, said)
+      },
     })
   }
 
@@ -77,15 +82,16 @@ export const APART = { cwd: '/', detached: true } as const
 
 /**
  * Resolves when a launcher has ended, or could not be started.
- * @param onEnd gets what it wrote for people
+ * @param listeners `onSaid`: gets each line that it writes for people; `onEnd`: all of them in the end
  */
 export function endOf(
   child: ChildProcessByStdio<Writable | null, Readable | null, Readable>,
-  onEnd: (said: string) => void,
+  { onSaid, onEnd }: { onSaid(line: string): void; onEnd(said: string): void },
 ): Promise<void> {
   let said = ''
   byLine(child.stderr, (line) => {
     said = `${said}${line}\n`.slice(-MOST_SAID)
+    onSaid(line)
   })
   return new Promise((resolve) => {
     const end = (): void => {

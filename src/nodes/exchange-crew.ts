@@ -36,12 +36,13 @@ export class ExchangeCrew implements Crew {
     const [program, ...args] = argv
     const child = spawn(program, args, { env, ...APART, stdio: ['ignore', 'ignore', 'pipe'] })
     this.#children.push(child)
-    return endOf(child, (said) => {
+    const onEnd = (said: string): void => {
       this.#take()
       const strangers = strangersIn(this.#folder)
       const others = strangers.length > 0 ? `${said}\nanswers came from ${strangers.join(', ')} only` : said
       for (const node of nodes) this.#events.onEnd(node, others)
-    })
+    }
+    return endOf(child, { onSaid: this.#events.onSaid, onEnd })
   }
 
   #lookLater(): void {

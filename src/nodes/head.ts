@@ -85,8 +85,8 @@ async function callNodes(roll: Roll, order: StageOrder, request: NodesRequest, o
   }
   const failures = roll.failures()
   if (roll.names('has').length === 0 || (onFailure === 'fail' && failures.length > 0)) throw failed(failures, request)
-  for (const [node, failure] of failures)
-    onProgress({ kind: 'warning', message: `Node ${node} has no copy: ${failure.message}` })
+  for (const [node, { message, lines = [] }] of failures)
+    onProgress({ kind: 'warning', message: `Node ${node} has no copy: ${[message, ...lines].join(' ')}` })
 }
 
 /**
@@ -171,6 +171,7 @@ function orderFor(plan: PlannedCopy, request: NodesRequest, { env, keepMinutes, 
 }
 
 const listeners = (onProgress: OnProgress): RollListeners => ({
+  onSaid: (message) => onProgress({ kind: 'debug', message }),
   onNote: (node, { kind, message }) => onProgress({ kind, message: `${node}: ${message}` }),
   onProgress: (sum) => onProgress({ ...sum, phase: 'extract' }),
 })

@@ -29,6 +29,8 @@ export interface Launcher {
    * @param step what a process said of itself in its `hello`
    */
   send?(file: string, to: string, step: string): Omit<Start, 'nodes'>
+  /** The nodes whose processes have ended by what a line of the command's standard error says, if one command serves several. */
+  lost?(line: string): string[]
 }
 
 /** A program to run, found by PATH, and its whole environment. */

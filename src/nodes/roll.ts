@@ -21,8 +21,6 @@ interface Node {
   progress?: Progress
   /** Seconds without a word. */
   silence: number
-  /** When it has ended by itself, nothing more can be asked of it. */
-  ended: boolean
   crew?: Crew
 }
 
@@ -37,6 +35,8 @@ export interface Caller {
 
 export interface RollListeners {
   onNote(node: string, note: Extract<Answer, { message: string }>): void
+  /** A launcher wrote this for people. */
+  onSaid(line: string): void
   /** The sum of all nodes. */
   onProgress(sum: Progress): void
 }
@@ -64,7 +64,7 @@ export class Roll {
   constructor(names: readonly string[], caller: Caller, listeners: RollListeners) {
     this.#caller = caller
     if (caller.launcher.transfer === 'shared') this.#exchange = makeExchange(names, caller.env)
-    for (const name of names) this.#nodes.set(name, { state: 'called', silence: 0, ended: false })
+    for (const name of names) this.#nodes.set(name, { state: 'called', silence: 0 })
     this.#listeners = listeners
     // Our own seconds: if the job is suspended, they stand still with the nodes.
     this.#timer = setInterval(() => this.#tick(), TICK_MS)
@@ -92,13 +92,17 @@ export class Roll {
     const starts = launcher.commands(names, [program, exchange === undefined ? '--on-node' : `--on-node=${exchange}`])
     const events: CrewEvents = {
       onAnswer: (name, answer) => this.#take(name, answer, crew),
+      onSaid: (line) => {
+        this.#listeners.onSaid(line)
+        for (const name of launcher.lost?.(line) ?? []) this.#end(name, line, crew)
+      },
       onEnd: (name, said) => this.#end(name, said, crew),
     }
     const crew: Crew =
       exchange === undefined ? new PipedCrew(starts, events) : new ExchangeCrew(starts, events, exchange)
     this.#crews.push(crew)
     for (const name of names)
-      Object.assign(this.#nodes.get(name)!, { state: 'called', silence: 0, ended: false, step: undefined, crew })
+      Object.assign(this.#nodes.get(name)!, { state: 'called', silence: 0, step: undefined, crew })
     crew.send(order)
   }
 
@@ -181,9 +185,9 @@ export class Roll {
   #end(name: string, said: string, crew: Crew): void {
     const node = this.#nodes.get(name)
     if (node === undefined || node.crew !== crew) return
-    node.ended = true
     if (node.state === 'called' || node.state === 'needs') {
-      const why = said.split('\n').findLast((line) => line.includes(name)) ?? said.split('\n').at(-1)
+      const lines = said.split('\n')
+      const why = lines.findLast((line) => line.includes(name)) ?? lines.at(-1)
       const what = node.state === 'called' ? 'no process of ours came up there' : 'its process ended'
       this.fail(name, { code: 'NODES_FAILED', message: why ? `${what}: ${why}` : what })
     }

@@ -74,6 +74,8 @@ export interface Left {
   state: 'shared' | 'used' | 'last' | 'kept' | 'free' | 'gone'
   bound: Bound
   original: string
+  /** The lease that was given back: the last of them. */
+  lease: Lease
 }
 
 /**
@@ -96,7 +98,7 @@ export async function leave(prefix: string, pid: number | undefined, start: Star
     const others = (await leasesOf(folder)).filter(({ file }) => !own.some((held) => held.file === file))
     return await someLive(others)
   }
-  const left = (state: Left['state']): Left => ({ state, bound, original: last.lease.original })
+  const left = (state: Left['state']): Left => ({ state, bound, original: last.lease.original, lease: last.lease })
   if (await isShared()) {
     await give()
     // Of two that leave at the same time, each has seen the other. At least one sees now that nobody is left.

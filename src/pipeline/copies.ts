@@ -25,6 +25,8 @@ export interface StagedCopy {
   readOnly: boolean
   isPrivate: boolean
   users: CopyUser[]
+  /** The nodes to which a session here has brought it. */
+  nodes?: string[]
   /** Until when it stands if nobody uses it, in milliseconds since 1970; null: until somebody removes it. */
   keptUntil?: number | null
 }
@@ -48,6 +50,7 @@ export async function stagedCopy({ folder, record }: Stage): Promise<StagedCopy>
     return { kind, ...(job && { job }), pids: processes.map(({ pid }) => pid), since }
   })
   const until = await keptUntil(folder)
+  const nodes = [...new Set(live.flatMap(({ lease }) => lease.nodes?.names ?? []))]
   return {
     prefix,
     original,
@@ -57,6 +60,7 @@ export async function stagedCopy({ folder, record }: Stage): Promise<StagedCopy>
     readOnly,
     isPrivate,
     users,
+    ...(nodes.length > 0 && { nodes }),
     ...(until !== undefined && users.length === 0 && { keptUntil: until }),
   }
 }

@@ -20,7 +20,9 @@ export async function giveBack(
   const users = await usersOf(stage)
   if (users.length > 0) return { users }
   if (force) return undefined
-  const minutes = given?.lease.keepMinutes
+  // Whoever was killed could not say how long the copy may stand.
+  const gone = [...(given ? [given] : []), ...(await leasesOf(stage.folder))]
+  const minutes = Math.max(0, ...gone.map(({ lease }) => lease.keepMinutes ?? 0))
   const until = minutes ? await keepIfThere(stage.folder, minutes) : await keptUntil(stage.folder)
   // One that is kept without an end is kept until somebody unstages it.
   return until === null || isOver(until) ? undefined : { until: until! }

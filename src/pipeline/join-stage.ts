@@ -3,7 +3,7 @@ import { archiveCandidates } from '../cache/index.ts'
 import type { Environment } from '../environment/find.ts'
 import { checkQuick } from '../environment/freshness.ts'
 import { exclusions } from '../inventory/exclusions.ts'
-import { addLease, isLive, isSameUser, leasesOf, oneOfEachUser, removeLease } from '../leases/lease.ts'
+import { addLease, type HeldLease, isLive, isSameUser, leasesOf, oneOfEachUser, removeLease } from '../leases/lease.ts'
 import { stays } from '../leases/removal.ts'
 import { errnoOf } from '../platform/errno.ts'
 import { asLocalFailure } from '../stage/failure.ts'
@@ -109,9 +109,9 @@ async function join(
   // They are only counted: one that can't be read stops nobody.
   const leases = await leasesOf(folder).catch(() => [])
   const own = leases.find(({ file }) => file === lease)
-  const others = oneOfEachUser(leases.filter(isLive)).filter(
-    (held) => own === undefined || !isSameUser(held, own),
-  ).length
+  const isOther = (held: HeldLease): boolean =>
+    own === undefined || !(isSameUser(held, own) || (own.lease.nodes && held.lease.call === own.lease.nodes.call))
+  const others = oneOfEachUser(leases.filter(isLive)).filter(isOther).length
   const { prefix, files = 0, bytes = 0, archive } = record
   const also = others === 0 ? '' : ` (also in use by ${others} ${others === 1 ? 'other' : 'others'})`
   options.onProgress({ kind: 'info', message: `Using the copy that is already staged: ${prefix}${also}` })

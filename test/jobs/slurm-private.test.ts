@@ -70,3 +70,30 @@ echo "job $SLURM_JOB_ID"
       }
     }),
 )
+
+test(
+  "the archive that --nodes sends arrives in the job's own /tmp, and neither it nor the copy is left on the node",
+  {
+    skip: canMount ? false : 'needs root, to give each job a /tmp of its own',
+  },
+  (context) =>
+    asUser(context, async ({ root, env }) => {
+      const script = `#!/bin/bash -l
+set -euo pipefail
+conda activate myjupyter
+conda-stage --nodes=all --path=/tmp
+srun --quiet sh -c 'echo "$SLURMD_NODENAME runs from $(greet --prefix); /tmp has $(ls -A /tmp | grep -c conda-stage_)"'
+kill -KILL $$
+`
+      const code = await slurm.submit({ script, options: [`--output=${root}/out/job`], env })
+      const output = readFileSync(`${root}/out/job`, 'utf8')
+      assert.equal(code, 137, output)
+      assert.match(output, /^INFO: Sending .* to 1 node /m)
+      assert.match(output, /^node runs from \/tmp\/conda-stage_\w+\/myjupyter; \/tmp has 1$/m)
+      const left = [...readdirSync('/tmp'), ...readdirSync(slurm.jobFolders)]
+      assert.deepEqual(
+        left.filter((name) => name.startsWith('conda-stage_')),
+        [],
+      )
+    }),
+)

@@ -50,7 +50,7 @@ interface Job {
 /** As many CPUs as tasks of an array are to run at once; Slurm takes our word for it. */
 const CPUS = 16
 
-interface Kind {
+export interface Kind {
   /** Each job has a /tmp of its own, by job_container/tmpfs. That takes root. */
   privateTmp?: boolean
   /** So many nodes, n1 and so on, each in a mount namespace with a disk of its own of so many MB. That takes root. */

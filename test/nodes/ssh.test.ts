@@ -81,13 +81,14 @@ test(
 )
 
 test(
-  'with --on-node-failure=continue the other nodes keep the copy, and the failed ones are named',
+  'with --on-node-failure=continue the other nodes keep the copy, and CONDA_STAGE_NODES names them',
   options,
   async (context) => {
     const nodes = await cluster(context, ['100m', '100m', '10m'])
     const { status, stdout, stderr } = await run(
       nodes,
       `conda-stage --nodes=n1,n2,n3,gone --launcher='ssh {node}' --on-node-failure=continue || exit
+    echo $CONDA_STAGE_NODES
     ssh n2 $CONDA_PREFIX/bin/greet --prefix; ssh n3 ls ${nodes.place.local}
     conda-stage --unstage`,
     )

@@ -10,6 +10,7 @@ import type { Command, Context } from '../command.ts'
 import { progressOf } from '../library-options.ts'
 import { sayLines } from '../render/messages.ts'
 import { shellWord } from '../render/shell-word.ts'
+import { leaveNodes, NO_NODES } from './leave-nodes.ts'
 import { survivable } from './on-failure.ts'
 import { activation, stageOrSkip } from './stage.ts'
 
@@ -57,7 +58,10 @@ export async function leaveCommand(context: Context): Promise<Step[] | undefined
       `${prefix} is kept, because its original ${left.original} is gone. To remove it: conda-stage --unstage --force --prefix=${shellWord(prefix)}`,
     )
   else if (left.state === 'free' && !(await isKept(prefix, context))) await remove(prefix, context)
-  return [exitStep('notAtExit', left.bound), { op: 'return', status: 0 }]
+  // While programs run from it, the lease stays, and so does what it says.
+  if (left.state !== 'used') await leaveNodes(left.lease, prefix, context)
+  const end: Step[] = [exitStep('notAtExit', left.bound), { op: 'return', status: 0 }]
+  return left.lease.nodes ? [NO_NODES, ...end] : end
 }
 
 /** Of several that leave at the same time, each may see that nobody uses the copy any more. */

@@ -28,17 +28,21 @@ export async function stageEverywhere(context: Context): Promise<NodesResult> {
   return result
 }
 
-/** Leaves the copies on the other nodes that a session's lease names. Nodes on which that fails are named. */
-export async function leaveNodes({ nodes }: Pick<Lease, 'nodes'>, prefix: string, context: Context): Promise<void> {
-  if (nodes === undefined) return
+/** Leaves the copies on the nodes that a session's lease names. Nodes on which that fails are named. */
+export async function leaveNodesOf(
+  { nodes, holder: { job } }: Pick<Lease, 'holder'> & { nodes: NonNullable<Lease['nodes']> },
+  prefix: string,
+  context: Pick<Context, 'options' | 'session' | 'messages' | 'atEnd' | 'archives'>,
+): Promise<void> {
   const { session, messages } = context
-  const here = surroundings(session.env)
+  // The process that waits for the session's end is no part of its job.
+  const here = surroundings({ ...session.env, ...(job && { [job.variable]: job.id }) })
   const caller = { ...here, launcher: await launcherFor(nodes.launcher, here), program: session.launcher }
   const failures = await unstageOnNodes(nodes, prefix, caller, progressOf(context))
   for (const [node, why] of failures)
     messages.warning(
       `${prefix} may still be on node ${node}: ${why}`,
-      'The next conda-stage there removes it when the job has ended.',
+      'When the job has ended, the next conda-stage on that node removes it.',
     )
 }
 

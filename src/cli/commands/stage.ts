@@ -8,6 +8,8 @@ import { assertCondaCanActivate } from '../../activate/through-conda.ts'
 import { beforeEnd, exitStep } from '../../auto-stage/exit-step.ts'
 import { withoutAutoStaging } from '../../auto-stage/guard.ts'
 import { StageError } from '../../errors.ts'
+import { leasesOfCaller } from '../../leases/holder.ts'
+import { leasesOf } from '../../leases/lease.ts'
 import { originalInSession, saveActivation } from '../../pipeline/activation.ts'
 import { bindToShell, guard, inheritLease } from '../../pipeline/bind-to-shell.ts'
 import type { StageResult } from '../../pipeline/options.ts'
@@ -20,6 +22,7 @@ import { callerOf, stageOptions } from '../library-options.ts'
 import { writeJson, writeResult } from '../render/messages.ts'
 import { shellWord } from '../render/shell-word.ts'
 import { dryRun } from './dry-run.ts'
+import { giveUp, leaveNodes, nodesStep } from './leave-nodes.ts'
 import { statusOfFailure, survivable } from './on-failure.ts'
 
 /** A file descriptor. */
@@ -41,7 +44,7 @@ async function stageActiveOrNamed(context: Context): Promise<Step[] | undefined>
     assertCondaCanActivate({ prefix: active }, shell.dialect)
   const result = await stageOrSkip(context)
   if (result === undefined) return undefined
-  if (options.json || options.prefix !== undefined) await giveResult(result, options)
+  if (options.json || options.prefix !== undefined) await giveResult(result, context)
   if (options.prefix !== undefined) await guard(result, session)
   // A person at a terminal may have expected more; a program has not.
   if (options.prefix !== undefined && isatty(STANDARD_OUTPUT))
@@ -51,13 +54,13 @@ async function stageActiveOrNamed(context: Context): Promise<Step[] | undefined>
 }
 
 /** Nobody would ever find a copy whose path is lost. */
-async function giveResult(result: StageResult, { json }: { json: boolean }): Promise<void> {
-  const { prefix, lease } = result
+async function giveResult(result: StageResult, context: Context): Promise<void> {
+  const { prefix } = result
   try {
-    if (json) writeJson(result, writeResult)
+    if (context.options.json) writeJson(result, writeResult)
     else writeResult(`${prefix}\n`)
   } catch (error) {
-    await unstage({ prefix, lease }).catch(() => {})
+    await giveUp(result, context)
     throw error
   }
 }
@@ -67,6 +70,7 @@ async function alreadyStaged(staged: Stage, context: Context): Promise<Step[] | 
   const { options, session, messages } = context
   const { prefix } = staged.record
   const original = await originalInSession(staged, { env: session.env })
+  if (options.nodes !== undefined) throw alreadyHere(prefix)
   messages.info(`Already staged: ${prefix} is the copy of ${original}`)
   if (options.json) writeJson({ skipped: true, original, prefix }, writeResult)
   else if (options.prefix !== undefined) writeResult(`${prefix}\n`)
@@ -109,11 +113,12 @@ function skipped({ message, path: prefix }: StageError, { options, messages }: C
  * @param more `bound`: the copy is also given back when the session leaves it or ends, by the shell or a process that waits
  */
 export async function activation(
-  { options, session, messages, ifUndelivered }: Context,
+  context: Context,
   shell: CallingShell,
   result: StageResult,
   more: { bound: boolean },
 ): Promise<Step[]> {
+  const { options, session, messages, ifUndelivered } = context
   const { prefix, lease: file } = result
   try {
     const facts = (each: string) => readFacts(each, shell.dialect, session.env)
@@ -144,18 +149,24 @@ export async function activation(
     const held = await saveActivation(file, { snapshot, bound: isBound })
     messages.info(`Activating staged conda environment: ${prefix}`)
     if (!isBound) await guard(result, session)
-    const all = isBound ? beforeEnd(steps, exitStep('atExit', bindToShell(held, prefix, session))) : steps
-    ifUndelivered(() => unstage({ prefix, lease: file }))
+    const { nodes } = held.lease
+    const known = nodes ? beforeEnd(steps, nodesStep(nodes.names)) : steps
+    const all = isBound ? beforeEnd(known, exitStep('atExit', bindToShell(held, prefix, session))) : known
+    ifUndelivered(() => giveUp(result, context))
     return options.activator === 'conda' ? withoutAutoStaging(all) : all
   } catch (error) {
-    await unstage({ prefix, lease: file }).catch(() => {})
+    await giveUp(result, context)
     throw error
   }
 }
 
 /** The shell calls this if it, or conda, could not activate the copy. The reason has been reported by then. */
-export async function abandonCommand({ options, session, messages }: Context): Promise<undefined> {
+export async function abandonCommand(context: Context): Promise<undefined> {
+  const { options, session, messages } = context
   const caller = callerOf({ options, session })
+  const stage = await findStage(options.prefix ?? '')
+  const [own] = stage ? leasesOfCaller(caller, await leasesOf(stage.folder)) : []
+  await leaveNodes(own?.lease, options.prefix ?? '', context)
   await unstage({ prefix: options.prefix ?? '', cwd: session.cwd, env: session.env, caller })
   const throughConda = options.activator === 'conda'
   const who = throughConda ? 'conda' : 'This shell'
@@ -166,6 +177,12 @@ export async function abandonCommand({ options, session, messages }: Context): P
   if (options.onFailure !== 'continue') throw new StageError('ACTIVATION_FAILED', message, { hint })
   messages.warning(message, hint)
 }
+
+const alreadyHere = (prefix: string): StageError =>
+  new StageError('ALREADY_STAGED', `${prefix}, which is active, is a copy on this node alone`, {
+    path: prefix,
+    hint: "Go back first: 'conda-stage --unstage'. Then the call with --nodes uses the copy that is here.",
+  })
 
 function noSuchProcess(pid: number): StageError {
   return new StageError('USAGE', `--session=${pid}: no such process runs here`, {

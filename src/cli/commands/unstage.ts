@@ -20,6 +20,7 @@ import { confirmLoss } from '../confirm-loss.ts'
 import { callerOf, progressOf } from '../library-options.ts'
 import { clock, holderText } from '../render/holder-text.ts'
 import { writeJson } from '../render/messages.ts'
+import { leaveNodes, NO_NODES } from './leave-nodes.ts'
 import { noShellFunction } from './stage.ts'
 import { sweeper } from './sweep.ts'
 
@@ -61,7 +62,11 @@ export async function unstageCommand(context: Context): Promise<Step[] | undefin
     ],
   })
   const bound = own && boundOf(own, stage.record.prefix)
-  const all: Step[] = bound ? [exitStep('notAtExit', bound), ...steps] : steps
+  const all: Step[] = [
+    ...(bound ? [exitStep('notAtExit', bound)] : []),
+    ...(own?.lease.nodes ? [NO_NODES] : []),
+    ...steps,
+  ]
   return options.activator === 'conda' ? withoutAutoStaging(all) : all
 }
 
@@ -105,7 +110,7 @@ export async function finishUnstageCommand(context: Context): Promise<undefined>
 
 /** First, because the call holds a lease on each of its nodes, and this may be one of them. */
 async function leaveOtherNodes(own: HeldLease | undefined, { record }: Stage, context: Context): Promise<void> {
-  if (own?.lease.nodes) await (await import('./nodes.ts')).leaveNodes(own.lease, record.prefix, context)
+  await leaveNodes(own?.lease, record.prefix, context)
 }
 
 type Kept = UnstageResult['kept']

@@ -1,4 +1,4 @@
-import { duration, megabytes } from '../../model/amounts.ts'
+import { counted, duration, megabytes } from '../../model/amounts.ts'
 import type { CopyUser, StagedCopy } from '../../pipeline/copies.ts'
 import { programOf } from '../../platform/surroundings.ts'
 import { clock } from './holder-text.ts'
@@ -9,7 +9,7 @@ export const copiesText = (copies: readonly StagedCopy[], active: string | undef
   copies.map((copy) => copyText(copy, active)).join('')
 
 function copyText(copy: StagedCopy, active: string | undefined): string {
-  const { prefix, original, bytes, created, readOnly, isPrivate } = copy
+  const { prefix, original, bytes, created, readOnly, isPrivate, nodes } = copy
   const facts = [
     bytes === undefined ? undefined : megabytes(bytes),
     `${duration((Date.now() - Date.parse(created)) / 1000)} old`,
@@ -20,6 +20,7 @@ function copyText(copy: StagedCopy, active: string | undefined): string {
     `  ${prefix}${prefix === active ? ' (active)' : ''}`,
     `    of ${original}, ${facts.filter((fact) => fact !== undefined).join(', ')}`,
     `    ${useOf(copy)}`,
+    ...(nodes ? [`    on ${counted(nodes.length, 'node')}: ${nodes.join(',')}`] : []),
   ]
     .map((line) => `${shown(line)}\n`)
     .join('')

@@ -1,5 +1,6 @@
 import type { Variables } from '../../platform/job.ts'
 import type { Launcher } from '../launcher.ts'
+import { nodesOfList } from '../node-list.ts'
 import { nodesFor } from '../nodes-of-job.ts'
 
 /**
@@ -20,6 +21,11 @@ export function srun(env: Variables): Launcher {
       argv: ['sbcast', `--jobid=${env.SLURM_JOB_ID}.${step}`, '--force', file, to],
       env: own,
     }),
+    lost: (line) => {
+      const list =
+        /^srun: error: (\S+): tasks? [\d,-]+: /.exec(line)?.[1] ?? /^srun: error: Node failure on (\S+)/.exec(line)?.[1]
+      return list === undefined ? [] : nodesOfList(list)
+    },
   }
 }
 
