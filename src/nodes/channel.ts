@@ -6,7 +6,7 @@ export interface Channel {
   node: string
   /** Milliseconds. So often a node says that it is alive. */
   beatMs: number
-  /** undefined: the head is gone. */
+  /** undefined: the head is gone, or this node is told to stop. */
   next(): Promise<Order | undefined>
   /**
    * Writes the bytes that follow an order into a new file.

@@ -19,13 +19,16 @@ const HEAD_SILENCE_MS = 5 * HEAD_BEAT_MS
  * @param host what this machine calls itself
  * @throws if the folder is not the user's own
  */
-export function joinExchange(folder: string, host: string, uid: number): Channel | undefined {
+export function joinExchange(
+  folder: string,
+  { host, uid, signal }: { host: string; uid: number; signal: AbortSignal },
+): Channel | undefined {
   const facts = lstatSync(folder)
   if (!facts.isDirectory() || facts.uid !== uid || (facts.mode & 0o077) !== 0)
     throw new Error(`${folder} is open to others`)
   const node = namesOf(JSON.parse(readFileSync(`${folder}/${NODES}`, 'utf8')) as string[])(host)
   if (!claim(node === undefined ? `${folder}/${STRANGERS}/${host}` : `${folder}/${CLAIMS}/${node}`)) return undefined
-  return node === undefined ? undefined : new ExchangeChannel(folder, node)
+  return node === undefined ? undefined : new ExchangeChannel(folder, node, signal)
 }
 
 /** Of all that try, one succeeds, on network file systems, too. */
@@ -44,20 +47,22 @@ class ExchangeChannel implements Channel {
   readonly beatMs = 10_000
   readonly node: string
   readonly #folder: string
+  readonly #signal: AbortSignal
   #read = 0
   #given = 0
   #progress: Answer | undefined
   /** It can't be answered, so it is as good as gone. */
   #isLost = false
 
-  constructor(folder: string, node: string) {
+  constructor(folder: string, node: string, signal: AbortSignal) {
+    this.#signal = signal
     this.#folder = folder
     this.node = node
   }
 
   async next(): Promise<Order | undefined> {
     let silence = 0
-    for (let wait = LOOK_MS.first; silence < HEAD_SILENCE_MS && !this.#isLost; ) {
+    for (let wait = LOOK_MS.first; silence < HEAD_SILENCE_MS && !this.#isLost && !this.#signal.aborted; ) {
       const line = this.#line()
       if (line === undefined) return undefined
       if (line !== '') {
@@ -68,7 +73,7 @@ class ExchangeChannel implements Channel {
       }
       // Nodes that were started together must not all ask at the same moment.
       const now = wait * (0.75 + Math.random() / 2)
-      await sleep(now)
+      await sleep(now, undefined, { signal: this.#signal }).catch(() => {})
       silence += now
       wait = Math.min(wait * LOOK_MS.growth, LOOK_MS.most)
     }

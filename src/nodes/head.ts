@@ -71,14 +71,15 @@ async function callNodes(roll: Roll, order: StageOrder, request: NodesRequest, o
   const { launcher, onFailure } = request
   const { signal, onProgress } = options
   for (let wave = [...request.nodes]; wave.length > 0; ) {
-    roll.call(wave, order)
+    const sent = withFolder(order, request)
+    roll.call(wave, sent)
     await roll.until(['called'], signal)
     if (onFailure === 'fail') throwIfFailed(roll, request)
     const needy = roll.names('needs')
     if (needy.length === 0) break
     // What goes to all nodes of a step would also go to those that have the copy, and stop at those that can't take it.
     const isForAll = launcher.transfer === 'sbcast' && needy.length < wave.length
-    wave = isForAll ? needy : await transfer(needy, roll, order, request, options)
+    wave = isForAll ? needy : await transfer(needy, roll, sent, request, options)
     if (onFailure === 'fail') throwIfFailed(roll, request)
     roll.send(wave.length > 0 ? { kind: 'undo', nodes: wave } : { kind: 'go' })
     if (wave.length === 0) await roll.until(['needs'], signal)
@@ -151,7 +152,6 @@ async function pourArchive(
 
 function orderFor(plan: PlannedCopy, request: NodesRequest, { env, keepMinutes, threads }: NodesOptions): StageOrder {
   const call = randomBytes(12).toString('hex')
-  const folder = `${plan.local.real}/${FOLDER_START}${call}`
   const { isBase, name, ownerUid, prefix, real } = plan.environment
   return {
     kind: 'stage',
@@ -166,8 +166,14 @@ function orderFor(plan: PlannedCopy, request: NodesRequest, { env, keepMinutes, 
     needed: plan.needed,
     keepMinutes: keepMinutes === undefined ? 0 : keepMinutes,
     ...(threads !== undefined && { threads }),
-    ...(request.launcher.transfer !== 'shared' && { received: { folder, file: `${folder}/archive` } }),
   }
+}
+
+/** A folder for the archive that is of this round alone: a process of the round before may still be tidying up. */
+function withFolder(order: StageOrder, { launcher }: NodesRequest): StageOrder {
+  if (launcher.transfer === 'shared') return order
+  const folder = `${order.local.real}/${FOLDER_START}${randomBytes(12).toString('hex')}`
+  return { ...order, received: { folder, file: `${folder}/archive` } }
 }
 
 const listeners = (onProgress: OnProgress): RollListeners => ({
@@ -191,7 +197,7 @@ function failed(failures: readonly [string, NodeFailure][], { nodes, onFailure }
   const next =
     others.length === 0 || onFailure === 'continue'
       ? [...hints][0]
-      : `Leave ${failures.length === 1 ? 'it' : 'them'} out: --nodes=${others.join(',')}; or go on without: --on-node-failure=continue`
+      : `Leave ${failures.length === 1 ? 'it' : 'them'} out: --nodes=${shortList(others)}; or go on without: --on-node-failure=continue`
   return new StageError('NODES_FAILED', `${failures.length} of ${counted(nodes.length, 'node')} can't have the copy:`, {
     lines,
     ...(next !== undefined && { hint: next }),
@@ -217,3 +223,10 @@ export async function unstageOnNodes(
     await roll.end()
   }
 }
+
+/** So many names are told one by one. */
+const FEW = 16
+
+/** For messages. */
+export const shortList = (names: readonly string[]): string =>
+  names.length <= FEW ? names.join(',') : `${names.slice(0, FEW).join(',')},...`

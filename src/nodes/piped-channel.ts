@@ -9,19 +9,27 @@ import { type Answer, decodeOrder, encodeAnswer, type Order } from './protocol.t
 const readFrom = promisify(read)
 const BLOCK = 64 * 1024
 
+interface Streams {
+  /** Descriptor of what the head writes. */
+  input: number
+  write(text: string): void
+  signal: AbortSignal
+}
+
 /** Through standard input and standard output. */
 export class PipedChannel implements Channel {
   readonly beatMs = 5000
   readonly node: string
   readonly #descriptor: number
   readonly #write: (text: string) => void
+  readonly #stopped: Promise<undefined>
   #ahead: Buffer = Buffer.alloc(0)
 
-  /** @param input descriptor of what the head writes */
-  constructor(node: string, input: number, write: (text: string) => void) {
+  constructor(node: string, { input, write, signal }: Streams) {
     this.node = node
     this.#descriptor = input
     this.#write = write
+    this.#stopped = new Promise((resolve) => signal.addEventListener('abort', () => resolve(undefined)))
   }
 
   answer(answer: Answer): void {
@@ -31,7 +39,7 @@ export class PipedChannel implements Channel {
   /** Lines that are none of ours are passed over: launchers may write some. */
   async next(): Promise<Order | undefined> {
     for (;;) {
-      const line = await this.#line()
+      const line = await Promise.race([this.#line(), this.#stopped])
       if (line === undefined) return undefined
       try {
         return decodeOrder(line)
@@ -46,8 +54,8 @@ export class PipedChannel implements Channel {
       const file = await open(path, 'wx', 0o600)
       try {
         for (let left = size; left > 0; ) {
-          const block = this.#ahead.length > 0 ? this.#ahead : await this.#read()
-          if (block.length === 0) return false
+          const block = this.#ahead.length > 0 ? this.#ahead : await Promise.race([this.#read(), this.#stopped])
+          if (block === undefined || block.length === 0) return false
           const part = block.subarray(0, left)
           await file.writeFile(part)
           this.#ahead = block.subarray(part.length)

@@ -47,7 +47,8 @@ const TICK_MS = 1000
 const SILENCE_S = 45
 /** A scheduler may take its time to start a step on many nodes. */
 const START_S = 180
-const END_MS = 10_000
+/** Removing a large copy takes its time. */
+const END_MS = 30_000
 
 /** The nodes of a call, and what became of each. Nodes that fall silent have failed. */
 export class Roll {

@@ -55,6 +55,7 @@ function nodeOf(context: TestContext, { env }: World, command: readonly string[]
     say: (order: Order) => void child.stdin.write(encodeOrder(order)),
     /** What the head would see if it ended. */
     hangUp: () => void child.stdin.end(),
+    stop: () => void child.kill('SIGTERM'),
     ended,
     async next<K extends Answer['kind']>(...kinds: K[]): Promise<Extract<Answer, { kind: K }>> {
       for (;;) {
@@ -123,12 +124,13 @@ test('a node of another platform, with another conda-stage, with another real pa
   assert.equal(readdirSync(place.local).length, 1)
 })
 
-test('undo, and the end of the head at any moment, leave nothing on a node', async (context) => {
+test('undo, the end of the head and SIGTERM at any moment leave nothing on a node', async (context) => {
   const place = await copiedWorld(context)
   const order = await orderFor(place)
   const end = {
     undo: (node: ReturnType<typeof nodeOf>) => node.say({ kind: 'undo' }),
     'end of the head': (node: ReturnType<typeof nodeOf>) => node.hangUp(),
+    SIGTERM: (node: ReturnType<typeof nodeOf>) => node.stop(),
   }
   for (const [what, leave] of Object.entries(end))
     for (const moment of ['hello', 'go', 'done']) {

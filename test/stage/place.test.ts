@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { existsSync, lstatSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import type { ArchivedEntry } from '../../src/model/archive-index.ts'
 import type { LocalFolder } from '../../src/platform/local-disk.ts'
-import { composePlace, wantedLength, withNewPlace } from '../../src/stage/place.ts'
+import { composePlace, contentsOf, placeFor, wantedLength, withNewPlace } from '../../src/stage/place.ts'
 import { temporaryFolder } from './small-archive.ts'
 
 const uid = process.getuid!()
@@ -24,8 +24,46 @@ test('if the original prefix is too short to match, the staged prefix is as shor
     assert.match(composePlace('/tmp', 'env', length).prefix, /^\/tmp\/conda-stage_\w{4}\/env$/)
 })
 
-test('two stages of the same environment have different names', () => {
+test('two stages that are not shared have different names', () => {
   assert.notEqual(composePlace('/tmp', 'env', 40).folder, composePlace('/tmp', 'env', 40).folder)
+})
+
+test('a shared stage has the same path on every node, and another one for another user, environment or archive', () => {
+  const path = (contents: string) => composePlace('/scratch/me', 'env', 700, contents).prefix
+  const [uid, real, created] = [1000, '/home/me/envs/env', '2026-11-27T12:00:00.000Z']
+  assert.equal(path(contentsOf(real, created, uid)), path(contentsOf(real, created, uid)))
+  const others = [
+    contentsOf(real, created, 1001),
+    contentsOf(`${real}2`, created, uid),
+    contentsOf(real, '2026-11-27T12:00:00.001Z', uid),
+  ]
+  assert.equal(new Set([contentsOf(real, created, uid), ...others].map(path)).size, 4)
+})
+
+test('if something has the path of a shared stage, it stays as it is, and the stage gets another path, or none if only that one will do', async (context) => {
+  const base = temporaryFolder(context)
+  const wanted = { local: local(base), name: 'env', length: 300, uid, contents: contentsOf('/env', 'now', uid) }
+  const { folder, prefix } = placeFor(wanted)
+  const things: Record<string, () => void> = {
+    'a file': () => writeFileSync(folder, 'mine'),
+    'a folder': () => mkdirSync(`${folder}/mine`, { recursive: true }),
+    'a link that leads nowhere': () => symlinkSync('/nowhere', folder),
+    'a link to a folder': () => symlinkSync(base, folder),
+  }
+  for (const [what, put] of Object.entries(things)) {
+    put()
+    const before = lstatSync(folder).ino
+    const made = await withNewPlace(wanted, async (place) => place)
+    assert.notEqual(made.folder, folder, what)
+    assert.equal(Buffer.byteLength(made.prefix), 300)
+    const only = withNewPlace({ ...wanted, only: { folder, prefix } }, async () => {})
+    await assert.rejects(only, { name: 'StageError', code: 'TARGET_UNSAFE', path: folder })
+    assert.equal(lstatSync(folder).ino, before, what)
+    rmSync(folder, { recursive: true })
+    rmSync(made.folder, { recursive: true })
+    assert.deepEqual(readdirSync(base), [], what)
+  }
+  assert.deepEqual(await withNewPlace(wanted, async (place) => place), { folder, prefix })
 })
 
 test('the staged prefix gets the length of the prefix, logical or real, that occurs more often', () => {

@@ -1,6 +1,6 @@
 import type { Lease } from '../../leases/lease.ts'
 import { counted } from '../../model/amounts.ts'
-import { type NodesResult, stageOnNodes, unstageOnNodes } from '../../nodes/head.ts'
+import { type NodesResult, shortList, stageOnNodes, unstageOnNodes } from '../../nodes/head.ts'
 import { launcherFor } from '../../nodes/launchers.ts'
 import type { Variables } from '../../platform/job.ts'
 import { machine } from '../../platform/runtime.ts'
@@ -20,9 +20,10 @@ export async function stageEverywhere(context: Context): Promise<NodesResult> {
     platform: machine().platform,
     isLocalNamed: options.path !== undefined || Boolean(session.env.CONDA_STAGE_PATH),
   }
-  const given = stageOptions(context)
+  // Other nodes lack an original that is local here.
+  const given = { ...stageOptions(context), skipLocal: false }
   const result = await stageOnNodes(request, { ...given, env: session.env, onProgress: given.onProgress!, signal })
-  messages.info(`The copy is on ${counted(result.nodes.length, 'node')}: ${result.nodes.join(',')}`)
+  messages.info(`The copy is on ${counted(result.nodes.length, 'node')}: ${shortList(result.nodes)}`)
   if (result.nodes.length < nodes.length && launcher.onThese !== undefined)
     messages.info(`Programs for these nodes alone: ${launcher.onThese} ...`)
   return result

@@ -18,6 +18,8 @@ export async function onNodeCommand({ options: { exchange }, session, signal }: 
   // In Slurm, a node may have another name than its machine.
   const name = env.SLURMD_NODENAME || host
   const channel =
-    exchange === undefined ? new PipedChannel(name, STANDARD_INPUT, writeData) : joinExchange(exchange, name, uid)
+    exchange === undefined
+      ? new PipedChannel(name, { input: STANDARD_INPUT, write: writeData, signal })
+      : joinExchange(exchange, { host: name, uid, signal })
   if (channel) await serveHead({ env, uid, platform, channel, signal })
 }
