@@ -1,5 +1,6 @@
 export type { ArchiveFinding } from './archive/verify/finding.ts'
 export { type ErrorCode, StageError } from './errors.ts'
+export type { Payback } from './model/cost.ts'
 export type { OnProgress, Phase, ProgressEvent } from './model/progress.ts'
 export type {
   PackForElsewhereOptions,

@@ -9,6 +9,7 @@ import { repack } from './repack.ts'
 import { running } from './running.ts'
 import { secondStage } from './second-stage.ts'
 import { start } from './start.ts'
+import { starts } from './starts.ts'
 
 /** All rows, in the order of the table. */
 export const ROWS: Row[] = [
@@ -21,5 +22,6 @@ export const ROWS: Row[] = [
   start,
   repack,
   running,
+  starts,
   memory,
 ]

@@ -1,16 +1,16 @@
-import { type BytePath, parentOf } from '../model/byte-path.ts'
+import { type BytePath, byPath, parentOf } from '../model/byte-path.ts'
 import type { Listed, ListedName } from '../model/listed.ts'
 import { drain, IN_FLIGHT } from '../platform/in-flight.ts'
 import { type Pace, SLOW_CALLS } from '../platform/pace.ts'
 import { FileOpener, quickMs } from './file-opener.ts'
 import { isAsRead, type WholeFile } from './open-file.ts'
-import { byPackage } from './order.ts'
 import { CHUNK } from './pieced-file.ts'
 import { changedFolders } from './settle.ts'
 
 /** The most that is read early. */
 const MOST_BYTES = 48 * 1024 * 1024
 const MOST_FILES = 4096
+const MOST_FIRST = 2 * SLOW_CALLS
 /** Of a small file: open, fstat, read, close. */
 const CALLS = 4
 /** Half of the requests are left to the listing, which everything waits for. */
@@ -25,36 +25,38 @@ export class EarlyReads {
   /** Also opens the files whose turn comes later. */
   readonly opener: FileOpener
   readonly #prefix: string
+  readonly #files: readonly ListedName[]
   readonly #reads = new Map<BytePath, Promise<WholeFile | undefined>>()
   readonly #since = Date.now()
   #changed: ReadonlySet<BytePath> = new Set()
+  #begun = 0
   #isStopped = false
 
-  private constructor(prefix: string, options: { mayHang: boolean }) {
-    this.#prefix = prefix
-    this.opener = new FileOpener(prefix, options)
-  }
-
   /**
-   * Reads the first files one by one, and begins to read more if that is slow.
    * @param recorded in the archive's order
    * @param options.mayHang the file system may never answer
    */
-  static async begin(
-    prefix: string,
-    recorded: readonly ListedName[],
-    options: { mayHang: boolean },
-  ): Promise<EarlyReads> {
-    const early = new EarlyReads(prefix, options)
-    const files = worthReading(recorded)
-    for (const file of files.slice(0, SLOW_CALLS))
-      early.#reads.set(file.path, Promise.resolve(await early.#readFirst(file)))
-    // `drain` takes the last first.
-    if (!early.pace.isQuick) drain(files.slice(SLOW_CALLS).reverse(), AT_ONCE, ({ path }) => early.#begin(path))
-    return early
+  constructor(prefix: string, recorded: readonly ListedName[], options: { mayHang: boolean }) {
+    this.#prefix = prefix
+    this.#files = worthReading(recorded)
+    this.opener = new FileOpener(prefix, options)
   }
 
-  /** How fast the first files were read, one by one. Reading more of them early pays only on a slow file system. */
+  /** Reads the first files, one by one, until it is clear how fast that is. A few may have been looked up before. */
+  async begin(): Promise<void> {
+    while (this.pace.isQuick && this.#begun < Math.min(this.#files.length, MOST_FIRST)) {
+      const file = this.#files[this.#begun++]!
+      this.#reads.set(file.path, Promise.resolve(await this.#readFirst(file)))
+    }
+  }
+
+  /** Begins to read more. */
+  readOn(): void {
+    // `drain` takes the last first.
+    drain(this.#files.slice(this.#begun).reverse(), AT_ONCE, ({ path }) => this.#begin(path))
+  }
+
+  /** How fast the first files were read, one by one. */
   get pace(): Pace {
     return this.opener.pace
   }
@@ -137,7 +139,7 @@ export function recordedFiles(
   const files: ListedName[] = []
   for (const [path, recorded] of records)
     if (!LEADS_ELSEWHERE.test(path) && !isExcluded(path)) files.push({ type: 'file', path, ...recorded })
-  return files.sort(byPackage)
+  return files.sort(byPath)
 }
 
 /** Those of them that are worth reading early. @internal Exported for its tests. */

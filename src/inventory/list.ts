@@ -19,6 +19,8 @@ export interface ListOptions {
   /** How fast the file system answers, as far as that is known. Without it: whether it may never answer. */
   pace?: Pace
   mayHang?: boolean
+  /** Called with each folder and the files in it, after the folder that it is in. */
+  onFolder?: ((path: BytePath, files: readonly BytePath[]) => void) | undefined
   signal?: AbortSignal
 }
 
@@ -52,6 +54,7 @@ export async function listTree(environment: { prefix: string }, options: ListOpt
     throwIfCancelled(options.signal, prefix)
     try {
       const folder = await lookAtFolder(prefix, path, pace)
+      const files: BytePath[] = []
       for (const { name, type } of await namesIn(fsPath(prefix, path), pace)) {
         const child = path === '' ? name : `${path}/${name}`
         if (options.isExcluded(child)) continue
@@ -59,8 +62,10 @@ export async function listTree(environment: { prefix: string }, options: ListOpt
         else if (type === 'file' || type === 'symlink')
           entries.push({ type, path: child, ...options.records?.get(child) })
         else skipped.push({ path: child, reason: type })
+        if (type === 'file') files.push(child)
       }
       entries.push(folder)
+      options.onFolder?.(path, files)
     } catch (error) {
       if (!(isGone(error) && isTransient(path))) throw listError(prefix, path, error)
     }

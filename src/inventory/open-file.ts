@@ -13,7 +13,7 @@ import { settled, settleTime } from './settle.ts'
  * The most that one request to a file server brings, nearly everywhere. A file up to this size is read as it was at one
  * moment. A larger one could be written to between two requests, so its facts are compared once more after reading.
  */
-const ONE_REQUEST = 128 * 1024
+export const ONE_REQUEST = 128 * 1024
 
 /** A link that has taken the file's place must not be followed. */
 const FLAGS = READ_ONLY | constants.O_NOFOLLOW
@@ -79,8 +79,9 @@ export class OpenFile {
     const waiting: Waiting = { awaited: { path: () => shown(where), isWork: true }, pace }
     let fd: number | undefined
     try {
-      fd = await opening(() => openFile(fsPath(where.prefix, where.path), FLAGS, { isWork: true }))
-      return new OpenFile(fd, await settledFacts(fd, where, waiting), where, waiting)
+      const opened = await opening(() => openFile(fsPath(where.prefix, where.path), FLAGS, { isWork: true }))
+      fd = opened
+      return new OpenFile(fd, await settledFacts(where, () => statOpen(opened, waiting)), where, waiting)
     } catch (error) {
       if (fd !== undefined) await close(fd, waiting)
       throw openError(where, error)
@@ -191,11 +192,29 @@ export async function isAsRead(where: Where, facts: FileFacts): Promise<boolean>
   return !differs(now, facts) && now.mode === facts.mode
 }
 
+/**
+ * The facts of the file at this path, which is not open, as those of an `OpenFile`.
+ * @param looking makes the call that looks the path up
+ * @throws StageError UNREADABLE, CHANGED
+ */
+export async function lookAt(
+  where: Where,
+  looking: (look: () => Promise<BigIntStats>) => Promise<BigIntStats>,
+): Promise<FileFacts> {
+  try {
+    return await settledFacts(where, () => looking(() => lstatPath(fsPath(where.prefix, where.path))))
+  } catch (error) {
+    throw openError(where, error)
+  }
+}
+
+const statOpen = async (fd: number, { awaited, pace }: Waiting): Promise<BigIntStats> =>
+  pace.isImmediate ? pace.measure(() => fstatSync(fd, { bigint: true })) : await statFile(fd, awaited)
+
 /** The facts of a moment after which any change must show as another mtime. */
-async function settledFacts(fd: number, where: Where, { awaited, pace }: Waiting): Promise<FileFacts> {
+async function settledFacts(where: Where, look: () => Promise<BigIntStats>): Promise<FileFacts> {
   for (let before: FileFacts | undefined; ; ) {
-    const stats = pace.isImmediate ? pace.measure(() => fstatSync(fd, { bigint: true })) : await statFile(fd, awaited)
-    const facts = factsOf(stats, where)
+    const facts = factsOf(await look(), where)
     // If the wait changed nothing, one wait is enough: an mtime ahead of our clock would never settle.
     if (settleTime(facts.mtimeNs, Date.now()) === 0 || (before && !differs(facts, before))) return facts
     before = facts

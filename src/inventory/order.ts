@@ -3,9 +3,9 @@ import type { DirectoryEntry } from '../model/entry.ts'
 import type { Listed, ListedName } from '../model/listed.ts'
 
 /**
- * The order in which content goes into an archive: folders, symbolic links, then the files of each conda package by path,
- * and last those of no package, which change most. So the files that one package's update touches lie together, and nothing
- * comes before its folder.
+ * The order in which content goes into an archive: folders, symbolic links, then the files by path. So what is read after one
+ * another lies in the same folder, whose name the file system has just looked up; and what a package's update touches lies
+ * together, because packages have folders.
  */
 export function archiveOrder(entries: readonly Listed[]) {
   const folders: DirectoryEntry[] = []
@@ -16,14 +16,5 @@ export function archiveOrder(entries: readonly Listed[]) {
     else if (entry.type === 'symlink') symlinks.push(entry)
     else files.push(entry)
   }
-  return { folders, symlinks, files: files.sort(byPackage) }
-}
-
-export function byPackage(a: ListedName, b: ListedName): number {
-  if (a.package !== b.package) {
-    if (a.package === undefined) return 1
-    if (b.package === undefined) return -1
-    return a.package < b.package ? -1 : 1
-  }
-  return byPath(a, b)
+  return { folders, symlinks, files: files.sort(byPath) }
 }

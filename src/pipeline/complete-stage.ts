@@ -3,7 +3,7 @@ import { leaveScripts } from '../auto-stage/script.ts'
 import type { Environment } from '../environment/find.ts'
 import { addLease } from '../leases/lease.ts'
 import type { ArchiveIndex } from '../model/archive-index.ts'
-import { displayPath } from '../model/byte-path.ts'
+import { byPath, displayPath } from '../model/byte-path.ts'
 import { jobId } from '../platform/job.ts'
 import { ownIdentity } from '../platform/process-identity.ts'
 import { packageRoot } from '../platform/program.ts'
@@ -84,7 +84,10 @@ function leftMessages(left: readonly LeftFile[], from: readonly string[], to: st
 }
 
 function listOf(left: readonly LeftFile[]): string {
-  const shown = left.slice(0, 5).map(({ path }) => displayPath(path))
+  const shown = left
+    .toSorted(byPath)
+    .slice(0, 5)
+    .map(({ path }) => displayPath(path))
   const more = left.length > shown.length ? ` and ${left.length - shown.length} more` : ''
   return `${shown.join(', ')}${more}`
 }

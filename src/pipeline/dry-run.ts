@@ -1,18 +1,16 @@
-import { readHead } from '../archive/reader.ts'
 import type { Environment } from '../environment/find.ts'
-import { readRecords } from '../environment/records.ts'
 import { exclusions } from '../inventory/exclusions.ts'
 import { inventory } from '../inventory/walk.ts'
-import type { BytePath } from '../model/byte-path.ts'
-import { fsPath } from '../model/byte-path.ts'
-import { monotonicMs } from '../platform/clock.ts'
+import { type Amount, firstStageSeconds, laterStageSeconds } from '../model/cost.ts'
 import { findLocalFolder, suitableFolders } from '../platform/local-disk.ts'
 import { mayHang } from '../platform/mounts.ts'
-import { lstat, stat } from '../platform/remote-fs.ts'
+import { stat } from '../platform/remote-fs.ts'
+import { timeOfLookUp } from '../platform/time-of-look-up.ts'
 import { damageOf } from '../stage/intact.ts'
 import { assertStageable } from '../stage/place.ts'
 import type { Stage } from '../stage/record.ts'
 import { leastRoom } from '../stage/room.ts'
+import { amountIn, amountOf, recordedSizes, siteOf } from './amount.ts'
 import { chooseArchive } from './archive-choice.ts'
 import { sharedStages } from './join-stage.ts'
 import { localOriginal } from './local.ts'
@@ -33,7 +31,7 @@ export interface Forecast {
   copy?: string
   /** Where the copy would be made; missing if the environment would only be packed. */
   local?: { path: string; source: string; available: number }
-  /** A rough estimate. */
+  /** An estimate by `model/cost.ts`. */
   seconds: number
 }
 
@@ -51,7 +49,7 @@ export async function forecast(given: StageOptions, { onlyPack }: { onlyPack: bo
   }
   const { fresh, created, stale, candidates, foreign } = await chooseArchive(environment, options)
   const path = fresh ?? stale?.archive ?? candidates.find((candidate) => !foreign.includes(candidate)) ?? candidates[0]!
-  const amount = fresh === undefined ? await amountOf(environment, candidates, options) : await amountIn(fresh)
+  const amount = fresh === undefined ? await expectedOf(environment, candidates, options) : await expectedFrom(fresh)
   const { files, bytes, isLeast, packSeconds, room } = amount
   const copy = onlyPack || !isShared(options) ? undefined : await wholeStage(environment, created, options)
   const local = onlyPack || copy ? undefined : await findLocalFolder({ ...options, needed: room, dryRun: true })
@@ -68,7 +66,7 @@ export async function forecast(given: StageOptions, { onlyPack }: { onlyPack: bo
     isLeast,
     ...(copy && { copy: copy.record.prefix }),
     ...(local && { local: { path: local.path, source: local.source, available: local.available.bytes } }),
-    seconds: packSeconds + (local ? extractSeconds(amount) : 0),
+    seconds: packSeconds || (local ? laterStageSeconds(amount, siteOf(0, options.threads)) : 0),
   }
 }
 
@@ -84,60 +82,36 @@ async function wholeStage(
   return undefined
 }
 
-interface Amount {
-  files: number
-  bytes: number
+/** What would be packed or extracted. */
+interface Expected extends Amount {
   isLeast: boolean
-  packSeconds: number
   room: { bytes: number; inodes: number }
+  /** Of packing. 0: there is a fresh archive. */
+  packSeconds: number
 }
 
-async function amountIn(archive: string): Promise<Amount> {
-  const { files, bytes, entries } = (await readHead(archive)).totals
-  return { files, bytes, isLeast: false, packSeconds: 0, room: { bytes, inodes: entries } }
+async function expectedFrom(archive: string): Promise<Expected> {
+  const amount = await amountIn(archive)
+  const { bytes, entries: inodes } = amount
+  return { ...amount, isLeast: false, packSeconds: 0, room: { bytes, inodes } }
 }
 
 /** Milliseconds. Below that a look at every file costs little. */
 const QUICK_MS = 0.3
 
-async function amountOf(
+async function expectedOf(
   environment: Environment,
   candidates: readonly string[],
-  { signal }: Filled<StageOptions>,
-): Promise<Amount> {
-  const { paths } = await readRecords(environment.prefix)
-  const lookUpMs = await timeOfLookUp(environment.prefix, [...paths.keys()])
+  { signal, threads }: Filled<StageOptions>,
+): Promise<Expected> {
+  const lookUpMs = await timeOfLookUp(environment.real)
   const isLeast = lookUpMs > QUICK_MS
   const isExcluded = exclusions(environment, candidates)
-  const recorded = [...paths.values()].map(({ recordedSize = 0 }) => ({ type: 'file', size: recordedSize }) as const)
   const look = { isExcluded, mayHang: mayHang(environment.real), ...(signal && { signal }) }
-  const listed = isLeast ? recorded : await inventory(environment, look)
-  const sizes = listed.flatMap((entry) => (entry.type === 'file' ? [entry.size] : []))
-  const [files, bytes] = [sizes.length, sizes.reduce((sum, size) => sum + size, 0)]
+  const listed = isLeast ? undefined : await inventory(environment, look)
+  const sizes =
+    listed?.flatMap((entry) => (entry.type === 'file' ? [entry.size] : [])) ?? (await recordedSizes(environment.prefix))
   const room = leastRoom(sizes.map((recordedSize) => ({ type: 'file', path: '', recordedSize })))
-  return { files, bytes, isLeast, packSeconds: packSeconds({ files, bytes }, lookUpMs), room }
+  const amount = amountOf(sizes, listed?.length)
+  return { ...amount, isLeast, packSeconds: firstStageSeconds(amount, siteOf(lookUpMs, threads)), room }
 }
-
-/** How many files are looked at, one after the other, to see how fast the file system answers. */
-const SAMPLES = 12
-
-/** In milliseconds. A quarter of the samples was quicker: busy CPUs must not make a file system look slow. */
-async function timeOfLookUp(prefix: string, paths: readonly BytePath[]): Promise<number> {
-  const step = Math.max(1, Math.floor(paths.length / SAMPLES))
-  const files = paths.filter((_, at) => at % step === 0).slice(0, SAMPLES)
-  const samples = files.length > 0 ? files : ['conda-meta', 'bin', 'lib']
-  const times: number[] = []
-  for (const path of samples) {
-    const started = monotonicMs()
-    await lstat(fsPath(prefix, path)).catch(() => {})
-    times.push(monotonicMs() - started)
-  }
-  return times.sort((a, b) => a - b)[Math.floor(times.length / 4)]!
-}
-
-/** By what 30,000 files of 816 MB took on two cores: 2 s from local disk, 10 s from a file system with 2 ms a look-up. */
-const packSeconds = ({ files, bytes }: { files: number; bytes: number }, lookUpMs: number): number =>
-  bytes / 400e6 + (files * lookUpMs) / 6000
-
-/** The same took 1.4 s to extract. */
-const extractSeconds = ({ files, bytes }: { files: number; bytes: number }): number => files / 50_000 + bytes / 1e9

@@ -3,7 +3,7 @@ import type { Environment } from '../environment/find.ts'
 import { readRecords } from '../environment/records.ts'
 import { EarlyReads, recordedFiles } from '../inventory/early-reads.ts'
 import { exclusions, type IsExcluded } from '../inventory/exclusions.ts'
-import { type Listing, listTree } from '../inventory/list.ts'
+import { type Listing, type ListOptions, listTree } from '../inventory/list.ts'
 import { displayPath } from '../model/byte-path.ts'
 import type { Entry } from '../model/entry.ts'
 import type { Listed, ListedName } from '../model/listed.ts'
@@ -11,7 +11,7 @@ import { mayHang } from '../platform/mounts.ts'
 import type { PackOptions } from './options.ts'
 import type { Filled } from './original.ts'
 
-/** What conda's records list. If the file system is slow, the first of these files are being read already. */
+/** What conda's records list. */
 export interface Recorded {
   records: Awaited<ReturnType<typeof readRecords>>
   isExcluded: IsExcluded
@@ -25,7 +25,7 @@ export async function readRecorded(environment: Environment, archives: readonly 
   const records = await readRecords(environment.prefix)
   const isExcluded = exclusions(environment, archives)
   const files = recordedFiles(records.paths, isExcluded)
-  const early = await EarlyReads.begin(environment.prefix, files, { mayHang: mayHang(environment.real) })
+  const early = new EarlyReads(environment.prefix, files, { mayHang: mayHang(environment.real) })
   return { records, isExcluded, files, early }
 }
 
@@ -34,10 +34,12 @@ export async function listEnvironment(
   environment: Environment,
   { records, isExcluded, early }: Recorded,
   options: Filled<PackOptions>,
+  onFolder?: ListOptions['onFolder'],
 ): Promise<Listed[]> {
   const { signal } = options
   const { paths, warnings } = records
-  const listing = listTree(environment, { isExcluded, records: paths, pace: early.pace, ...(signal && { signal }) })
+  const look = { isExcluded, records: paths, pace: early.pace, onFolder, ...(signal && { signal }) }
+  const listing = listTree(environment, look)
   // Also if it fails or is cancelled: nobody shall wait for reads then.
   const found = await listing.finally(() => early.stop())
   early.compare(found.entries)

@@ -4,6 +4,7 @@ import type { Filter } from '../conda-pack/filter.ts'
 import type { Caller } from '../leases/holder.ts'
 import type { Holder } from '../leases/lease.ts'
 import type { ArchiveFormat } from '../model/archive-index.ts'
+import type { Payback } from '../model/cost.ts'
 import type { OnProgress } from '../model/progress.ts'
 import type { Finding } from '../stage/verify.ts'
 
@@ -115,6 +116,8 @@ export interface StageResult {
   lease: string
   /** How many others use it, too. */
   others: number
+  /** Whether the stage pays. Missing if the copy was there already, or the original is on local disk. */
+  payback?: Payback
   warnings: string[]
 }
 

@@ -7,6 +7,7 @@ import { joinStage, lookAt, sharedStages } from './join-stage.ts'
 import type { StageOptions, StageResult } from './options.ts'
 import type { Filled } from './original.ts'
 import type { Packed } from './pack-unless-fresh.ts'
+import { beginPayback } from './payback.ts'
 
 /** Where stages of the same contents may be. */
 export interface Shared {
@@ -24,18 +25,19 @@ export async function stageFromArchive(
   options: Filled<StageOptions>,
   shared?: Shared,
 ): Promise<StageResult> {
+  const addPayback = await beginPayback(environment, options)
   const packed = await archiveFor(environment, options)
   const joined = await joinedFor(packed, environment, options, shared)
   if (joined) return joined
   const staged = await stageFrom(packed, environment, options)
-  if (!('damaged' in staged)) return staged
+  if (!('damaged' in staged)) return addPayback(staged)
   const again = await stageFrom(
     await archiveFor(environment, options, { damaged: staged.damaged }),
     environment,
     options,
   )
   if ('damaged' in again) throw again.damaged.error
-  return again
+  return addPayback(again)
 }
 
 /** One that is there already, if the archive was. */

@@ -2,8 +2,7 @@ import type { WrittenArchive } from '../archive/writer.ts'
 import type { Environment } from '../environment/find.ts'
 import { StageError } from '../errors.ts'
 import { fsPath } from '../model/byte-path.ts'
-import type { TakeFrame } from '../model/item.ts'
-import type { Listed } from '../model/listed.ts'
+import type { ListedName } from '../model/listed.ts'
 import { findLocalFolder, type LocalFolder } from '../platform/local-disk.ts'
 import { readHead } from '../platform/read-small.ts'
 import { DirectStage } from '../stage/direct-stage.ts'
@@ -36,14 +35,16 @@ export interface StageBegun {
  * with the other: what goes wrong with the stage shows when it is finished.
  */
 export interface StageWhilePacking {
-  takeFrame: TakeFrame
+  /** Undefined if it has failed already. */
+  direct: DirectStage | undefined
   finish(written: WrittenArchive): Promise<StageResult>
   finishFrom(written: WrittenArchive, archive: string): Promise<StageResult | undefined>
   giveUp(error: unknown): Promise<void>
 }
 
 interface Contents {
-  listed: readonly Listed[]
+  /** The files that conda's records list. */
+  recorded: readonly ListedName[]
   /** They write the files. */
   workers: FrameWorkers
   /** Original prefixes, as the relocations number them. */
@@ -63,18 +64,18 @@ export async function beginStage(
   options: Filled<StageOptions>,
   contents: Contents,
 ): Promise<StageWhilePacking | undefined> {
-  const needed = leastRoom(contents.listed)
+  const needed = leastRoom(contents.recorded)
   const local = await findLocalFolder({ ...options, needed }).catch(undefinedIfExpected)
   if (local === undefined) return undefined
   await prepareLocal(local, options)
   const packed = Promise.withResolvers<Packed>()
-  const taken = Promise.withResolvers<TakeFrame>()
-  const stage = make({ local, environment, contents, packed: packed.promise, onBegun: taken.resolve }, options)
+  const begun = Promise.withResolvers<DirectStage | undefined>()
+  const stage = make({ local, environment, contents, packed: packed.promise, onBegun: begun.resolve }, options)
   // Failures surface in finish(); until then they must not count as unhandled, and the archive goes on without the stage.
   packed.promise.catch(() => {})
-  stage.catch(() => taken.resolve(async () => {}))
+  stage.catch(() => begun.resolve(undefined))
   return {
-    takeFrame: await taken.promise,
+    direct: await begun.promise,
     async finish(written) {
       packed.resolve(written)
       return await stage
@@ -98,7 +99,7 @@ interface Making {
   environment: Environment
   contents: Contents
   packed: Promise<Packed>
-  onBegun(takeFrame: TakeFrame): void
+  onBegun(stage: DirectStage): void
 }
 
 async function make(making: Making, options: Filled<StageOptions>): Promise<StageResult> {
@@ -125,13 +126,12 @@ async function fill(
     prefix,
     from: contents.prefixes,
     readOnly: writable !== true,
-    entries: contents.listed,
     room: local.available,
     workers: contents.workers,
     signal,
   })
   try {
-    onBegun(stage.takeFrame)
+    onBegun(stage)
     const { path: archive, index } = await packed
     const phase = { kind: 'phase', phase: 'extract', prefix: environment.prefix, target: folder } as const
     return await timed(onProgress, { ...phase, ...(archive !== undefined && { archive }) }, async () => {
@@ -158,9 +158,9 @@ const SAMPLES = 8
 const SAMPLE_BYTES = 64 * 1024
 
 /** Bytes of the original prefix that occurs most often, judged by a few texts into which conda has put a prefix. */
-async function likelyLength({ prefixes, listed }: Contents): Promise<number> {
+async function likelyLength({ prefixes, recorded }: Contents): Promise<number> {
   if (prefixes.length === 1) return Buffer.byteLength(prefixes[0]!)
-  const texts = listed.filter((entry) => entry.type === 'file' && entry.placeholder?.mode === 'text').slice(0, SAMPLES)
+  const texts = recorded.filter(({ placeholder }) => placeholder?.mode === 'text').slice(0, SAMPLES)
   const counts = prefixes.map(() => 0)
   for (const { path } of texts) {
     const text = await readHead(fsPath(prefixes[0]!, path), SAMPLE_BYTES).then(String, () => '')

@@ -3,9 +3,19 @@ import { type OutlivedArchive, outlivedArchives } from '../cache/index.ts'
 import { findEnvironment } from '../environment/find.ts'
 import { StageError } from '../errors.ts'
 import { AUTO_STAGE, AUTO_UNSTAGE } from '../model/auto-scripts.ts'
+import {
+  type Amount,
+  firstStageSeconds,
+  laterStageSeconds,
+  type Payback,
+  paybackOf,
+  USUAL_START,
+} from '../model/cost.ts'
 import { findLocalFolder, localFileSystem } from '../platform/local-disk.ts'
 import { exists } from '../platform/remote-fs.ts'
+import { timeOfLookUp } from '../platform/time-of-look-up.ts'
 import { findStage } from '../stage/record.ts'
+import { amountIn, amountOf, recordedSizes, siteOf } from './amount.ts'
 import { chooseArchive } from './archive-choice.ts'
 import { type StagedCopy, stagedCopy } from './copies.ts'
 import { stagesOnThisNode } from './known-stages.ts'
@@ -25,6 +35,8 @@ export interface Status {
   /** The original is on local disk already: a copy gains little. */
   isLocal?: boolean
   archive?: { path: string; state: 'fresh' | 'out of date' | 'missing' | 'unusable'; reason?: string }
+  /** Whether a stage pays: from the archive if that is fresh, else one that packs. Missing if the original is on local disk. */
+  payback?: Payback
   /** Whether the original is staged whenever it is activated, and whether its copy is then removed when it is left. */
   autoStage?: { enabled: boolean; unstage: boolean }
   /** Where a stage would be made now. */
@@ -49,9 +61,20 @@ export async function status(given: StageOptions): Promise<Status> {
   const staged = await findStage(prefix)
   const original = staged?.record.original ?? prefix
   const archive = await archiveStatus({ ...options, prefix: original })
+  const payback = archive.isLocal === false ? await expectedPayback(original, archive, options) : undefined
   const outlived = await outlivedArchives({ ...options, original })
   const autoStage = await autoStagingOf(original)
-  return { prefix, isStaged: staged !== undefined, original, ...archive, autoStage, local, stages, outlived }
+  return {
+    prefix,
+    isStaged: staged !== undefined,
+    original,
+    ...archive,
+    ...(payback && { payback }),
+    autoStage,
+    local,
+    stages,
+    outlived,
+  }
 }
 
 /** By the scripts that `--auto-stage` puts there. */
@@ -81,6 +104,29 @@ async function archiveStatus(
     const path = error instanceof StageError ? (error.path ?? '') : ''
     return { ...facts, archive: { path, state: 'unusable', reason: messageOf(error) } }
   }
+}
+
+async function expectedPayback(
+  original: string,
+  { archive }: Pick<Status, 'archive'>,
+  { threads }: StageOptions,
+): Promise<Payback | undefined> {
+  try {
+    const site = siteOf(await timeOfLookUp(original), threads)
+    const isFresh = archive?.state === 'fresh'
+    const amount = isFresh ? await amountIn(archive.path) : await leastAmount(original)
+    return paybackOf(amount, site, isFresh ? laterStageSeconds(amount, site) : firstStageSeconds(amount, site))
+  } catch (error) {
+    // What can't be read has been reported as the state of the archive.
+    if (error instanceof StageError) return undefined
+    throw error
+  }
+}
+
+/** Files that conda has not installed are in no record: there may be enough for a usual start. */
+async function leastAmount(original: string): Promise<Amount> {
+  const recorded = amountOf(await recordedSizes(original))
+  return { ...recorded, files: Math.max(recorded.files, USUAL_START.requests) }
 }
 
 function messageOf(error: unknown): string {

@@ -7,19 +7,23 @@ import { plainToolMembers, renamedScripts } from '../conda-pack/plain-tool-membe
 import type { Environment } from '../environment/find.ts'
 import { withSiblings } from '../environment/siblings.ts'
 import { withSpellings } from '../environment/spellings.ts'
+import type { EarlyReads } from '../inventory/early-reads.ts'
 import { readItems } from '../inventory/read.ts'
 import { type BytePath, bytePathOf, displayPath } from '../model/byte-path.ts'
 import type { Entry, RenamedMembers } from '../model/entry.ts'
-import type { ArchiveItem, PackedFrame } from '../model/item.ts'
+import type { ArchiveItem, PackedFrame, TakeFrame } from '../model/item.ts'
 import type { Listed } from '../model/listed.ts'
 import { defaultThreads } from '../platform/cpus.ts'
+import { mayHang } from '../platform/mounts.ts'
 import { PrefixScanner } from '../relocate/scan.ts'
-import { EarlyRuns } from '../workers/early-runs.ts'
-import { type PackedItemsOptions, packedItems } from '../workers/packed-items.ts'
+import type { DirectStage } from '../stage/direct-stage.ts'
+import type { FileCopies } from '../stage/file-copies.ts'
+import type { Copies } from '../workers/copied-runs.ts'
+import { packedItems } from '../workers/packed-items.ts'
 import { FrameWorkers } from '../workers/pool.ts'
-import { isWorthRuns, RunPacker, type RunPackerOptions } from '../workers/run-packer.ts'
+import { isWorthRuns, RunPacker } from '../workers/run-packer.ts'
 import { archiveHeader, wholeFacts } from './archive-header.ts'
-import { listEnvironment, type Recorded, readRecorded } from './list-environment.ts'
+import { listEnvironment, readRecorded } from './list-environment.ts'
 import type { PackOptions } from './options.ts'
 import type { Filled } from './original.ts'
 import { readOptions } from './read-progress.ts'
@@ -99,24 +103,26 @@ async function write(
   const { servesStage, header } = shape
   const recorded = await readRecorded(environment, candidates)
   const renamed = await renamedScripts(environment.prefix, { unpack: destPrefix === undefined })
-  const shareContent = servesStage && begin !== undefined
-  const threaded = beginRuns(environment, recorded, { ...options, renamed, shareContent })
-  const listed = filterEntries(await listEnvironment(environment, recorded, options), filters)
-  reportRenamed(renamed, listed, options)
-  const stage = servesStage
-    ? await begin?.({ listed, workers, prefixes: shape.prefixes, created: header.created })
-    : undefined
+  const { early, files } = recorded
+  const contents = { recorded: files, workers, prefixes: shape.prefixes, created: header.created }
+  const stage = servesStage ? await begin?.(contents) : undefined
   if (path === undefined && stage === undefined) return {}
+  const direct = stage?.direct
   try {
+    const copies = await copiesFor(direct, { environment, early, shape })
+    const listed = filterEntries(await listEnvironment(environment, recorded, options, copies?.folder), filters)
+    reportRenamed(renamed, listed, options)
+    direct?.listed(listed)
+    const packer = makePacker(environment, direct, { ...options, renamed })
     const { lost, ...written } = await writeArchive({
       ...shape,
       renamed,
       path,
       threads,
       compress: (...frame) => workers.compress(...frame),
-      items: itemsOf(environment, listed, { recorded, threaded, beside: path ?? candidates[0]! }, options),
+      items: itemsOf(environment, listed, { early, packer, copies, beside: path ?? candidates[0]! }, options),
       besides: (entries) => plainToolMembers(entries, { ...header, unpack: destPrefix === undefined, renamed }),
-      ...(stage && { takeFrame: stage.takeFrame }),
+      ...(stage && { takeFrame: direct?.takeFrame ?? NOBODY }),
       ...(signal && { signal }),
     })
     if (stage === undefined) return {}
@@ -127,50 +133,55 @@ async function write(
   }
 }
 
-/** How threads pack files by themselves, and what they began with. */
-type Threaded = Pick<PackedItemsOptions, 'packer' | 'early'>
-
-/** Lets threads begin with what conda's records list if files answer at once, and there is enough for them to do. */
-function beginRuns(
-  { prefix, siblings }: Environment,
-  { files, early }: Recorded,
-  {
-    shape,
-    workers,
-    threads,
-    filters = [],
-    renamed,
-    shareContent,
-  }: Chosen & Pick<RunPackerOptions, 'renamed' | 'shareContent'>,
-): Threaded | undefined {
-  const { runFormat: format, prefixes, root, level } = shape
-  if (format === undefined || !early.pace.isQuick) return undefined
-  const packer = new RunPacker({
-    prefix,
-    prefixes,
-    siblings,
-    root,
-    format,
-    level,
-    workers,
-    threads,
-    renamed,
-    shareContent,
-  })
-  return filters.length === 0 && isWorthRuns(files) ? { packer, early: new EarlyRuns(packer, files) } : { packer }
+/** For a stage, if it takes long to read the originals. Of a file server nobody knows how long the next call will take. */
+async function copiesFor(
+  stage: DirectStage | undefined,
+  { environment, early, shape }: { environment: Environment; early: EarlyReads; shape: Shape },
+): Promise<FileCopies | undefined> {
+  const target = shape.runFormat && stage
+  if (target && mayHang(environment.real)) return target.copiesOf(environment.prefix)
+  await early.begin()
+  if (early.pace.isQuick) return undefined
+  if (!target) early.readOn()
+  return target?.copiesOf(environment.prefix)
 }
 
-/** By threads, in runs, if files still answer at once; else read here, and rewritten for another prefix if one is named. */
+/** For a stage that has failed already. */
+const NOBODY: TakeFrame = async () => {}
+
+/** Has threads pack files by themselves, if they can. */
+function makePacker(
+  { prefix, siblings }: Environment,
+  stage: DirectStage | undefined,
+  { shape, workers, threads, renamed }: Chosen & { renamed: RenamedMembers },
+): RunPacker | undefined {
+  const { runFormat: format, prefixes, root, level } = shape
+  if (format === undefined) return undefined
+  const order = { prefix, prefixes, siblings, root, format, level, renamed }
+  return new RunPacker({ ...order, workers, threads, stage, shareContent: stage !== undefined })
+}
+
+interface Reading {
+  early: EarlyReads
+  packer: RunPacker | undefined
+  /** Of the files on the local disk, if it takes long to read the originals. */
+  copies: Copies | undefined
+  beside: string
+}
+
+/**
+ * By threads, in runs, from copies or if files answer at once; else read here, and rewritten for another prefix if one is
+ * named.
+ */
 function itemsOf(
   environment: Environment,
   listed: readonly Listed[],
-  { recorded, threaded, beside }: { recorded: Recorded; threaded: Threaded | undefined; beside: string },
+  { early, packer, copies, beside }: Reading,
   options: Chosen,
 ): AsyncIterable<ArchiveItem | PackedFrame> {
-  const { early } = recorded
   const read = readOptions(environment, listed, options, early)
-  if (threaded && early.pace.isQuick && isWorthRuns(listed))
-    return packedItems(environment, listed, { ...threaded, read })
+  const isQuick = early.pace.isQuick && isWorthRuns(listed)
+  if (packer && (copies || isQuick)) return packedItems(environment, listed, { packer, copies, read })
   const items = readItems(environment, listed, read)
   return options.destPrefix === undefined ? items : rewritten(items, { to: options.destPrefix, beside }, options)
 }

@@ -24,6 +24,12 @@ export function writeSparse(fd: number, data: Buffer, position: number): boolean
   return data.length > 0 && from === data.length
 }
 
+/** Whether a new file with this data would have a hole. */
+export function hasHole(data: Buffer): boolean {
+  for (let at = 0; at < data.length; at += BLOCK) if (isZero(data, at, Math.min(data.length, at + BLOCK))) return true
+  return false
+}
+
 const isZero = (data: Buffer, from: number, to: number): boolean =>
   data[from] === 0 && data[to - 1] === 0 && ZEROS.compare(data, from, to, 0, to - from) === 0
 

@@ -8,6 +8,7 @@ import { currentUmask } from '../platform/umask.ts'
 import type { FrameWorkers } from '../workers/pool.ts'
 import type { ExtractReport, Target } from '../workers/protocol.ts'
 import type { Piece } from '../workers/work-list.ts'
+import { FileCopies } from './file-copies.ts'
 import { type ExtractResult, finishTree } from './finish-tree.ts'
 import { stagedModes } from './modes.ts'
 import { assertPathsFit } from './path-length.ts'
@@ -24,8 +25,6 @@ export interface DirectOptions {
   /** Original prefixes, in the order by which relocations number them. */
   from: readonly string[]
   readOnly: boolean
-  /** Everything in the environment. */
-  entries: readonly Listed[]
   /** The most that may be written: a stage that does not fit must not fill the disk. */
   room: Room
   workers: FrameWorkers
@@ -37,9 +36,11 @@ export interface DirectOptions {
  * in `finish`.
  */
 export class DirectStage {
+  readonly target: Target
+  /** The mode that a file has in the stage. */
+  readonly modeOf: (mode: number) => number
   readonly #options: DirectOptions
-  readonly #target: Target
-  readonly #mode: (mode: number) => number
+  #copies: FileCopies | undefined
   /** Files that span several frames. Their pieces are written as they are, since it is not known yet where prefixes stand. */
   readonly #large = new Set<BytePath>()
   readonly #writing = new Set<Promise<unknown>>()
@@ -47,39 +48,76 @@ export class DirectStage {
   #written = 0
   #failure: { error: unknown } | undefined
 
-  /** Makes the folders. */
   constructor(options: DirectOptions) {
     const { root, prefix: to, from } = options
     this.#options = options
-    this.#mode = stagedModes(options.readOnly).file
-    assertPathsFit(to, options.entries)
-    makeDirectories(root, options.entries)
-    this.#target = { root, from, to, umask: currentUmask() }
+    this.modeOf = stagedModes(options.readOnly).file
+    this.target = { root, from, to, umask: currentUmask() }
+  }
+
+  /**
+   * Copies of files, made before it is known where they go in the archive. They are the stage's files when a thread has packed them.
+   * @param original its prefix
+   */
+  copiesOf(original: string): FileCopies {
+    this.#copies ??= new FileCopies({
+      prefix: original,
+      root: this.#options.root,
+      spend: (bytes) => this.#failure === undefined && this.#tried(() => this.#spend(blocksOf(bytes))),
+      onReport: ({ left, digests, failure }) => {
+        this.#note({ left, digests })
+        if (failure !== undefined) this.#fail(failure)
+      },
+    })
+    return this.#copies
+  }
+
+  /** To be called when everything in the environment is known, before the first frame. */
+  listed(entries: readonly Listed[]): void {
+    this.#tried(() => assertPathsFit(this.#options.prefix, entries))
+    if (this.#copies) this.#copies.listed()
+    else this.#tried(() => makeDirectories(this.#options.root, entries))
   }
 
   readonly takeFrame: TakeFrame = async (content, pieces) => {
     if (this.#failure || this.#options.signal?.aborted || pieces.length === 0) return
     try {
-      this.#spend(pieces)
-      const { left, digests } = await this.#write(
-        content,
-        pieces.map((piece) => this.#pieceOf(piece)),
-      )
-      this.#report.left.push(...left)
-      this.#report.digests.push(...digests)
+      for (const { length } of pieces) this.#spend(blocksOf(length))
+      const written = pieces.map((piece) => this.#pieceOf(piece))
+      this.#note(await this.#write(content, written))
     } catch (error) {
-      this.#failure ??= { error }
+      this.#fail(error)
+    }
+  }
+
+  #note({ left, digests }: ExtractReport): void {
+    this.#report.left.push(...left)
+    this.#report.digests.push(...digests)
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= { error }
+  }
+
+  /** Whether nothing went wrong. */
+  #tried(body: () => void): boolean {
+    try {
+      body()
+      return true
+    } catch (error) {
+      this.#fail(error)
+      return false
     }
   }
 
   #write(content: Buffer, pieces: Piece[]): Promise<ExtractReport> {
-    const writing = this.#options.workers.write(content, pieces, this.#target)
+    const writing = this.#options.workers.write(content, pieces, this.target)
     this.#writing.add(writing)
     return writing.finally(() => this.#writing.delete(writing))
   }
 
-  #spend(pieces: readonly FramePiece[]): void {
-    for (const { length } of pieces) this.#written += blocksOf(length)
+  #spend(bytes: number): void {
+    this.#written += bytes
     if (this.#written > this.#options.room.bytes)
       throw Object.assign(new Error('there is no room for all of it'), { code: 'ENOSPC' })
   }
@@ -90,7 +128,7 @@ export class DirectStage {
       makeLargeFiles(this.#options.root, [{ path, size }])
       this.#large.add(path)
     }
-    const facts = { path, mode: this.#mode(mode), mtime: utimesSeconds(mtimeNs), fileSize: size }
+    const facts = { path, mode: this.modeOf(mode), mtime: utimesSeconds(mtimeNs), fileSize: size }
     return { ...facts, contentOffset, frame: 0, frameOffset, length, ...(relocation && { relocation }) }
   }
 
@@ -105,7 +143,7 @@ export class DirectStage {
     const large = index.entries.flatMap((entry): LargeFile[] => {
       if (entry.type !== 'file' || !this.#large.has(entry.path)) return []
       const { path, mode, mtimeNs, relocation } = entry
-      return [{ path, mode: this.#mode(mode), mtime: utimesSeconds(mtimeNs), ...(relocation && { relocation }) }]
+      return [{ path, mode: this.modeOf(mode), mtime: utimesSeconds(mtimeNs), ...(relocation && { relocation }) }]
     })
     const { left, digests } = this.#report
     left.push(...patchLargeFiles({ root, large, from, to: prefix }))
@@ -114,7 +152,8 @@ export class DirectStage {
 
   /** Gives the stage up if it is not finished. Resolves when nothing is written any more. */
   async stop(): Promise<void> {
-    this.#failure ??= { error: new Error('the stage was given up') }
+    this.#fail(new Error('the stage was given up'))
+    await this.#copies?.stop()
     await Promise.allSettled(this.#writing)
   }
 }

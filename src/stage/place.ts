@@ -45,7 +45,6 @@ const SHORTEST_TOKEN = 4
 /**
  * Makes the folder for a stage, for this user alone, and calls `fill` to make the stage in it. If that fails, the folder is
  * removed with all its contents, and so is LOCAL if it was made for this stage.
-
  * @throws StageError TARGET_UNSAFE if something has the only path that will do
  */
 export async function withNewPlace<T>(wanted: WantedPlace, fill: (place: Place) => Promise<T>): Promise<T> {

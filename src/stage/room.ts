@@ -18,7 +18,7 @@ export function roomFor({ entries }: Pick<ArchiveIndex, 'entries'>): Room {
   return { bytes: Math.ceil(blocks * BLOCK * ALLOWANCE) + RECORD.bytes, inodes: inodes + RECORD.inodes }
 }
 
-/** The least room that a copy of the listed files takes up. Sizes are known only for files in conda's records. */
+/** The least room that a copy of these files takes up. Sizes are known only for files in conda's records. */
 export function leastRoom(listed: readonly Listed[]): Room {
   let blocks = 0
   for (const entry of listed) blocks += Math.ceil((entry.type === 'file' ? (entry.recordedSize ?? 1) : 1) / BLOCK)

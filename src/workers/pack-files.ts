@@ -7,12 +7,15 @@ import { quickMs } from '../inventory/file-opener.ts'
 import { mayVanish } from '../inventory/list.ts'
 import { type FileFacts, OpenFileSync } from '../inventory/open-file.ts'
 import type { BytePath } from '../model/byte-path.ts'
+import type { Facts } from '../model/item.ts'
 import type { ListedName } from '../model/listed.ts'
+import { utimesSeconds } from '../model/times.ts'
 import { Pace } from '../platform/pace.ts'
 import { ownsMemory } from '../platform/release.ts'
 import { PrefixScanner } from '../relocate/scan.ts'
-import type { PackedFile, PackedFiles } from './packed-files.ts'
-import type { PackOrder, Reading } from './protocol.ts'
+import { CopyFinisher } from './finish-copies.ts'
+import { factsAt, type PackedFile, type PackedFiles } from './packed-files.ts'
+import type { CopiesReport, Packed, PackOrder, Reading } from './protocol.ts'
 
 type Stopped = NonNullable<PackedFiles['stopped']>
 
@@ -32,12 +35,12 @@ export class FilePacker {
    * Packs as many of the files as go into one frame and can be read at once.
    * @throws StageError UNREADABLE, CHANGED; zlib's errors
    */
-  pack(order: PackOrder & Reading): PackedFiles {
+  pack(order: PackOrder & Reading): Packed {
     this.#memory ??= new ArrayBuffer(FRAME_SIZE)
     const frame = new FrameOfFiles(order, Buffer.from(order.content ?? this.#memory))
     const stopped = this.#fill(frame, order)
     order.reading[0] = -1
-    const { files, content } = frame
+    const { files, content, copies } = frame
     const stored = content.length > 0 ? compressSync(order.format, content, order.level) : Buffer.alloc(0)
     return {
       files,
@@ -45,14 +48,15 @@ export class FilePacker {
       size: content.length,
       stored: ownsMemory(stored) ? stored : new Uint8Array(stored),
       storedChecksum: crc32(stored),
+      ...(copies && { copies }),
     }
   }
 
-  #fill(frame: FrameOfFiles, { files, reading }: PackOrder & Reading): Stopped | undefined {
+  #fill(frame: FrameOfFiles, { files, copied, reading }: PackOrder & Reading): Stopped | undefined {
     for (const [at, file] of files.entries()) {
-      reading[0] = at
+      if (!copied) reading[0] = at
       if (Atomics.load(this.#stop, 0) === 1) throw new Error('nobody waits for this frame any more')
-      const stopped = this.#pace.isQuick ? frame.add(file, this.#pace) : 'slow'
+      const stopped = copied ? frame.addCopy(file) : this.#pace.isQuick ? frame.add(file, this.#pace) : 'slow'
       if (stopped) return stopped
     }
   }
@@ -67,11 +71,17 @@ class FrameOfFiles {
   readonly #order: PackOrder
   readonly #buffer: Buffer
   readonly #inodes = new Set<string>()
+  readonly #copies: CopyFinisher | undefined
   #used = 0
 
   constructor(order: PackOrder, buffer: Buffer) {
     this.#order = order
     this.#buffer = buffer
+    this.#copies = order.copied && new CopyFinisher(order.copied)
+  }
+
+  get copies(): CopiesReport | undefined {
+    return this.#copies?.report
   }
 
   get content(): Buffer {
@@ -89,12 +99,31 @@ class FrameOfFiles {
     if (facts?.inode !== undefined) this.#inodes.add(facts.inode)
     if (facts === undefined) this.files.push({})
     else if (content === undefined) this.files.push({ facts })
-    else {
-      const { prefixes, siblings } = this.#order
-      const frameOffset = this.#end(content)
-      const scanner = new PrefixScanner(prefixes, { ...name, size: facts.size }, siblings)
-      this.files.push({ facts, content: { frameOffset, ...factsOfWhole(content, scanner) } })
-    }
+    else this.#push(name, facts, content)
+  }
+
+  /**
+   * The same with a copy, which is then made what the stage needs. There is room for it. If the copy is lost, the original has to
+   * be read.
+   */
+  addCopy(name: ListedName): Stopped | undefined {
+    const { facts, stagedMode } = factsAt(this.#order.copied!.facts, this.files.length)
+    const content = this.#place(tarHeader(fileEntry(name, facts), this.#order.root, this.#order.renamed), facts.size)
+    const isRead = this.#copies!.withCopy(name.path, content, () => {
+      const { relocation } = this.#push(name, facts, content)
+      return { mode: stagedMode, mtime: utimesSeconds(facts.mtimeNs), relocation }
+    })
+    return isRead ? undefined : 'file'
+  }
+
+  /** Hashes and scans what is in the frame. */
+  #push(name: ListedName, facts: FileFacts, content: Buffer): Facts {
+    const { prefixes, siblings } = this.#order
+    const frameOffset = this.#end(content)
+    const scanner = new PrefixScanner(prefixes, { ...name, size: facts.size }, siblings)
+    const found = factsOfWhole(content, scanner)
+    this.files.push({ facts, content: { frameOffset, ...found } })
+    return found
   }
 
   /** Reads the file to the place in the frame that comes next. */
@@ -108,9 +137,7 @@ class FrameOfFiles {
       const header = tarHeader(fileEntry(name, facts), this.#order.root, this.#order.renamed)
       if (header.length + facts.size + padding(facts.size) > FRAME_SIZE - this.#used)
         return this.#used > 0 ? 'full' : 'file'
-      header.copy(this.#buffer, this.#used)
-      const start = this.#used + header.length
-      const content = this.#buffer.subarray(start, start + facts.size)
+      const content = this.#place(header, facts.size)
       file.readInto(content)
       return { facts, content }
     } finally {
@@ -118,12 +145,19 @@ class FrameOfFiles {
     }
   }
 
+  /** The place in the frame for a file's content, behind its header. */
+  #place(header: Buffer, size: number): Buffer {
+    header.copy(this.#buffer, this.#used)
+    const start = this.#used + header.length
+    return this.#buffer.subarray(start, start + size)
+  }
+
   /** `undefined` if the file has vanished and may do so. */
   #open(path: BytePath): OpenFileSync | undefined {
     try {
       return OpenFileSync.open({ prefix: this.#order.prefix, path })
     } catch (error) {
-      if (!this.#order.mayBeMissing && !mayVanish(path, error)) throw error
+      if (!mayVanish(path, error)) throw error
     }
   }
 

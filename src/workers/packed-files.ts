@@ -64,6 +64,27 @@ const GONE = 0
 const LINK = 1
 const CONTENT = 2
 
+/** Facts of files whose copies are packed, as they go to a thread. FACTS numbers for each: size, mode, mode in the stage. */
+export interface EncodedFacts {
+  numbers: Float64Array<ArrayBuffer>
+  times: BigInt64Array<ArrayBuffer>
+}
+
+const FACTS = 3
+
+/** @param modeOf the mode that a file has in the stage */
+export function encodeFacts(facts: readonly FileFacts[], modeOf: (mode: number) => number): EncodedFacts {
+  const numbers = new Float64Array(facts.length * FACTS)
+  for (const [at, { size, mode }] of facts.entries()) numbers.set([size, mode, modeOf(mode)], at * FACTS)
+  return { numbers, times: BigInt64Array.from(facts, ({ mtimeNs }) => mtimeNs) }
+}
+
+/** A file's facts in the original, and its mode in the stage. */
+export function factsAt({ numbers, times }: EncodedFacts, at: number): { facts: FileFacts; stagedMode: number } {
+  const [size, mode, stagedMode] = numbers.subarray(at * FACTS, (at + 1) * FACTS) as unknown as [number, number, number]
+  return { facts: { size, mode, mtimeNs: times[at]! }, stagedMode }
+}
+
 export function encodeFiles(files: readonly PackedFile[]): EncodedFiles {
   const numbers = new Float64Array(files.length * FIELDS)
   const times = new BigInt64Array(files.length)

@@ -6,34 +6,35 @@ import { type ReadOptions, readFiles, readOthers } from '../inventory/read.ts'
 import type { FileOrder } from '../inventory/read-ahead.ts'
 import type { ArchiveItem, PackedFrame } from '../model/item.ts'
 import type { Listed } from '../model/listed.ts'
-import type { EarlyRuns } from './early-runs.ts'
+import { CopiedRuns, type Copies } from './copied-runs.ts'
 import type { RunPacker } from './run-packer.ts'
 import { Runs, type Step } from './runs.ts'
 
 export interface PackedItemsOptions {
   packer: RunPacker
-  /** Runs that were begun before the listing ended. */
-  early?: EarlyRuns | undefined
+  /** Of the files on the local disk. Without them, the threads read the files themselves. */
+  copies?: Copies | undefined
   /** For files that are not packed in runs. */
   read: ReadOptions
 }
 
 /**
  * Everything in the environment, with its files packed in worker threads: each thread reads, scans and compresses files of its
- * own, a frame at a time. This is for file systems that answer at once. There, reading is no more than copying, and handing
- * content from one thread to another costs more. Once the file system turns out to be slow, the rest is read as by `readItems`,
- * with many requests at once. The result and its order do not depend on the number of threads.
+ * own, a frame at a time. This is for file systems that answer at once, or for copies of the files on the local disk. There,
+ * reading is no more than copying, and handing content from one thread to another costs more. Once the file system turns out to be
+ * slow, the rest is read as by `readItems`, with many requests at once. The result and its order do not depend on the number of
+ * threads.
  * @throws as `readItems`
  */
 export async function* packedItems(
   environment: { prefix: string },
   entries: readonly Listed[],
-  { packer, early, read }: PackedItemsOptions,
+  { packer, copies, read }: PackedItemsOptions,
 ): AsyncGenerator<ArchiveItem | PackedFrame> {
   const { prefix } = environment
   const { files, ...others } = archiveOrder(entries)
   const order: FileOrder = { prefix, files, inodes: new Inodes() }
-  const runs = new Runs(packer, order, early?.inOrder(order, entries))
+  const runs = copies ? new CopiedRuns(packer, order, copies) : new Runs(packer, order)
   try {
     yield* readOthers(environment, others, read)
     for await (const step of runs.steps()) {

@@ -4,12 +4,13 @@ import { type ErrorCode, StageError } from '../errors.ts'
 import { displayPath } from '../model/byte-path.ts'
 import { isMemoryLimited, limitFailure, limitTooLow, SMALL_CODE_RANGE, threadsThatFit } from '../platform/limits.ts'
 import { answerTo, whenAbandoned } from '../platform/waiting.ts'
-import { decodeFiles, encodeNames, type PackedFiles } from './packed-files.ts'
+import { decodeFiles, encodeNames } from './packed-files.ts'
 import type {
   ExtractReport,
   FrameReply,
   FrameRequest,
   Job,
+  Packed,
   PackOrder,
   PackRequest,
   PlainError,
@@ -112,7 +113,7 @@ export class FrameWorkers {
    * Reads files into a frame, and compresses it.
    * @throws StageError UNREADABLE, CHANGED; zlib's errors
    */
-  async pack({ files, ...order }: PackOrder): Promise<PackedFiles> {
+  async pack({ files, ...order }: PackOrder): Promise<Packed> {
     const reading = new Int32Array(new SharedArrayBuffer(4)).fill(-1)
     const request: PackRequest = { kind: 'pack', names: encodeNames(files), reading, ...order }
     const reply = await answerTo(() => this.#ask(request), {
@@ -120,8 +121,9 @@ export class FrameWorkers {
       progress: () => (reading[0] === -1 ? undefined : reading[0]),
     })
     if (reply.kind !== 'packed') throw unexpected(reply)
-    const { packed, ...rest } = reply
-    return { files: decodeFiles(packed), ...rest }
+    const { packed, copies, ...rest } = reply
+    const failure = copies?.failure === undefined ? {} : { failure: fromPlain(copies.failure as PlainError) }
+    return { files: decodeFiles(packed), ...rest, ...(copies && { copies: { ...copies, ...failure } }) }
   }
 
   /** Ends the threads at once, whatever they are doing. Resolves when all have ended, if they can. */

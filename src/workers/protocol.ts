@@ -6,7 +6,7 @@ import type { ListedName } from '../model/listed.ts'
 import type { Siblings } from '../model/relocation.ts'
 import { errnoOf } from '../platform/errno.ts'
 import type { Left } from '../relocate/plan.ts'
-import type { EncodedFiles, EncodedNames, PackedFiles } from './packed-files.ts'
+import type { EncodedFacts, EncodedFiles, EncodedNames, PackedFiles } from './packed-files.ts'
 import type { Piece, WorkList } from './work-list.ts'
 
 /** What a worker is started to do. */
@@ -49,8 +49,6 @@ export interface PackOrder {
   files: readonly ListedName[]
   /** Numbers in `files` of further names of files that are in other frames. */
   links: readonly number[]
-  /** Any file that can't be opened counts as one that may vanish. */
-  mayBeMissing: boolean
   /** Original prefixes to look for, in the index's order. */
   prefixes: readonly string[]
   /** The evidence for other paths. */
@@ -62,6 +60,24 @@ export interface PackOrder {
   level: number
   /** Memory for the frame, if others look at it too. */
   content?: SharedArrayBuffer
+  /** The files have copies in a stage that is being made: those are read, and made what the stage needs. */
+  copied?: CopiedFiles
+}
+
+export interface CopiedFiles {
+  target: Target
+  /** Of the originals. */
+  facts: EncodedFacts
+}
+
+/** What packing gives. */
+export interface Packed extends PackedFiles {
+  copies?: CopiesReport
+}
+
+/** What became of the copies. If something went wrong with them, the stage can't be completed. */
+export interface CopiesReport extends ExtractReport {
+  failure?: unknown
 }
 
 /** For the main thread: the number of the file that is being read, and -1 while none is. */
@@ -73,7 +89,7 @@ export interface Reading {
 export type PackRequest = { kind: 'pack'; names: EncodedNames } & Omit<PackOrder, 'files'> & Reading
 
 export type FrameReply =
-  | ({ kind: 'packed'; packed: EncodedFiles } & Omit<PackedFiles, 'files'>)
+  | ({ kind: 'packed'; packed: EncodedFiles } & Omit<Packed, 'files'>)
   | { kind: 'compressed'; data: Uint8Array<ArrayBuffer> }
   | { kind: 'written'; report: ExtractReport }
   | { kind: 'failed'; error: PlainError }

@@ -1,10 +1,12 @@
 import { FRAME_SIZE } from '../archive/format.ts'
+import type { FileFacts } from '../inventory/open-file.ts'
 import { UsualSize } from '../inventory/usual-size.ts'
+import type { BytePath } from '../model/byte-path.ts'
 import type { Listed, ListedName } from '../model/listed.ts'
 import { release } from '../platform/release.ts'
-import type { PackedFiles } from './packed-files.ts'
+import { encodeFacts, type PackedFiles } from './packed-files.ts'
 import type { FrameWorkers } from './pool.ts'
-import type { PackOrder } from './protocol.ts'
+import type { Packed, PackOrder, Target } from './protocol.ts'
 
 /** Bytes of a member besides its content: padding and a header, mostly with a pax header for the fraction of a second. */
 const HEADERS = 1792
@@ -18,11 +20,13 @@ export interface RunPackerOptions
   threads: number
   /** The content of the frames is wanted too, in shared memory. */
   shareContent: boolean
+  /** The stage in which copies of the files are, if they are packed from these. */
+  stage?: { target: Target; modeOf(mode: number): number } | undefined
 }
 
 /** A run that a thread is packing. */
 export interface Packing {
-  packed: Promise<PackedFiles>
+  packed: Promise<Packed>
   /** Where the content of its frame will be, if that is wanted. */
   content?: SharedArrayBuffer
 }
@@ -30,6 +34,8 @@ export interface Packing {
 /** Cuts files into runs, each of which will fill a frame, and has threads pack them. */
 export class RunPacker {
   readonly threads: number
+  /** Folder in the archive that holds the environment. */
+  readonly root: BytePath
   readonly shareContent: boolean
   readonly #options: RunPackerOptions
   readonly #free: SharedArrayBuffer[] = []
@@ -37,6 +43,7 @@ export class RunPacker {
 
   constructor(options: RunPackerOptions) {
     this.threads = options.threads
+    this.root = options.root
     this.shareContent = options.shareContent
     this.#options = options
   }
@@ -54,10 +61,16 @@ export class RunPacker {
     return until
   }
 
-  begin(files: readonly ListedName[], options?: Partial<Pick<PackOrder, 'mayBeMissing'>>): Packing {
-    if (!this.shareContent) return { packed: this.#pack(files, options) }
+  begin(files: readonly ListedName[]): Packing {
+    if (!this.shareContent) return { packed: this.#pack(files) }
     const content = this.#free.pop() ?? new SharedArrayBuffer(FRAME_SIZE)
-    return { packed: this.#pack(files, { ...options, content }), content }
+    return { packed: this.#pack(files, { content }), content }
+  }
+
+  /** @param facts of the files, which have copies in the stage */
+  beginCopied(files: readonly ListedName[], facts: readonly FileFacts[]): Packing {
+    const { target, modeOf } = this.#options.stage!
+    return { packed: this.#pack(files, { copied: { target, facts: encodeFacts(facts, modeOf) } }) }
   }
 
   /** Packs a run once more, into the same memory. `links`: numbers of files whose content the archive has already. */
@@ -78,25 +91,20 @@ export class RunPacker {
 
   #pack(
     files: readonly ListedName[],
-    {
-      links = [],
-      mayBeMissing = false,
-      ...content
-    }: Partial<Pick<PackOrder, 'links' | 'mayBeMissing' | 'content'>> = {},
-  ): Promise<PackedFiles> {
+    { links = [], ...more }: Partial<Pick<PackOrder, 'links' | 'content' | 'copied'>> = {},
+  ): Promise<Packed> {
     const { workers, prefix, prefixes, siblings, root, renamed, format, level } = this.#options
     const packed = workers.pack({
       prefix,
       files,
       links,
-      mayBeMissing,
       prefixes,
       siblings,
       root,
       renamed,
       format,
       level,
-      ...content,
+      ...more,
     })
     // Whoever comes to it gets the failure; until then it must not count as unhandled.
     packed.catch(() => {})

@@ -1,17 +1,18 @@
 import type { FileOrder } from '../inventory/read-ahead.ts'
 import { release } from '../platform/release.ts'
-import type { EarlyRun } from './early-runs.ts'
 import type { PackedFile, PackedFiles } from './packed-files.ts'
 import type { Packing, RunPacker } from './run-packer.ts'
 
 /** Runs under way for each thread: one that it packs, one that waits for it. */
-const RUNS_EACH = 2
+export const RUNS_EACH = 2
 
 /** The files from number `from` up to but without number `until`, which a thread packs. */
-type PackingRun = { from: number; until: number; packing: Packing } & (
-  | { kind: 'listed' }
-  | { kind: 'early'; result: EarlyRun['result'] }
-)
+interface PackingRun {
+  kind: 'packing'
+  from: number
+  until: number
+  packing: Packing
+}
 
 /** `large`: begins with a file that is too large for one frame. */
 type Run = PackingRun | { kind: 'large'; from: number; until: number }
@@ -29,17 +30,13 @@ export type Step =
 export class Runs {
   readonly #packer: RunPacker
   readonly #order: FileOrder
-  #queue: Run[]
+  readonly #queue: Run[] = []
   /** The first file that is in no run yet. */
-  #next: number
+  #next = 0
 
-  constructor(packer: RunPacker, order: FileOrder, early: readonly EarlyRun[] = []) {
+  constructor(packer: RunPacker, order: FileOrder) {
     this.#packer = packer
     this.#order = order
-    this.#queue = early.map(({ from, until, packing, result }): Run => {
-      return packing ? { kind: 'early', from, until, packing, result } : { kind: 'large', from, until }
-    })
-    this.#next = early.at(-1)?.until ?? 0
   }
 
   /** @throws StageError UNREADABLE, CHANGED; zlib's errors */
@@ -66,7 +63,7 @@ export class Runs {
   #take(): Run | undefined {
     const { files } = this.#order
     const atOnce = RUNS_EACH * this.#packer.threads
-    while (this.#queue.filter(({ kind }) => kind !== 'early').length < atOnce && this.#next < files.length) {
+    while (this.#queue.length < atOnce && this.#next < files.length) {
       const run = this.#begin(this.#next, files.length)
       this.#queue.push(run)
       this.#next = run.until
@@ -86,7 +83,7 @@ export class Runs {
     const { files } = this.#order
     const until = this.#packer.endOfRun(files, from, end)
     if (until === from) return { kind: 'large', from, until: from + 1 }
-    return { kind: 'listed', from, until, packing: this.#packer.begin(files.slice(from, until)) }
+    return { kind: 'packing', from, until, packing: this.#packer.begin(files.slice(from, until)) }
   }
 
   #packedStep({ from, packing }: PackingRun, packed: PackedFiles): Step {
@@ -96,13 +93,8 @@ export class Runs {
   }
 
   /** The run's files. An inode whose content the archive has already is a further name in them. */
-  async #resultOf(run: PackingRun): Promise<PackedFiles | undefined> {
-    const { from, packing } = run
-    let packed = run.kind === 'early' ? await run.result() : await packing.packed
-    if (packed === undefined) {
-      this.#packer.giveBack(packing)
-      return undefined
-    }
+  async #resultOf({ from, packing }: PackingRun): Promise<PackedFiles> {
+    let packed: PackedFiles = await packing.packed
     const links = new Map<number, PackedFile>()
     for (;;) {
       for (const [at, link] of links) if (at < packed.files.length) packed.files[at] = link

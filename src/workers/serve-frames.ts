@@ -24,8 +24,9 @@ export function serveFrames(port: MessagePort, stop: Int32Array): void {
 }
 
 function pack(packer: FilePacker, { names, kind: _, ...order }: PackRequest): FrameReply {
-  const { files, ...rest } = packer.pack({ ...order, files: decodeNames(names) })
-  return { kind: 'packed', packed: encodeFiles(files), ...rest }
+  const { files, copies, ...rest } = packer.pack({ ...order, files: decodeNames(names) })
+  const failure = copies?.failure === undefined ? {} : { failure: toPlain(copies.failure) }
+  return { kind: 'packed', packed: encodeFiles(files), ...rest, ...(copies && { copies: { ...copies, ...failure } }) }
 }
 
 function memoryOf(reply: FrameReply): ArrayBuffer[] {

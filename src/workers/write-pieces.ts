@@ -1,66 +1,39 @@
-import { hash } from 'node:crypto'
 import { closeSync, constants, fchmodSync, ftruncateSync, futimesSync, openSync } from 'node:fs'
 import { fsPath } from '../model/byte-path.ts'
-import { digestFrom } from '../model/digest.ts'
-import type { Relocation } from '../model/relocation.ts'
 import { accessTime, asTime } from '../model/times.ts'
 import { writeSparse } from '../platform/write-sparse.ts'
-import { applyToChunk, applyToWhole } from '../relocate/apply.ts'
-import { type Left, leftBy, planRelocation, type RelocationPlan } from '../relocate/plan.ts'
 import type { ExtractReport, Target } from './protocol.ts'
+import { Relocator, type StoredRelocation } from './relocator.ts'
 import type { Piece } from './work-list.ts'
 
-/** A piece's relocation, if it has one. It is read once for all pieces of a file that come in a row, which have the same key. */
-export type RelocationOf<P> = (piece: P) => { key: unknown; read(): Relocation } | undefined
+/** A piece's relocation, if it has one. */
+export type RelocationOf<P> = (piece: P) => StoredRelocation | undefined
 
 type PlainPiece = Omit<Piece, 'relocation' | 'frame'>
 
 /** Writes pieces of files, relocated in memory, each byte once. */
 export class PieceWriter<P extends PlainPiece> {
-  readonly report: ExtractReport = { left: [], digests: [] }
   readonly #target: Target
   readonly #relocationOf: RelocationOf<P>
-  readonly #mayEdit: boolean
-  /** The plan for the last file: the next piece may belong to the same one. */
-  #known: { key: unknown; left: Left | undefined; plan: RelocationPlan } | undefined
+  readonly #relocator: Relocator
 
   /** @param options.mayEdit the content may be changed in place */
   constructor(target: Target, relocationOf: RelocationOf<P>, { mayEdit }: { mayEdit: boolean }) {
     this.#target = target
     this.#relocationOf = relocationOf
-    this.#mayEdit = mayEdit
+    this.#relocator = new Relocator(target, { mayEdit })
+  }
+
+  get report(): ExtractReport {
+    return this.#relocator.report
   }
 
   /** @param content uncompressed bytes of the piece's frame */
   write(content: Buffer, piece: P): void {
     const data = content.subarray(piece.frameOffset, piece.frameOffset + piece.length)
-    const relocated = this.#relocate(data, piece)
+    const relocated = this.#relocator.relocate(data, piece, this.#relocationOf(piece))
     if (piece.length === piece.fileSize) writeWhole(relocated, piece, this.#target)
     else writePart(relocated, piece, this.#target)
-  }
-
-  /** A large file in which bytes move is left as it is here, and rewritten when all its pieces are there. */
-  #relocate(data: Buffer, piece: P): Buffer {
-    const found = this.#relocationOf(piece)
-    if (found === undefined) return data
-    const { path, contentOffset, length, fileSize } = piece
-    if (this.#known?.key !== found.key) {
-      const relocation = found.read()
-      const plan = planRelocation(relocation, { path }, this.#target.from, this.#target.to)
-      this.#known = { key: found.key, left: leftBy(plan, relocation), plan }
-    }
-    const { left, plan } = this.#known!
-    if (left && contentOffset === 0) this.report.left.push({ path, ...left })
-    if (plan.edits.length === 0) return data
-    if (plan.sameLength) {
-      const edited = this.#mayEdit ? data : Buffer.from(data)
-      applyToChunk(edited, contentOffset, plan)
-      return edited
-    }
-    if (length < fileSize) return data
-    const relocated = applyToWhole(data, plan)
-    this.report.digests.push([path, digestFrom(hash('sha256', relocated, 'hex'))])
-    return relocated
   }
 }
 

@@ -44,25 +44,49 @@ function manyFiles({ prefix }: World): void {
   }
 }
 
+/** Files that need more than a plain copy. */
+function oddFiles({ prefix }: World): void {
+  const text = `#!${prefix}/bin/python\n`
+  for (const mode of [0o400, 0o444, 0o555, 0o4755, 0o644]) writeFileSync(`${prefix}/share/mode-${mode}`, text, { mode })
+  writeFileSync(`${prefix}/share/empty`, '')
+  writeFileSync(`${prefix}/share/zeros`, Buffer.alloc(2_000_000))
+  writeFileSync(`${prefix}/share/a name\nin lines`, text)
+  writeFileSync(Buffer.from(`${prefix}/share/caf\xe9`, 'latin1'), text)
+  writeFileSync(`${prefix}/share/whole-frame`, randomFillSync(Buffer.alloc(4 * 1024 * 1024 - 600)))
+  writeFileSync(`${prefix}/share/frame-and-header`, randomFillSync(Buffer.alloc(4 * 1024 * 1024 - 500)))
+}
+
 const AMOUNTS = [
   ['few files', () => {}],
   ['many files', manyFiles],
 ] as const
 
-for (const [length, what] of [
-  ['', 'as long as'],
-  ['/a/much/longer/folder/than/that/of/the/original', 'longer than'],
+const LONGER = '/a/much/longer/folder/than/that/of/the/original'
+for (const [disk, length, what] of [
+  ['a local disk', '', 'as long as'],
+  ['a local disk', LONGER, 'longer than'],
+  ['a file server', '', 'as long as'],
+  ['a file server', LONGER, 'longer than'],
 ] as const) {
-  test(`the first and the second stage make the same copy to the last bit, with a path ${what} the original's`, async (context) => {
+  test(`the first and the second stage from ${disk} make the same copy to the last bit, with a path ${what} the original's`, {
+    skip: disk === 'a file server' && (slowfsUnavailable() ?? false),
+  }, async (context) => {
     const place = await copiedWorld(context)
     largeFiles(place)
     manyFiles(place)
+    oddFiles(place)
     const local = place.local + length
     mkdirSync(local, { recursive: true })
     const token = (staged: string) => staged.split('/').at(-2)!
-    const first = await stageOf({ ...place, local })
-    const second = await stageOf({ ...place, local })
+    const slow = disk === 'a file server' ? await mountSlow(place.prefix, place.prefix, { latencyMs: 1 }) : undefined
+    const first = await stageOf({ ...place, local }).finally(() => slow?.unmount())
+    const second = await stageOf({ ...place, local }, ['--private'])
+    assert.notEqual(first, second)
     assert.equal(first.length, second.length)
+    // And the blocks that files take up, because zeros are holes.
+    const find = ['share', '-type', 'f', '-printf', '%p %T@ %b\\n', '-o', '-printf', '%p %T@\\n']
+    const times = (one: string) => execFileSync('find', find, { cwd: one, encoding: 'latin1' })
+    assert.deepEqual(times(first).split('\n').sort(), times(second).split('\n').sort())
     // Only the token differs: make it the same, then compare.
     const neutral = picture(first).length
     assert.equal(picture(second).length, neutral)
@@ -209,8 +233,10 @@ test('if there is no room to repack, the copy is made anyway, and the outdated a
   assert.equal(execFileSync('cat', [`${staged}/share/new`], { encoding: 'utf8' }), 'new\n')
 })
 
-for (const [amount, fill] of AMOUNTS) {
-  test(`a disk too small for a copy of ${amount} is not filled up, the archive is written, and the error states the room needed`, async (context) => {
+for (const [amount, fill, isServed] of [...AMOUNTS, ['many files from a file server', manyFiles, true] as const]) {
+  test(`a disk too small for a copy of ${amount} is not filled up, the archive is written, and the error states the room needed`, {
+    skip: isServed && (slowfsUnavailable() ?? false),
+  }, async (context) => {
     const place = await copiedWorld(context)
     fill(place)
     // These are not in conda's records, so the lack of room shows only in the middle.
@@ -219,7 +245,9 @@ for (const [amount, fill] of AMOUNTS) {
     const script =
       'mount -t tmpfs -o size=14m tmpfs "$1"; disk=$1; shift; "$@"; status=$?; ls -A "$disk" >&2; exit $status'
     const inside = [...MOUNTING.slice(0, -1), '-c', script, 'sh', place.local]
+    const server = isServed && (await mountSlow(place.prefix, place.prefix, { latencyMs: 1 }))
     const { status, stderr } = await run(place, stage(place), { inside })
+    if (server) await server.unmount()
     assert.equal(status, 1, stderr)
     const [, needed] = /ERROR: .* has too little room: ([\d.]+) MB needed, [\d.]+ MB available/.exec(stderr) ?? []
     assert.ok(Number(needed) > 21, stderr)

@@ -51,6 +51,7 @@ test('a call that waits for a server ends soon after Ctrl-C or SIGTERM and leave
     await endsCleanlyAt(place, pack(place), folder('opendir'), 'SIGINT')
     await endsCleanlyAt(place, pack(place), folder('readdir'), 'SIGTERM')
     await endsCleanlyAt(place, pack(place), file('open'), 'SIGTERM')
+    forget(`${place.behind}/${place.name}/share/greet/greeting.txt`)
     await endsCleanlyAt(place, pack(place), file('read'), 'SIGINT')
     // The launcher already looks for an environment.
     await endsCleanlyAt(place, stage(place), { ...original, after: 0 }, 'SIGTERM')

@@ -14,6 +14,15 @@ const skip = slowfsUnavailable() ?? false
 const makeScanner = () => ({ push() {}, finish: () => undefined })
 const recorded = (paths: string[]) => new Map(paths.map((path) => [path, { package: 'a-1-0', recordedSize: 7 }]))
 
+/** Reads early on a slow file system. */
+async function readEarly(...args: [prefix: string, files: ReturnType<typeof recordedFiles>]): Promise<EarlyReads> {
+  const early = new EarlyReads(...args, { mayHang: false })
+  await early.begin()
+  assert.ok(!early.pace.isQuick)
+  early.readOn()
+  return early
+}
+
 test('the files read before the folders are listed are small, first in the archive, inside the environment and not excluded', () => {
   const records = new Map([
     ...['lib/b', 'lib/a', 'bin/out', '../outside', '/etc/passwd', 'lib/../../x'].map(
@@ -25,7 +34,7 @@ test('the files read before the folders are listed are small, first in the archi
   ])
   const isExcluded = (path: string) => path === 'bin/out'
   const paths = (all: typeof records) => worthReading(recordedFiles(all, isExcluded)).map(({ path }) => path)
-  assert.deepEqual(paths(records), ['share/first', 'share/unknown', 'lib/a', 'lib/b'])
+  assert.deepEqual(paths(records), ['lib/a', 'lib/b', 'share/first', 'share/unknown'])
   const many = Array.from({ length: 300 }, (_, n) => [`lib/${n}`, { package: 'a-1-0', recordedSize: 2 ** 20 }] as const)
   assert.equal(paths(new Map(many)).length, 48)
 })
@@ -44,8 +53,7 @@ test("files that are read before the folders are listed arrive as they are and a
   const mount = await mountSlow(prefix, prefix, { latencyMs: 3, bandwidthMb: 0, validSeconds: 3600 })
   const found = new Map<string, string>()
   try {
-    const early = await EarlyReads.begin(prefix, recordedFiles(records, NONE), { mayHang: false })
-    assert.ok(!early.pace.isQuick)
+    const early = await readEarly(prefix, recordedFiles(records, NONE))
     const { entries } = await listTree({ prefix }, { isExcluded: NONE })
     early.stop()
     // After the listing and before the reading.
@@ -78,7 +86,7 @@ test('no file is read early once the listing of the folders has ended or was can
   const prefix = await makePrefix(t, Object.fromEntries(names.map((name) => [name, 'content'])))
   const mount = await mountSlow(prefix, prefix, { latencyMs: 3, bandwidthMb: 0 })
   try {
-    const early = await EarlyReads.begin(prefix, recordedFiles(recorded(names), NONE), { mayHang: false })
+    const early = await readEarly(prefix, recordedFiles(recorded(names), NONE))
     early.stop()
     const reads = await Promise.all(names.map((name) => early.take(name)))
     const begun = reads.filter((read) => read !== undefined).length
@@ -99,7 +107,7 @@ test('a file that is replaced after it was read and before its folder is listed 
   const prefix = await makePrefix(t, Object.fromEntries(names.map((name) => [name, 'as it was'])))
   const mount = await mountSlow(prefix, prefix, { latencyMs: 3, bandwidthMb: 0, validSeconds: 0 })
   try {
-    const early = await EarlyReads.begin(prefix, recordedFiles(recorded(names), NONE), { mayHang: false })
+    const early = await readEarly(prefix, recordedFiles(recorded(names), NONE))
     for (let wait = 0; wait < 1000 && (await mount.counters()).read! < names.length; wait++)
       await new Promise((resolve) => setTimeout(resolve, 10))
     await writeFile(join(prefix, 'new'), 'another')

@@ -1,16 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import {
-  linkSync,
-  mkdirSync,
-  readdirSync,
-  renameSync,
-  statSync,
-  symlinkSync,
-  unlinkSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs'
+import { linkSync, mkdirSync, readdirSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { slowfsUnavailable } from '../../bench/slowfs/build.ts'
@@ -20,9 +10,8 @@ import { listTree } from '../../src/inventory/list.ts'
 import { type ReadOptions, readItems } from '../../src/inventory/read.ts'
 import type { ArchiveIndex } from '../../src/model/archive-index.ts'
 import type { FramePiece } from '../../src/model/item.ts'
-import type { Listed, ListedName } from '../../src/model/listed.ts'
+import type { Listed } from '../../src/model/listed.ts'
 import { PrefixScanner } from '../../src/relocate/scan.ts'
-import { EarlyRuns } from '../../src/workers/early-runs.ts'
 import { packedItems } from '../../src/workers/packed-items.ts'
 import { FrameWorkers } from '../../src/workers/pool.ts'
 import { RunPacker } from '../../src/workers/run-packer.ts'
@@ -64,10 +53,6 @@ interface Packing {
   format?: 'tar.zst' | 'tar.gz'
   /** Folder in the archive. */
   root?: string
-  /** What conda's records are said to list. */
-  recorded?: ListedName[]
-  /** Done when the recorded files were packed. */
-  beforeListing?(): void
   afterListing?(): void
   takeFrame?(content: Buffer, pieces: FramePiece[]): Promise<void>
 }
@@ -76,30 +61,19 @@ async function list(prefix: string): Promise<Listed[]> {
   return (await listTree({ prefix }, { isExcluded: NONE })).entries
 }
 
-/** Packs in runs. `asked` are the paths that workers were asked for, each time, `packed` those that they have packed. */
+/** Packs in runs. `packed` are the files that workers have packed. */
 async function packInRuns(t: TestContext, prefix: string, packing: Packing = {}) {
-  const { threads = 2, format = 'tar.zst', root = '', recorded, takeFrame } = packing
+  const { threads = 2, format = 'tar.zst', root = '', takeFrame } = packing
   const path = join(await workFolder(t), `runs.${format}`)
   const workers = new FrameWorkers(threads)
-  const asked: string[] = []
   const packed: string[] = []
-  const underWay: Promise<unknown>[] = []
-  const pack: FrameWorkers['pack'] = (order) => {
-    asked.push(...order.files.map((file) => file.path))
-    const answer = workers.pack(order)
-    underWay.push(answer)
-    return answer
-  }
   const options = { threads, prefix, prefixes: [prefix], root, format, level: 3 }
-  const packer = new RunPacker({ ...options, workers: { pack }, shareContent: takeFrame !== undefined })
+  const packer = new RunPacker({ ...options, workers, shareContent: takeFrame !== undefined })
   try {
-    const early = recorded && new EarlyRuns(packer, recorded)
-    await Promise.allSettled(underWay)
-    packing.beforeListing?.()
     const entries = await list(prefix)
     packing.afterListing?.()
     async function* items() {
-      for await (const item of packedItems({ prefix }, entries, { packer, early, read: reading(prefix) })) {
+      for await (const item of packedItems({ prefix }, entries, { packer, read: reading(prefix) })) {
         if ('stored' in item) packed.push(...item.files.map((file) => file.path))
         yield item
       }
@@ -107,7 +81,7 @@ async function packInRuns(t: TestContext, prefix: string, packing: Packing = {})
     const header = { ...HEADER, prefixes: [prefix] }
     const written = { path, format, root, threads, header, items: items(), ...(takeFrame && { takeFrame }) }
     const { index } = await writeArchive(written)
-    return { path, index, asked, packed }
+    return { path, index, packed }
   } finally {
     await workers.end()
   }
@@ -172,49 +146,6 @@ test('a stage that is written while its archive is packed gets each byte of each
   const hardlinks = new Set(index.entries.flatMap((entry) => (entry.type === 'hardlink' ? [entry.path] : [])))
   const contents = [...contentsOf(path, index)].filter(([name]) => !hardlinks.has(name))
   assert.deepEqual(files, new Map(contents))
-})
-
-test('files that conda lists are packed once, before the folders are listed; where conda is wrong, the files are packed as they are', async (t) => {
-  const prefix = await workFolder(t)
-  smallFiles(prefix, 7, Number.MAX_SAFE_INTEGER)
-  writeFileSync(join(prefix, 'lib/many/unrecorded'), 'not in a record')
-  writeFileSync(join(prefix, 'lib/large'), NOISE)
-  symlinkSync('f1', join(prefix, 'lib/many/link'))
-  symlinkSync('many', join(prefix, 'lib/alias'))
-  age(prefix)
-  const real = (await list(prefix)).flatMap((entry): ListedName[] => {
-    return entry.type === 'file' ? [{ ...entry, recordedSize: statSync(join(prefix, entry.path)).size }] : []
-  })
-  const sound = real.filter(({ path }) => path !== 'lib/many/unrecorded')
-  const expected = await packOneByOne(t, prefix)
-
-  const right = await packInRuns(t, prefix, { recorded: sound })
-  assert.deepEqual(facts(right.index), facts(expected.index))
-  // Only what did not fit into its frame is packed again.
-  const again = right.asked.length - new Set(right.asked).size
-  assert.ok(again < right.asked.length / 4, `${again} of ${right.asked.length} were packed again`)
-
-  const wrong = ['lib/many/link', 'lib/alias/f2', 'lib/many', 'lib/many/gone', 'lib/many/f1/below', 'lib/many/\u00e9']
-  const recorded = [...sound, ...wrong.map((path): ListedName => ({ type: 'file', path }))]
-  recorded.sort((a, b) => (a.path < b.path ? -1 : 1))
-  const { path, index } = await packInRuns(t, prefix, { recorded })
-  assert.deepEqual(facts(index), facts(expected.index))
-  assert.deepEqual(contentsOf(path, index), contentsOf(expected.path, expected.index))
-})
-
-test('a file that was replaced after it was packed and before its folder was listed is in the archive as it is now', async (t) => {
-  const prefix = await workFolder(t)
-  smallFiles(prefix, 8)
-  age(prefix)
-  const recorded = (await list(prefix)).filter((entry): entry is ListedName => entry.type === 'file')
-  const { index, path } = await packInRuns(t, prefix, {
-    recorded,
-    beforeListing() {
-      writeFileSync(join(prefix, 'new'), 'another')
-      renameSync(join(prefix, 'new'), join(prefix, 'lib/many/f0'))
-    },
-  })
-  assert.equal(String(contentsOf(path, index).get('lib/many/f0')), 'another')
 })
 
 test('a file that vanishes while an environment is packed is an error that names it, unless programs make and remove such files at any time', async (t) => {

@@ -15,11 +15,13 @@ import { bindToShell, guard, inheritLease } from '../../pipeline/bind-to-shell.t
 import type { StageResult } from '../../pipeline/options.ts'
 import { leaseFor } from '../../pipeline/share.ts'
 import { stage, unstage } from '../../pipeline.ts'
+import { jobId } from '../../platform/job.ts'
 import { processFacts } from '../../platform/process-identity.ts'
 import { findStage, type Stage } from '../../stage/record.ts'
 import type { Command, Context } from '../command.ts'
 import { callerOf, stageOptions } from '../library-options.ts'
 import { writeJson, writeResult } from '../render/messages.ts'
+import { littleGained } from '../render/payback-text.ts'
 import { shellWord } from '../render/shell-word.ts'
 import { dryRun } from './dry-run.ts'
 import { giveUp, leaveNodes, nodesStep } from './leave-nodes.ts'
@@ -49,8 +51,10 @@ async function stageActiveOrNamed(context: Context): Promise<Step[] | undefined>
   // A person at a terminal may have expected more; a program has not.
   if (options.prefix !== undefined && isatty(STANDARD_OUTPUT))
     messages.info(`Not activated. To remove the copy: conda-stage --unstage --prefix=${shellWord(result.prefix)}`)
-  if (options.prefix !== undefined || !shell) return undefined
-  return await activation(context, shell, result, { bound: options.keepMinutes !== Number.POSITIVE_INFINITY })
+  if (options.prefix === undefined && shell)
+    return await activation(context, shell, result, { bound: options.keepMinutes !== Number.POSITIVE_INFINITY })
+  tellIfLittleGained(result, context)
+  return undefined
 }
 
 /** Nobody would ever find a copy whose path is lost. */
@@ -63,6 +67,16 @@ async function giveResult(result: StageResult, context: Context): Promise<void> 
     await giveUp(result, context)
     throw error
   }
+}
+
+/**
+ * For people who can decide whether to stage the next time. In the output of a job, of which there may be thousands, it would be
+ * noise; programs have it in the result.
+ */
+function tellIfLittleGained({ original, payback }: StageResult, { options, session, messages }: Context): void {
+  if (payback === undefined || payback.pays || options.json) return
+  const isForPeople = jobId(session.env) === undefined || session.isErrorShown
+  messages[isForPeople ? 'info' : 'verbose'](littleGained(original, payback))
 }
 
 /** A job script may call another that stages too, and automatic staging may have been first: no failure. */
@@ -148,6 +162,7 @@ export async function activation(
     const isBound = more.bound && (shell.pid ?? options.session) !== undefined
     const held = await saveActivation(file, { snapshot, bound: isBound })
     messages.info(`Activating staged conda environment: ${prefix}`)
+    tellIfLittleGained(result, context)
     if (!isBound) await guard(result, session)
     const { nodes } = held.lease
     const known = nodes ? beforeEnd(steps, nodesStep(nodes.names)) : steps

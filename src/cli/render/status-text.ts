@@ -6,11 +6,12 @@ import type { Context } from '../command.ts'
 import type { Options } from '../options.ts'
 import { copiesText } from './copies-text.ts'
 import { heading } from './messages.ts'
+import { paybackText } from './payback-text.ts'
 import { rows } from './rows.ts'
 import { shown } from './shown.ts'
 
 export function statusText(status: Status, { session, options }: Pick<Context, 'session' | 'options'>): string {
-  const { prefix, isStaged, original, problem, isBase, isLocal, archive, autoStage, local } = status
+  const { prefix, isStaged, original, problem, isBase, isLocal, archive, payback, autoStage, local } = status
   const isVerbose = options.verbosity === 'verbose' || options.verbosity === 'debug'
   return rows([
     ['active environment', prefix ?? 'none'],
@@ -20,6 +21,7 @@ export function statusText(status: Status, { session, options }: Pick<Context, '
     ['base', isBase ? 'yes: staged only with CONDA_STAGE_ALLOW_BASE=true' : undefined],
     ['archive', archive && `${archive.path} (${[archive.state, archive.reason].filter(Boolean).join(': ')})`],
     ['original', isLocal ? 'on local disk: a copy gains little' : undefined],
+    ['staging', payback && paybackText(payback)],
     ['automatic staging', autoStage && autoStaging(autoStage)],
     ['local folder', local.path ? `${local.path} (from ${local.source})` : (local.problem ?? 'none')],
     ['shell function', session.shell ? `loaded (${session.shell.dialect})` : 'not loaded'],
