@@ -84,6 +84,10 @@ const TESTING: Prerequisite[] = [
   daemon('slurmctld', 'slurm-wlm'),
   daemon('slurmd', 'slurm-wlm'),
   daemon('munged', 'munge'),
+  program('ssh', 'openssh-client'),
+  daemon('sshd', 'openssh-server'),
+  program('mpirun.openmpi', 'openmpi-bin'),
+  program('mpirun.mpich', 'mpich'),
 ]
 
 const isThere = ({ probe: [command, ...args] }: Prerequisite): boolean =>

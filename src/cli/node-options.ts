@@ -1,11 +1,10 @@
-import type { LauncherName } from '../nodes/launcher.ts'
-
 export const ON_NODE_FAILURE = ['continue', 'fail']
 
 export interface NodeOptions {
   /** `all`, or a list. */
   nodes?: string
-  launcher?: LauncherName
+  /** A launcher's name, or a command with `{node}`. */
+  launcher?: string
   onNodeFailure: 'continue' | 'fail'
 }
 
@@ -27,7 +26,7 @@ export function nodeOptions(
     throw usage('--nodes makes copies that are shared and read-only: it works without --writable and --private')
   return {
     nodes: given.nodes as string,
-    ...(given.launcher !== undefined && { launcher: given.launcher as LauncherName }),
+    ...(given.launcher !== undefined && { launcher: given.launcher as string }),
     onNodeFailure: (given.onNodeFailure ?? 'fail') as NodeOptions['onNodeFailure'],
   }
 }

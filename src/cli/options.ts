@@ -60,6 +60,8 @@ export interface Options extends Settings, ShapeOptions, AutoOptions, NodeOption
   moduleSystem?: ModuleSystemName
   /** When --unstage began, in milliseconds since 1970. */
   since?: number
+  /** Value of --on-node, if it has one. */
+  exchange?: string
   /** The source of each setting's value. */
   origins: Origins
   /** The configuration files that were read, with their mistakes. */
@@ -132,6 +134,7 @@ export async function readOptions(args: readonly string[], variables: Variables,
     prefix !== undefined && { prefix },
     given.output !== undefined && { output: given.output },
     given.since !== undefined && { since: given.since },
+    typeof given.onNode === 'string' && { exchange: given.onNode },
     given.modulefile !== undefined && { moduleSystem: given.modulefile },
     typeof given.completion === 'string' && { completionShell: given.completion as CompletionShell },
     typeof given.source === 'string' && { dialect: given.source as DialectName },
@@ -188,17 +191,15 @@ function commandLine(): Command {
     .addOption(new Option('--auto').hideHelp())
     .addOption(new Option('--leave').hideHelp())
     .addOption(new Option('--sweep').hideHelp())
-    .addOption(new Option('--on-node').hideHelp())
+    .addOption(new Option('--on-node [exchange]').hideHelp())
     .optionsGroup('Options:')
     .option('-p, --prefix <env>', 'use this environment instead of the active one, and activate nothing')
     .addOption(new Option('-n, --name <name>', 'use the environment that conda knows by this name').conflicts('prefix'))
     .option('--path <dir>', 'local folder in which to make conda-stage_TOKEN/NAME')
     .option('--nodes <which>', "in a job: make the copy on these nodes, a list such as n1,n2, or 'all'")
-    .addOption(
-      new Option(
-        '--launcher <how>',
-        'with --nodes: what starts programs on the nodes (default: that of the job)',
-      ).choices(LAUNCHER_NAMES),
+    .option(
+      '--launcher <how>',
+      `with --nodes: what starts programs on the nodes: ${LAUNCHER_NAMES.join(', ')}, or a command such as 'rsh {node}' (default: that of the job's scheduler)`,
     )
     .addOption(
       new Option(

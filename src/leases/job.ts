@@ -31,35 +31,72 @@ function textOf(path: string): string {
   }
 }
 
+/** What a scheduler is asked about a job, and what it answers. */
+interface Question {
+  argv(id: string): [string, ...string[]]
+  /** A line of a job that goes on. */
+  goesOn(id: string): RegExp
+  /** What it says of a job that it does not know. Then it fails. */
+  unknown: RegExp
+}
+
+/** By the variable that holds the job's number. */
+const QUESTIONS: Readonly<Record<string, Question>> = {
+  SLURM_JOB_ID: {
+    argv: (id) => ['squeue', '--noheader', '--format=%A %T', `--jobs=${id}`],
+    // The number of an array is also that of one of its tasks, and lists them all.
+    goesOn: (id) =>
+      new RegExp(`^${id} .*(RUNNING|SUSPENDED|COMPLETING|CONFIGURING|STAGE_OUT|SIGNALING|STOPPED|RESIZING)`, 'm'),
+    unknown: /invalid job id/i,
+  },
+  // PBS Pro and Torque: qstat(1B), `Job id, Name, User, Time Use, S, Queue`. Jobs that have ended are unknown, or in state C, F or X.
+  PBS_JOBID: {
+    argv: (id) => ['qstat', id],
+    goesOn: () => /^\d.* [BEHQRSTUW] +\S+ *$/m,
+    unknown: /unknown job id|has finished/i,
+  },
+  // IBM Spectrum LSF, bjobs: `JOBID, USER, STAT, ...`
+  LSB_JOBID: {
+    argv: (id) => ['bjobs', '-noheader', '-w', id],
+    goesOn: (id) => new RegExp(`^${id} +\\S+ +(RUN|PEND|PROV|[PUS]SUSP|UNKWN|WAIT)`, 'm'),
+    unknown: /is not found/i,
+  },
+  // Grid Engine, qstat.1: only of jobs that wait or run it has details.
+  JOB_ID: {
+    argv: (id) => ['qstat', '-j', id],
+    goesOn: (id) => new RegExp(`^job_number: +${id} *$`, 'm'),
+    unknown: /do(es)? not exist/i,
+  },
+}
+
 /** Milliseconds for an answer. In doubt a job goes on, so nothing is lost if it comes later. */
 const PATIENCE_MS = 5000
-/** A Slurm that did not answer is left alone for so long: whoever stages must not wait for it once for each job. */
+/** A scheduler that did not answer is left alone for so long: whoever stages must not wait for it once for each job. */
 const REST_MS = 60_000
 
 let silent = Number.NEGATIVE_INFINITY
 
 /**
- * Whether its scheduler says that a job goes on, or can't say. A job of several steps may have no process on a node between two of
- * them. Only Slurm can be asked.
+ * Whether its scheduler says that a job goes on, or can't say. A job may have no process on a node between two of its steps, and
+ * a node that only got a copy for it may have none before the first.
  */
 export async function isListed({ variable, id }: Job): Promise<boolean> {
-  if (variable !== 'SLURM_JOB_ID') return false
+  const question = QUESTIONS[variable]
+  // Such a number would be an option, or more than one word.
+  if (question === undefined || !/^\d[\w.[\]-]*$/.test(id)) return false
   if (monotonicMs() - silent < REST_MS) return true
-  const answer = await askSlurm(id)
+  const answer = await ask(question, id)
   if (answer === undefined) silent = monotonicMs()
   return answer ?? true
 }
 
-const GOES_ON = /RUNNING|SUSPENDED|COMPLETING|CONFIGURING|STAGE_OUT|SIGNALING|STOPPED|RESIZING/
-
-/** undefined: it does not answer. Where there is no Slurm, no job of its runs. */
-function askSlurm(id: string): Promise<boolean | undefined> {
-  // The number of an array is also that of one of its tasks, and lists them all.
-  const ask = ['--noheader', '--format=%A %T', `--jobs=${id}`]
+/** undefined: it does not answer. Where its program is missing, no job of its runs. */
+function ask({ argv, goesOn, unknown }: Question, id: string): Promise<boolean | undefined> {
+  const [program, ...args] = argv(id)
   return new Promise((resolve) =>
-    execFile('squeue', ask, { timeout: PATIENCE_MS }, (error, states, complaint) => {
-      if (error) resolve(error.code === 'ENOENT' || /invalid job id/i.test(complaint) ? false : undefined)
-      else resolve(states.split('\n').some((line) => line.startsWith(`${id} `) && GOES_ON.test(line)))
+    execFile(program, args, { timeout: PATIENCE_MS }, (error, states, complaint) => {
+      if (!error || goesOn(id).test(states)) resolve(goesOn(id).test(states))
+      else resolve(error.code === 'ENOENT' || unknown.test(complaint + states) ? false : undefined)
     }),
   )
 }

@@ -12,37 +12,29 @@ import { programVersion } from '../platform/program.ts'
 import { processesUsing } from '../platform/users-of.ts'
 import { makeOwnFolder } from '../stage/place.ts'
 import { findStage } from '../stage/record.ts'
-import { Orders } from './orders.ts'
-import { type Answer, encodeAnswer, type Order, type StageOrder } from './protocol.ts'
+import type { Channel } from './channel.ts'
+import type { Answer, Order, StageOrder } from './protocol.ts'
 
 export interface AgentSurroundings {
-  /** What this node is called in the job. */
-  node: string
   env: Variables
   uid: number
   /** `linux-x64` */
   platform: string
-  /** Descriptor of what the head writes. */
-  input: number
-  write(text: string): void
+  channel: Channel
   signal: AbortSignal
 }
 
 type Answerer = (answer: Answer) => void
 
-/** Milliseconds. By this the head knows that the node is alive, whatever it waits for. */
-const BEAT_MS = 5000
-
 /** Does what the head says, on one node of several. What goes wrong is an answer, too. */
 export async function serveHead(surroundings: AgentSurroundings): Promise<void> {
-  const { node, write, input, signal } = surroundings
-  const answer: Answerer = (each) => write(encodeAnswer(node, each))
-  const beat = setInterval(() => answer({ kind: 'beat' }), BEAT_MS)
+  const { channel } = surroundings
+  const answer: Answerer = (each) => channel.answer(each)
+  const beat = setInterval(() => answer({ kind: 'beat' }), channel.beatMs)
   try {
-    const orders = new Orders(input, signal)
-    const order = await orders.next()
+    const order = await channel.next()
     if (order?.kind === 'unstage') await leaveCopy(order, surroundings, answer)
-    else if (order?.kind === 'stage') await new Staging(order, surroundings, answer).serve(orders)
+    else if (order?.kind === 'stage') await new Staging(order, surroundings, answer).serve()
   } catch (error) {
     answer({ kind: 'failed', error: failureOf(error) })
   } finally {
@@ -65,11 +57,11 @@ class Staging {
     this.#answer = answer
   }
 
-  async serve(orders: Orders): Promise<void> {
+  async serve(): Promise<void> {
     const { received } = this.#order
     try {
       await this.#greet()
-      await this.#obey(orders)
+      await this.#obey()
     } catch (error) {
       await this.#undo()
       throw error
@@ -97,12 +89,16 @@ class Staging {
   }
 
   /** Until the last word. The copy is made meanwhile, so that it can be given up. */
-  async #obey(orders: Orders): Promise<void> {
+  async #obey(): Promise<void> {
+    const { channel } = this.#surroundings
+    const { received, archive } = this.#order
     let work: Promise<void> | undefined
     for (;;) {
-      const order = await orders.next()
-      if (order?.kind === 'go') work ??= this.#make()
-      else if (order === undefined || isLast(order, this.#surroundings.node)) {
+      const order = await channel.next()
+      // If the head is gone before the end, that is its next word.
+      if (order?.kind === 'archive') await channel.receive?.(received!.file, archive.size)
+      else if (order?.kind === 'go') work ??= this.#make()
+      else if (order === undefined || isLast(order, channel.node)) {
         if (order?.kind !== 'keep') this.#stop.abort()
         await work?.catch(() => {})
         if (order?.kind === 'keep') return

@@ -1,16 +1,19 @@
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { openTrusted } from '../cache/index.ts'
 import { StageError } from '../errors.ts'
 import { counted, megabytes } from '../model/amounts.ts'
 import type { OnProgress } from '../model/progress.ts'
 import type { StageOptions, StageResult } from '../pipeline/options.ts'
+import { fillIn } from '../pipeline/original.ts'
 import { type PlannedCopy, planCopy, stagePlanned } from '../pipeline/planned.ts'
+import { closeRead } from '../platform/close.ts'
 import { jobOf, type Variables } from '../platform/job.ts'
 import { programVersion } from '../platform/program.ts'
 import { FOLDER_START } from '../stage/names.ts'
 import type { Launcher } from './launcher.ts'
 import type { NodeFailure, StageOrder } from './protocol.ts'
-import { Roll, type RollListeners } from './roll.ts'
+import { type Caller, Roll, type RollListeners } from './roll.ts'
 
 export interface NodesRequest {
   launcher: Launcher
@@ -46,7 +49,7 @@ export interface NodesOfCall {
 export async function stageOnNodes(request: NodesRequest, options: NodesOptions): Promise<NodesResult> {
   const plan = await planCopy(options)
   const order = orderFor(plan, request, options)
-  const roll = new Roll(request.nodes, request.program, listeners(options.onProgress))
+  const roll = new Roll(request.nodes, { ...request, env: options.env }, listeners(options.onProgress))
   try {
     await callNodes(roll, order, request, options)
     const nodes = roll.names('has')
@@ -69,7 +72,7 @@ async function callNodes(roll: Roll, order: StageOrder, request: NodesRequest, o
   const { signal, onProgress } = options
   for (let wave = [...request.nodes]; wave.length > 0; ) {
     const sent = withFolder(order, request)
-    roll.call(launcher, wave, sent)
+    roll.call(wave, sent)
     await roll.until(['called'], signal)
     if (onFailure === 'fail') throwIfFailed(roll, request)
     const needy = roll.names('needs')
@@ -94,17 +97,24 @@ async function callNodes(roll: Roll, order: StageOrder, request: NodesRequest, o
 async function transfer(
   needy: readonly string[],
   roll: Roll,
-  { archive, received }: StageOrder,
-  { launcher }: NodesRequest,
-  { signal, onProgress }: NodesOptions,
+  order: StageOrder,
+  request: NodesRequest,
+  options: NodesOptions,
 ): Promise<string[]> {
-  if (launcher.send === undefined) return []
-  const { argv, env } = launcher.send(archive.path, received!.file, roll.step() ?? '')
-  const [program, ...args] = argv
+  const { archive, received } = order
+  const { launcher } = request
+  const { signal, onProgress } = options
+  if (launcher.transfer === 'shared') return []
   onProgress({
     kind: 'info',
     message: `Sending ${archive.path} (${megabytes(archive.size)}) to ${counted(needy.length, 'node')} ...`,
   })
+  if (launcher.send === undefined) {
+    await pourArchive(needy, roll, order, request, options)
+    return []
+  }
+  const { argv, env } = launcher.send(archive.path, received!.file, roll.step() ?? '')
+  const [program, ...args] = argv
   const said = await new Promise<string | undefined>((resolve) =>
     execFile(program, args, { env, cwd: '/', signal }, (error, _, stderr) =>
       resolve(error ? stderr.trim() || error.message : undefined),
@@ -121,6 +131,23 @@ async function transfer(
     roll.fail(node, { code: 'NODES_FAILED', message: `the archive could not be sent to it: ${line}` })
   }
   return needy.filter((node) => !guilty.includes(node))
+}
+
+/** One read of the archive for all nodes. */
+async function pourArchive(
+  needy: readonly string[],
+  roll: Roll,
+  { archive: { path, size }, environment }: StageOrder,
+  { onFailure }: NodesRequest,
+  options: NodesOptions,
+): Promise<void> {
+  const handle = await openTrusted(path, [fillIn(options).uid, environment.ownerUid])
+  const goesOn = (): boolean => onFailure === 'continue' || roll.failures().length === 0
+  try {
+    await roll.pour(needy, { kind: 'archive' }, { path, handle, size }, { signal: options.signal, goesOn })
+  } finally {
+    await closeRead(handle)
+  }
 }
 
 function orderFor(plan: PlannedCopy, request: NodesRequest, { env, keepMinutes, threads }: NodesOptions): StageOrder {
@@ -184,12 +211,12 @@ function failed(failures: readonly [string, NodeFailure][], { nodes, onFailure }
 export async function unstageOnNodes(
   { call, names }: Pick<NodesOfCall, 'call' | 'names'>,
   prefix: string,
-  { launcher, program }: Pick<NodesRequest, 'launcher' | 'program'>,
+  caller: Caller,
   onProgress: OnProgress,
 ): Promise<[node: string, why: string][]> {
-  const roll = new Roll(names, program, listeners(onProgress))
+  const roll = new Roll(names, caller, listeners(onProgress))
   try {
-    roll.call(launcher, names, { kind: 'unstage', call, prefix })
+    roll.call(names, { kind: 'unstage', call, prefix })
     await roll.until(['called'])
     return roll.failures().map(([node, { message }]) => [node, message])
   } finally {

@@ -38,6 +38,8 @@ const Order = v.variant('kind', [
   }),
   /** Give back what the call took, and remove the copy unless others use it. The first and last word to a node. */
   v.object({ kind: v.literal('unstage'), call: v.string(), prefix: v.string() }),
+  /** The bytes of the archive follow, for the file where the node waits for it. */
+  v.object({ kind: v.literal('archive') }),
   /** The archive is there: make the copy. Nodes that have it already do nothing. */
   v.object({ kind: v.literal('go') }),
   /** What was made stays. The node's process ends, and so it does after `undo`. */

@@ -1,6 +1,10 @@
-import { Crew } from './crew.ts'
+import type { Variables } from '../platform/job.ts'
+import { type Crew, type CrewEvents, PipedCrew } from './crew.ts'
+import { makeExchange, removeExchange } from './exchange.ts'
+import { ExchangeCrew } from './exchange-crew.ts'
 import type { Launcher } from './launcher.ts'
-import type { Answer, NodeFailure, Order } from './protocol.ts'
+import { pour } from './pour.ts'
+import { type Answer, encodeOrder, type NodeFailure, type Order } from './protocol.ts'
 
 /**
  * - called: its process was started and has not answered
@@ -21,6 +25,13 @@ interface Node {
 }
 
 type Progress = Extract<Answer, { kind: 'progress' }>
+
+export interface Caller {
+  launcher: Launcher
+  /** Our program, as it is found on the nodes, too. */
+  program: string
+  env: Variables
+}
 
 export interface RollListeners {
   onNote(node: string, note: Extract<Answer, { message: string }>): void
@@ -43,15 +54,18 @@ const END_MS = 30_000
 export class Roll {
   readonly #nodes = new Map<string, Node>()
   readonly #crews: Crew[] = []
+  readonly #caller: Caller
+  /** A folder to speak through, if the launcher passes no standard streams. */
+  readonly #exchange: string | undefined
   readonly #timer: NodeJS.Timeout
   #changed: () => void = () => {}
-  readonly #program: string
   readonly #listeners: RollListeners
 
-  /** @param program ours, as it is found on the nodes */
-  constructor(names: readonly string[], program: string, listeners: RollListeners) {
+  /** @throws StageError NODES_FAILED */
+  constructor(names: readonly string[], caller: Caller, listeners: RollListeners) {
+    this.#caller = caller
+    if (caller.launcher.transfer === 'shared') this.#exchange = makeExchange(names, caller.env)
     for (const name of names) this.#nodes.set(name, { state: 'called', silence: 0 })
-    this.#program = program
     this.#listeners = listeners
     // Our own seconds: if the job is suspended, they stand still with the nodes.
     this.#timer = setInterval(() => this.#tick(), TICK_MS)
@@ -73,18 +87,22 @@ export class Roll {
   }
 
   /** Starts our process on nodes, and gives them an order. */
-  call(launcher: Launcher, nodes: readonly string[], order: Order): void {
-    const starts = launcher.commands(nodes, [this.#program, '--on-node'])
-    const crew = new Crew(starts, {
+  call(names: readonly string[], order: Order): void {
+    const { launcher, program } = this.#caller
+    const exchange = this.#exchange
+    const starts = launcher.commands(names, [program, exchange === undefined ? '--on-node' : `--on-node=${exchange}`])
+    const events: CrewEvents = {
       onAnswer: (name, answer) => this.#take(name, answer, crew),
       onSaid: (line) => {
         this.#listeners.onSaid(line)
         for (const name of launcher.lost?.(line) ?? []) this.#end(name, line, crew)
       },
       onEnd: (name, said) => this.#end(name, said, crew),
-    })
+    }
+    const crew: Crew =
+      exchange === undefined ? new PipedCrew(starts, events) : new ExchangeCrew(starts, events, exchange)
     this.#crews.push(crew)
-    for (const name of nodes)
+    for (const name of names)
       Object.assign(this.#nodes.get(name)!, { state: 'called', silence: 0, step: undefined, crew })
     crew.send(order)
   }
@@ -92,6 +110,23 @@ export class Roll {
   /** To the nodes that were called last, or to all. */
   send(order: Order, { toAll = false } = {}): void {
     for (const crew of toAll ? this.#crews : this.#crews.slice(-1)) crew.send(order)
+  }
+
+  /**
+   * Writes a file to the standard input of these nodes' processes, behind an order.
+   * @throws StageError as pour()
+   */
+  async pour(
+    names: readonly string[],
+    order: Order,
+    file: Parameters<typeof pour>[0],
+    options: Parameters<typeof pour>[2],
+  ): Promise<void> {
+    const inputs = names
+      .map((name) => this.#nodes.get(name)?.crew?.inputOf?.(name))
+      .filter((input) => input !== undefined)
+    for (const input of inputs) input.write(encodeOrder(order))
+    await pour(file, inputs, options)
   }
 
   fail(name: string, failure: NodeFailure): void {
@@ -115,6 +150,7 @@ export class Roll {
   async end(): Promise<void> {
     await Promise.all(this.#crews.map((crew) => crew.end(END_MS)))
     clearInterval(this.#timer)
+    if (this.#exchange !== undefined) removeExchange(this.#exchange)
   }
 
   #take(name: string, answer: Answer, crew: Crew): void {
@@ -153,7 +189,8 @@ export class Roll {
     if (node.state === 'called' || node.state === 'needs') {
       const lines = said.split('\n')
       const why = lines.findLast((line) => line.includes(name)) ?? lines.at(-1)
-      this.fail(name, { code: 'NODES_FAILED', message: `its process ended without a word${why ? `: ${why}` : ''}` })
+      const what = node.state === 'called' ? 'no process of ours came up there' : 'its process ended'
+      this.fail(name, { code: 'NODES_FAILED', message: why ? `${what}: ${why}` : what })
     }
     this.#changed()
   }
@@ -163,8 +200,9 @@ export class Roll {
       if (node.state !== 'called' && node.state !== 'needs') continue
       node.silence++
       const patience = node.state === 'called' ? START_S : SILENCE_S
-      if (node.silence > patience)
-        this.fail(name, { code: 'NODES_FAILED', message: `it has not answered for ${patience} seconds` })
+      if (node.silence <= patience) continue
+      this.fail(name, { code: 'NODES_FAILED', message: `it has not answered for ${patience} seconds` })
+      node.crew?.giveUp?.(name)
     }
   }
 

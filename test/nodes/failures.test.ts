@@ -88,7 +88,7 @@ test('a node whose process is killed while the archive is on its way is named, a
   assert.equal(code, 0, output)
   // Nobody could tidy up there.
   assertBoth(user, output, ['n1', 'n2'], 1)
-  assert.match(output, /^ {7}n3: its process ended without a word: .*Killed$/m)
+  assert.match(output, /^ {7}n3: its process ended: .*Killed$/m)
   assert.deepEqual(await user.disks(), EMPTY)
 })
 

@@ -1,7 +1,6 @@
 import type { Lease } from '../../leases/lease.ts'
 import { counted } from '../../model/amounts.ts'
 import { type NodesResult, shortList, stageOnNodes, unstageOnNodes } from '../../nodes/head.ts'
-import type { LauncherName } from '../../nodes/launcher.ts'
 import { launcherFor } from '../../nodes/launchers.ts'
 import type { Variables } from '../../platform/job.ts'
 import { machine } from '../../platform/runtime.ts'
@@ -11,7 +10,7 @@ import { progressOf, stageOptions } from '../library-options.ts'
 /** Makes the copy on the nodes that --nodes names, and here. @throws StageError NODES_FAILED, and as stage() */
 export async function stageEverywhere(context: Context): Promise<NodesResult> {
   const { options, session, signal, messages } = context
-  const launcher = launcherFor(options.launcher, variablesFor(session.env))
+  const launcher = await launcherFor(options.launcher, surroundings(session.env))
   const nodes = await launcher.nodes(options.nodes!)
   const request = {
     launcher,
@@ -25,8 +24,8 @@ export async function stageEverywhere(context: Context): Promise<NodesResult> {
   const given = { ...stageOptions(context), skipLocal: false }
   const result = await stageOnNodes(request, { ...given, env: session.env, onProgress: given.onProgress!, signal })
   messages.info(`The copy is on ${counted(result.nodes.length, 'node')}: ${shortList(result.nodes)}`)
-  if (result.nodes.length < nodes.length)
-    messages.info(`Programs for these nodes alone: ${launcher.name} --nodelist=$CONDA_STAGE_NODES ...`)
+  if (result.nodes.length < nodes.length && launcher.onThese !== undefined)
+    messages.info(`Programs for these nodes alone: ${launcher.onThese} ...`)
   return result
 }
 
@@ -38,15 +37,17 @@ export async function leaveNodesOf(
 ): Promise<void> {
   const { session, messages } = context
   // The process that waits for the session's end is no part of its job.
-  const env = { ...variablesFor(session.env), ...(job && { [job.variable]: job.id }) }
-  const launcher = launcherFor(nodes.launcher as LauncherName, env)
-  const failures = await unstageOnNodes(nodes, prefix, { launcher, program: session.launcher }, progressOf(context))
+  const here = surroundings({ ...session.env, ...(job && { [job.variable]: job.id }) })
+  const caller = { ...here, launcher: await launcherFor(nodes.launcher, here), program: session.launcher }
+  const failures = await unstageOnNodes(nodes, prefix, caller, progressOf(context))
   for (const [node, why] of failures)
     messages.warning(
       `${prefix} may still be on node ${node}: ${why}`,
       'When the job has ended, the next conda-stage on that node removes it.',
     )
 }
+
+const surroundings = (env: Variables) => ({ env: variablesFor(env), host: machine().host })
 
 /** Without what would have programs on the nodes look into the environment that is active here. */
 function variablesFor(env: Variables): Variables {
