@@ -12,6 +12,8 @@ import { jobOf, type Variables } from '../platform/job.ts'
 import { programVersion } from '../platform/program.ts'
 import { FOLDER_START } from '../stage/names.ts'
 import type { Launcher } from './launcher.ts'
+import { shortList } from './node-list.ts'
+import { Notes } from './notes.ts'
 import type { NodeFailure, StageOrder } from './protocol.ts'
 import { type Caller, Roll, type RollListeners } from './roll.ts'
 
@@ -49,13 +51,15 @@ export interface NodesOfCall {
 export async function stageOnNodes(request: NodesRequest, options: NodesOptions): Promise<NodesResult> {
   const plan = await planCopy(options)
   const order = orderFor(plan, request, options)
-  const roll = new Roll(request.nodes, { ...request, env: options.env }, listeners(options.onProgress))
+  const notes = new Notes(options.onProgress)
+  const roll = new Roll(request.nodes, { ...request, env: options.env }, listeners(options.onProgress, notes))
   try {
     await callNodes(roll, order, request, options)
+    notes.tell(request.nodes.length)
     const nodes = roll.names('has')
     const { call } = order
     const lease = { call, launcher: request.launcher.name, names: nodes }
-    const result = await stagePlanned(plan, plan.archive.path, { ...options, nodes: lease })
+    const result = await stagePlanned(plan, plan.archive.path, { ...options, onProgress: notes.others, nodes: lease })
     roll.send({ kind: 'keep' }, { toAll: true })
     return { ...result, nodes }
   } catch (error) {
@@ -176,9 +180,9 @@ function withFolder(order: StageOrder, { launcher }: NodesRequest): StageOrder {
   return { ...order, received: { folder, file: `${folder}/archive` } }
 }
 
-const listeners = (onProgress: OnProgress): RollListeners => ({
+const listeners = (onProgress: OnProgress, notes: Notes): RollListeners => ({
   onSaid: (message) => onProgress({ kind: 'debug', message }),
-  onNote: (node, { kind, message }) => onProgress({ kind, message: `${node}: ${message}` }),
+  onNote: notes.take,
   onProgress: (sum) => onProgress({ ...sum, phase: 'extract' }),
 })
 
@@ -214,19 +218,14 @@ export async function unstageOnNodes(
   caller: Caller,
   onProgress: OnProgress,
 ): Promise<[node: string, why: string][]> {
-  const roll = new Roll(names, caller, listeners(onProgress))
+  const notes = new Notes(onProgress)
+  const roll = new Roll(names, caller, listeners(onProgress, notes))
   try {
     roll.call(names, { kind: 'unstage', call, prefix })
     await roll.until(['called'])
+    notes.tell(names.length)
     return roll.failures().map(([node, { message }]) => [node, message])
   } finally {
     await roll.end()
   }
 }
-
-/** So many names are told one by one. */
-const FEW = 16
-
-/** For messages. */
-export const shortList = (names: readonly string[]): string =>
-  names.length <= FEW ? names.join(',') : `${names.slice(0, FEW).join(',')},...`

@@ -49,3 +49,10 @@ const wrong = (list: string, why: string): StageError =>
   new StageError('USAGE', `--nodes=${list} can't be used: ${why}`, {
     hint: 'Name all nodes of the job by --nodes=all, or some by a list: --nodes=n1,n2 or --nodes=n[1-3,7]',
   })
+
+/** So many names are told one by one. */
+const FEW = 16
+
+/** For messages. */
+export const shortList = (names: readonly string[]): string =>
+  names.length <= FEW ? names.join(',') : `${names.slice(0, FEW).join(',')},...`

@@ -3,13 +3,13 @@ import { readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { StageError } from '../errors.ts'
 import type { Variables } from '../platform/job.ts'
-import { nodesOfList } from './node-list.ts'
+import { nodesOfList, shortList } from './node-list.ts'
 
 /**
  * The nodes of the job that runs here, each once, in the scheduler's order.
  * @throws StageError USAGE if no job tells them, NODES_FAILED if what it names can't be read
  */
-export async function nodesOfJob(env: Variables): Promise<string[]> {
+async function nodesOfJob(env: Variables): Promise<string[]> {
   const names = await namesFrom(env)
   if (names !== undefined && names.length > 0) return [...new Set(names)]
   throw new StageError('USAGE', '--nodes=all needs a job that tells its nodes, and this session is in none', {
@@ -65,3 +65,20 @@ const firstWord = (line: string): string => wordsOf(line)[0]!
  */
 export const nodesFor = async (asked: string, env: Variables): Promise<string[]> =>
   asked === 'all' ? await nodesOfJob(env) : nodesOfList(asked)
+
+/** A node may be named with its domain, or without. */
+const firstPart = (name: string): string => name.split('.')[0]!
+
+/**
+ * The same for a launcher that reaches no others than the nodes of its job.
+ * @throws StageError USAGE for another node
+ */
+export async function nodesWithinJob(asked: string, env: Variables, launcher: string): Promise<string[]> {
+  const [wanted, all] = [await nodesFor(asked, env), await nodesOfJob(env)]
+  const known = new Set(all.map(firstPart))
+  const foreign = wanted.find((node) => !known.has(firstPart(node)))
+  if (foreign === undefined) return wanted
+  throw new StageError('USAGE', `--nodes: ${foreign} is no node of this job, and ${launcher} reaches no others`, {
+    hint: `The job has ${shortList(all)}. Other nodes may be reached by --launcher=ssh.`,
+  })
+}

@@ -1,6 +1,6 @@
 import type { Variables } from '../../platform/job.ts'
 import type { Launcher, Start } from '../launcher.ts'
-import { nodesFor } from '../nodes-of-job.ts'
+import { nodesWithinJob } from '../nodes-of-job.ts'
 import { plainWords } from './words.ts'
 
 /**
@@ -10,7 +10,7 @@ import { plainWords } from './words.ts'
 export const blaunch = (env: Variables): Launcher => ({
   name: 'blaunch',
   transfer: 'stdin',
-  nodes: (asked) => nodesFor(asked, env),
+  nodes: (asked) => nodesWithinJob(asked, env, 'blaunch'),
   commands: (nodes, argv) =>
     nodes.map((node): Start => ({ nodes: [node], argv: ['blaunch', node, ...plainWords(argv)], env })),
 })

@@ -1,7 +1,6 @@
-import { StageError } from '../../errors.ts'
 import type { Variables } from '../../platform/job.ts'
 import type { Launcher } from '../launcher.ts'
-import { nodesFor, nodesOfJob } from '../nodes-of-job.ts'
+import { nodesWithinJob } from '../nodes-of-job.ts'
 
 /**
  * PBS Pro, OpenPBS and Torque. `pbsdsh` starts a process for each line of the job's node file, on all nodes of the job and often
@@ -12,13 +11,6 @@ import { nodesFor, nodesOfJob } from '../nodes-of-job.ts'
 export const pbsdsh = (env: Variables): Launcher => ({
   name: 'pbsdsh',
   transfer: 'shared',
-  nodes: async (asked) => {
-    const [wanted, all] = [await nodesFor(asked, env), await nodesOfJob(env)]
-    const foreign = wanted.find((node) => !all.includes(node))
-    if (foreign === undefined) return wanted
-    throw new StageError('USAGE', `--nodes: ${foreign} is no node of this job, and pbsdsh reaches no others`, {
-      hint: `The job has ${all.join(', ')}. Other nodes may be reached by --launcher=ssh.`,
-    })
-  },
+  nodes: (asked) => nodesWithinJob(asked, env, 'pbsdsh'),
   commands: (nodes, argv) => [{ nodes, argv: ['pbsdsh', '--', ...argv], env }],
 })

@@ -1,6 +1,6 @@
 import type { Variables } from '../../platform/job.ts'
 import type { Launcher, Start } from '../launcher.ts'
-import { nodesFor } from '../nodes-of-job.ts'
+import { nodesWithinJob } from '../nodes-of-job.ts'
 import { plainWords } from './words.ts'
 
 /**
@@ -13,7 +13,7 @@ import { plainWords } from './words.ts'
 export const qrsh = (env: Variables, host: string): Launcher => ({
   name: 'qrsh',
   transfer: 'stdin',
-  nodes: (asked) => nodesFor(asked, env),
+  nodes: (asked) => nodesWithinJob(asked, env, 'qrsh'),
   commands: (nodes, argv) =>
     nodes.map(
       (node): Start => ({

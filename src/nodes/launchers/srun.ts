@@ -1,7 +1,7 @@
 import type { Variables } from '../../platform/job.ts'
 import type { Launcher } from '../launcher.ts'
 import { nodesOfList } from '../node-list.ts'
-import { nodesFor } from '../nodes-of-job.ts'
+import { nodesWithinJob } from '../nodes-of-job.ts'
 
 /**
  * Slurm, 20.11 or newer. One `srun` starts a process on each node, beside whatever runs there, and one `sbcast` sends the archive
@@ -12,7 +12,7 @@ export function srun(env: Variables): Launcher {
   return {
     name: 'srun',
     transfer: 'sbcast',
-    nodes: (asked) => nodesFor(asked, env),
+    nodes: (asked) => nodesWithinJob(asked, env, 'srun'),
     onThese: 'srun --nodelist=$CONDA_STAGE_NODES',
     commands: (nodes, argv) => [{ nodes, argv: ['srun', ...stepFor(nodes, env), ...argv], env: own }],
     // Compression is left out, because the archive is compressed. The width of the tree is the site's: its option has another
