@@ -1,4 +1,5 @@
 import * as fs from 'node:fs/promises'
+import { StageError } from '../errors.ts'
 import { type Awaited, answerTo, awaitedPath } from './waiting.ts'
 
 /**
@@ -23,11 +24,14 @@ export const realpath = known(fs.realpath)
 export const stat = known(fs.stat)
 export const statfs = known(fs.statfs)
 
-/** False as well if that can't be known. */
+/** False as well if that can't be known. @throws StageError CANCELLED: a call that nobody waited for has shown nothing */
 export const exists = (path: string | Buffer): Promise<boolean> =>
   stat(path).then(
     () => true,
-    () => false,
+    (error: unknown) => {
+      if (error instanceof StageError) throw error
+      return false
+    },
   )
 
 export const mkdir = known(fs.mkdir, true)
