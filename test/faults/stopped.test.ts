@@ -57,10 +57,11 @@ const isPacking = (place: World) => () => {
   return facts ? facts.size > 100_000 : false
 }
 
+/** One of the first files: nearly all of the work is still to come. */
 const isExtracting =
   ({ local }: World) =>
   () =>
-    readdirSync(local).some((name) => existsSync(`${local}/${name}/.extracting/share/noise-0`))
+    readdirSync(local).some((name) => existsSync(`${local}/${name}/.extracting/bin/greet`))
 
 for (const [signal, status] of [
   ['SIGINT', 130],
