@@ -68,3 +68,6 @@ interface Details {
   lines?: readonly string[]
   cause?: unknown
 }
+
+/** Whether somebody gave up. That shows nothing about what was looked at. */
+export const isCancelled = (error: unknown): boolean => error instanceof StageError && error.code === 'CANCELLED'

@@ -1,5 +1,5 @@
 import * as fs from 'node:fs/promises'
-import { StageError } from '../errors.ts'
+import { isCancelled } from '../errors.ts'
 import { type Awaited, answerTo, awaitedPath } from './waiting.ts'
 
 /**
@@ -29,7 +29,7 @@ export const exists = (path: string | Buffer): Promise<boolean> =>
   stat(path).then(
     () => true,
     (error: unknown) => {
-      if (error instanceof StageError) throw error
+      if (isCancelled(error)) throw error
       return false
     },
   )

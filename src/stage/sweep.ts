@@ -1,5 +1,6 @@
 import { lstat, readdir, realpath, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { isCancelled } from '../errors.ts'
 import { isOver, keep, keptUntil } from '../leases/kept.ts'
 import { leasesOf, removeLease, someLive } from '../leases/lease.ts'
 import { isAnnouncedIn } from '../leases/removal.ts'
@@ -25,6 +26,7 @@ const OWNERLESS_MS = 10 * 60 * 1000
  * Removes what killed processes of this user left in LOCAL: unfinished stages and unfinished removals; and stages that nobody uses
  * any more, see `whyStanding`. Anything that somebody may still be working on is left alone.
  * @returns the removed folders. Folders that can't be removed are left; there is no error for them.
+ * @throws StageError CANCELLED
  */
 export async function sweepDebris(local: string, { uid }: { uid: number }): Promise<string[]> {
   const removed: string[] = []
@@ -38,7 +40,8 @@ export async function sweepDebris(local: string, { uid }: { uid: number }): Prom
       if (removing === undefined) continue
       await removeTree(removing)
       removed.push(folder)
-    } catch {
+    } catch (error) {
+      if (isCancelled(error)) throw error
       // Left for the next time: this must not make staging fail.
     }
   }
@@ -58,7 +61,8 @@ export async function debrisIn(local: string, { uid }: { uid: number }): Promise
 async function namesIn(local: string, uid: number): Promise<string[]> {
   try {
     return (await followPath(local, uid)).exposed ? [] : await readdir(local)
-  } catch {
+  } catch (error) {
+    if (isCancelled(error)) throw error
     return []
   }
 }

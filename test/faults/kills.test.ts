@@ -23,7 +23,7 @@ test(`whatever is killed, at any moment, nothing is lost and the next call remov
     measured.push({ action, ...(await moments(world, action)) })
   })
   measured.sort((a, b) => ACTIONS.indexOf(a.action) - ACTIONS.indexOf(b.action))
-  const trials = ASKED === 'all' ? atEachCall(measured) : atRandom(measured, Number(ASKED) || 300)
+  const trials = ASKED === 'all' ? atEachCall(measured) : atRandom(measured, Number(ASKED) || 120)
   const counts = new Map<string, number>()
   await inWorlds(launcher, trials, async (world, { action, kill }) => {
     const outcome = await trial(world, action, kill)
