@@ -34,6 +34,7 @@ export async function pack({ format, ...given }: options.PackForElsewhereOptions
  */
 export async function stage(given: options.StageOptions = {}): Promise<options.StageResult> {
   const options = fillIn(given)
+  if (options.archive !== undefined) return await (await import('./pipeline/stage-alone.ts')).stageAlone(options)
   const environment = await findOriginal(options)
   const notes = await prepareStage(environment, options)
   const result = isShared(options)

@@ -21,6 +21,8 @@ export interface Swap extends ShellState {
 
 /** What staging replaced, for planUnstage(). JSON-serialisable; it is kept with the stage. `null` is an unset variable. */
 export interface Snapshot {
+  /** The stage went on top of what was active, see on-top.ts. */
+  isOnTop?: true
   variables: Record<string, Change<string | null>>
   ps1?: Change<string>
   /** The environment's part of the prompt, even if there is no CONDA_PROMPT_MODIFIER. */
@@ -114,7 +116,7 @@ const savedValue = (env: Variables, name: string): string =>
 export const shellLevel = (env: Variables): number => Number.parseInt(env.CONDA_SHLVL ?? '', 10) || 0
 
 /** CONDA_DEFAULT_ENV for a prefix. */
-function condaName(prefix: string, env: Variables): string {
+export function condaName(prefix: string, env: Variables): string {
   const root = env._CONDA_ROOT ?? (env.CONDA_EXE && dirname(dirname(env.CONDA_EXE)))
   if (prefix === root) return 'base'
   return basename(dirname(prefix)) === 'envs' ? basename(prefix) : prefix

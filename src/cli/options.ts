@@ -49,6 +49,8 @@ export interface Options extends Settings, ShapeOptions, AutoOptions, NodeOption
   all: boolean
   path?: string
   prefix?: string
+  /** An archive to stage by itself; or to restore. */
+  archive?: string
   json: boolean
   output?: string
   full: boolean
@@ -103,7 +105,9 @@ export async function readOptions(args: readonly string[], variables: Variables,
   if (given.dryRun && !['stage', 'pack', 'clean'].includes(action))
     throw usage('--dry-run works only with --stage, --pack and --clean')
   if (given.all && action !== 'clean') throw usage('--all works only with --clean')
-  for (const name of ['prefix', 'name', 'path', 'output']) if (given[name] === '') throw usage(`--${name} is empty`)
+  for (const name of ['prefix', 'name', 'path', 'output', 'archive'])
+    if (given[name] === '') throw usage(`--${name} is empty`)
+  if (given.archive !== undefined) checkArchive(given, action)
   // A variable with a wrong value must not stop anyone from reading about it.
   const env = action === 'help' ? {} : variables
   const files = WITHOUT_SETTINGS.has(action) ? [] : await readConfigFiles(env, cwd)
@@ -133,12 +137,20 @@ export async function readOptions(args: readonly string[], variables: Variables,
     given.path !== undefined && { path: given.path },
     prefix !== undefined && { prefix },
     given.output !== undefined && { output: given.output },
+    given.archive !== undefined && { archive: given.archive },
     given.since !== undefined && { since: given.since },
     typeof given.onNode === 'string' && { exchange: given.onNode },
     given.modulefile !== undefined && { moduleSystem: given.modulefile },
     typeof given.completion === 'string' && { completionShell: given.completion as CompletionShell },
     typeof given.source === 'string' && { dialect: given.source as DialectName },
   )
+}
+
+/** Whose environment it is, the archive says. */
+function checkArchive(given: Readonly<Record<string, unknown>>, action: Action): void {
+  if (action !== 'stage' && action !== 'verify') throw usage('--archive works only with --stage and --verify')
+  const other = ['prefix', 'name', 'output', 'force', 'check', 'packer'].find((name) => given[name] !== undefined)
+  if (other !== undefined) throw usage(`--archive and ${optionOf(other)} can't be combined`)
 }
 
 function processNumber(text: string): number {
@@ -207,6 +219,7 @@ function commandLine(): Command {
         'if a node has no copy in the end: fail (the default), or continue',
       ).choices(ON_NODE_FAILURE),
     )
+    .option('--archive <file>', 'stage this archive by itself: its environment need not be there')
     .addOption(new Option('--writable', 'make the copy writable').conflicts('readOnly'))
     .addOption(new Option('--read-only', 'make the copy read-only (the default)'))
     .addOption(

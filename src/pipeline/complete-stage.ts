@@ -18,7 +18,7 @@ import { type StageRecord, writeRecord } from '../stage/record.ts'
 import type { LeftFile } from '../workers/protocol.ts'
 import type { StageOptions, StageResult } from './options.ts'
 import type { Filled } from './original.ts'
-import { isShared, type LeaseFacts, leaseFor } from './share.ts'
+import { type AloneFacts, isShared, type LeaseFacts, leaseFor } from './share.ts'
 
 export interface Extracted {
   place: Place
@@ -33,9 +33,9 @@ export interface Extracted {
 export async function completeStage(
   { place: { folder, prefix }, archive, index, bytes, result }: Extracted,
   environment: Environment,
-  options: Filled<StageOptions & LeaseFacts>,
+  options: Filled<StageOptions & LeaseFacts & AloneFacts>,
 ): Promise<StageResult> {
-  const { onProgress, writable, warnings, path, env } = options
+  const { onProgress, writable, warnings, path, env, alone } = options
   const readOnly = writable !== true
   for (const message of leftMessages(result.left, index.prefixes, prefix)) onProgress({ kind: 'warning', message })
   if (readOnly) onProgress({ kind: 'phase', phase: 'read-only', prefix: environment.prefix, target: prefix })
@@ -48,6 +48,7 @@ export async function completeStage(
     original: environment.prefix,
     real: environment.real,
     isPrivate: !isShared(options),
+    ...(alone !== undefined && { alone }),
     prefix,
     archive: { ...(archive !== undefined && { path: archive }), created: index.created },
     created: new Date().toISOString(),

@@ -14,7 +14,7 @@ import { completeStage } from './complete-stage.ts'
 import { prepareLocal } from './local.ts'
 import type { StageOptions, StageResult } from './options.ts'
 import type { Filled } from './original.ts'
-import { isShared, type LeaseFacts } from './share.ts'
+import { type AloneFacts, isShared, type LeaseFacts } from './share.ts'
 import { timed } from './timing.ts'
 
 /**
@@ -24,7 +24,7 @@ import { timed } from './timing.ts'
 export async function extractArchive(
   archive: string,
   environment: Environment,
-  options: Filled<StageOptions>,
+  options: Filled<StageOptions & AloneFacts>,
 ): Promise<StageResult | { damaged: Damaged }> {
   let handle: FileHandle | undefined
   try {
@@ -41,16 +41,16 @@ export async function extractArchive(
 async function extractOpenArchive(
   { archive, handle }: { archive: string; handle: FileHandle },
   environment: Environment,
-  options: Filled<StageOptions>,
+  options: Filled<StageOptions & AloneFacts>,
 ): Promise<StageResult> {
-  const { uid } = options
+  const { uid, alone } = options
   const index = await readIndex(archive, handle)
   // Now, because somebody may cut the archive while it is extracted.
   const bytes = await indexBytes({ archive, handle }, index)
   await noteUse(handle, uid)
   const local = await findLocalFolder({ ...options, needed: roomFor(index) })
   await prepareLocal(local, options)
-  const contents = isShared(options) ? contentsOf(environment.real, index.created, uid) : undefined
+  const contents = isShared(options) ? contentsOf(environment.real, index.created, uid, alone) : undefined
   return await extractOpen({ archive, handle, index, bytes }, { local, contents }, environment, options)
 }
 
@@ -62,7 +62,7 @@ export async function extractOpen(
   { archive, handle, index, bytes }: { archive: string; handle: FileHandle; index: ArchiveIndex; bytes: IndexBytes },
   where: Pick<WantedPlace, 'local' | 'contents' | 'only'>,
   environment: Environment,
-  options: Filled<StageOptions & LeaseFacts>,
+  options: Filled<StageOptions & LeaseFacts & AloneFacts>,
 ): Promise<StageResult> {
   const { onProgress, uid, threads, signal } = options
   const readOnly = options.writable !== true

@@ -57,6 +57,11 @@ export interface PackForElsewhereOptions extends Omit<PackOptions, 'format'> {
 }
 
 export interface StageOptions extends PackOptions {
+  /**
+   * An archive to stage by itself, also one of conda-pack: its environment need not be there, and is not looked at. Naming it means
+   * that its owner is trusted. Options about packing have no effect then.
+   */
+  archive?: string
   /** Local folder in which `conda-stage_TOKEN/NAME` is made. Default: the first suitable one of this machine. */
   path?: string
   /** Local folders to try first if there is no `path`; `{user}`, `{job}` and `~/` are replaced. */

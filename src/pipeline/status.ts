@@ -34,7 +34,11 @@ export interface Status {
   isBase?: boolean
   /** The original is on local disk already: a copy gains little. */
   isLocal?: boolean
-  archive?: { path: string; state: 'fresh' | 'out of date' | 'missing' | 'unusable'; reason?: string }
+  archive?: {
+    path: string
+    state: 'fresh' | 'out of date' | 'missing' | 'unusable' | 'staged by itself'
+    reason?: string
+  }
   /** Whether a stage pays: from the archive if that is fresh, else one that packs. Missing if the original is on local disk. */
   payback?: Payback
   /** Whether the original is staged whenever it is activated, and whether its copy is then removed when it is left. */
@@ -60,7 +64,11 @@ export async function status(given: StageOptions): Promise<Status> {
   const prefix = resolve(options.cwd, active)
   const staged = await findStage(prefix)
   const original = staged?.record.original ?? prefix
-  const archive = await archiveStatus({ ...options, prefix: original })
+  const record = staged?.record
+  const archive =
+    record?.alone === undefined
+      ? await archiveStatus({ ...options, prefix: original })
+      : { archive: { path: record.archive.path!, state: 'staged by itself' as const } }
   const payback = archive.isLocal === false ? await expectedPayback(original, archive, options) : undefined
   const outlived = await outlivedArchives({ ...options, original })
   const autoStage = await autoStagingOf(original)

@@ -37,8 +37,10 @@ export interface WantedPlace {
  * What a shared stage holds, for whom. Stages of the same contents have the same path, on whatever node, unless something else
  * is there. Two archives of an environment never have the same time.
  * @param created when the archive was written (ISO 8601)
+ * @param alone of the archive's index, if the copy is of the archive alone: whoever made that chose the other two
  */
-export const contentsOf = (real: string, created: string, uid: number): string => `${uid}\0${real}\0${created}`
+export const contentsOf = (real: string, created: string, uid: number, alone?: string): string =>
+  [uid, real, created, ...(alone === undefined ? [] : [alone])].join('\0')
 
 const SHORTEST_TOKEN = 4
 

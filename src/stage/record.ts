@@ -17,6 +17,8 @@ const Record = v.object({
   real: v.optional(v.string()),
   /** Whether only whoever had it made uses it. */
   isPrivate: v.optional(v.boolean()),
+  /** Of the archive's index, if the copy is of the archive alone: the original was not looked at, and may be gone. */
+  alone: v.optional(v.string()),
   /** The staged prefix. */
   prefix: v.string(),
   /** The archive that it was made from, without a path if that could not be written; and when it was written (ISO 8601). */
