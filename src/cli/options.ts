@@ -21,6 +21,8 @@ const ACTIONS = [
   'unstage',
   'pack',
   'verify',
+  'retire',
+  'restore',
   'autoStage',
   'source',
   'completion',
@@ -102,8 +104,8 @@ export async function readOptions(args: readonly string[], variables: Variables,
   const given = command.opts()
   const action = oneAction(given)
   if (given.full && action !== 'version' && action !== 'help') throw usage('--full works only with --version')
-  if (given.dryRun && !['stage', 'pack', 'clean'].includes(action))
-    throw usage('--dry-run works only with --stage, --pack and --clean')
+  if (given.dryRun && !['stage', 'pack', 'clean', 'retire', 'restore'].includes(action))
+    throw usage('--dry-run works only with --stage, --pack, --clean, --retire and --restore')
   if (given.all && action !== 'clean') throw usage('--all works only with --clean')
   for (const name of ['prefix', 'name', 'path', 'output', 'archive'])
     if (given[name] === '') throw usage(`--${name} is empty`)
@@ -148,7 +150,9 @@ export async function readOptions(args: readonly string[], variables: Variables,
 
 /** Whose environment it is, the archive says. */
 function checkArchive(given: Readonly<Record<string, unknown>>, action: Action): void {
-  if (action !== 'stage' && action !== 'verify') throw usage('--archive works only with --stage and --verify')
+  if (action === 'restore') return
+  if (action !== 'stage' && action !== 'verify')
+    throw usage('--archive works only with --stage, --verify and --restore')
   const other = ['prefix', 'name', 'output', 'force', 'check', 'packer'].find((name) => given[name] !== undefined)
   if (other !== undefined) throw usage(`--archive and ${optionOf(other)} can't be combined`)
 }
@@ -188,6 +192,8 @@ function commandLine(): Command {
     .option('--unstage', 'go back to the original environment and remove the copy')
     .option('--pack', 'write the archive only, unless it is up to date')
     .option('--verify', 'check the staged copy, or the archive of an environment that is not staged')
+    .option('--retire', 'replace an environment by its archive, when that is known to hold all of it')
+    .option('--restore', 'bring a retired environment back as it was')
     .addOption(new Option('--auto-stage <what>', 'stage the environment whenever it is activated').choices(SWITCH))
     .addOption(sourceOption())
     .addOption(new Option('--completion [shell]', 'print shell code that completes options').choices(COMPLETION_SHELLS))
@@ -219,7 +225,7 @@ function commandLine(): Command {
         'if a node has no copy in the end: fail (the default), or continue',
       ).choices(ON_NODE_FAILURE),
     )
-    .option('--archive <file>', 'stage this archive by itself: its environment need not be there')
+    .option('--archive <file>', 'stage, verify or restore this archive by itself: its environment need not be there')
     .addOption(new Option('--writable', 'make the copy writable').conflicts('readOnly'))
     .addOption(new Option('--read-only', 'make the copy read-only (the default)'))
     .addOption(
@@ -245,8 +251,8 @@ function commandLine(): Command {
         .preset(Number.POSITIVE_INFINITY)
         .argParser(minutes),
     )
-    .option('-f, --force', 'pack even if the archive is up to date; with --unstage: ask nothing, keep nothing')
-    .option('--dry-run', 'with --stage or --pack: show the size, the target and an estimate of the time; write nothing')
+    .option('-f, --force', 'pack even if the archive is up to date; with --unstage and --retire: ask nothing')
+    .option('--dry-run', 'show what would be done, with sizes and an estimate of the time; write nothing')
     .option('--all', 'with --clean: also remove copies that are in use, after a question')
     .option('-o, --output <file>', 'archive file to write, and to stage from')
     .addOption(
