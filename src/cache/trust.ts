@@ -1,4 +1,4 @@
-import { constants } from 'node:fs'
+import { type BigIntStats, constants } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { asReadFailure } from '../archive/failure.ts'
@@ -31,6 +31,10 @@ export async function assertTrusted(path: string, handle: FileHandle, owners: re
   }
 }
 
+/** The same of a file that is only looked at, in short. */
+export const isTrusted = (stat: BigIntStats, owners: readonly number[]): boolean =>
+  stat.isFile() && (stat.uid === 0n || owners.includes(Number(stat.uid))) && (stat.mode & 0o022n) === 0n
+
 /**
  * Opens the archive for reading, and checks it. The caller closes it.
  * @throws StageError ARCHIVE_UNTRUSTED, ARCHIVE_UNREADABLE
@@ -62,7 +66,7 @@ export async function ownerOfNamed(path: string, uid: number): Promise<number> {
   try {
     const { uid: owner } = await lstat(path)
     if (owner === uid || owner === 0) return owner
-    const { exposed } = await followPath(dirname(path), uid, [owner])
+    const { exposed } = await followPath(dirname(path), [uid, owner])
     if (exposed === undefined) return owner
     const what = `it belongs to another user (uid ${owner}), and others can put another file in its place: ${exposed.path} ${exposed.what}`
     throw untrusted(path, what, `If you trust what it holds, copy it to a folder of your own: cp '${path}' ~/`)
