@@ -2,7 +2,7 @@
 import { dirname, resolve } from 'node:path'
 import { giveBack, usersOf } from './pipeline/give-back.ts'
 import type * as options from './pipeline/options.ts'
-import { fillIn, findOriginal } from './pipeline/original.ts'
+import { assertExtractable, fillIn, findOriginal } from './pipeline/original.ts'
 import { prepareStage } from './pipeline/prepare-stage.ts'
 import { isShared } from './pipeline/share.ts'
 import { shareStage } from './pipeline/share-stage.ts'
@@ -34,6 +34,7 @@ export async function pack({ format, ...given }: options.PackForElsewhereOptions
  */
 export async function stage(given: options.StageOptions = {}): Promise<options.StageResult> {
   const options = fillIn(given)
+  assertExtractable(options)
   const environment = await findOriginal(options)
   const notes = await prepareStage(environment, options)
   const result = isShared(options)

@@ -64,8 +64,9 @@ export function readIndex(path: string, source?: Source): Promise<ArchiveIndex> 
     const digests = await readSection(tail, 'digests')
     return decoded(path, () => {
       const columns = v.parse(Columns, parseJson(json), { abortEarly: true })
-      const frames = decodeFrames(footer.format, columns, opening.length, footer.indexOffset)
-      const entries = decodeEntries(columns, digests, { frames, prefixes: head.prefixes })
+      const { format, indexOffset } = footer
+      const frames = decodeFrames(format, columns, format === 'sqfs' ? 0 : opening.length, indexOffset)
+      const entries = decodeEntries(columns, digests, { frames, prefixes: head.prefixes, format })
       if (!isDeepStrictEqual(totalsOf({ entries, frames }), totals))
         throw new Malformed('its head counts other entries than it has')
       return { ...head, entries, frames }

@@ -56,3 +56,11 @@ export async function findOriginal(options: Filled<PackOptions>): Promise<Enviro
   }
   return environment
 }
+
+/** @throws StageError USAGE for an image */
+export function assertExtractable({ format }: Pick<Filled<PackOptions>, 'format'>): void {
+  if (format !== 'sqfs') return
+  throw new StageError('USAGE', 'an image is mounted, not extracted', {
+    hint: "'conda-stage --pack --format=squashfs' makes one, and 'conda-stage --exec -- COMMAND' runs from it.",
+  })
+}

@@ -51,7 +51,8 @@ async function verifyCopy(context: Context, named: string): Promise<void> {
 
 async function verifyFile(context: Context, which: { archive: string } | { prefix: string }): Promise<undefined> {
   const { options, session, messages, signal } = context
-  const { archiveFolder, format } = options
+  const { archiveFolder, image } = options
+  const format = image ? ('sqfs' as const) : options.format
   const where = { ...(archiveFolder !== undefined && { archiveFolder }), format, env: session.env, cwd: session.cwd }
   const result = await verifyArchive({ ...which, ...where, signal, onProgress: progressOf(context) })
   const { archive, madeBy, hasIndex, findings } = result
