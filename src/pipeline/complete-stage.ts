@@ -35,11 +35,12 @@ export async function completeStage(
   environment: Environment,
   options: Filled<StageOptions & LeaseFacts>,
 ): Promise<StageResult> {
-  const { onProgress, writable, warnings, path, env } = options
+  const { onProgress, writable, warnings, path, env, form = 'tree' } = options
   const readOnly = writable !== true
   for (const message of leftMessages(result.left, index.prefixes, prefix)) onProgress({ kind: 'warning', message })
   if (readOnly) onProgress({ kind: 'phase', phase: 'read-only', prefix: environment.prefix, target: prefix })
-  const scripts = leaveScripts(`${packageRoot()}/bin/conda-stage`)
+  // At the original's own path the copy goes with the last process that sees it.
+  const scripts = form === 'tree' ? leaveScripts(`${packageRoot()}/bin/conda-stage`) : []
   const own = addOwnFiles(prefix, { entries: index.entries, readOnly, scripts })
   await keepIndex(bytes, folder)
   const from = archive === undefined ? {} : { archive }
@@ -49,6 +50,7 @@ export async function completeStage(
     real: environment.real,
     isPrivate: !isShared(options),
     prefix,
+    ...(form !== 'tree' && { form }),
     archive: { ...(archive !== undefined && { path: archive }), created: index.created },
     created: new Date().toISOString(),
     owner: ownIdentity(),

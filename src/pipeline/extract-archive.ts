@@ -50,7 +50,7 @@ async function extractOpenArchive(
   await noteUse(handle, uid)
   const local = await findLocalFolder({ ...options, needed: roomFor(index) })
   await prepareLocal(local, options)
-  const contents = isShared(options) ? contentsOf(environment.real, index.created, uid) : undefined
+  const contents = isShared(options) ? contentsOf(environment.real, index.created, uid, options.form) : undefined
   return await extractOpen({ archive, handle, index, bytes }, { local, contents }, environment, options)
 }
 
@@ -64,14 +64,24 @@ export async function extractOpen(
   environment: Environment,
   options: Filled<StageOptions & LeaseFacts>,
 ): Promise<StageResult> {
-  const { onProgress, uid, threads, signal } = options
+  const { onProgress, uid, form, threads, signal } = options
   const readOnly = options.writable !== true
   const wanted = { ...where, name: environment.name, length: wantedLength(index), uid }
   return await withNewPlace(wanted, async (place) => {
     const { folder, prefix } = place
     const phase = { kind: 'phase', phase: 'extract', prefix: environment.prefix, archive, target: folder } as const
     const result = await timed(onProgress, phase, () =>
-      extract({ archive, fd: handle.fd, index, prefix, readOnly, threads, onProgress, signal }),
+      extract({
+        archive,
+        fd: handle.fd,
+        index,
+        prefix,
+        isPlain: form === 'plain',
+        readOnly,
+        threads,
+        onProgress,
+        signal,
+      }),
     )
     return await completeStage({ place, archive, index, bytes, result }, environment, options)
   })
