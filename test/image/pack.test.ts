@@ -151,6 +151,14 @@ test('--verify finds one changed byte in an image, and a cut image is left alone
   assert.match(stderr, new RegExp(`Packed ${place.prefix} into ${place.root}/cache/`))
 })
 
+test('--status tells of the image beside the archive, and of none if there is none', async (context) => {
+  const place = await copiedWorld(context)
+  const args = ['--status', `--prefix=${place.prefix}`]
+  assert.doesNotMatch((await succeed(place, args)).stdout, /^image:/m)
+  await pack(place)
+  assert.match((await succeed(place, args)).stdout, new RegExp(`^image: +${imageOf(place)} \\(fresh\\)$`, 'm'))
+})
+
 test('an image that others can write is not used', async (context) => {
   const place = await copiedWorld(context)
   await pack(place)
