@@ -1,4 +1,5 @@
 import { dirname } from 'node:path'
+import { encodeHead } from '../archive/index/head.ts'
 import { leaveScripts } from '../auto-stage/script.ts'
 import type { Environment } from '../environment/find.ts'
 import { addLease } from '../leases/lease.ts'
@@ -11,6 +12,7 @@ import type { ExtractResult } from '../stage/finish-tree.ts'
 import { whyHarmless } from '../stage/harmless.ts'
 import { noteFolders } from '../stage/intact.ts'
 import { type IndexBytes, keepIndex } from '../stage/kept-index.ts'
+import { noteArchive } from '../stage/noted-archive.ts'
 import { noteLocalFolder } from '../stage/noted-folders.ts'
 import { addOwnFiles } from '../stage/own-files.ts'
 import type { Place } from '../stage/place.ts'
@@ -24,6 +26,8 @@ export interface Extracted {
   place: Place
   /** The archive that it came from; none if that could not be written. */
   archive: string | undefined
+  /** Which file that is, see `fileOf`; only if whoever joins the stage may look there. */
+  file?: string | undefined
   index: ArchiveIndex
   bytes: IndexBytes
   result: ExtractResult
@@ -31,7 +35,7 @@ export interface Extracted {
 
 /** What remains to be done when all files are written. The record makes the folder a stage, so it comes last. */
 export async function completeStage(
-  { place: { folder, prefix }, archive, index, bytes, result }: Extracted,
+  { place: { folder, prefix }, archive, file, index, bytes, result }: Extracted,
   environment: Environment,
   options: Filled<StageOptions & LeaseFacts>,
 ): Promise<StageResult> {
@@ -60,6 +64,7 @@ export async function completeStage(
     digests: Object.fromEntries(result.digests),
   }
   await noteFolders({ folder, record }, { entries: index.entries, own })
+  if (file !== undefined) await noteArchive(folder, file, encodeHead(index))
   // Nobody may take the stage for one that is not used.
   const lease = await addLease(folder, leaseFor(environment.prefix, options))
   await writeRecord(folder, record)

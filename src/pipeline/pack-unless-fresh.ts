@@ -3,6 +3,7 @@ import { archiveFolders, chooseWritable, pruneArchives, publishOrLose, removeLef
 import type { Environment } from '../environment/find.ts'
 import { StageError } from '../errors.ts'
 import { stat } from '../platform/remote-fs.ts'
+import { needManyThreads } from '../platform/threads.ts'
 import { type Choice, chooseArchive, type Damaged, isUnchanged, reasonOf } from './archive-choice.ts'
 import type { PackOptions, PackResult } from './options.ts'
 import type { Filled } from './original.ts'
@@ -53,6 +54,7 @@ export async function packUnlessFresh(
     await removeLeftoversOfDead(fresh)
     return { archive: fresh, fresh: true }
   }
+  needManyThreads()
   const reason = reasonOf(choice)
   if (reason && stale) onProgress({ kind: 'info', message: reason })
   const job = { environment, choice, options, ...more }

@@ -7,6 +7,7 @@ import { addLease } from '../leases/lease.ts'
 import { cutName, LONGEST_NAME } from '../model/file-names.ts'
 import { findLocalFolder } from '../platform/local-disk.ts'
 import { ownIdentity } from '../platform/process-identity.ts'
+import { fileOf, noteArchive } from '../stage/noted-archive.ts'
 import { contentsOf, withNewPlace } from '../stage/place.ts'
 import { writeRecord } from '../stage/record.ts'
 import { roomForFile } from '../stage/room.ts'
@@ -29,17 +30,19 @@ export async function stageImage(
   options: Filled<StageOptions>,
 ): Promise<StageResult> {
   const { uid, onProgress, signal, form } = options
-  const { head, frames } = await readFrames(archive, handle)
-  const { size } = await handle.stat()
+  const { created, head, frames } = await readFrames(archive, handle)
+  const facts = await handle.stat({ bigint: true })
+  const size = Number(facts.size)
   await noteUse(handle, uid)
   const local = await findLocalFolder({ ...options, needed: roomForFile(size) })
   await prepareLocal(local, options)
-  const contents = isShared(options) ? contentsOf(environment.real, head.created, uid, form) : undefined
+  const contents = isShared(options) ? contentsOf(environment.real, created, uid, form) : undefined
   const name = `${cutName(environment.name, LONGEST_NAME - ENDING.length)}${ENDING}`
   const length = Buffer.byteLength(environment.prefix)
   return await withNewPlace({ local, contents, name, length, uid }, async ({ folder, prefix }) => {
     const phase = { kind: 'phase', phase: 'extract', prefix: environment.prefix, archive, target: folder } as const
     await timed(onProgress, phase, () => copyImage({ image: archive, handle, frames, size, to: prefix, signal }))
+    await noteArchive(folder, fileOf(facts), head)
     // Nobody may take the stage for one that is not used.
     const lease = await addLease(folder, leaseFor(environment.prefix, options))
     const amount = { files: 1, bytes: size }
@@ -50,7 +53,7 @@ export async function stageImage(
       isPrivate: !isShared(options),
       prefix,
       form: 'image',
-      archive: { path: archive, created: head.created },
+      archive: { path: archive, created },
       created: new Date().toISOString(),
       owner: ownIdentity(),
       readOnly: true,
