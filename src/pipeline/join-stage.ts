@@ -17,14 +17,16 @@ import type { Filled } from './original.ts'
 import { type LeaseFacts, leaseFor } from './share.ts'
 import { warnIfLeft } from './warn-if-left.ts'
 
-/** The shared stages of an environment in these local folders, whatever their age. */
+/** The shared stages of an environment in these local folders, of the form that is wanted, whatever their age. */
 export async function sharedStages(
   { real }: Environment,
   folders: readonly string[],
-  { uid }: { uid: number },
+  { uid, form = 'tree' }: Pick<Filled<StageOptions>, 'uid' | 'form'>,
 ): Promise<Stage[]> {
   const stages = await Promise.all(folders.map((folder) => stagesIn(folder, uid)))
-  return stages.flat().filter(({ record }) => record.real === real && record.isPrivate === false)
+  return stages
+    .flat()
+    .filter(({ record }) => record.real === real && record.isPrivate === false && (record.form ?? 'tree') === form)
 }
 
 export interface Wanted {

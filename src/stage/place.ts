@@ -4,6 +4,7 @@ import { dirname } from 'node:path'
 import { StageError } from '../errors.ts'
 import type { ArchiveIndex } from '../model/archive-index.ts'
 import { LONGEST_NAME } from '../model/file-names.ts'
+import type { Form } from '../model/form.ts'
 import type { LocalFolder } from '../platform/local-disk.ts'
 import { ownIdentity } from '../platform/process-identity.ts'
 import { asLocalFailure, removeFailed } from './failure.ts'
@@ -38,7 +39,8 @@ export interface WantedPlace {
  * is there. Two archives of an environment never have the same time.
  * @param created when the archive was written (ISO 8601)
  */
-export const contentsOf = (real: string, created: string, uid: number): string => `${uid}\0${real}\0${created}`
+export const contentsOf = (real: string, created: string, uid: number, form: Form = 'tree'): string =>
+  [uid, real, created, ...(form === 'tree' ? [] : [form])].join('\0')
 
 const SHORTEST_TOKEN = 4
 
