@@ -8,6 +8,7 @@ import { describeUser } from '../platform/accounts.ts'
 import { closeRead } from '../platform/close.ts'
 import { realpath } from '../platform/remote-fs.ts'
 import { convertForeign } from './convert-foreign.ts'
+import { convertImage } from './convert-image.ts'
 import type { StageOptions } from './options.ts'
 import type { Filled } from './original.ts'
 
@@ -15,6 +16,8 @@ import type { Filled } from './original.ts'
 export interface AloneArchive {
   /** Of ours. */
   archive: string
+  /** It was made from the one that was named, and can be made again. */
+  isConverted?: true
   /** As the archive says that it was. Its owner is the archive's. */
   environment: Environment
   /** When it was written (ISO 8601). */
@@ -38,8 +41,11 @@ export async function openAlone(options: Options): Promise<AloneArchive> {
       const message = `${named} belongs to ${await describeUser(ownerUid)}, whose programs run as you from its copy`
       options.onProgress({ kind: 'info', message })
     }
-    if (await isOurs(named)) return await aloneFrom(named, handle, ownerUid, options)
-    return await converted(named, handle, options)
+    if (!(await isOurs(named))) return await converted(named, handle, options)
+    const source = await aloneFrom(named, handle, ownerUid, options)
+    const isImage = (await readHead(named, handle)).format === 'sqfs'
+    if (isImage === (options.form === 'image')) return source
+    return await extractable(source, handle, isImage, options)
   } finally {
     await closeRead(handle)
   }
@@ -70,17 +76,35 @@ async function activeAmong(
   return isIt ? prefix : undefined
 }
 
+/** An image that is to be extracted, and not mounted: an archive with what is in it. */
+async function extractable(
+  { archive: path, environment, alone }: AloneArchive,
+  handle: FileHandle,
+  isImage: boolean,
+  options: Options,
+): Promise<AloneArchive> {
+  if (!isImage) {
+    const hint = "Stage it, or make an image of the environment with 'conda-stage --pack --format=squashfs'."
+    throw new StageError('ARCHIVE_FOREIGN', `${path} is no image, and only an image can be mounted`, { path, hint })
+  }
+  const archive = await convertImage({ path, handle, identity: alone }, environment, options)
+  return await ofConverted(archive, options)
+}
+
+async function ofConverted(archive: string, options: Options): Promise<AloneArchive> {
+  const handle = await openTrusted(archive, [options.uid])
+  try {
+    return { ...(await aloneFrom(archive, handle, options.uid, options)), isConverted: true }
+  } finally {
+    await closeRead(handle)
+  }
+}
+
 /** conda-pack does not say where the environment was: its place counts as beside the archive, under the archive's name. */
 async function converted(path: string, handle: FileHandle, options: Options): Promise<AloneArchive> {
-  const prefix = join(dirname(path), basename(path).replace(/\.(?:tar(?:\.\w+)?|t[gx]z|tbz2|tzst|zip)$/i, ''))
+  const prefix = join(dirname(path), basename(path).replace(/\.(?:tar(?:\.\w+)?|t[gx]z|tbz2|tzst|zip|sqfs)$/i, ''))
   const environment = { prefix, real: prefix, name: basename(prefix), isBase: false, ownerUid: options.uid }
-  const archive = await convertForeign({ path, handle }, environment, options)
-  const ours = await openTrusted(archive, [options.uid])
-  try {
-    return await aloneFrom(archive, ours, options.uid, options)
-  } finally {
-    await closeRead(ours)
-  }
+  return await ofConverted(await convertForeign({ path, handle }, environment, options), options)
 }
 
 const isPrefix = (text: string): boolean => text.length > 1 && resolve('/', text) === text

@@ -1,4 +1,5 @@
 import { dirname } from 'node:path'
+import { encodeHead } from '../archive/index/head.ts'
 import { leaveScripts } from '../auto-stage/script.ts'
 import type { Environment } from '../environment/find.ts'
 import { addLease } from '../leases/lease.ts'
@@ -38,11 +39,12 @@ export async function completeStage(
   environment: Environment,
   options: Filled<StageOptions & LeaseFacts & AloneFacts>,
 ): Promise<StageResult> {
-  const { onProgress, writable, warnings, path, env, alone } = options
+  const { onProgress, writable, warnings, form = 'tree', alone } = options
   const readOnly = writable !== true
   for (const message of leftMessages(result.left, index.prefixes, prefix)) onProgress({ kind: 'warning', message })
   if (readOnly) onProgress({ kind: 'phase', phase: 'read-only', prefix: environment.prefix, target: prefix })
-  const scripts = leaveScripts(`${packageRoot()}/bin/conda-stage`)
+  // At the original's own path the copy goes with the last process that sees it.
+  const scripts = form === 'tree' ? leaveScripts(`${packageRoot()}/bin/conda-stage`) : []
   const own = addOwnFiles(prefix, { entries: index.entries, readOnly, scripts })
   await keepIndex(bytes, folder)
   const from = archive === undefined ? {} : { archive }
@@ -53,6 +55,7 @@ export async function completeStage(
     isPrivate: !isShared(options),
     ...(alone !== undefined && { alone }),
     prefix,
+    ...(form !== 'tree' && { form }),
     archive: { ...(archive !== undefined && { path: archive }), created: index.created },
     created: new Date().toISOString(),
     owner: ownIdentity(),
@@ -62,14 +65,18 @@ export async function completeStage(
     digests: Object.fromEntries(result.digests),
   }
   await noteFolders({ folder, record }, { entries: index.entries, own })
-  if (file !== undefined) await noteArchive(folder, file, index)
+  if (file !== undefined) await noteArchive(folder, file, encodeHead(index))
   // Nobody may take the stage for one that is not used.
   const lease = await addLease(folder, leaseFor(environment.prefix, options))
   await writeRecord(folder, record)
-  // The others are known, and in a job the folder is one that will be gone.
-  if ((path ?? env.CONDA_STAGE_PATH) && jobId(env) === undefined) await noteLocalFolder(dirname(folder), env)
+  await noteLocal(folder, options)
   const { files, bytes: size } = result
   return { original: environment.prefix, prefix, folder, ...from, files, bytes: size, lease, others: 0, warnings }
+}
+
+/** Notes a local folder that the user named: the others are known, and in a job the folder is one that will be gone. */
+export async function noteLocal(folder: string, { path, env }: Filled<StageOptions>): Promise<void> {
+  if ((path ?? env.CONDA_STAGE_PATH) && jobId(env) === undefined) await noteLocalFolder(dirname(folder), env)
 }
 
 /** A warning if the original prefix (one of `from`) had to stay in files that a program may use. */

@@ -3,6 +3,7 @@ import { StageError } from '../errors.ts'
 import { keptUntil } from '../leases/kept.ts'
 import { type Holder, leasesOf, liveAmong, oneOfEachUser } from '../leases/lease.ts'
 import { isMisread } from '../model/file-names.ts'
+import type { Form } from '../model/form.ts'
 import { byText } from '../model/order.ts'
 import { realpath } from '../platform/remote-fs.ts'
 import { stagesIn } from '../stage/list.ts'
@@ -17,6 +18,7 @@ import { type Filled, fillIn } from './original.ts'
 export interface StagedCopy {
   prefix: string
   original: string
+  form: Form
   /** Of its files; missing for stages of older versions. */
   bytes?: number
   files?: number
@@ -43,7 +45,7 @@ export async function listCopies(given: StageOptions): Promise<StagedCopy[]> {
 }
 
 export async function stagedCopy({ folder, record }: Stage): Promise<StagedCopy> {
-  const { prefix, original, bytes, files, created, readOnly, isPrivate = true } = record
+  const { prefix, original, form = 'tree', bytes, files, created, readOnly, isPrivate = true } = record
   const live = await liveAmong(await leasesOf(folder))
   const users = oneOfEachUser(live).map(({ lease: { holder, since } }): CopyUser => {
     const { kind, job, processes } = holder
@@ -54,6 +56,7 @@ export async function stagedCopy({ folder, record }: Stage): Promise<StagedCopy>
   return {
     prefix,
     original,
+    form,
     ...(bytes !== undefined && { bytes }),
     ...(files !== undefined && { files }),
     created,

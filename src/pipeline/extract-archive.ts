@@ -44,14 +44,17 @@ async function extractOpenArchive(
   environment: Environment,
   options: Filled<StageOptions & AloneFacts>,
 ): Promise<StageResult> {
-  const { uid, alone } = options
+  const { uid, form, alone } = options
+  if (form === 'image') return (await import('./stage-image.ts')).stageImage({ archive, handle }, environment, options)
   const index = await readIndex(archive, handle)
   // Now, because somebody may cut the archive while it is extracted.
   const bytes = await indexBytes({ archive, handle }, index)
   await noteUse(handle, uid)
   const local = await findLocalFolder({ ...options, needed: roomFor(index) })
   await prepareLocal(local, options)
-  const contents = isShared(options) ? contentsOf(environment.real, index.created, uid, alone) : undefined
+  const contents = isShared(options)
+    ? contentsOf({ real: environment.real, created: index.created, uid, form, alone })
+    : undefined
   const file = fileOf(await handle.stat({ bigint: true }))
   return await extractOpen({ archive, file, handle, index, bytes }, { local, contents }, environment, options)
 }
@@ -73,14 +76,24 @@ export async function extractOpen(
   environment: Environment,
   options: Filled<StageOptions & LeaseFacts & AloneFacts>,
 ): Promise<StageResult> {
-  const { onProgress, uid, threads, signal } = options
+  const { onProgress, uid, form, threads, signal } = options
   const readOnly = options.writable !== true
   const wanted = { ...where, name: environment.name, length: wantedLength(index), uid }
   return await withNewPlace(wanted, async (place) => {
     const { folder, prefix } = place
     const phase = { kind: 'phase', phase: 'extract', prefix: environment.prefix, archive, target: folder } as const
     const result = await timed(onProgress, phase, () =>
-      extract({ archive, fd: handle.fd, index, prefix, readOnly, threads, onProgress, signal }),
+      extract({
+        archive,
+        fd: handle.fd,
+        index,
+        prefix,
+        isPlain: form === 'plain',
+        readOnly,
+        threads,
+        onProgress,
+        signal,
+      }),
     )
     return await completeStage({ place, archive, file, index, bytes, result }, environment, options)
   })

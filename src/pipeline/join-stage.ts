@@ -17,16 +17,17 @@ import type { Filled } from './original.ts'
 import { type AloneFacts, type LeaseFacts, leaseFor } from './share.ts'
 import { warnIfLeft } from './warn-if-left.ts'
 
-/** The shared stages of an environment in these local folders, whatever their age. */
+/** The shared stages of an environment in these local folders, of the form that is wanted, whatever their age. */
 export async function sharedStages(
   { real }: Environment,
   folders: readonly string[],
-  { uid, alone }: { uid: number } & AloneFacts,
+  { uid, form = 'tree', alone }: Pick<Filled<StageOptions & AloneFacts>, 'uid' | 'form' | 'alone'>,
 ): Promise<Stage[]> {
   const stages = await Promise.all(folders.map((folder) => stagesIn(folder, uid)))
   return stages
     .flat()
-    .filter(({ record }) => record.real === real && record.isPrivate === false && record.alone === alone)
+    .filter(({ record }) => record.real === real && record.isPrivate === false)
+    .filter(({ record }) => (record.form ?? 'tree') === form && record.alone === alone)
 }
 
 export interface Wanted {

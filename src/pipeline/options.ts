@@ -5,6 +5,7 @@ import type { Caller } from '../leases/holder.ts'
 import type { Holder } from '../leases/lease.ts'
 import type { ArchiveFormat } from '../model/archive-index.ts'
 import type { Payback } from '../model/cost.ts'
+import type { Form } from '../model/form.ts'
 import type { OnProgress } from '../model/progress.ts'
 import type { Finding } from '../stage/verify.ts'
 
@@ -72,6 +73,8 @@ export interface StageOptions extends PackOptions {
   skipLocal?: boolean
   /** Make a writable copy. Default: it is read-only. */
   writable?: boolean
+  /** What the copy is. Default: a tree. */
+  form?: Form
   /** Make a copy that nobody else uses. Default: true for a writable copy, else false. */
   isPrivate?: boolean
   /** How long the copy stands when nobody uses it any more; null: until somebody removes it. Default: 0. */

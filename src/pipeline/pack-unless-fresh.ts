@@ -122,6 +122,11 @@ async function writeNewArchive(path: string, job: Job): Promise<Packed> {
       return (await chooseArchive(environment, options, damaged)).fresh === path ? 'fresh' : undefined
     },
     write: async (temporary) => {
+      if (options.format === 'sqfs') {
+        const { packImage } = await import('./pack-image.ts')
+        await packImage(temporary, environment, choice, options)
+        return { value: { stage: undefined } }
+      }
       const repacked = await repack(temporary, environment, choice, options)
       if (repacked) return { value: 'repacked', ...repacked }
       const { stage, ...rest } = await writeEnvironment(temporary, { ...choice, environment, begin }, options)

@@ -1,6 +1,7 @@
 import { rmdir } from 'node:fs/promises'
 import { inTurn } from '../leases/turn.ts'
 import { findLocalFolder, suitableFolders } from '../platform/local-disk.ts'
+import { unlink } from '../platform/remote-fs.ts'
 import { assertStageable } from '../stage/place.ts'
 import { sweepDebris } from '../stage/sweep.ts'
 import { type AloneArchive, openAlone } from './alone.ts'
@@ -46,9 +47,14 @@ async function joined({ environment, created }: AloneArchive, options: Options):
   return found
 }
 
-/** There is nothing else from which a damaged archive could be written again. */
-async function extracted({ archive, environment }: AloneArchive, options: Options): Promise<StageResult> {
+/** What a damaged archive was converted from may be whole. Otherwise there is nothing from which it could be written again. */
+async function extracted({ archive, environment, isConverted }: AloneArchive, options: Options): Promise<StageResult> {
   const staged = await extractArchive(archive, environment, options)
-  if ('damaged' in staged) throw staged.damaged.error
-  return staged
+  if (!('damaged' in staged)) return staged
+  if (!isConverted) throw staged.damaged.error
+  await unlink(archive)
+  const { alone, ...source } = await openAlone(options)
+  const again = await extractArchive(source.archive, source.environment, { ...options, alone })
+  if ('damaged' in again) throw again.damaged.error
+  return again
 }

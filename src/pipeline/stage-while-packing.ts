@@ -109,7 +109,9 @@ async function make(making: Making, options: Filled<StageOptions>): Promise<Stag
   const { uid, signal } = options
   const { name } = environment
   const length = await likelyLength(contents)
-  const derived = isShared(options) ? contentsOf(environment.real, contents.created, uid) : undefined
+  const derived = isShared(options)
+    ? contentsOf({ real: environment.real, created: contents.created, uid, form: options.form })
+    : undefined
   return await withNewPlace({ local, name, length, uid, contents: derived }, async (place) => {
     const result = await publishTree({ prefix: place.prefix, signal }, (root) => fill(root, place, making, options))
     const { index, path: archive, ...bytes } = await packed
@@ -123,12 +125,14 @@ async function fill(
   root: string,
   { prefix, folder }: Place,
   { local, environment, contents, packed, onBegun }: Making,
-  { signal, writable, onProgress }: Filled<StageOptions>,
+  options: Filled<StageOptions>,
 ): Promise<ExtractResult> {
+  const { signal, writable, form, onProgress } = options
   const stage = new DirectStage({
     root,
     prefix,
     from: contents.prefixes,
+    isPlain: form === 'plain',
     readOnly: writable !== true,
     room: local.available,
     workers: contents.workers,

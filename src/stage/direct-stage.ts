@@ -24,6 +24,8 @@ export interface DirectOptions {
   prefix: string
   /** Original prefixes, in the order by which relocations number them. */
   from: readonly string[]
+  /** Leave them as they are. */
+  isPlain?: boolean | undefined
   readOnly: boolean
   /** The most that may be written: a stage that does not fit must not fill the disk. */
   room: Room
@@ -49,10 +51,10 @@ export class DirectStage {
   #failure: { error: unknown } | undefined
 
   constructor(options: DirectOptions) {
-    const { root, prefix: to, from } = options
+    const { root, prefix, from, isPlain } = options
     this.#options = options
     this.modeOf = stagedModes(options.readOnly).file
-    this.target = { root, from, to, umask: currentUmask() }
+    this.target = { root, from, to: isPlain ? undefined : prefix, umask: currentUmask() }
   }
 
   /**
@@ -139,15 +141,16 @@ export class DirectStage {
    */
   async finish(index: ArchiveIndex): Promise<ExtractResult> {
     if (this.#failure) throw this.#failure.error
-    const { root, prefix, readOnly, signal, from } = this.#options
+    const { root, readOnly, signal, from } = this.#options
+    const { to } = this.target
     const large = index.entries.flatMap((entry): LargeFile[] => {
       if (entry.type !== 'file' || !this.#large.has(entry.path)) return []
       const { path, mode, mtimeNs, relocation } = entry
       return [{ path, mode: this.modeOf(mode), mtime: utimesSeconds(mtimeNs), ...(relocation && { relocation }) }]
     })
     const { left, digests } = this.#report
-    left.push(...patchLargeFiles({ root, large, from, to: prefix }))
-    return await finishTree({ root, index, prefix, readOnly, large, left, digests, signal })
+    left.push(...patchLargeFiles({ root, large, from, to }))
+    return await finishTree({ root, index, to, readOnly, large, left, digests, signal })
   }
 
   /** Gives the stage up if it is not finished. Resolves when nothing is written any more. */

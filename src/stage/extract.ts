@@ -33,6 +33,8 @@ export interface ExtractOptions {
   index: ArchiveIndex
   /** The staged prefix. It must not exist, but its folder must. */
   prefix: string
+  /** Leave the original prefixes as they are. */
+  isPlain?: boolean | undefined
   /** Remove all write bits. */
   readOnly: boolean
   /** Worker threads. Default: the CPUs that this process may use, at most 8. */
@@ -62,8 +64,12 @@ async function extractInto(root: string, options: ExtractOptions): Promise<Extra
       large.map(({ path, fileSize: size }) => ({ path, size })),
     )
   })
-  return await finishTree({ root, index, prefix, readOnly, large, ...reported, signal })
+  return await finishTree({ root, index, to: targetOf(options), readOnly, large, ...reported, signal })
 }
+
+/** What replaces the original prefixes; undefined: nothing does. */
+const targetOf = ({ prefix, isPlain }: Pick<ExtractOptions, 'prefix' | 'isPlain'>): string | undefined =>
+  isPlain ? undefined : prefix
 
 /** The pieces of a file, one for each frame that holds a part of it. */
 function cut(file: ArchivedFile, { frames }: ArchiveIndex, mode: number): Piece[] {
@@ -101,7 +107,7 @@ async function writeContents(
     work: encodeWorkList(pieces, frames.length),
     root,
     from: prefixes,
-    to: prefix,
+    to: targetOf(options),
     umask: currentUmask(),
     control,
   }

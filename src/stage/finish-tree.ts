@@ -27,8 +27,8 @@ export interface ExtractResult {
 interface Unfinished {
   root: string
   index: ArchiveIndex
-  /** The staged prefix. */
-  prefix: string
+  /** What replaces the original prefixes; undefined: they stay. */
+  to: string | undefined
   readOnly: boolean
   large: readonly LargeFile[]
   /** As the workers report them. */
@@ -38,13 +38,13 @@ interface Unfinished {
 }
 
 /** Completes the tree whose files the workers have written: large files, links, and the modes and times of folders. */
-export async function finishTree({ root, index, prefix, large, ...rest }: Unfinished): Promise<ExtractResult> {
+export async function finishTree({ root, index, to, large, ...rest }: Unfinished): Promise<ExtractResult> {
   const { left, digests, signal } = rest
-  digests.push(...(await rewriteLargeFiles({ root, large, from: index.prefixes, to: prefix, signal })))
+  digests.push(...(await rewriteLargeFiles({ root, large, from: index.prefixes, to, signal })))
   for (const file of large) finishLargeFile(root, file)
   makeHardlinks(root, index.entries)
   // Symbolic links may lead anywhere. Nothing is written any more when the first of them is there.
-  makeSymlinks(root, index.entries, (link) => relocateLink(link, index.prefixes, prefix))
+  makeSymlinks(root, index.entries, (link) => (to === undefined ? link.target : relocateLink(link, index.prefixes, to)))
   finishDirectories(root, index.entries, stagedModes(rest.readOnly).folder)
   const files = index.entries.filter((entry) => entry.type === 'file')
   return { files: files.length, bytes: files.reduce((sum, file) => sum + file.size, 0), left, digests }

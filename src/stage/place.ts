@@ -4,6 +4,7 @@ import { dirname } from 'node:path'
 import { StageError } from '../errors.ts'
 import type { ArchiveIndex } from '../model/archive-index.ts'
 import { LONGEST_NAME } from '../model/file-names.ts'
+import type { Form } from '../model/form.ts'
 import type { LocalFolder } from '../platform/local-disk.ts'
 import { ownIdentity } from '../platform/process-identity.ts'
 import { asLocalFailure, removeFailed } from './failure.ts'
@@ -36,11 +37,19 @@ export interface WantedPlace {
 /**
  * What a shared stage holds, for whom. Stages of the same contents have the same path, on whatever node, unless something else
  * is there. Two archives of an environment never have the same time.
- * @param created when the archive was written (ISO 8601)
- * @param alone of the archive's index, if the copy is of the archive alone: whoever made that chose the other two
  */
-export const contentsOf = (real: string, created: string, uid: number, alone?: string): string =>
-  [uid, real, created, ...(alone === undefined ? [] : [alone])].join('\0')
+export const contentsOf = ({ real, created, uid, form = 'tree', alone }: Contents): string =>
+  [uid, real, created, ...(form === 'tree' ? [] : [form]), ...(alone === undefined ? [] : [alone])].join('\0')
+
+interface Contents {
+  real: string
+  /** When the archive was written (ISO 8601). */
+  created: string
+  uid: number
+  form?: Form | undefined
+  /** Of the archive's index, if the copy is of the archive alone: whoever made that chose the first two. */
+  alone?: string | undefined
+}
 
 const SHORTEST_TOKEN = 4
 

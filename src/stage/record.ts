@@ -2,6 +2,7 @@ import { lstatSync } from 'node:fs'
 import { open, rename } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import * as v from 'valibot'
+import { FORMS } from '../model/form.ts'
 import { Identity } from '../platform/identity-schema.ts'
 import { readLocal } from '../platform/read-small.ts'
 import { surroundings } from '../platform/surroundings.ts'
@@ -21,6 +22,8 @@ const Record = v.object({
   alone: v.optional(v.string()),
   /** The staged prefix. */
   prefix: v.string(),
+  /** Missing in a tree. */
+  form: v.optional(v.picklist(FORMS)),
   /** The archive that it was made from, without a path if that could not be written; and when it was written (ISO 8601). */
   archive: v.object({ path: v.optional(v.string()), created: v.string() }),
   /** ISO 8601. */

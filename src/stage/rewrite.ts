@@ -16,7 +16,8 @@ export interface RewriteOptions {
   /** Files that span several frames. */
   large: readonly LargeFile[]
   from: readonly string[]
-  to: string
+  /** undefined: the prefixes stay. */
+  to: string | undefined
   signal?: AbortSignal | undefined
 }
 
@@ -28,7 +29,7 @@ export interface RewriteOptions {
 export async function rewriteLargeFiles({ root, large, from, to, signal }: RewriteOptions) {
   const digests: [BytePath, string][] = []
   for (const { path, relocation } of large) {
-    if (relocation === undefined) continue
+    if (relocation === undefined || to === undefined) continue
     const plan = planRelocation(relocation, { path }, from, to)
     if (!plan.sameLength) digests.push([path, await rewrite(root, path, plan, signal)])
   }
@@ -41,7 +42,7 @@ export async function rewriteLargeFiles({ root, large, from, to, signal }: Rewri
  */
 export function patchLargeFiles({ root, large, from, to }: RewriteOptions): LeftFile[] {
   return large.flatMap(({ path, relocation }) => {
-    if (relocation === undefined) return []
+    if (relocation === undefined || to === undefined) return []
     const plan = planRelocation(relocation, { path }, from, to)
     if (plan.sameLength && plan.edits.length > 0) patch(fsPath(root, path), plan)
     const left = leftBy(plan, relocation)

@@ -44,7 +44,8 @@ const BATCH = 256
 const CHUNK = 1024 * 1024
 
 /**
- * Compares a stage byte for byte with the index of its archive, and searches all files for the original prefixes.
+ * Compares a stage byte for byte with the index of its archive, and searches all files for the original prefixes, if it is meant to
+ * have none.
  * A user's changes in a writable stage are listed as harmless.
  * @throws StageError NOT_STAGED, CANCELLED, ARCHIVE_DAMAGED (the stage's copy of the index)
  */
@@ -92,6 +93,8 @@ class Verifier {
   /** Shared by all files: allocating a megabyte for each of 30,000 files costs more than reading them. */
   readonly #chunk = Buffer.allocUnsafe(CHUNK)
   readonly #modes: ReturnType<typeof stagedModes>
+  /** What replaced the original prefixes; undefined: they have stayed. */
+  readonly #to: string | undefined
 
   constructor(record: StageRecord, index: ArchiveIndex) {
     this.#record = record
@@ -99,6 +102,7 @@ class Verifier {
     this.#siblings = index.siblings
     this.#entries = index.entries
     this.#modes = stagedModes(record.readOnly)
+    this.#to = record.form === undefined ? record.prefix : undefined
   }
 
   known(entry: ArchivedEntry): void {
@@ -132,7 +136,7 @@ class Verifier {
     const free = path === HISTORY ? OWNER_WRITES : 0
     if (type !== 'symlink' && (mode | free) !== (expected | free))
       this.#differs(path, 'mode', `has mode ${octal(mode)} instead of ${octal(expected)}`)
-    if (type === 'symlink') this.#symlink(path, relocateLink(entry, this.#prefixes, this.#record.prefix))
+    if (type === 'symlink') this.#symlink(path, this.#to ? relocateLink(entry, this.#prefixes, this.#to) : entry.target)
     else if (type === 'file') this.#file(entry, facts)
     else if (type === 'hardlink' && this.#lstat(entry.target)?.ino !== facts.ino) {
       // A disk without hard links has a further file instead.
@@ -145,7 +149,7 @@ class Verifier {
     const target = readlinkSync(fsPath(this.#record.prefix, path), 'latin1')
     if (expected !== undefined && target !== expected)
       this.#differs(path, 'changed', `leads to ${displayPath(target)} instead of ${displayPath(expected)}`)
-    if (relocateTarget(target, this.#prefixes, '') === target) return
+    if (this.#to === undefined || relocateTarget(target, this.#prefixes, '') === target) return
     const why = `is a symbolic link to the original: ${displayPath(target)}`
     this.findings.push({ path, kind: 'prefix', why, harmless: false })
   }
@@ -156,7 +160,7 @@ class Verifier {
     const { digests } = this.#record
     // A file may have the name of a property that all objects have.
     const expected = Object.hasOwn(digests, entry.path) ? digests[entry.path] : entry.digest
-    const plan = relocation && planRelocation(relocation, entry, this.#prefixes, this.#record.prefix)
+    const plan = relocation && this.#to ? planRelocation(relocation, entry, this.#prefixes, this.#to) : undefined
     const digest = this.#scan(path, facts.size, entry, plan?.sameLength ? plan : undefined)
     if (digest !== expected) this.#differs(path, 'changed', 'has other bytes than the archive')
   }
@@ -167,12 +171,12 @@ class Verifier {
    */
   #scan(path: BytePath, size: number, entry?: ArchivedFile, plan?: RelocationPlan): string | undefined {
     const file = { path, size, ...(entry?.placeholder && { placeholder: entry.placeholder }) }
-    const scanner = new PrefixScanner(this.#prefixes, file, this.#siblings)
+    const scanner = this.#to ? new PrefixScanner(this.#prefixes, file, this.#siblings) : undefined
     const hash = createHash('sha256')
     const undo = plan && reversePlan(plan)
     let [position, intact] = [0, true]
     for (const chunk of chunksOf(fsPath(this.#record.prefix, path), this.#chunk)) {
-      scanner.push(chunk)
+      scanner?.push(chunk)
       const staged = undo && Buffer.from(chunk)
       if (undo) applyToChunk(chunk, position, undo)
       hash.update(chunk)
@@ -180,7 +184,7 @@ class Verifier {
       intact &&= staged === undefined || chunk.equals(staged)
       position += chunk.length
     }
-    this.#prefixFound(path, scanner.finish(), scanner.unsure)
+    if (scanner) this.#prefixFound(path, scanner.finish(), scanner.unsure)
     return intact ? digestFrom(hash.digest('hex')) : undefined
   }
 

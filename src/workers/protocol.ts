@@ -22,9 +22,9 @@ interface FramesJob {
 export interface Target {
   /** The folder in which the tree is built. It becomes the staged prefix when it is complete. */
   root: string
-  /** Original prefixes, as in the index, and the staged prefix that replaces them. */
+  /** Original prefixes, as in the index, and the staged prefix that replaces them; undefined: they stay. */
   from: readonly string[]
-  to: string
+  to: string | undefined
   umask: number
 }
 

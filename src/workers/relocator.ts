@@ -35,10 +35,11 @@ export class Relocator {
     { path, contentOffset, length, fileSize }: Pick<Piece, 'path' | 'contentOffset' | 'length' | 'fileSize'>,
     found: StoredRelocation | undefined,
   ): Buffer {
-    if (found === undefined) return data
+    const { from, to } = this.#target
+    if (found === undefined || to === undefined) return data
     if (this.#known?.key !== found.key) {
       const relocation = found.read()
-      const plan = planRelocation(relocation, { path }, this.#target.from, this.#target.to)
+      const plan = planRelocation(relocation, { path }, from, to)
       this.#known = { key: found.key, left: leftBy(plan, relocation), plan }
     }
     const { left, plan } = this.#known!

@@ -1,6 +1,16 @@
 /** An archive by itself: the program, without a session. */
 import assert from 'node:assert/strict'
-import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { type TestContext, test } from 'node:test'
 import { condaPack } from '../conda-pack/conda-pack.ts'
 import { output } from '../conda-pack/support.ts'
@@ -79,6 +89,35 @@ test('an archive that conda-pack made is staged by itself, and is converted once
   const again = await succeed(place, args)
   assert.equal(again.stdout, stdout)
   assert.doesNotMatch(again.stderr, /Unpacking/)
+})
+
+test('an image is staged by itself, too: it is unpacked once, whatever its own times say, and again if that is damaged', async (context) => {
+  const place = await world(context)
+  const file = `${place.root}/an image.sqfs`
+  await succeed(place, ['--pack', '--format=squashfs', `--prefix=${place.prefix}`, `--output=${file}`])
+  renameSync(place.prefix, `${place.root}/gone`)
+  const args = [`--archive=${file}`, `--path=${place.local}`]
+  const first = await succeed(place, args)
+  const copy = first.stdout.trimEnd()
+  assert.match(first.stderr, /INFO: Unpacking .*an image\.sqfs, once\n/)
+  assert.equal(await output(`${copy}/bin/greet`, ['--prefix']), first.stdout)
+  await succeed(place, ['--verify', `--prefix=${copy}`])
+  assert.equal(statSync(`${copy}/bin/greet`).mtimeMs, statSync(`${place.root}/gone/bin/greet`).mtimeMs)
+  await succeed(place, ['--unstage', `--prefix=${copy}`])
+  const folder = `${place.root}/cache/conda-stage`
+  const [converted] = readdirSync(folder).filter((name) => name.includes('-image-'))
+  await output('dd', [
+    'if=/dev/urandom',
+    `of=${folder}/${converted}`,
+    'bs=1',
+    'seek=500',
+    'count=300',
+    'conv=notrunc',
+    'status=none',
+  ])
+  const again = await succeed(place, args)
+  assert.match(again.stderr, /INFO: Unpacking/)
+  await succeed(place, ['--verify', `--prefix=${again.stdout.trimEnd()}`])
 })
 
 test('a file that is missing, no archive, damaged, or made for another place is named, with what to do next', async (context) => {

@@ -9,10 +9,11 @@ export const copiesText = (copies: readonly StagedCopy[], active: string | undef
   copies.map((copy) => copyText(copy, active)).join('')
 
 function copyText(copy: StagedCopy, active: string | undefined): string {
-  const { prefix, original, bytes, created, readOnly, isPrivate, nodes } = copy
+  const { prefix, original, form, bytes, created, readOnly, isPrivate, nodes } = copy
   const facts = [
     bytes === undefined ? undefined : megabytes(bytes),
     `${duration((Date.now() - Date.parse(created)) / 1000)} old`,
+    FORM[form],
     readOnly ? undefined : 'writable',
     readOnly && isPrivate ? 'private' : undefined,
   ]
@@ -25,6 +26,8 @@ function copyText(copy: StagedCopy, active: string | undefined): string {
     .map((line) => `${shown(line)}\n`)
     .join('')
 }
+
+const FORM = { tree: undefined, plain: "for the original's own place", image: 'an image' }
 
 function useOf({ users, keptUntil }: StagedCopy): string {
   if (users.length > 0) return `used by ${users.map(userText).join('; ')}`
