@@ -19,6 +19,8 @@ export interface Session {
   told: number
   /** Whether standard output is a terminal, not a file or a pipe. */
   isDataShown: boolean
+  /** Process of the launcher, if it waits for code by which it becomes a command. */
+  becomes: number | undefined
   /** `bin/conda-stage`, which starts this program. */
   launcher: string
   /** The shell function that called us. */
@@ -27,7 +29,7 @@ export interface Session {
 
 /** @param process this program's own; variables that are meant for Node alone are removed from its environment */
 export function captureSession(process: NodeJS.Process): Session {
-  const { env, shell, isErrorShown } = readCall(process.env)
+  const { env, shell, becomes, isErrorShown } = readCall(process.env)
   chooseThreads(process)
   return {
     args: process.argv.slice(2),
@@ -38,6 +40,7 @@ export function captureSession(process: NodeJS.Process): Session {
     isErrorShown: isErrorShown ?? (isDevice(2) && process.stderr.isTTY === true),
     told: Number(process.env[TOLD]) || 0,
     isDataShown: isDevice(1),
+    becomes,
     launcher: `${packageRoot()}/bin/conda-stage`,
     shell,
   }
