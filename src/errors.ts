@@ -29,6 +29,7 @@ export type ErrorCode =
   | 'NO_CONDA_PACK' // --packer=conda-pack: not installed, and could not be installed
   | 'CONDA_PACK_FAILED' // conda-pack ended with an error
   | 'NO_PROGRAM' // a program of the system that a format needs is not on PATH
+  | 'IMAGE_FAILED' // the program that makes images failed, or made something else than it was given
   | 'LOCKED' // another packer held the archive's lock for too long
   | 'UNREADABLE' // a file of the environment can't be read
   | 'ENVIRONMENT_UNWRITABLE' // --auto-stage can't write its scripts into the environment

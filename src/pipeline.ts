@@ -2,7 +2,7 @@
 import { dirname, resolve } from 'node:path'
 import { giveBack, usersOf } from './pipeline/give-back.ts'
 import type * as options from './pipeline/options.ts'
-import { fillIn, findOriginal } from './pipeline/original.ts'
+import { fillIn, findOriginal, formatFor } from './pipeline/original.ts'
 import { prepareStage } from './pipeline/prepare-stage.ts'
 import { isShared } from './pipeline/share.ts'
 import { shareStage } from './pipeline/share-stage.ts'
@@ -33,7 +33,8 @@ export async function pack({ format, ...given }: options.PackForElsewhereOptions
  * @throws StageError; then nothing is left on the local disk.
  */
 export async function stage(given: options.StageOptions = {}): Promise<options.StageResult> {
-  const options = fillIn(given)
+  const filled = fillIn(given)
+  const options = { ...filled, format: formatFor(filled) }
   const environment = await findOriginal(options)
   const notes = await prepareStage(environment, options)
   const result = isShared(options)

@@ -18,8 +18,6 @@ import { type DialectName, isDialect } from './dialects.ts'
  */
 const PROTOCOL = '__CONDA_STAGE_'
 const HELD = `${PROTOCOL}HELD_`
-/** How many messages a call had given before it began again with more threads. */
-export const TOLD = `${PROTOCOL}TOLD`
 
 export interface Call {
   /** The session's environment variables: without the protocol's own, with those that were held back from Node. */

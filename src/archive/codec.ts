@@ -15,18 +15,22 @@ import type { ArchiveFormat } from '../model/archive-index.ts'
 export type Format = ArchiveFormat
 
 /** Measured on a Python environment; docs/archive-format.md has the figures. A plain tar is not compressed. */
-export const DEFAULT_LEVEL: Record<Format, number> = { 'tar.zst': 3, 'tar.gz': 6, tar: 0, zip: 6 }
+export const DEFAULT_LEVEL: Record<Format, number> = { 'tar.zst': 3, 'tar.gz': 6, tar: 0, zip: 6, sqfs: 3 }
 
 export type Compress = (format: Format, content: Buffer, level: number) => Promise<Buffer>
 
 /** Whether the index has to hold a checksum of each frame's content, because the frames of this format carry none. */
-export const needsChecksum = (format: Format): boolean => format === 'tar' || format === 'zip'
+export const needsChecksum = (format: Format): boolean => format !== 'tar.zst' && format !== 'tar.gz'
 
 /** Whether the index holds a checksum of each frame as it is stored. With it, a repack copies frames without decompressing them. */
 export const hasStoredChecksum = (format: Format): boolean => format === 'tar.zst' || format === 'tar.gz'
 
 /** How the sections of the index are compressed. */
-export const sectionFormat = (format: Format): 'tar.zst' | 'tar.gz' => (format === 'tar.zst' ? 'tar.zst' : 'tar.gz')
+export const sectionFormat = (format: Format): 'tar.zst' | 'tar.gz' =>
+  format === 'tar.zst' || format === 'sqfs' ? 'tar.zst' : 'tar.gz'
+
+/** Whether the frames are bytes of the file as they are. */
+export const isPlain = (format: Format): boolean => format === 'tar' || format === 'sqfs'
 
 /**
  * Compresses one frame in libuv's pool. One output buffer for the worst case, instead of zlib's 16 KB pieces, saves 250 round
@@ -63,7 +67,7 @@ export function decompressSync(format: Format, data: Buffer, size: number, check
 }
 
 function decompressWith(format: Format, data: Buffer, options: { chunkSize: number; maxOutputLength: number }): Buffer {
-  if (format === 'tar') return data
+  if (isPlain(format)) return data
   if (format === 'tar.gz') return gunzipSync(data, options)
   if (format === 'zip') return inflateRawSync(data, { ...options, finishFlush: constants.Z_SYNC_FLUSH })
   return zstdDecompressSync(data, options)

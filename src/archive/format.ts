@@ -15,7 +15,7 @@ const MARK = 'conda-stage archive'
 const GREETING = globalHeader('comment', `${MARK}, format ${FORMAT_VERSION}; the index stands at the end`)
 
 /**
- * The first bytes of each archive, always the same. This frame identifies our archives even if their end is missing. A zip has to
+ * The first bytes of each archive, always the same. Those of an image are squashfs's own. This frame identifies our archives even if their end is missing. A zip has to
  * begin with a member, whose extra field holds the greeting.
  */
 export const OPENING: Readonly<Record<Format, Buffer>> = {
@@ -26,6 +26,7 @@ export const OPENING: Readonly<Record<Format, Buffer>> = {
   },
   tar: GREETING,
   zip: Buffer.alloc(0),
+  sqfs: Buffer.from('hsqs'),
 }
 
 /**
@@ -116,7 +117,7 @@ export interface Footer {
 
 export const FOOTER_SIZE = 256
 const FOOTER_MAGIC = 'CSTAGEIX'
-const FORMATS: readonly Format[] = ['tar.zst', 'tar.gz', 'tar', 'zip']
+const FORMATS: readonly Format[] = ['tar.zst', 'tar.gz', 'tar', 'zip', 'sqfs']
 
 export function encodeFooter(footer: Footer): Buffer {
   const bytes = Buffer.alloc(FOOTER_SIZE)

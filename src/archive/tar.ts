@@ -17,9 +17,9 @@ const OCTAL_LIMIT = 8 ** 11
  * The header of one member: a ustar block, preceded by a pax extended header if ustar can't say it all (long names
  * and links, bytes beyond ASCII, parts of a second, 8 GiB and more). The owner is 0/0 without names, as conda-pack has it:
  * an ordinary user's tar ignores it, and root's gives no files to another user who has the packer's number.
- * @param root folder of the archive in which the environment stands
+ * @param root folder of the archive in which the environment stands; null: names have no `./` in front, see `ImageMembers`
  */
-export function tarHeader(entry: Entry, root = '', renamed?: RenamedMembers): Buffer {
+export function tarHeader(entry: Entry, root: string | null = '', renamed?: RenamedMembers): Buffer {
   const { name, link, size, split, seconds, fitsOctal, records } = headerParts(withNames(entry, renamed), root)
   const extended = records === '' ? 0 : BLOCK + records.length + padding(records.length)
   // From Buffer's pool: separate memory for each header costs more than writing the header.
@@ -46,10 +46,10 @@ export function tarHeaderSize(entry: Entry, root = ''): number {
   return length === 0 ? BLOCK : BLOCK + length + padding(length) + BLOCK
 }
 
-function headerParts(entry: Entry, root: string) {
-  const top = root === '' ? '.' : `./${root}`
+function headerParts(entry: Entry, root: string | null) {
+  const top = root === null ? '' : root === '' ? './' : `./${root}/`
   const name = memberName(entry, top)
-  const link = entry.type === 'symlink' ? entry.target : entry.type === 'hardlink' ? `${top}/${entry.target}` : ''
+  const link = entry.type === 'symlink' ? entry.target : entry.type === 'hardlink' ? `${top}${entry.target}` : ''
   const size = entry.type === 'file' ? entry.size : 0
   const split = splitName(name)
   const [seconds, nanos] = splitTime(entry.mtimeNs)
@@ -84,8 +84,8 @@ export function globalHeader(keyword: string, value: string): Buffer {
  * an extractor knows it as the folder of all others. Directories end in a slash.
  */
 function memberName(entry: Entry, top: BytePath): BytePath {
-  if (entry.path === '') return `${top}/`
-  return entry.type === 'directory' ? `${top}/${entry.path}/` : `${top}/${entry.path}`
+  if (entry.path === '') return top || './'
+  return entry.type === 'directory' ? `${top}${entry.path}/` : `${top}${entry.path}`
 }
 
 /** Splits a name into ustar's two fields: up to 100 bytes of name behind up to 155 of folders. Undefined if it doesn't fit. */

@@ -7,8 +7,9 @@ import { type Compress, DEFAULT_LEVEL, type Format } from './codec.ts'
 import { OPENING } from './format.ts'
 import { encodeContainer } from './index/container.ts'
 import { ArchiveFile, LosableFile, type Sink } from './write/file.ts'
+import { type ImageMaker, ImageMembers } from './write/image-members.ts'
 import type { MemberWriter, TakenOver, TarWriter } from './write/member-writer.ts'
-import { TarMembers } from './write/tar-members.ts'
+import { type TarFormat, TarMembers } from './write/tar-members.ts'
 import { ZipMembers } from './write/zip-members.ts'
 
 export interface WriteOptions {
@@ -37,6 +38,8 @@ export interface WriteOptions {
    * `lost` in the result says why.
    */
   takeFrame?: TakeFrame | undefined
+  /** Makes the image that is to stand at this path, in format sqfs. */
+  makeImage?(path: string): ImageMaker
   signal?: AbortSignal
 }
 
@@ -57,10 +60,11 @@ export interface WrittenArchive {
 export async function writeArchive(options: WriteOptions): Promise<WrittenArchive> {
   const { format } = options
   if (format === 'zip') return await writeZip(options)
+  if (format === 'sqfs') return await writeImage(options)
   return await writeTar({ ...options, format })
 }
 
-async function writeTar(options: WriteOptions & { format: Exclude<Format, 'zip'> }): Promise<WrittenArchive> {
+async function writeTar(options: WriteOptions & { format: TarFormat }): Promise<WrittenArchive> {
   const { path, format, level = DEFAULT_LEVEL[format], threads, root = '', renamed, takeFrame, compress } = options
   const write = async (sink: Sink) => {
     const tar = await TarMembers.open({ sink, format, level, threads, root, renamed, takeFrame, compress })
@@ -77,6 +81,16 @@ async function writeZip(options: WriteOptions): Promise<WrittenArchive> {
   return await fill(await ArchiveFile.create(path!), async (file) => {
     const zip = new ZipMembers({ file, level, root, renamed })
     return await complete({ members: zip, sink: file, add: () => addToZip(zip, options) }, options)
+  })
+}
+
+/** The members go to a program, which fills the file. */
+async function writeImage(options: WriteOptions): Promise<WrittenArchive> {
+  const { path, makeImage } = options
+  if (path === undefined || makeImage === undefined) throw new TypeError('nobody makes the image')
+  return await fill(await ArchiveFile.create(path), async (file) => {
+    const members = new ImageMembers(file, makeImage(path))
+    return await complete({ members, sink: file, add: () => addToTar(members, options) }, options)
   })
 }
 

@@ -22,7 +22,7 @@ export function packOptions(context: Context): PackOptions {
     retention: { days: options.retentionDays, archives: options.retentionArchives },
     packer: options.packer,
     ignoreEditablePackages: options.ignoreEditablePackages,
-    format: options.format,
+    format: options.image ? 'sqfs' : options.format,
     force: options.force,
     check: options.check,
     ignoreMissingFiles: options.ignoreMissingFiles,

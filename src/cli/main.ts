@@ -7,21 +7,11 @@ import { StageError } from '../errors.ts'
 import { diskFailure } from '../platform/disk-failure.ts'
 import { errnoOf, meaningOf } from '../platform/errno.ts'
 import { limitFailure } from '../platform/limits.ts'
-import { FewThreads } from '../platform/threads.ts'
 import { abandonCalls, onLongWait } from '../platform/waiting.ts'
 import type { Command } from './command.ts'
 import { type Action, readOptions } from './options.ts'
-import {
-  createMessages,
-  errorData,
-  type Messages,
-  messagesTold,
-  skipMessages,
-  stillWaiting,
-  styleData,
-  writeJson,
-} from './render/messages.ts'
-import { beginAgain, type Session, startThreads } from './session.ts'
+import { createMessages, errorData, type Messages, stillWaiting, styleData, writeJson } from './render/messages.ts'
+import { type Session, startThreads } from './session.ts'
 
 // Each action loads only its own modules: every job script pays for the start of the program.
 const COMMANDS: Record<Action | 'skip', () => Promise<Command>> = {
@@ -60,7 +50,6 @@ const TOLERANT: ReadonlySet<Action> = new Set(['unstage', 'verify', 'status', 'l
 
 /** Runs the program and returns its exit code: 0 success, 1 failure, 2 wrong usage, above 128 stopped by a signal. */
 export async function main(session: Session, signal: AbortSignal): Promise<number> {
-  skipMessages(session.told)
   let messages = createMessages({ verbosity: 'normal' }, false)
   let steps: Step[] | undefined
   let exitCode = 0
@@ -83,14 +72,8 @@ export async function main(session: Session, signal: AbortSignal): Promise<numbe
     const strict = !isOff && !TOLERANT.has(options.action)
     for (const warning of configWarnings(options.files, strict)) messages.warning(warning)
     const command = await COMMANDS[isOff ? 'skip' : options.action]()
-    const run = () =>
-      command({ options, session, messages, signal, atEnd, ifUndelivered, archives }).finally(() => {
-        for (const end of endings) end()
-      })
-    steps = await run().catch((error: unknown) => {
-      if (!(error instanceof FewThreads)) throw error
-      beginAgain(process, messagesTold())
-      return run()
+    steps = await command({ options, session, messages, signal, atEnd, ifUndelivered, archives }).finally(() => {
+      for (const end of endings) end()
     })
   } catch (thrown) {
     const error = diskFailure(limitFailure(thrown))

@@ -116,7 +116,7 @@ export async function readOptions(args: readonly string[], variables: Variables,
   const shape = { action, cwd, usage }
   const format = await askedFormat(given, shape)
   const { settings, origins } = resolveSettings(
-    { ...given, format: format === 'tar.bz2' ? undefined : format },
+    { ...given, format: format === 'tar.bz2' || format === 'sqfs' ? undefined : format },
     env,
     files,
   )

@@ -12,6 +12,8 @@ export interface ShapeOptions {
   filters?: Filter[]
   /** The archive is a tar.bz2, which is no setting: it can't be staged. */
   bzip2?: true
+  /** The archive is an image, which is no setting: it is mounted, not extracted. */
+  image?: true
 }
 
 /** Formats by the endings that stand for them. */
@@ -24,11 +26,13 @@ const ENDINGS = {
   '.tbz2': 'tar.bz2',
   '.tar': 'tar',
   '.zip': 'zip',
+  '.sqfs': 'sqfs',
+  '.squashfs': 'sqfs',
 } as const
 type Format = (typeof ENDINGS)[keyof typeof ENDINGS]
 
 /** What --format takes: formats, their short endings, and conda-pack's word for none of them. */
-const FORMAT_WORDS = [...SETTINGS.format.of, 'tar.bz2', 'tzst', 'tgz', 'tbz2', 'infer']
+const FORMAT_WORDS = [...SETTINGS.format.of, 'squashfs', 'tar.bz2', 'tzst', 'tgz', 'tbz2', 'sqfs', 'infer']
 
 /** conda-pack's archives that we can read but don't write. */
 const READABLE = /\.(tar\.xz|txz)$/i
@@ -122,7 +126,7 @@ export function packShape(
   settings: Settings,
   { format = settings.format, action, usage }: ShapeContext & { format?: Format | undefined },
 ): ShapeOptions & Pick<Settings, 'compressLevel'> {
-  const most = { 'tar.zst': 19, 'tar.gz': 9, 'tar.bz2': 9, tar: 0, zip: 9 }[format]
+  const most = { 'tar.zst': 19, 'tar.gz': 9, 'tar.bz2': 9, tar: 0, zip: 9, sqfs: 19 }[format]
   const { compressLevel: level } = settings
   if (given.compressLevel !== undefined && level !== undefined && level > most)
     throw usage(
@@ -134,7 +138,12 @@ export function packShape(
     ...((given.exclude ?? given.include) !== undefined && { filters: (given.exclude ?? given.include) as Filter[] }),
     ...(format === 'tar.bz2' && { bzip2: true }),
   }
-  const [first] = Object.keys(shape) as (keyof ShapeOptions)[]
+  if (format === 'sqfs') {
+    if (!FOR_IMAGES.has(action))
+      throw usage(`--format=squashfs makes an image, which is mounted and not extracted: it goes with --pack`)
+    if (shape.arcroot !== undefined) throw usage('an image is mounted at one place: it has no --arcroot')
+  }
+  const [first] = Object.keys(shape) as (keyof Omit<ShapeOptions, 'image'>)[]
   // Such an archive is not the whole environment, or has no index: staging must not find it.
   if (first !== undefined && (action !== 'pack' || given.output === undefined)) {
     const name = {
@@ -146,8 +155,15 @@ export function packShape(
     throw usage(`${name} makes an archive for use elsewhere: it goes with --pack and --output=FILE`)
   }
   // A level from a file may exceed what this format takes.
-  return { ...shape, compressLevel: level === undefined || most === 0 ? undefined : Math.min(level, most) }
+  return {
+    ...shape,
+    ...(format === 'sqfs' && { image: true }),
+    compressLevel: level === undefined || most === 0 ? undefined : Math.min(level, most),
+  }
 }
+
+/** Actions that can be about an image. */
+const FOR_IMAGES: ReadonlySet<string> = new Set(['pack', 'verify', 'status'])
 
 function arcroot(given: unknown, usage: (message: string) => Error): Pick<ShapeOptions, 'arcroot'> {
   if (typeof given !== 'string') return {}

@@ -1,4 +1,4 @@
-import { ARCHIVE_FORMATS } from '../model/archive-index.ts'
+import { UNPACKED_FORMATS } from '../model/archive-index.ts'
 
 /** What kind of value a setting has, on the command line, in variables and in files. */
 export type Kind =
@@ -62,7 +62,7 @@ export const SETTINGS = {
   archiveFolder: { kind: 'folder', words: ['user'], unset: 'beside the environment, else the cache folder' },
   format: {
     kind: 'choice',
-    of: ARCHIVE_FORMATS,
+    of: UNPACKED_FORMATS,
     default: 'tar.zst',
   },
   packer: { kind: 'choice', of: ['own', 'conda-pack'], default: 'own' },

@@ -5,13 +5,18 @@ import type { Relocation, Siblings } from './relocation.ts'
 /** Raised when an older program could no longer read what we write. */
 export const FORMAT_VERSION = 1
 
-/** How an archive is put together. It is also the end of the archive's name. */
+/** Those that a copy is extracted from. */
+export const UNPACKED_FORMATS = ['tar.zst', 'tar.gz', 'tar', 'zip'] as const
+export const ARCHIVE_FORMATS = [...UNPACKED_FORMATS, 'sqfs'] as const
+/** How an archive is put together. It is also the end of the archive's name. An image (`sqfs`) is mounted, the others are unpacked. */
 export type ArchiveFormat = (typeof ARCHIVE_FORMATS)[number]
-export const ARCHIVE_FORMATS = ['tar.zst', 'tar.gz', 'tar', 'zip'] as const
 
 /** A file, the place of its bytes in the archive, their digest, and the places of the prefix in them. */
 export interface ArchivedFile extends FileEntry {
-  /** Index into `frames`: the frame in which the content begins. A large file continues in the next frames. */
+  /**
+   * Index into `frames`: the frame in which the content begins. A large file continues in the next frames. In an image it says
+   * nothing: there a content is found by its path.
+   */
   frame: number
   /** Offset of the content's first byte in that frame's uncompressed bytes. In the next frames it continues at 0. */
   frameOffset: number
@@ -22,13 +27,16 @@ export interface ArchivedFile extends FileEntry {
 
 export type ArchivedEntry = DirectoryEntry | ArchivedFile | SymlinkEntry | HardlinkEntry
 
-/** A piece of the archive that can be read by itself: a zstd frame, a gzip member, a part of a tar, all or part of a file in a zip. */
+/**
+ * A piece of the archive that can be read by itself: a zstd frame, a gzip member, a part of a tar, all or part of a file in a zip.
+ * Those of an image are pieces of its bytes, whatever these mean.
+ */
 export interface Frame {
   /** Byte offset in the archive file. */
   offset: number
   compressedSize: number
   size: number
-  /** CRC-32 of the uncompressed bytes, in formats whose frames carry none: tar and zip. */
+  /** CRC-32 of the uncompressed bytes, in formats whose frames carry none: tar, zip and sqfs. */
   checksum?: number
   /** CRC-32 of the stored bytes, in formats whose compressed frames a repack may copy: tar.zst and tar.gz. */
   storedChecksum?: number

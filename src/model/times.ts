@@ -35,3 +35,9 @@ export const accessTime = (): number => Date.now() / 1000
 
 /** node:fs takes a negative number for "now", but not a Date before 1970; that one keeps milliseconds. */
 export const asTime = (seconds: number): number | Date => (seconds < 0 ? new Date(Math.floor(seconds * 1000)) : seconds)
+
+/** The time that a squashfs image keeps: whole seconds since 1970, in 32 bits. */
+export function imageSeconds(mtimeNs: bigint): number {
+  const [seconds] = splitTime(mtimeNs)
+  return Math.min(Math.max(seconds, 0), 0xffff_ffff)
+}

@@ -13,7 +13,6 @@ import type { ArchiveHead } from '../model/archive-index.ts'
 import { closeRead } from '../platform/close.ts'
 import { mayHang } from '../platform/mounts.ts'
 import { lstat } from '../platform/remote-fs.ts'
-import { needManyThreads } from '../platform/threads.ts'
 import type { PackOptions } from './options.ts'
 import type { Filled } from './original.ts'
 
@@ -133,7 +132,6 @@ async function freshnessOf(
         identity,
         created,
       }
-    needManyThreads()
     const look = { isExcluded, mayHang: mayHang(environment.real), ...(signal && { signal }) }
     const entries = await inventory(environment, look)
     return { ...checkFull({ entries: await all() }, entries), identity, created }

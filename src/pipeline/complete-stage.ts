@@ -1,4 +1,5 @@
 import { dirname } from 'node:path'
+import { encodeHead } from '../archive/index/head.ts'
 import { leaveScripts } from '../auto-stage/script.ts'
 import type { Environment } from '../environment/find.ts'
 import { addLease } from '../leases/lease.ts'
@@ -38,7 +39,7 @@ export async function completeStage(
   environment: Environment,
   options: Filled<StageOptions & LeaseFacts>,
 ): Promise<StageResult> {
-  const { onProgress, writable, warnings, path, env, form = 'tree' } = options
+  const { onProgress, writable, warnings, form = 'tree' } = options
   const readOnly = writable !== true
   for (const message of leftMessages(result.left, index.prefixes, prefix)) onProgress({ kind: 'warning', message })
   if (readOnly) onProgress({ kind: 'phase', phase: 'read-only', prefix: environment.prefix, target: prefix })
@@ -63,14 +64,18 @@ export async function completeStage(
     digests: Object.fromEntries(result.digests),
   }
   await noteFolders({ folder, record }, { entries: index.entries, own })
-  if (file !== undefined) await noteArchive(folder, file, index)
+  if (file !== undefined) await noteArchive(folder, file, encodeHead(index))
   // Nobody may take the stage for one that is not used.
   const lease = await addLease(folder, leaseFor(environment.prefix, options))
   await writeRecord(folder, record)
-  // The others are known, and in a job the folder is one that will be gone.
-  if ((path ?? env.CONDA_STAGE_PATH) && jobId(env) === undefined) await noteLocalFolder(dirname(folder), env)
+  await noteLocal(folder, options)
   const { files, bytes: size } = result
   return { original: environment.prefix, prefix, folder, ...from, files, bytes: size, lease, others: 0, warnings }
+}
+
+/** Notes a local folder that the user named: the others are known, and in a job the folder is one that will be gone. */
+export async function noteLocal(folder: string, { path, env }: Filled<StageOptions>): Promise<void> {
+  if ((path ?? env.CONDA_STAGE_PATH) && jobId(env) === undefined) await noteLocalFolder(dirname(folder), env)
 }
 
 /** A warning if the original prefix (one of `from`) had to stay in files that a program may use. */

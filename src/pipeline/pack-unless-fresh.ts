@@ -3,7 +3,6 @@ import { archiveFolders, chooseWritable, pruneArchives, publishOrLose, removeLef
 import type { Environment } from '../environment/find.ts'
 import { StageError } from '../errors.ts'
 import { stat } from '../platform/remote-fs.ts'
-import { needManyThreads } from '../platform/threads.ts'
 import { type Choice, chooseArchive, type Damaged, isUnchanged, reasonOf } from './archive-choice.ts'
 import type { PackOptions, PackResult } from './options.ts'
 import type { Filled } from './original.ts'
@@ -54,7 +53,6 @@ export async function packUnlessFresh(
     await removeLeftoversOfDead(fresh)
     return { archive: fresh, fresh: true }
   }
-  needManyThreads()
   const reason = reasonOf(choice)
   if (reason && stale) onProgress({ kind: 'info', message: reason })
   const job = { environment, choice, options, ...more }
@@ -124,6 +122,11 @@ async function writeNewArchive(path: string, job: Job): Promise<Packed> {
       return (await chooseArchive(environment, options, damaged)).fresh === path ? 'fresh' : undefined
     },
     write: async (temporary) => {
+      if (options.format === 'sqfs') {
+        const { packImage } = await import('./pack-image.ts')
+        await packImage(temporary, environment, choice, options)
+        return { value: { stage: undefined } }
+      }
       const repacked = await repack(temporary, environment, choice, options)
       if (repacked) return { value: 'repacked', ...repacked }
       const { stage, ...rest } = await writeEnvironment(temporary, { ...choice, environment, begin }, options)

@@ -56,6 +56,15 @@ async function verifyOpen(path: string, handle: FileHandle, options: Options): P
     onChecked: (done) => onChecked(done, files.length),
     signal: options.signal,
   })
+  if (index.format === 'sqfs') {
+    const { verifyImage } = await import('../image/verify-image.ts')
+    findings.push(
+      ...(await verifyImage(path, handle, index, {
+        onChecked: (done) => onChecked(done, files.length),
+        signal: options.signal,
+      })),
+    )
+  }
   const bytes = files.reduce((sum, { size }) => sum + size, 0)
   return { ...facts, files: files.length, bytes, findings: [...trust, ...findings] }
 }

@@ -35,6 +35,8 @@ interface Source {
   candidates: readonly string[]
   /** Begins a stage of the same contents. */
   begin?: BeginStage | undefined
+  /** Writes the archive, if another does than the one of archives that are unpacked. */
+  writer?: typeof writeArchive
 }
 
 /** What became of the contents. */
@@ -89,20 +91,22 @@ function shapeOf(environment: Environment, options: Filled<PackOptions>): Shape 
     root: bytePathOf(arcroot ?? ''),
     header: destPrefix === undefined ? own : { ...own, prefixes: [destPrefix], siblings: [[]] },
     prefixes: own.prefixes,
-    servesStage: isWhole && format !== 'zip',
+    servesStage: isWhole && format !== 'zip' && format !== 'sqfs',
     ...(isInRuns && { runFormat: format }),
   }
 }
 
 async function write(
   path: string | undefined,
-  { environment, candidates, begin }: Source,
+  { environment, candidates, begin, writer = writeArchive }: Source,
   options: Chosen,
 ): Promise<Written> {
   const { shape, threads, workers, filters = [], destPrefix, signal } = options
   const { servesStage, header } = shape
   const recorded = await readRecorded(environment, candidates)
-  const renamed = await renamedScripts(environment.prefix, { unpack: destPrefix === undefined })
+  // An image is not unpacked by people: it has no scripts for them.
+  const isImage = shape.format === 'sqfs'
+  const renamed = isImage ? new Map() : await renamedScripts(environment.prefix, { unpack: destPrefix === undefined })
   const { early, files } = recorded
   const contents = { recorded: files, workers, prefixes: shape.prefixes, created: header.created }
   const stage = servesStage ? await begin?.(contents) : undefined
@@ -114,7 +118,7 @@ async function write(
     reportRenamed(renamed, listed, options)
     direct?.listed(listed)
     const packer = makePacker(environment, direct, { ...options, renamed })
-    const { lost, ...written } = await writeArchive({
+    const { lost, ...written } = await writer({
       ...shape,
       renamed,
       path,

@@ -302,20 +302,6 @@ test('an archive in the place that comes first is taken, although a copy of the 
   assert.notEqual(newer.stdout, first.stdout)
 })
 
-test('a first stage says each thing once, and reads with all threads', async (context) => {
-  const world = await copiedWorld(context)
-  const session = await holder(context)
-  const traced = ['strace', '-f', '-qq', '-e', 'trace=clone3,clone', '-o', join(world.root, 'threads'), '--']
-  const { status, stderr } = await run(world, [...stageAll(world), `--session=${session.pid}`], { inside: traced })
-  assert.equal(status, 0, stderr)
-  const lines = stderr.trim().split('\n')
-  assert.deepEqual(lines, [...new Set(lines)])
-  const threads = (): number => readFileSync(join(world.root, 'threads'), 'latin1').match(/CLONE_THREAD/g)!.length
-  assert.ok(threads() >= 128, `${threads()} threads`)
-  await succeed(world, [...stageAll(world), `--session=${session.pid}`], { inside: traced })
-  assert.ok(threads() < 64, `${threads()} threads to join`)
-})
-
 test('a process that is gone before its caller can use the copy never holds it', async (context) => {
   const world = await copiedWorld(context)
   const other = await copiedWorld(context)

@@ -2,7 +2,7 @@ import type { ArchivedEntry, ArchivedFile, Frame } from '../../model/archive-ind
 import { type BytePath, displayPath } from '../../model/byte-path.ts'
 import { DIGEST_LENGTH, DIGEST_SIZE } from '../../model/digest.ts'
 import { joinTime } from '../../model/times.ts'
-import { type Format, hasStoredChecksum, needsChecksum, worstCase } from '../codec.ts'
+import { type Format, hasStoredChecksum, isPlain, needsChecksum, worstCase } from '../codec.ts'
 import { FRAME_LIMIT } from '../format.ts'
 import { Malformed } from '../read/malformed.ts'
 import { wrongLength, wrongName, wrongTarget } from '../read/member.ts'
@@ -45,7 +45,7 @@ export function decodeFrames(format: Format, columns: Columns, start: number, en
     return frame
   })
   check(frameOffsets === undefined ? offset === end : offset <= end, 'the frames do not fill it')
-  if (format === 'tar')
+  if (isPlain(format))
     check(
       frames.every((frame) => frame.size === frame.compressedSize),
       'a frame has two sizes',
@@ -61,13 +61,13 @@ export function decodeFrames(format: Format, columns: Columns, start: number, en
 export function decodeEntries(
   columns: Columns,
   digests: Buffer,
-  { frames, prefixes }: { frames: readonly Frame[]; prefixes: readonly string[] },
+  { frames, prefixes, format = 'tar.zst' }: Facts,
 ): ArchivedEntry[] {
   const count = columns.types.length
   const paths = decodePaths(columns)
   for (const column of [columns.modes, columns.seconds, columns.nanos])
     check(column.length === count, 'a column is short')
-  const file = fileDecoder(columns, digests, { frames, prefixes })
+  const file = fileDecoder(columns, digests, { frames, prefixes, format })
   let [files, targets, links] = [0, 0, 0]
   const entries = paths.map((path, at): ArchivedEntry => {
     const [mode, seconds, nanos] = [columns.modes[at]!, columns.seconds[at]!, columns.nanos[at]!]
@@ -124,9 +124,11 @@ function decodePaths({ types, names, parents }: Columns): BytePath[] {
 interface Facts {
   frames: readonly Frame[]
   prefixes: readonly string[]
+  /** Files have places in the frames, unless it is an image. */
+  format?: Format
 }
 
-function fileDecoder(columns: Columns, digests: Buffer, { frames, prefixes }: Facts) {
+function fileDecoder(columns: Columns, digests: Buffer, { frames, prefixes, format }: Facts) {
   const { sizes, packages, packageOf } = columns
   const count = sizes.length
   for (const column of [columns.frames, columns.offsets, packageOf]) check(column.length === count, 'a column is short')
@@ -139,7 +141,8 @@ function fileDecoder(columns: Columns, digests: Buffer, { frames, prefixes }: Fa
     check(nth in sizes, 'it has facts about a file that does not exist')
   check(relocations.size === columns.relocations.length, 'it has two relocations of a file')
   const wrongRelocation = relocationCheck(prefixes)
-  let left = starts.at(-1)!
+  const isImage = format === 'sqfs'
+  let left = isImage ? Number.POSITIVE_INFINITY : starts.at(-1)!
 
   return (common: Pick<ArchivedFile, 'path' | 'mode' | 'mtimeNs'>, nth: number): ArchivedFile => {
     const [size, frame, frameOffset] = [sizes[nth], columns.frames[nth]!, columns.offsets[nth]!]
@@ -148,7 +151,8 @@ function fileDecoder(columns: Columns, digests: Buffer, { frames, prefixes }: Fa
     // Else a small archive could fill a disk, with files that have the same bytes.
     left -= size
     if (size < 0 || left < 0) throw entryIs(common.path, 'has more bytes than the frames have left for it')
-    if (starts[frame]! + frameOffset + size > starts.at(-1)!)
+    if (isImage && (frame !== 0 || frameOffset !== 0)) throw entryIs(common.path, 'has a place in an image')
+    if (!isImage && starts[frame]! + frameOffset + size > starts.at(-1)!)
       throw entryIs(common.path, 'has bytes behind the last frame')
     const number = packageOf[nth]!
     if (number !== -1 && !(number in packages)) throw entryIs(common.path, 'belongs to no package')

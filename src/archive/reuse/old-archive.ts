@@ -150,4 +150,6 @@ function placeOf(run: readonly ReusedFrame[]): { offset: number; end: number } {
 
 /** Whether its frames can be taken over compressed, and verified by its index. */
 export const canBeReused = ({ format, frames }: ArchiveIndex): boolean =>
-  format !== 'zip' && frames.every(({ checksum, storedChecksum }) => (checksum ?? storedChecksum) !== undefined)
+  format !== 'zip' &&
+  format !== 'sqfs' &&
+  frames.every(({ checksum, storedChecksum }) => (checksum ?? storedChecksum) !== undefined)

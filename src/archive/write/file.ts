@@ -62,6 +62,14 @@ export class ArchiveFile implements Sink {
     return buffer.subarray(0, bytesRead)
   }
 
+  /** Bytes. Another program may have written to it. */
+  async size(): Promise<number> {
+    const { size } = await this.#handle.stat().catch((error: unknown) => {
+      throw asWriteFailure(error, this.#path)
+    })
+    return size
+  }
+
   async end(isComplete: boolean): Promise<void> {
     let isKept = false
     try {

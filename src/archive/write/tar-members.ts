@@ -9,9 +9,12 @@ import { FramePieces } from './frame-pieces.ts'
 import { FrameWriter } from './frame-writer.ts'
 import type { TakenOver, TarWriter } from './member-writer.ts'
 
+/** Those whose frames hold the members of a tar. */
+export type TarFormat = Exclude<Format, 'zip' | 'sqfs'>
+
 interface TarOptions {
   sink: Sink
-  format: Exclude<Format, 'zip'>
+  format: TarFormat
   level: number
   threads: number
   /** Folder of the archive in which the environment stands; '' for none. */

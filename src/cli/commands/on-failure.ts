@@ -2,7 +2,6 @@ import { resolve } from 'node:path'
 import { StageError } from '../../errors.ts'
 import { diskFailure } from '../../platform/disk-failure.ts'
 import { limitFailure } from '../../platform/limits.ts'
-import { FewThreads } from '../../platform/threads.ts'
 import type { Command, Context } from '../command.ts'
 import type { Options } from '../options.ts'
 import { errorData, writeJson, writeResult } from '../render/messages.ts'
@@ -27,7 +26,7 @@ export const survivable =
       return await command(context)
     } catch (thrown) {
       const status = statusOfFailure(context.options)
-      if (context.signal.aborted || context.options.dryRun || status === 1 || thrown instanceof FewThreads) throw thrown
+      if (context.signal.aborted || context.options.dryRun || status === 1) throw thrown
       goOn(diskFailure(limitFailure(thrown)), context)
       return [{ op: 'return', status }]
     }

@@ -3,6 +3,7 @@ import type { ArchiveFinding } from '../../archive/verify/finding.ts'
 import { StageError } from '../../errors.ts'
 import { counted, megabytes } from '../../model/amounts.ts'
 import { verify, verifyArchive } from '../../pipeline.ts'
+import { findStage } from '../../stage/record.ts'
 import type { Finding } from '../../stage/verify.ts'
 import type { Context } from '../command.ts'
 import { progressOf } from '../library-options.ts'
@@ -22,6 +23,8 @@ export async function verifyCommand(context: Context): Promise<undefined> {
       hint: 'Stage or activate one first, name one with --prefix=ENV, or name an archive with --output=FILE',
     })
   }
+  const copy = await findStage(resolve(session.cwd, named))
+  if (copy?.record.form === 'image') return await verifyFile(context, { archive: copy.record.prefix })
   try {
     await verifyCopy(context, named)
   } catch (error) {
@@ -51,7 +54,8 @@ async function verifyCopy(context: Context, named: string): Promise<void> {
 
 async function verifyFile(context: Context, which: { archive: string } | { prefix: string }): Promise<undefined> {
   const { options, session, messages, signal } = context
-  const { archiveFolder, format } = options
+  const { archiveFolder, image } = options
+  const format = image ? ('sqfs' as const) : options.format
   const where = { ...(archiveFolder !== undefined && { archiveFolder }), format, env: session.env, cwd: session.cwd }
   const result = await verifyArchive({ ...which, ...where, signal, onProgress: progressOf(context) })
   const { archive, madeBy, hasIndex, findings } = result

@@ -70,19 +70,8 @@ function stackOf(error: unknown): string[] {
   return [`${name}: ${message}`, ...calls, ...(cause === undefined ? [] : [`caused by ${first}`, ...others])]
 }
 
-let told = 0
-let skipped = 0
-
-export const messagesTold = (): number => told
-
-/** Leaves out the first messages: a call that has begun again has given them. */
-export function skipMessages(count: number): void {
-  skipped = count
-}
-
 /** Synchronous, so that nothing is lost when the process ends. If nobody can be told, that is no reason to fail. */
 function writeError(text: string): void {
-  if (told++ < skipped) return
   clearTransient()
   tell(text)
 }
