@@ -273,3 +273,34 @@ test('an image that nobody can mount here is not used: the command sees a plain 
   assert.equal(stdout, '1\n')
   assert.match(stderr, /^INFO: The image .* is not used: .*fuse/m)
 })
+
+test('in a command of --exec, staging again is no failure, and --unstage says how to leave', async (context) => {
+  const node = await nodeWith(context)
+  const { launcher } = node
+  const hook = `eval "$('${launcher}' --source=bash)"`
+  const script = `set -euo pipefail; ${hook}; conda-stage; conda-stage --prefix="$CONDA_PREFIX"; conda-stage --unstage`
+  const { stdout, stderr, status } = await node.exec(['--quiet', '--exec', '--', 'bash', '-c', script])
+  assert.deepEqual([stdout, status], [`${node.prefix}\n`, 1])
+  assert.equal(stderr.match(/INFO: Already staged: the copy stands in the place of/g)?.length, 2)
+  assert.match(stderr, /^ERROR: The copy stands in the place of .*\n.*exit/m)
+})
+
+for (const [shell, hook] of [
+  ['bash', `eval "$(LAUNCHER --source=bash)"; set -euo pipefail`],
+  ['zsh', `eval "$(LAUNCHER --source=zsh)"; set -eu`],
+  ['sh', `eval "$(LAUNCHER --source=sh)"\nset -eu`],
+  ['fish', 'LAUNCHER --source=fish | source'],
+  ['tcsh', 'eval "`LAUNCHER --source=tcsh`"'],
+])
+  test(`the shell function of ${shell} leaves the command its standard streams and gives its exit status`, async (context) => {
+    const node = await nodeWith(context)
+    const status = shell === 'fish' || shell?.endsWith('csh') ? '$status' : '$?'
+    const or = shell === 'fish' || shell?.endsWith('csh') ? ';' : '||'
+    // Another word with a blank and a quote.
+    const call = `echo input | conda-stage --quiet --exec -- sh -c 'cat; echo "$1"; exit 5' sh "it's one" ${or} echo ${status}`
+    const lines = `${hook!.replaceAll('LAUNCHER', node.launcher)}\n${call}\nconda-stage --quiet --exec -- true\necho ${status}\n`
+    writeFileSync(`${node.root}/script`, lines)
+    const env = { CONDA_STAGE: 'false' }
+    const { stdout, stderr } = await node.under([shell!, `${node.root}/script`], { env })
+    assert.deepEqual([stdout, stderr], ["input\nit's one\n5\n0\n", ''])
+  })

@@ -39,6 +39,8 @@ export interface Node extends World {
   launcher: string
   start(args: readonly string[], options?: RunOptions): { child: ChildProcess; ended: Promise<Ended> }
   exec(args: readonly string[], options?: RunOptions): Promise<Ended>
+  /** Runs any command as that user. */
+  under(command: readonly string[], options?: RunOptions): Promise<Ended>
   /** As `exec`, where no namespace can be made. */
   execWithout(args: readonly string[], options?: RunOptions): Promise<Ended>
   /** Go in front of a command that may open /dev/fuse, as on most machines, or may not. */
@@ -106,6 +108,7 @@ export async function nodeWith(context: TestContext): Promise<Node> {
     launcher,
     start,
     exec,
+    under: (command, options = {}) => startCommand(place, [...AS_USER, ...command], options).ended,
     execWithout: (args, options) => exec(args, { ...options, inside: WITHOUT_NAMESPACES }),
     withFuse: fuse(root, '666'),
     withoutFuse: fuse(root, '600'),
