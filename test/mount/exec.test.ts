@@ -304,3 +304,18 @@ for (const [shell, hook] of [
     const { stdout, stderr } = await node.under([shell!, `${node.root}/script`], { env })
     assert.deepEqual([stdout, stderr], ["input\nit's one\n5\n0\n", ''])
   })
+
+test('under mpirun each process is the one that MPI has started, with its way to talk to the others', async (context) => {
+  const node = await nodeWith(context)
+  // Hydra gives each process a descriptor; who says `init` there gets an answer.
+  const talk = `for word in 'init pmi_version=1 pmi_subversion=1' finalize; do
+    echo "cmd=$word" >&$PMI_FD; read -r answer <&$PMI_FD; echo "$answer"; done`
+  const report = `wc -l < $CONDA_PREFIX/conda-meta/frozen; [ -z "\${PMI_FD-}" ] || { ${talk}; }`
+  const quiet = [node.launcher, '--quiet', '--exec=strict', '--no-skip-local', '--', 'bash', '-c', report]
+  const mpich = await node.under(['mpirun.mpich', '-n', '2', ...quiet], { cwd: '/tmp' })
+  assert.deepEqual(mpich.stdout.match(/^1$/gm)?.length, 2, mpich.stderr)
+  assert.equal(mpich.stdout.match(/cmd=response_to_init .*rc=0/g)?.length, 2, mpich.stdout)
+  const env = { OMPI_MCA_rmaps_base_oversubscribe: '1' }
+  const open = await node.under(['mpirun.openmpi', '-n', '2', ...quiet], { cwd: '/tmp', env })
+  assert.deepEqual([open.stdout, open.status], ['1\n1\n', 0], open.stderr)
+})
