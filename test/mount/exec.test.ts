@@ -236,12 +236,23 @@ test('a command that does not exist gives 127, and a call without a command give
   assert.match((await node.exec(['--exec', '--help'])).stdout, /--exec \[how\]/)
 })
 
-test('whoever stops the call while the copy is made leaves nothing behind', async (context) => {
+test('whoever ends the process by a signal while the copy is made ends all of it, and nothing is left behind', {
+  skip: slowfsUnavailable() ?? false,
+}, async (context) => {
   const node = await nodeWith(context)
-  const { child, ended } = node.start(['--exec', '--', 'true'])
-  await until(() => node.copies().length > 0 || child.exitCode !== null)
-  child.kill('SIGTERM')
-  await ended
+  const slow = await mountSlow(node.prefix, node.prefix, { latencyMs: 0 })
+  try {
+    // It would pack for ever.
+    await slow.hang({ kind: 'read' })
+    const { child, ended } = node.start(['--exec', '--', 'true'])
+    await until(() => node.processes().includes('--exec'))
+    while ((await slow.counters()).waiting === 0) await pause(50)
+    child.kill('SIGTERM')
+    await until(() => !node.processes().includes('--exec'))
+    assert.equal((await ended).status, 'SIGTERM')
+  } finally {
+    await slow.unmount()
+  }
   assert.ok(await node.isEmpty())
 })
 

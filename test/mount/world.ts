@@ -46,7 +46,7 @@ export interface Node extends World {
   /** Go in front of a command that may open /dev/fuse, as on most machines, or may not. */
   withFuse: readonly string[]
   withoutFuse: readonly string[]
-  /** The programs that the user runs. */
+  /** The command lines of the user's processes. */
   processes(): string
   /** The folders of copies. */
   copies(): string[]
@@ -112,7 +112,8 @@ export async function nodeWith(context: TestContext): Promise<Node> {
     execWithout: (args, options) => exec(args, { ...options, inside: WITHOUT_NAMESPACES }),
     withFuse: fuse(root, '666'),
     withoutFuse: fuse(root, '600'),
-    processes: () => spawnSync('ps', ['-u', `${UID}`, '-o', 'comm='], { encoding: 'utf8' }).stdout,
+    processes: () =>
+      spawnSync('ps', ['-u', `${IS_ROOT ? UID : process.getuid!()}`, '-o', 'args='], { encoding: 'utf8' }).stdout,
     copies,
     async isEmpty() {
       for (let tries = 0; tries < 200 && readdirSync(local).length > 0; tries++) await pause(50)
