@@ -66,6 +66,21 @@ test('a command has the exit status, the parent, the descriptors and the ignored
   assert.deepEqual([parent, ignored, status, stderr], [pid, ignoredByCaller, 'status 7', ''])
 })
 
+test('a command has the variables of its caller, and no others but those that tell of the copy', async (context) => {
+  const node = await nodeWith(context)
+  // Names that our own code uses, and what is hidden from Node.
+  const names = 'root self node named line code uid becomes NODE_OPTIONS PYTHONPATH LD_LIBRARY_PATH BASH_ENV ENV OLDPWD'
+  const env = Object.fromEntries(names.split(' ').map((name) => [name, '/usr']))
+  const { stdout } = await node.exec(['--exec', '--', 'sh', '-c', 'exec env'], {
+    env: { ...env, SHLVL: '4' },
+    inside: ['sh', '-c', 'env; echo ---; exec "$@"', 'sh'],
+  })
+  const [before, after] = stdout.split('---\n').map((text) => text.trim().split('\n'))
+  const added = ['CONDA_PROMPT_MODIFIER=(myjupyter*) ', 'CONDA_STAGE_STAGED=true']
+  const isKnown = (line: string) => !line.startsWith('_=')
+  assert.deepEqual(after!.filter(isKnown).sort(), [...before!, ...added].filter(isKnown).sort())
+})
+
 test('a command gets its standard input, and any bytes as arguments and variables', async (context) => {
   const node = await nodeWith(context)
   const caller = `X=$(printf 'a\\377\\nb'); export X; printf 'in\\0put' | "$@" "$X"`
