@@ -357,3 +357,25 @@ test('if the user can have no number in the namespace, the call ends with the re
   assert.match(stderr, /^ERROR: .*user no-number can't have a number. The command was not run$/m)
   assert.ok(!existsSync(`${node.env.HOME}/ran`))
 })
+
+test('an original that has a second path by another mount is covered at both, if its files name it by both', {
+  skip: NEEDS_ROOT,
+}, async (context) => {
+  const node = await nodeWith(context)
+  const other = `${node.root}/other/home`
+  mkdirSync(other, { recursive: true })
+  const second = node.prefix.replace(`${node.root}/home`, other)
+  writeFileSync(`${node.prefix}/bin/second`, `#!${second}/bin/python\n`, { mode: 0o755 })
+  const withMount = [
+    'unshare',
+    '-m',
+    'sh',
+    '-c',
+    'mount --bind "$1/home" "$1/other/home"; shift; exec "$@"',
+    'sh',
+    node.root,
+  ]
+  const report = `wc -l < ${node.prefix}/conda-meta/frozen; wc -l < ${second}/conda-meta/frozen`
+  const { stdout, stderr } = await node.exec(['--exec=strict', '--', 'sh', '-c', report], { inside: withMount })
+  assert.equal(stdout, '1\n1\n', stderr)
+})
