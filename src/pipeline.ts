@@ -45,14 +45,27 @@ export async function stage(given: options.StageOptions = {}): Promise<options.S
 }
 
 /**
- * Makes a copy that can be shown at the original's own path, to one command. Where that is not possible, a relocated one.
+ * Makes a copy that can be shown at the original's own path, to one command: an image if a fresh one is there and can be mounted,
+ * else files; where that is not possible, a relocated copy.
  * @throws StageError NO_NAMESPACE with `strict`, and as `stage`
  */
-export async function stageInPlace({ strict, ...given }: options.InPlaceOptions): Promise<options.InPlaceResult> {
+export async function stageInPlace(given: options.InPlaceOptions): Promise<options.InPlaceResult> {
+  const { placeForImage, imageInPlace, ifShown } = await import('./pipeline/image-in-place.ts')
+  const options = fillIn(given)
+  const place = await placeForImage(options)
+  if (place !== undefined) {
+    const inPlace = given.inPlace ? await imageInPlace(place, options) : undefined
+    if (inPlace) return { shown: inPlace }
+    const copy = await stage({ ...given, form: 'image' })
+    const shown = await ifShown({ kind: 'image', source: copy.prefix, target: place }, options)
+    if (shown) return { ...copy, shown }
+    await unstage({ ...given, prefix: copy.prefix, lease: copy.lease })
+  }
   const { placeOfOriginal } = await import('./pipeline/in-place.ts')
-  const target = await placeOfOriginal(fillIn(given), strict)
-  if (target === undefined) return await stage(given)
-  const copy = await stage({ ...given, form: 'plain' })
+  const files: options.StageOptions = { ...given, format: options.format === 'sqfs' ? 'tar.zst' : options.format }
+  const target = await placeOfOriginal(options, given.strict)
+  if (target === undefined) return await stage(files)
+  const copy = await stage({ ...files, form: 'plain' })
   return { ...copy, shown: { kind: 'bind', source: copy.prefix, target } }
 }
 

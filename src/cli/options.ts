@@ -231,6 +231,7 @@ function commandLine(): Command {
       ).argParser(processNumber),
     )
     .option('--private', 'make a copy that nobody else uses')
+    .option('--in-place', 'with --exec and --shell: read the image where it lies, and copy nothing')
     .option('--skip-local', 'do not copy an environment that is on local disk already (the default in jobs)')
     .option('--no-skip-local', 'copy it anyway')
     .addOption(

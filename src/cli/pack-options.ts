@@ -140,7 +140,9 @@ export function packShape(
   }
   if (format === 'sqfs') {
     if (!FOR_IMAGES.has(action))
-      throw usage(`--format=squashfs makes an image, which is mounted and not extracted: it goes with --pack`)
+      throw usage(
+        `--format=squashfs makes an image, which is mounted and not extracted: it goes with --pack, --exec and --shell`,
+      )
     if (shape.arcroot !== undefined) throw usage('an image is mounted at one place: it has no --arcroot')
   }
   const [first] = Object.keys(shape) as (keyof Omit<ShapeOptions, 'image'>)[]
@@ -163,7 +165,7 @@ export function packShape(
 }
 
 /** Actions that can be about an image. */
-const FOR_IMAGES: ReadonlySet<string> = new Set(['pack', 'verify', 'status'])
+const FOR_IMAGES: ReadonlySet<string> = new Set(['pack', 'verify', 'status', 'exec', 'shell'])
 
 function arcroot(given: unknown, usage: (message: string) => Error): Pick<ShapeOptions, 'arcroot'> {
   if (typeof given !== 'string') return {}

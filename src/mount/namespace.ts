@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { accessSync, constants } from 'node:fs'
+import { accessSync, closeSync, constants, openSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ownUser } from '../platform/surroundings.ts'
@@ -40,7 +40,9 @@ export function showing({ kind, source, target }: Shown, { strict }: { strict: b
   const { uid, gid } = ownUser()
   const program = unshare() ?? 'unshare'
   const isRoot = uid === 0
-  const token = basename(dirname(source))
+  const folder = basename(dirname(source))
+  // An image that is read where it lies is in no folder of ours.
+  const token = folder.startsWith('conda-stage_') ? folder : 'conda-stage_image'
   const names = isRoot ? ['', ''] : [`${uid}`, `${gid}`]
   const show = ['/bin/sh', SCRIPT, 'show', kind, source, target, token, strict ? 'strict' : '', ...names]
   const enter = isRoot ? [] : [program, '-U', '/bin/sh', SCRIPT, 'enter']
@@ -50,14 +52,30 @@ export function showing({ kind, source, target }: Shown, { strict }: { strict: b
 /** Making the namespaces takes 10 ms. A file server that does not answer must not hold us for ever. */
 const PROBE_MS = 20_000
 
+/** Why no image can be mounted by an ordinary user here; undefined if nothing is known that prevents it. */
+export function whyNoImages(): string | undefined {
+  if (!SYSTEM.some((folder) => isProgram(`${folder}/squashfuse_ll`)))
+    return 'the program squashfuse_ll is missing (package squashfuse)'
+  try {
+    closeSync(openSync('/dev/fuse', 'r+'))
+    return undefined
+  } catch (error) {
+    return `/dev/fuse can't be opened (${(error as NodeJS.ErrnoException).code})`
+  }
+}
+
+/** Tries to show a folder at its own path. @returns why it does not work; undefined if it does */
+export const whyNoNamespace = (target: string): Promise<string | undefined> =>
+  whyNotShown({ kind: 'bind', source: target, target })
+
 /**
- * Tries to show a folder at its own path, to a command that does nothing. No setting of the machine tells whether that works:
+ * Tries to show a copy to a command that does nothing. No setting of the machine tells whether that works:
  * Ubuntu's AppArmor lets anybody make the namespace, and fails when something is mounted in it.
  * @returns why it does not work; undefined if it does
  */
-export async function whyNoNamespace(target: string): Promise<string | undefined> {
+export async function whyNotShown(shown: Shown): Promise<string | undefined> {
   if (unshare() === undefined) return 'the program unshare is missing (package util-linux)'
-  const [program, ...args] = [...showing({ kind: 'bind', source: target, target }, { strict: true }), 'true']
+  const [program, ...args] = [...showing(shown, { strict: true }), 'true']
   const env = { PATH: SYSTEM.join(':'), LC_ALL: 'C' }
   return await new Promise((resolve) => {
     execFile(program!, args, { env, cwd: '/', timeout: PROBE_MS, killSignal: 'SIGKILL' }, (error, _, stderr) =>

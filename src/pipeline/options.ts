@@ -82,6 +82,8 @@ export interface StageOptions extends PackOptions {
 export interface InPlaceOptions extends StageOptions {
   /** Throw if no copy can be shown at the original's own path. */
   strict: boolean
+  /** Read a fresh image where it lies: nothing is copied. */
+  inPlace?: boolean
 }
 
 export interface UnstageOptions {
@@ -130,10 +132,8 @@ export interface StageResult {
   warnings: string[]
 }
 
-export interface InPlaceResult extends StageResult {
-  /** What is to be shown where. Missing if the copy is relocated. */
-  shown?: Shown
-}
+/** A copy and what is to be shown where, which is missing if the copy is relocated; or an image that is read where it lies. */
+export type InPlaceResult = (StageResult & { shown?: Shown }) | { shown: Shown; lease?: never }
 
 export interface UnstageResult {
   original: string

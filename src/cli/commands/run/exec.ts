@@ -10,7 +10,7 @@ import { showing } from '../../../mount/namespace.ts'
 import { shellOf, shellWords } from '../../../mount/shells.ts'
 import { saveActivation } from '../../../pipeline/activation.ts'
 import { bindToShell, guard } from '../../../pipeline/bind-to-shell.ts'
-import type { InPlaceResult } from '../../../pipeline/options.ts'
+import type { StageResult } from '../../../pipeline/options.ts'
 import { originalOf } from '../../../pipeline/original.ts'
 import { stageInPlace } from '../../../pipeline.ts'
 import { processFacts } from '../../../platform/process-identity.ts'
@@ -45,7 +45,7 @@ interface Way {
   /** To be active; undefined: nothing is. */
   prefix: string | undefined
   isCopy: boolean
-  copy?: InPlaceResult
+  copy?: StageResult
 }
 
 /**
@@ -84,8 +84,9 @@ async function wayOf(becomes: number, context: Context): Promise<Way> {
     const given = { ...stageOptions(context), caller: { env, session: becomes } }
     const prefix = await originalOf(given)
     if (isInPlace(await realpath(prefix))) return { words: [], prefix, isCopy: true }
-    const { strict } = options
-    const copy = await stageInPlace({ ...given, prefix, strict })
+    const { strict, inPlace } = options
+    const copy = await stageInPlace({ ...given, prefix, strict, inPlace })
+    if (copy.lease === undefined) return { words: showing(copy.shown, { strict }), prefix, isCopy: true }
     if (copy.shown === undefined) return { words: [], prefix: copy.prefix, isCopy: true, copy }
     return { words: showing(copy.shown, { strict }), prefix, isCopy: true, copy }
   } catch (error) {
@@ -98,7 +99,7 @@ async function wayOf(becomes: number, context: Context): Promise<Way> {
 }
 
 /** The copy goes when the command has ended, and all that it has started. */
-async function bind(copy: InPlaceResult, { options, session }: Context): Promise<void> {
+async function bind(copy: StageResult, { options, session }: Context): Promise<void> {
   const bound = options.keepMinutes !== Number.POSITIVE_INFINITY
   const held = await saveActivation(copy.lease, { snapshot: undefined, bound })
   if (bound) bindToShell(held, copy.prefix, session)
