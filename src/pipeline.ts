@@ -50,15 +50,18 @@ export async function stage(given: options.StageOptions = {}): Promise<options.S
  * @throws StageError NO_NAMESPACE with `strict`, and as `stage`
  */
 export async function stageInPlace(given: options.InPlaceOptions): Promise<options.InPlaceResult> {
-  const { placeForImage, imageInPlace, ifShown } = await import('./pipeline/image-in-place.ts')
+  const { wantedImage, ifShown } = await import('./pipeline/image-in-place.ts')
   const options = fillIn(given)
-  const place = await placeForImage(options)
-  if (place !== undefined) {
-    const inPlace = given.inPlace ? await imageInPlace(place, options) : undefined
-    if (inPlace) return { shown: inPlace }
+  const wanted = await wantedImage(options)
+  if (wanted?.image !== undefined && given.inPlace) {
+    const shown = await ifShown(wanted.image, wanted, options)
+    if (shown) return { shown }
+  } else if (wanted) {
+    // Tried with the one that is there while it is copied.
+    const early = wanted.image === undefined ? undefined : ifShown(wanted.image, wanted, options)
     const copy = await stage({ ...given, form: 'image' })
-    const shown = await ifShown({ kind: 'image', source: copy.prefix, target: place }, options)
-    if (shown) return { ...copy, shown }
+    const shown = await (early ?? ifShown(copy.prefix, wanted, options))
+    if (shown) return { ...copy, shown: { ...shown, source: copy.prefix } }
     await unstage({ ...given, prefix: copy.prefix, lease: copy.lease })
   }
   const { placeOfOriginal } = await import('./pipeline/in-place.ts')
