@@ -45,31 +45,18 @@ export async function stage(given: options.StageOptions = {}): Promise<options.S
 }
 
 /**
- * Makes a copy that can be shown at the original's own path, to one command: an image if a fresh one is there and can be mounted,
- * else files; where that is not possible, a relocated copy.
+ * Makes a copy that can be shown at the original's own path, to one command: of the environment's image if there is a fresh one.
+ * Where nothing can be shown there, a relocated copy.
  * @throws StageError NO_NAMESPACE with `strict`, and as `stage`
  */
 export async function stageInPlace(given: options.InPlaceOptions): Promise<options.InPlaceResult> {
-  const { wantedImage, ifShown } = await import('./pipeline/image-in-place.ts')
-  const options = fillIn(given)
-  const wanted = await wantedImage(options)
-  if (wanted?.image !== undefined && given.inPlace) {
-    const shown = await ifShown(wanted.image, wanted, options)
-    if (shown) return { shown }
-  } else if (wanted) {
-    // Tried with the one that is there while it is copied.
-    const early = wanted.image === undefined ? undefined : ifShown(wanted.image, wanted, options)
-    const copy = await stage({ ...given, form: 'image' })
-    const shown = await (early ?? ifShown(copy.prefix, wanted, options))
-    if (shown) return { ...copy, shown: { ...shown, source: copy.prefix } }
-    await unstage({ ...given, prefix: copy.prefix, lease: copy.lease })
-  }
   const { placeOfOriginal } = await import('./pipeline/in-place.ts')
-  const files: options.StageOptions = { ...given, format: options.format === 'sqfs' ? 'tar.zst' : options.format }
-  const target = await placeOfOriginal(options, given.strict)
-  if (target === undefined) return await stage(files)
-  const copy = await stage({ ...files, form: 'plain' })
-  return { ...copy, shown: { kind: 'bind', source: copy.prefix, target } }
+  const place = await placeOfOriginal(fillIn(given))
+  if (place === undefined) return { copy: await stage(given) }
+  const { target, image } = place
+  if (image && given.readInPlace) return { shown: { kind: 'image', target, ...image } }
+  const copy = await stage({ ...given, form: image ? 'image' : 'plain' })
+  return { copy, shown: { kind: image ? 'image' : 'bind', target, ...image, source: copy.prefix } }
 }
 
 /**

@@ -140,9 +140,7 @@ export function packShape(
   }
   if (format === 'sqfs') {
     if (!FOR_IMAGES.has(action))
-      throw usage(
-        `--format=squashfs makes an image, which is mounted and not extracted: it goes with --pack, --exec and --shell`,
-      )
+      throw usage('--format=squashfs makes an image, which is mounted and not extracted: it goes with --pack')
     if (shape.arcroot !== undefined) throw usage('an image is mounted at one place: it has no --arcroot')
   }
   const [first] = Object.keys(shape) as (keyof Omit<ShapeOptions, 'image'>)[]
@@ -165,7 +163,7 @@ export function packShape(
 }
 
 /** Actions that can be about an image. */
-const FOR_IMAGES: ReadonlySet<string> = new Set(['pack', 'verify', 'status', 'exec', 'shell'])
+const FOR_IMAGES: ReadonlySet<string> = new Set(['pack', 'verify', 'status'])
 
 function arcroot(given: unknown, usage: (message: string) => Error): Pick<ShapeOptions, 'arcroot'> {
   if (typeof given !== 'string') return {}

@@ -15,7 +15,7 @@ export function splitCommand(args: readonly string[]): {
 export interface RunOptions {
   /** Rather fail than run from elsewhere than the original's own place. */
   strict: boolean
-  /** Read an image where it lies. */
+  /** Read an image from where it lies. */
   inPlace: boolean
 }
 
@@ -26,8 +26,8 @@ export function runOptions(
   command: readonly string[] | undefined,
   usage: (message: string) => Error,
 ): RunOptions {
-  const strict = given.exec === 'strict' || given.shell === 'strict'
   const inPlace = given.inPlace === true
+  const strict = given.exec === 'strict' || given.shell === 'strict'
   if (action !== 'exec' && action !== 'shell') {
     if (inPlace) throw usage('--in-place works only with --exec and --shell')
     return { strict, inPlace }

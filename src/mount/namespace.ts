@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { accessSync, closeSync, constants, openSync } from 'node:fs'
+import { accessSync, constants } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ownUser } from '../platform/surroundings.ts'
@@ -11,6 +11,8 @@ export interface Shown {
   source: string
   /** The original's path, with symbolic links resolved. */
   target: string
+  /** With an image: `squashfuse_ll`. */
+  server?: string
 }
 
 const SCRIPT = fileURLToPath(new URL('./templates/namespace.sh', import.meta.url))
@@ -36,40 +38,38 @@ function isProgram(path: string): boolean {
  * Mounts that the machine makes later are seen (`slave`), and ours are seen by nobody else.
  * @param strict if the mount fails: end instead of running the command from the original
  */
-export function showing({ kind, source, target }: Shown, { strict }: { strict: boolean }): string[] {
+export function showing({ kind, source, target, server = '' }: Shown, { strict }: { strict: boolean }): string[] {
   const { uid, gid } = ownUser()
   const program = unshare() ?? 'unshare'
   const isRoot = uid === 0
-  const folder = basename(dirname(source))
-  // An image that is read where it lies is in no folder of ours.
-  const token = folder.startsWith('conda-stage_') ? folder : 'conda-stage_image'
   const names = isRoot ? ['', ''] : [`${uid}`, `${gid}`]
-  const show = ['/bin/sh', SCRIPT, 'show', kind, source, target, token, strict ? 'strict' : '', ...names]
+  const show = [
+    '/bin/sh',
+    SCRIPT,
+    'show',
+    kind,
+    source,
+    target,
+    tokenOf(source),
+    server,
+    strict ? 'strict' : '',
+    ...names,
+  ]
   const enter = isRoot ? [] : [program, '-U', '/bin/sh', SCRIPT, 'enter']
   return [program, isRoot ? '-m' : '-Urm', '--propagation', 'slave', ...show, ...enter]
+}
+
+/** By this others see whose mount an image is. One that is read where it lies is in no folder of a copy. */
+function tokenOf(source: string): string {
+  const folder = basename(dirname(source))
+  return folder.startsWith('conda-stage_') ? folder : 'conda-stage_image'
 }
 
 /** Making the namespaces takes 10 ms. A file server that does not answer must not hold us for ever. */
 const PROBE_MS = 20_000
 
-/** Why no image can be mounted by an ordinary user here; undefined if nothing is known that prevents it. */
-export function whyNoImages(): string | undefined {
-  if (!SYSTEM.some((folder) => isProgram(`${folder}/squashfuse_ll`)))
-    return 'the program squashfuse_ll is missing (package squashfuse)'
-  try {
-    closeSync(openSync('/dev/fuse', 'r+'))
-    return undefined
-  } catch (error) {
-    return `/dev/fuse can't be opened (${(error as NodeJS.ErrnoException).code})`
-  }
-}
-
-/** Tries to show a folder at its own path. @returns why it does not work; undefined if it does */
-export const whyNoNamespace = (target: string): Promise<string | undefined> =>
-  whyNotShown({ kind: 'bind', source: target, target })
-
 /**
- * Tries to show a copy to a command that does nothing. No setting of the machine tells whether that works:
+ * Tries to show something there, to a command that does nothing. No setting of the machine tells whether that works:
  * Ubuntu's AppArmor lets anybody make the namespace, and fails when something is mounted in it.
  * @returns why it does not work; undefined if it does
  */
@@ -86,7 +86,7 @@ export async function whyNotShown(shown: Shown): Promise<string | undefined> {
 
 /** What unshare(1) and mount(8) say (LC_ALL=C), and what it means here. */
 function reasonIn(stderr: string): string {
-  const said = stderr.split('\n').find((line) => /unshare|mount/.test(line) && !line.startsWith('ERROR')) ?? ''
+  const said = stderr.split('\n').find((line) => /unshare|mount|fuse/.test(line) && !line.startsWith('ERROR')) ?? ''
   if (ownUser().uid === 0) return `root may not mount here${said && ` (${said})`}`
   if (/unshare.*No space left on device/.test(said))
     return 'user namespaces are switched off, or there are too many (user.max_user_namespaces)'

@@ -82,8 +82,8 @@ export interface StageOptions extends PackOptions {
 export interface InPlaceOptions extends StageOptions {
   /** Throw if no copy can be shown at the original's own path. */
   strict: boolean
-  /** Read a fresh image where it lies: nothing is copied. */
-  inPlace?: boolean
+  /** Show the environment's image from where it lies, without a copy. */
+  readInPlace: boolean
 }
 
 export interface UnstageOptions {
@@ -132,8 +132,12 @@ export interface StageResult {
   warnings: string[]
 }
 
-/** A copy and what is to be shown where, which is missing if the copy is relocated; or an image that is read where it lies. */
-export type InPlaceResult = (StageResult & { shown?: Shown }) | { shown: Shown; lease?: never }
+export interface InPlaceResult {
+  /** Missing if an image is read from where it lies. */
+  copy?: StageResult
+  /** What is to be shown where. Missing if the copy is relocated. */
+  shown?: Shown
+}
 
 export interface UnstageResult {
   original: string

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { chmodSync, existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { slowfsUnavailable } from '../../bench/slowfs/build.ts'
 import { mountSlow } from '../../bench/slowfs/mount.ts'
@@ -80,16 +81,44 @@ test('with --in-place the image is read where it lies: nothing is copied, and th
   assert.deepEqual(readdirSync(node.local), [])
 })
 
+test('an image in a folder where others can put another file is not read in place, and a copy of it is used as ever', {
+  skip,
+}, async (context) => {
+  const node = await nodeWithImage(context)
+  chmodSync(dirname(node.image), 0o777)
+  const inPlace = await node.run('--exec=strict', '--in-place', ...tell(node))
+  assert.equal(inPlace.status, 1)
+  assert.match(
+    inPlace.stderr,
+    new RegExp(`${node.image} is not used: ${dirname(node.image)} .* so others can put another`),
+  )
+  const { stdout, stderr } = await node.run('--exec=strict', ...tell(node))
+  assert.deepEqual(stdout.split('\n').slice(0, 3), ['fuseblk', '54321', '1'], stderr)
+  assert.ok(await node.isEmpty())
+})
+
+test('an image that others can write to is not used: it is named, and the command runs from files', {
+  skip,
+}, async (context) => {
+  const node = await nodeWithImage(context)
+  chmodSync(node.image, 0o666)
+  const { status, stdout, stderr } = await node.run('--exec=strict', ...tell(node))
+  assert.equal(status, 0, stderr)
+  assert.match(stderr, new RegExp(`${node.image} is not used: other users can write it`))
+  assert.doesNotMatch(stdout, /fuseblk/)
+  assert.ok(await node.isEmpty())
+})
+
 test('where /dev/fuse is closed to users, the command runs from files at the same place, and it is told why', {
   skip,
 }, async (context) => {
   const node = await nodeWithImage(context)
   const closed = [...WITH_FUSE.slice(0, -2), WITH_FUSE.at(-2)!.replace('666', '600'), 'sh']
-  const { status, stdout, stderr } = await node.exec(['--exec=strict', '--format=squashfs', ...tell(node)], {
+  const { status, stdout, stderr } = await node.exec(['--exec=strict', ...tell(node)], {
     inside: closed,
   })
   assert.equal(status, 0, stderr)
-  assert.match(stderr, /The image can't be mounted: \/dev\/fuse can't be opened \(EACCES\)\. Using files instead/)
+  assert.match(stderr, /The image .* is not used: .*fuse/)
   assert.doesNotMatch(stdout, /fuseblk/)
   assert.match(stdout, new RegExp(`^here ${node.prefix}/bin/whereami$`, 'm'))
   assert.ok(await node.isEmpty())
@@ -105,10 +134,8 @@ test('an image that is out of date is not used: the command sees the environment
   const { stdout, stderr } = await node.run('--exec=strict', ...command)
   assert.equal(stdout, 'another package', stderr)
   const inPlace = await node.run('--exec=strict', '--in-place', ...command)
-  assert.equal(inPlace.stdout, 'another package')
-  assert.match(inPlace.stderr, /has no image that is up to date/)
-  const made = await node.run('--exec=strict', '--format=squashfs', ...tell(node))
-  assert.match(made.stdout, /^fuseblk$/m, made.stderr)
+  assert.equal(inPlace.status, 1)
+  assert.match(inPlace.stderr, /has no image that can be read in place/)
   assert.ok(await node.isEmpty())
 })
 
