@@ -12,7 +12,7 @@ import { bytesOf } from '../../src/model/byte-path.ts'
 import type { Entry } from '../../src/model/entry.ts'
 import type { ArchiveItem } from '../../src/model/item.ts'
 import { tree } from '../archive/random-tree.ts'
-import { digestOf, directory, file, hardlink, run, symlink, workFolder } from '../archive/support.ts'
+import { digestOf, directory, file, HEADER, hardlink, run, symlink, workFolder } from '../archive/support.ts'
 import { make, PROGRAMS, programIn, script, verified } from './support.ts'
 
 for (const name of PROGRAMS)
@@ -156,7 +156,7 @@ test('whatever is changed in an image, --verify ends with findings, and with not
       try {
         // The index behind the image is whole, and says what should be there.
         const index = await indexOf(sound, folder)
-        const findings = await verifyImage(path, handle, index, { onChecked: () => {} })
+        const findings = await verifyImage(path, handle, index, { generator: HEADER.generator, onChecked: () => {} })
         assert.ok(findings.every(({ why }) => why.length > 0))
       } finally {
         await handle.close()
