@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { slowfsUnavailable } from '../../bench/slowfs/build.ts'
@@ -329,4 +330,15 @@ test('under mpirun each process is the one that MPI has started, with its way to
   const env = { OMPI_MCA_rmaps_base_oversubscribe: '1' }
   const open = await node.under(['mpirun.openmpi', '-n', '2', ...quiet], { cwd: '/tmp', env })
   assert.deepEqual([open.stdout, open.status], ['1\n1\n', 0], open.stderr)
+})
+
+test('if the user can have no number in the namespace, the call ends with the reason, and does not wait for ever', async (context) => {
+  const node = await nodeWith(context)
+  const script = join(node.launcher, '../../dist/templates/namespace.sh')
+  const enter = ['unshare', '-U', 'sh', script, 'enter', 'touch', `${node.env.HOME}/ran`]
+  const show = ['sh', script, 'show', 'bind', '/tmp', '/tmp', 'token', '', 'strict', 'no-number', '0', ...enter]
+  const { status, stderr } = await node.under(['timeout', '20', 'unshare', '-Urm', ...show])
+  assert.notEqual(status, 124, stderr)
+  assert.match(stderr, /^ERROR: .*user no-number can't have a number. The command was not run$/m)
+  assert.ok(!existsSync(`${node.env.HOME}/ran`))
 })
