@@ -58,7 +58,8 @@ async function become(context: Context, wordsOf: (way: Way) => Promise<string[]>
   const { options, session, messages } = context
   const { becomes } = session
   if (becomes === undefined) throw notLaunched()
-  stopAfter(() => processFacts(becomes) !== undefined)
+  // Where /proc shows nothing, nobody can tell.
+  if (processFacts(becomes)) stopAfter(() => processFacts(becomes) !== undefined)
   const way = await wayOf(becomes, context)
   try {
     const code = [...way.words.map(quotePosix), ...(await wordsOf(way))].join(' ')
@@ -83,7 +84,8 @@ async function wayOf(becomes: number, context: Context): Promise<Way> {
     return fromOriginal
   }
   try {
-    const given = { ...stageOptions(context), caller: { env, session: becomes } }
+    // What is set for sessions in general does not count: the copy goes with the command.
+    const given = { ...stageOptions(context), writable: false, caller: { env, session: becomes } }
     const prefix = await originalOf(given)
     if (isInPlace(await realpath(prefix))) return { words: [], prefix, isCopy: true }
     const { strict, inPlace: readInPlace } = options
