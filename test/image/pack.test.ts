@@ -16,6 +16,8 @@ import {
 import { dirname } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { slowfsUnavailable } from '../../bench/slowfs/build.ts'
+import { mountSlow } from '../../bench/slowfs/mount.ts'
 import { copiedWorld, fails, MOUNTING, run, start, succeed, type World } from '../cli/world.ts'
 import { script, verified } from './support.ts'
 
@@ -79,6 +81,23 @@ test('an image is made of the archive if that is fresh, and of the environment i
   writeFileSync(place.archive, archive)
   writeFileSync(`${place.prefix}/conda-meta/history`, 'another package')
   assert.doesNotMatch((await pack(place, '--verbose')).stderr, from)
+})
+
+test('an image that is made of the archive opens none of the files of the original', {
+  skip: slowfsUnavailable() ?? false,
+}, async (context) => {
+  const place = await copiedWorld(context)
+  await succeed(place, ['--pack', `--prefix=${place.prefix}`])
+  const slow = await mountSlow(place.prefix, place.prefix, { latencyMs: 0 })
+  try {
+    await slow.reset()
+    await pack(place)
+    const { open = 0, read = 0 } = await slow.counters()
+    assert.deepEqual([open, read], [0, 0])
+  } finally {
+    await slow.unmount()
+  }
+  assert.deepEqual((await verified(imageOf(place))).findings, [])
 })
 
 test('--output with the ending .squashfs makes an image, and what --exclude names is not in it', async (context) => {
