@@ -11,6 +11,7 @@ import { LAUNCHER_NAMES } from '../nodes/launcher.ts'
 import { type AutoOptions, autoOptions, SWITCH } from './auto-options.ts'
 import { completable } from './completable.ts'
 import { didYouMean } from './did-you-mean.ts'
+import { mountOptions } from './mount-options.ts'
 import { type NodeOptions, nodeOptions, ON_NODE_FAILURE } from './node-options.ts'
 import { addPackOptions, askedFormat, packShape, type ShapeOptions } from './pack-options.ts'
 import { sourceOption } from './shell-names.ts'
@@ -48,6 +49,8 @@ export interface Options extends Settings, ShapeOptions, AutoOptions, NodeOption
   /** With --clean: also what is in use. */
   all: boolean
   path?: string
+  mount: boolean
+  inPlace: boolean
   prefix?: string
   json: boolean
   output?: string
@@ -121,6 +124,7 @@ export async function readOptions(args: readonly string[], variables: Variables,
       force: given.force === true,
       dryRun: given.dryRun === true,
       all: given.all === true,
+      ...mountOptions(given, action, settings, usage),
       json: given.json === true,
       full: given.full === true,
       ...settings,
@@ -196,6 +200,11 @@ function commandLine(): Command {
     .option('-p, --prefix <env>', 'use this environment instead of the active one, and activate nothing')
     .addOption(new Option('-n, --name <name>', 'use the environment that conda knows by this name').conflicts('prefix'))
     .option('--path <dir>', 'local folder in which to make conda-stage_TOKEN/NAME')
+    .option(
+      '--mount',
+      "mount an image of the environment instead of extracting a copy; if that can't be done here, extract one",
+    )
+    .option('--in-place', 'with --mount: read the image where it is cached, without copying it to local disk')
     .option('--nodes <which>', "in a job: make the copy on these nodes, a list such as n1,n2, or 'all'")
     .option(
       '--launcher <how>',

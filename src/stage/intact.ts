@@ -5,6 +5,7 @@ import type { ArchivedEntry } from '../model/archive-index.ts'
 import { type BytePath, displayPath, fsPath, isAscii, parentOf } from '../model/byte-path.ts'
 import { readLocal } from '../platform/read-small.ts'
 import { readKeptIndex } from './kept-index.ts'
+import { mountFault } from './mount-fault.ts'
 import { FOLDERS } from './names.ts'
 import type { Stage } from './record.ts'
 
@@ -56,6 +57,7 @@ export async function noteFolders(
  */
 export async function damageOf(stage: Stage): Promise<string | undefined> {
   const { folder, record } = stage
+  if (record.form === 'mount') return mountFault(record)
   const noted = await read(folder)
   if (noted === undefined) return 'the list of its folders is gone'
   const changed: BytePath[] = []
