@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path'
 import type { Environment } from './environment/find.ts'
 import { giveBack, usersOf } from './pipeline/give-back.ts'
 import type * as options from './pipeline/options.ts'
-import { assertExtractable, type Filled, fillIn, findOriginal } from './pipeline/original.ts'
+import { type Filled, fillIn, findOriginal, formatFor } from './pipeline/original.ts'
 import { prepareStage } from './pipeline/prepare-stage.ts'
 import { isShared } from './pipeline/share.ts'
 import { shareStage } from './pipeline/share-stage.ts'
@@ -34,8 +34,8 @@ export async function pack({ format, ...given }: options.PackForElsewhereOptions
  * @throws StageError; then nothing is left on the local disk.
  */
 export async function stage(given: options.StageOptions = {}): Promise<options.StageResult> {
-  const options = fillIn(given)
-  assertExtractable(options)
+  const filled = fillIn(given)
+  const options = { ...filled, format: formatFor(filled) }
   const environment = await findOriginal(options)
   const notes = await prepareStage(environment, options)
   const result = await stageAs(environment, options)

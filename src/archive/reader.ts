@@ -54,27 +54,43 @@ export const indexOffset = (path: string, source: Source): Promise<number> =>
 /** Reads the whole index. It is checked: extracting it can't write outside of the target. Errors: as readHead. */
 export function readIndex(path: string, source?: Source): Promise<ArchiveIndex> {
   return withTail(path, source, async (tail) => {
-    const { footer } = tail
-    const opening = OPENING[footer.format]
-    const isZip = footer.format === 'zip'
-    const start = await readAt(tail.source, 0, isZip ? Math.min(OPENING_ROOM, footer.fileSize) : opening.length, path)
-    if (isZip ? !hasOpening(start) : !start.equals(opening))
-      throw damaged(path, 'its beginning is not what was written')
-    const { header, offset } = containerHeader(footer)
-    const found = await readRange(tail, { offset, size: header.length })
-    if (!found.equals(header)) throw damaged(path, 'its index does not begin where it should')
-    const { totals, watched: _, spotChecks: __, ...head } = await headOf(tail)
-    const json = await readSection(tail, 'entries')
+    const { format } = tail.footer
+    const { head, columns, frames } = await framesOf(tail)
+    const { totals, watched: _, spotChecks: __, ...rest } = head
     const digests = await readSection(tail, 'digests')
     return decoded(path, () => {
-      const columns = v.parse(Columns, parseJson(json), { abortEarly: true })
-      const { format, indexOffset } = footer
-      const frames = decodeFrames(format, columns, format === 'sqfs' ? 0 : opening.length, indexOffset)
       const entries = decodeEntries(columns, digests, { frames, prefixes: head.prefixes, format })
       if (!isDeepStrictEqual(totalsOf({ entries, frames }), totals))
         throw new Malformed('its head counts other entries than it has')
-      return { ...head, entries, frames }
+      return { ...rest, entries, frames }
     })
+  })
+}
+
+/** Reads where the frames are, and their checksums: what a copy needs. It takes a third of the time. Errors: as readHead. */
+export function readFrames(path: string, source?: Source): Promise<{ head: ArchiveHead; frames: Frame[] }> {
+  return withTail(path, source, async (tail) => {
+    const { head, frames } = await framesOf(tail)
+    return { head, frames }
+  })
+}
+
+async function framesOf(tail: Tail): Promise<{ head: ArchiveHead; columns: Columns; frames: Frame[] }> {
+  const { footer, path } = tail
+  const opening = OPENING[footer.format]
+  const isZip = footer.format === 'zip'
+  const start = await readAt(tail.source, 0, isZip ? Math.min(OPENING_ROOM, footer.fileSize) : opening.length, path)
+  if (isZip ? !hasOpening(start) : !start.equals(opening)) throw damaged(path, 'its beginning is not what was written')
+  const { header, offset } = containerHeader(footer)
+  const found = await readRange(tail, { offset, size: header.length })
+  if (!found.equals(header)) throw damaged(path, 'its index does not begin where it should')
+  const head = await headOf(tail)
+  const json = await readSection(tail, 'entries')
+  return decoded(path, () => {
+    const columns = v.parse(Columns, parseJson(json), { abortEarly: true })
+    const { format, indexOffset } = footer
+    const frames = decodeFrames(format, columns, format === 'sqfs' ? 0 : opening.length, indexOffset)
+    return { head, columns, frames }
   })
 }
 

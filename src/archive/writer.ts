@@ -26,7 +26,10 @@ export interface WriteOptions {
   threads: number
   /** Compresses the frames of a tar outside of libuv's pool. Their content then lies in shared memory. */
   compress?: Compress | undefined
-  header: Pick<ArchiveIndex, 'name' | 'prefixes' | 'siblings' | 'generator' | 'platform' | 'created' | 'whole' | 'relocated'>
+  header: Pick<
+    ArchiveIndex,
+    'name' | 'prefixes' | 'siblings' | 'generator' | 'platform' | 'created' | 'whole' | 'relocated'
+  >
   /** The beginning of a tar: frames of an older one, and the files in them at their new places. Not with `takeFrame`. */
   reused?: { files: readonly ArchivedFile[]; frames: AsyncIterable<TakenOver> }
   /** Everything else, in any order. Must hold the prefix itself (path '') and the folder of each entry. Only a tar takes packed frames. */

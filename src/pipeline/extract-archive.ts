@@ -43,14 +43,15 @@ async function extractOpenArchive(
   environment: Environment,
   options: Filled<StageOptions>,
 ): Promise<StageResult> {
-  const { uid } = options
+  const { uid, form } = options
+  if (form === 'image') return (await import('./stage-image.ts')).stageImage({ archive, handle }, environment, options)
   const index = await readIndex(archive, handle)
   // Now, because somebody may cut the archive while it is extracted.
   const bytes = await indexBytes({ archive, handle }, index)
   await noteUse(handle, uid)
   const local = await findLocalFolder({ ...options, needed: roomFor(index) })
   await prepareLocal(local, options)
-  const contents = isShared(options) ? contentsOf(environment.real, index.created, uid, options.form) : undefined
+  const contents = isShared(options) ? contentsOf(environment.real, index.created, uid, form) : undefined
   return await extractOpen({ archive, handle, index, bytes }, { local, contents }, environment, options)
 }
 

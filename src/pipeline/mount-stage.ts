@@ -1,4 +1,5 @@
 import { type FileHandle, mkdir } from 'node:fs/promises'
+import { readFrames } from '../archive/reader.ts'
 import { openTrusted } from '../cache/index.ts'
 import type { Environment } from '../environment/find.ts'
 import { isCancelled, StageError } from '../errors.ts'
@@ -9,11 +10,13 @@ import { closeRead } from '../platform/close.ts'
 import { lifeOf } from '../platform/job.ts'
 import { findLocalFolder, type LocalFolder } from '../platform/local-disk.ts'
 import { imagesMountedBelow, unmountImage } from '../platform/own-mounts.ts'
+import type { Room } from '../platform/room.ts'
 import { imageIndexBytes, keepIndex } from '../stage/kept-index.ts'
 import { isServerDead, mountFault } from '../stage/mount-fault.ts'
 import { IMAGE, SERVER_LOG } from '../stage/names.ts'
 import { type Place, withNewPlace } from '../stage/place.ts'
 import { folderOf, readRecord, type Stage, writeRecord } from '../stage/record.ts'
+import { roomForFile } from '../stage/room.ts'
 import { publishStage, recordOf } from './complete-stage.ts'
 import { joinStage } from './join-stage.ts'
 import { prepareLocal } from './local.ts'
@@ -23,9 +26,6 @@ import type { Filled } from './original.ts'
 import { shareStage, turnFor } from './share-stage.ts'
 
 type Options = Filled<StageOptions>
-
-/** Image and record. */
-const INODES = 8
 
 /**
  * A stage whose prefix is the mount point of an image: nothing is extracted. Where that is not possible, an extracted copy, with the
@@ -44,7 +44,7 @@ export async function stageMounted(environment: Environment, options: Options): 
 /** @throws StageError NOT_MOUNTED, and as making an image */
 async function mounted(environment: Environment, options: Options): Promise<StageResult> {
   const mounter = await findMounter(options.env, [environment.prefix, environment.real])
-  const local = await baseFolder(options, 0)
+  const local = await baseFolder(options, roomForFile(0))
   return await inTurn(turnFor(environment, local, options), {
     already: async () => {
       const image = await freshMountImage(environment, local.real, options)
@@ -64,10 +64,10 @@ async function mounted(environment: Environment, options: Options): Promise<Stag
  * The folder that all nodes have, in which the path of a mount is the same on each. Folders of jobs come and go, and the image is
  * relocated to that path.
  */
-const baseFolder = (options: Options, bytes: number): Promise<LocalFolder> =>
+const baseFolder = (options: Options, needed: Room): Promise<LocalFolder> =>
   findLocalFolder({
     ...options,
-    needed: { bytes, inodes: INODES },
+    needed,
     candidates: [{ path: '/tmp', source: 'the same on all nodes' }],
   })
 
@@ -146,7 +146,7 @@ async function mountAnew(image: MountImage, mounting: Mounting): Promise<StageRe
   const handle = await openTrusted(image.path, [uid])
   try {
     const { size } = await handle.stat()
-    const local = await baseFolder(options, inPlace ? 0 : size)
+    const local = await baseFolder(options, roomForFile(inPlace ? 0 : size))
     const place: Place = { folder: folderOf(prefix)!, prefix }
     const wanted = { local, name: environment.name, length: Buffer.byteLength(prefix), uid, only: place }
     for (const message of warnings) options.onProgress({ kind: 'warning', message })
@@ -172,7 +172,8 @@ async function fill(
   const image = inPlace ? path : `${folder}/${IMAGE}`
   if (!inPlace) {
     onProgress({ kind: 'info', message: `Copying the image ${path} to ${folder}` })
-    await copyImage({ path, handle, size }, image, { ...(signal && { signal }) })
+    const { frames } = await readFrames(path, handle)
+    await copyImage({ image: path, handle, frames, size, to: image, signal })
   }
   await keepIndex(await imageIndexBytes(path, handle, size), folder)
   await mkdir(prefix, { mode: 0o700 })

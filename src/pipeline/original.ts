@@ -1,9 +1,10 @@
 import { type Environment, findEnvironment } from '../environment/find.ts'
 import { StageError } from '../errors.ts'
+import type { ArchiveFormat } from '../model/archive-index.ts'
 import type { ProgressEvent } from '../model/progress.ts'
 import { surroundings } from '../platform/surroundings.ts'
 import { findStage } from '../stage/record.ts'
-import type { PackOptions } from './options.ts'
+import type { PackOptions, StageOptions } from './options.ts'
 
 /** Options with defaults filled in, and the warnings so far, for the result. */
 export type Filled<Options extends PackOptions> = Options &
@@ -57,9 +58,13 @@ export async function findOriginal(options: Filled<PackOptions>): Promise<Enviro
   return environment
 }
 
-/** @throws StageError USAGE for an image */
-export function assertExtractable({ format }: Pick<Filled<PackOptions>, 'format'>): void {
-  if (format !== 'sqfs') return
+/**
+ * The format of the archive that a copy of this form is made from.
+ * @throws StageError USAGE if an image is to be extracted
+ */
+export function formatFor({ format, form }: Filled<StageOptions>): ArchiveFormat {
+  if (form === 'image') return 'sqfs'
+  if (format !== 'sqfs') return format
   throw new StageError('USAGE', 'an image is mounted, not extracted', {
     hint: "'conda-stage --pack --format=squashfs' makes one, and 'conda-stage --exec -- COMMAND' runs from it.",
   })

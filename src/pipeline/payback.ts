@@ -8,12 +8,14 @@ import type { StageOptions, StageResult } from './options.ts'
 
 /**
  * Look-ups are timed before a stage is made, while CPUs and server have nothing else to do for us. Returns what adds to the result
- * whether the stage pays: nothing for an original on local disk, which is reported in its own words.
+ * whether the stage pays: nothing for an original on local disk, which is reported in its own words, and nothing for an image, whose
+ * files are read when they are needed.
  */
 export async function beginPayback(
   { real }: Environment,
-  { threads }: StageOptions,
+  { threads, form }: StageOptions,
 ): Promise<(result: StageResult) => StageResult> {
+  if (form === 'image') return (result) => result
   if ((await localFileSystem(real)) !== undefined) return (result) => result
   const site = siteOf(await timeOfLookUp(real), threads)
   const started = monotonicMs()

@@ -35,6 +35,8 @@ export interface Status {
   /** The original is on local disk already: a copy gains little. */
   isLocal?: boolean
   archive?: { path: string; state: 'fresh' | 'out of date' | 'missing' | 'unusable'; reason?: string }
+  /** The image, if there is one and it is not what was asked for. */
+  image?: NonNullable<Status['archive']>
   /** Whether a stage pays: from the archive if that is fresh, else one that packs. Missing if the original is on local disk. */
   payback?: Payback
   /** Whether the original is staged whenever it is activated, and whether its copy is then removed when it is left. */
@@ -61,6 +63,7 @@ export async function status(given: StageOptions): Promise<Status> {
   const staged = await findStage(prefix)
   const original = staged?.record.original ?? prefix
   const archive = await archiveStatus({ ...options, prefix: original })
+  const image = await imageStatus({ ...options, prefix: original })
   const payback = archive.isLocal === false ? await expectedPayback(original, archive, options) : undefined
   const outlived = await outlivedArchives({ ...options, original })
   const autoStage = await autoStagingOf(original)
@@ -69,6 +72,7 @@ export async function status(given: StageOptions): Promise<Status> {
     isStaged: staged !== undefined,
     original,
     ...archive,
+    ...(image && { image }),
     ...(payback && { payback }),
     autoStage,
     local,
@@ -104,6 +108,13 @@ async function archiveStatus(
     const path = error instanceof StageError ? (error.path ?? '') : ''
     return { ...facts, archive: { path, state: 'unusable', reason: messageOf(error) } }
   }
+}
+
+/** Undefined if there is none, or --output names another file. */
+async function imageStatus(options: ReturnType<typeof fillIn>): Promise<Status['archive']> {
+  if (options.format === 'sqfs' || options.output !== undefined) return undefined
+  const { archive } = await archiveStatus({ ...options, format: 'sqfs' })
+  return archive?.state === 'missing' ? undefined : archive
 }
 
 async function expectedPayback(

@@ -1,6 +1,7 @@
 import { lstatSync, type Stats } from 'node:fs'
 import { rename, writeFile } from 'node:fs/promises'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { readHead } from '../archive/reader.ts'
 import type { ArchivedEntry } from '../model/archive-index.ts'
 import { type BytePath, displayPath, fsPath, isAscii, parentOf } from '../model/byte-path.ts'
 import { readLocal } from '../platform/read-small.ts'
@@ -58,6 +59,7 @@ export async function noteFolders(
 export async function damageOf(stage: Stage): Promise<string | undefined> {
   const { folder, record } = stage
   if (record.form === 'mount') return mountFault(record)
+  if (record.form === 'image') return await damageOfImage(record)
   const noted = await read(folder)
   if (noted === undefined) return 'the list of its folders is gone'
   const changed: BytePath[] = []
@@ -86,6 +88,14 @@ export async function damageOf(stage: Stage): Promise<string | undefined> {
   ])
   await write(folder, { ...noted, folders }).catch(() => {}) // then the next look takes as long
   return undefined
+}
+
+/** Its end tells its size, and what it is an image of. */
+async function damageOfImage({ prefix, archive }: Stage['record']): Promise<string | undefined> {
+  return await readHead(prefix).then(
+    ({ created }) => (created === archive.created ? undefined : 'it is another image'),
+    () => 'the image is gone or changed',
+  )
 }
 
 function differs({ record: { prefix, digests } }: Stage, entry: ArchivedEntry): boolean {

@@ -18,6 +18,12 @@ export function roomFor({ entries }: Pick<ArchiveIndex, 'entries'>): Room {
   return { bytes: Math.ceil(blocks * BLOCK * ALLOWANCE) + RECORD.bytes, inodes: inodes + RECORD.inodes }
 }
 
+/** The room that a stage takes up which is one file. */
+export const roomForFile = (size: number): Room => ({
+  bytes: Math.ceil(blocksOf(size) * ALLOWANCE) + RECORD.bytes,
+  inodes: 1 + RECORD.inodes,
+})
+
 /** The least room that a copy of these files takes up. Sizes are known only for files in conda's records. */
 export function leastRoom(listed: readonly Listed[]): Room {
   let blocks = 0

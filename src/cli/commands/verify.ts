@@ -3,6 +3,7 @@ import type { ArchiveFinding } from '../../archive/verify/finding.ts'
 import { StageError } from '../../errors.ts'
 import { counted, megabytes } from '../../model/amounts.ts'
 import { verify, verifyArchive } from '../../pipeline.ts'
+import { findStage } from '../../stage/record.ts'
 import type { Finding } from '../../stage/verify.ts'
 import type { Context } from '../command.ts'
 import { progressOf } from '../library-options.ts'
@@ -22,6 +23,8 @@ export async function verifyCommand(context: Context): Promise<undefined> {
       hint: 'Stage or activate one first, name one with --prefix=ENV, or name an archive with --output=FILE',
     })
   }
+  const copy = await findStage(resolve(session.cwd, named))
+  if (copy?.record.form === 'image') return await verifyFile(context, { archive: copy.record.prefix })
   try {
     await verifyCopy(context, named)
   } catch (error) {

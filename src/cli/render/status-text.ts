@@ -11,7 +11,7 @@ import { rows } from './rows.ts'
 import { shown } from './shown.ts'
 
 export function statusText(status: Status, { session, options }: Pick<Context, 'session' | 'options'>): string {
-  const { prefix, isStaged, original, problem, isBase, isLocal, archive, payback, autoStage, local } = status
+  const { prefix, isStaged, original, problem, isBase, isLocal, archive, image, payback, autoStage, local } = status
   const isVerbose = options.verbosity === 'verbose' || options.verbosity === 'debug'
   return rows([
     ['active environment', prefix ?? 'none'],
@@ -19,7 +19,8 @@ export function statusText(status: Status, { session, options }: Pick<Context, '
     ['name of the copy', isStaged && isVerbose ? LENGTH : undefined],
     ['problem', problem],
     ['base', isBase ? 'yes: staged only with CONDA_STAGE_ALLOW_BASE=true' : undefined],
-    ['archive', archive && `${archive.path} (${[archive.state, archive.reason].filter(Boolean).join(': ')})`],
+    ['archive', archive && archiveText(archive)],
+    ['image', image && archiveText(image)],
     ['original', isLocal ? 'on local disk: a copy gains little' : undefined],
     ['staging', payback && paybackText(payback)],
     ['automatic staging', autoStage && autoStaging(autoStage)],
@@ -27,6 +28,9 @@ export function statusText(status: Status, { session, options }: Pick<Context, '
     ['shell function', session.shell ? `loaded (${session.shell.dialect})` : 'not loaded'],
   ])
 }
+
+const archiveText = ({ path, state, reason }: NonNullable<Status['archive']>): string =>
+  `${path} (${[state, reason].filter(Boolean).join(': ')})`
 
 const LENGTH =
   "long, because its path is as long as the original's wherever possible: then paths in files are replaced without moving a byte"
