@@ -1,4 +1,5 @@
 import { cpSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type BuildOptions, build, type Plugin } from 'esbuild'
@@ -37,16 +38,23 @@ const apart: Plugin = {
   },
 }
 
-/** commander loads child_process at each start, for subcommands in files of their own. We have none. */
-const whenCalled: Plugin = {
-  name: 'when-called',
+/**
+ * Parts of Node that few calls need. Loading them takes longer than most of what we do: crypto alone 7 ms, which is a third of an
+ * empty program. A part is loaded when something in it is used for the first time, whoever imports it.
+ */
+const WHEN_USED = /^node:(child_process|crypto|stream|stream\/promises|tty|worker_threads|zlib)$/
+
+const whenUsed: Plugin = {
+  name: 'when-used',
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^node:child_process$/ }, ({ importer }) =>
-      importer.includes('/commander/') ? { path: 'child_process', namespace: 'when-called' } : undefined,
+    onResolve({ filter: WHEN_USED }, ({ path, namespace }) =>
+      namespace === 'when-used' ? undefined : { path, namespace: 'when-used' },
     )
-    onLoad({ filter: /.*/, namespace: 'when-called' }, () => ({
-      contents: "module.exports = { get spawn() { return require('node:child_process').spawn } }",
-    }))
+    onLoad({ filter: /.*/, namespace: 'when-used' }, ({ path }) => {
+      const names = Object.keys(createRequire(import.meta.url)(path)).filter((name) => /^\w+$/.test(name))
+      const getters = names.map((name) => `get ${name}() { return require('${path}').${name} }`)
+      return { contents: `module.exports = { ${getters.join(', ')} }` }
+    })
   },
 }
 
@@ -73,7 +81,7 @@ if (__major < 22 || (__major === 22 && __minor < 15) || (__major === 23 && __min
 /** Makes the JavaScript that the package ships, with the templates of all shells beside it. */
 export async function bundle(folder: string): Promise<void> {
   const entryPoints = { bin: 'src/start.ts', program: 'src/bin.ts', worker: 'src/workers/worker.ts' }
-  await build({ ...PROGRAM, outdir: folder, entryPoints, plugins: [apart, whenCalled] })
+  await build({ ...PROGRAM, outdir: folder, entryPoints, plugins: [apart, whenUsed] })
   await build({ ...PROGRAM, outdir: join(folder, 'libraries'), entryPoints: APART })
   await build({
     ...COMMON,

@@ -12,6 +12,7 @@ import { type DialectName, isDialect } from './dialects.ts'
  * - `__CONDA_STAGE_FLAGS`: `$-`. `__CONDA_STAGE_PS1`: `x` and the prompt, or empty if PS1 is not set.
  * - `__CONDA_STAGE_HELD_NAME`: `x` and the session's value of a variable that Node must not see, or empty if the
  *   session does not set it.
+ * - `__CONDA_STAGE_TERMINAL`: `yes` or `no`, whether standard error is a terminal.
  * - `__CONDA_STAGE_LAUNCHER`: absolute path of bin/conda-stage, as it was called.
  */
 const PROTOCOL = '__CONDA_STAGE_'
@@ -21,6 +22,8 @@ export interface Call {
   /** The session's environment variables: without the protocol's own, with those that were held back from Node. */
   env: Record<string, string>
   launcher: string | undefined
+  /** Whether standard error is a terminal; undefined if the launcher did not call us. */
+  isErrorShown: boolean | undefined
   /** The shell whose function called us and waits for code. */
   shell: CallingShell | undefined
 }
@@ -45,7 +48,13 @@ export function readCall(processEnv: Readonly<Record<string, string | undefined>
     if (original === undefined) delete env[name.slice(HELD.length)]
     else env[name.slice(HELD.length)] = original
   }
-  return { env, launcher: processEnv[`${PROTOCOL}LAUNCHER`], shell: readShell(processEnv) }
+  const terminal = processEnv[`${PROTOCOL}TERMINAL`]
+  return {
+    env,
+    launcher: processEnv[`${PROTOCOL}LAUNCHER`],
+    isErrorShown: terminal === undefined ? undefined : terminal === 'yes',
+    shell: readShell(processEnv),
+  }
 }
 
 function readShell(processEnv: Readonly<Record<string, string | undefined>>): CallingShell | undefined {

@@ -18,9 +18,12 @@ const GREETING = globalHeader('comment', `${MARK}, format ${FORMAT_VERSION}; the
  * The first bytes of each archive, always the same. Those of an image are squashfs's own. This frame identifies our archives even if their end is missing. A zip has to
  * begin with a member, whose extra field holds the greeting.
  */
-export const OPENING: Record<Format, Buffer> = {
+export const OPENING: Readonly<Record<Format, Buffer>> = {
   'tar.zst': rawZstdFrame(GREETING),
-  'tar.gz': storedGzipMember(GREETING),
+  // Its checksum is computed by node:zlib, which few calls need to load.
+  get 'tar.gz'() {
+    return storedGzipMember(GREETING)
+  },
   tar: GREETING,
   zip: Buffer.alloc(0),
   sqfs: Buffer.from('hsqs'),

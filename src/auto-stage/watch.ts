@@ -1,7 +1,7 @@
-import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { jobOf } from '../platform/job.ts'
+import { startAtEnd } from '../platform/leave.ts'
 
 /** A process and its start, in clock ticks after boot. */
 interface Watched {
@@ -21,8 +21,8 @@ export interface Watch {
 }
 
 /**
- * Leaves a process behind that waits for the given processes to end and then removes the stage. It has a session of its
- * own, keeps none of the caller's descriptors open, and uses little memory.
+ * Leaves a process behind, when this one ends, that waits for the given processes to end and then removes the stage. It has a session
+ * of its own, keeps none of the caller's descriptors open, and uses little memory.
  *
  * It does what the shell itself can't: after SIGKILL, and if the session has replaced its EXIT trap. A scheduler may kill
  * this process together with the job; the next sweepDebris in that folder then removes the stage.
@@ -31,16 +31,12 @@ export function watch({ launcher, prefix, marker, processes, env }: Watch): void
   const script = fileURLToPath(new URL('./templates/watch.sh', import.meta.url))
   const shell = existsSync('/bin/bash') ? '/bin/bash' : '/bin/sh'
   const ids = processes.flatMap(({ pid, started }) => [String(pid), started])
-  const { LD_PRELOAD, LD_LIBRARY_PATH, BASH_ENV, ...rest } = env
+  const { LD_PRELOAD, LD_LIBRARY_PATH, BASH_ENV, ...others } = env
   // By this variable a process counts as one of its job. This one may outlive it.
-  const job = jobOf(env)
-  spawn(shell, [script, launcher, prefix, marker, ...ids], {
-    cwd: '/',
-    detached: true,
-    stdio: 'ignore',
+  const { [jobOf(env)?.variable ?? '']: _, ...rest } = others
+  startAtEnd({
+    argv: [shell, script, launcher, prefix, marker, ...ids],
     // Not the environment's own `sleep`.
-    env: { ...rest, ...(job && { [job.variable]: undefined }), PATH: `/usr/bin:/bin:${env.PATH ?? ''}` },
+    env: { ...rest, PATH: `/usr/bin:/bin:${env.PATH ?? ''}` },
   })
-    .on('error', () => {}) // then the shell itself or the next sweepDebris removes the stage
-    .unref()
 }

@@ -24,18 +24,44 @@ interface CandidateOptions {
  * Files that may be the environment's archive, best first: in the configured folder, beside the environment, in the user's
  * cache folder. Does not access the file system.
  */
-export function archiveCandidates(
-  { prefix, real, name }: { prefix: string; real: string; name: string },
-  { output, format = 'tar.zst', ...options }: CandidateOptions,
-): string[] {
-  if (output !== undefined) return [resolve(options.cwd, output)]
+export function archiveCandidates(environment: Named & { real: string }, options: CandidateOptions): string[] {
+  if (options.output !== undefined) return [resolve(options.cwd, options.output)]
   // Environments of the same name need different archives.
-  const hash = createHash('sha256').update(real).digest('hex').slice(0, 12)
+  const hash = createHash('sha256').update(environment.real).digest('hex').slice(0, DIGITS)
+  return candidatesWith(hash, environment, options)
+}
+
+/**
+ * The candidates before `archive`, which has been the environment's archive. undefined if it is none any more, or if that can't
+ * be told without computing a hash: loading node:crypto takes 7 ms of a call that joins a copy.
+ */
+export function candidatesBefore(
+  archive: string,
+  environment: Named,
+  options: Omit<CandidateOptions, 'output'>,
+): string[] | undefined {
+  if (archive === beside(environment, options) && archiveFolders(options).length === 1) return []
+  const hash = HASHED.exec(archive)?.[1]
+  if (hash === undefined) return undefined
+  const candidates = candidatesWith(hash, environment, options)
+  return candidates.includes(archive) ? candidates.slice(0, candidates.indexOf(archive)) : undefined
+}
+
+const DIGITS = 12
+const HASHED = /-([0-9a-f]{12})\.[a-z.]+$/
+
+type Named = { prefix: string; name: string }
+
+const beside = ({ prefix, name }: Named, { format = 'tar.zst' }: Pick<CandidateOptions, 'format'>): string =>
+  join(dirname(prefix), `${name}.${format}`)
+
+function candidatesWith(hash: string, environment: Named, options: Omit<CandidateOptions, 'output'>): string[] {
+  const { format = 'tar.zst' } = options
   const ending = `-${hash}.${format}`
   const collected = archiveFolders(options).map((folder) =>
-    join(folder, `${cutName(name, LONGEST_NAME - ending.length)}${ending}`),
+    join(folder, `${cutName(environment.name, LONGEST_NAME - ending.length)}${ending}`),
   )
-  return [...collected.slice(0, -1), join(dirname(prefix), `${name}.${format}`), ...collected.slice(-1)]
+  return [...collected.slice(0, -1), beside(environment, options), ...collected.slice(-1)]
 }
 
 /** Folders for the archives of many environments: the configured one, if any, then the user's cache folder. */

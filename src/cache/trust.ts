@@ -1,4 +1,4 @@
-import { constants } from 'node:fs'
+import { type BigIntStats, constants } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { asReadFailure } from '../archive/failure.ts'
 import { StageError } from '../errors.ts'
@@ -28,6 +28,10 @@ export async function assertTrusted(path: string, handle: FileHandle, owners: re
     throw untrusted(path, 'other users can write it', `If you trust what it holds: chmod go-w '${path}'`)
   }
 }
+
+/** The same of a file that is only looked at, in short. */
+export const isTrusted = (stat: BigIntStats, owners: readonly number[]): boolean =>
+  stat.isFile() && (stat.uid === 0n || owners.includes(Number(stat.uid))) && (stat.mode & 0o022n) === 0n
 
 /**
  * Opens the archive for reading, and checks it. The caller closes it.

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
 import { rename, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -11,6 +10,7 @@ import { fateOf, ownIdentity } from '../platform/process-identity.ts'
 import { NotRead, readLocal } from '../platform/read-small.ts'
 import { isGone, unreadable } from '../platform/unreadable.ts'
 import { isListed, isRunningHere } from './job.ts'
+import { uniqueName } from './names.ts'
 
 const Holder = v.object({
   /** shell: the one that called. session: whom the caller named. job: the scheduler's. login: a login session. */
@@ -69,7 +69,7 @@ export async function addLease(stage: string, lease: Lease): Promise<string> {
   } catch (error) {
     if (errnoOf(error) !== 'EEXIST') throw error
   }
-  const file = join(folder, `${randomBytes(8).toString('hex')}.json`)
+  const file = join(folder, `${uniqueName()}.json`)
   await writeLease(file, lease)
   return file
 }

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import { lstat, mkdir, rename, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -9,6 +8,7 @@ import { Identity } from '../platform/identity-schema.ts'
 import { fateOf, ownIdentity } from '../platform/process-identity.ts'
 import { NotRead, readLocal } from '../platform/read-small.ts'
 import { folderOf } from './lease.ts'
+import { uniqueName } from './names.ts'
 
 const NAME = /^[0-9a-f]{16}\.leaving$/
 
@@ -29,7 +29,7 @@ export async function announceRemoval(stage: string): Promise<() => Promise<void
   await mkdir(folder, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EEXIST') throw error
   })
-  const file = join(folder, `${randomBytes(8).toString('hex')}.leaving`)
+  const file = join(folder, `${uniqueName()}.leaving`)
   // Complete or absent. What a killed process leaves of it says nothing.
   const aside = `${file}.new`
   try {

@@ -9,6 +9,7 @@ import { packageRoot } from '../platform/program.ts'
 import type { ExtractResult } from '../stage/finish-tree.ts'
 import { noteFolders } from '../stage/intact.ts'
 import { type IndexBytes, keepIndex } from '../stage/kept-index.ts'
+import { noteArchive } from '../stage/noted-archive.ts'
 import { noteLocalFolder } from '../stage/noted-folders.ts'
 import { addOwnFiles } from '../stage/own-files.ts'
 import type { Place } from '../stage/place.ts'
@@ -22,6 +23,8 @@ export interface Extracted {
   place: Place
   /** The archive that it came from; none if that could not be written. */
   archive: string | undefined
+  /** Which file that is, see `fileOf`; only if whoever joins the stage may look there. */
+  file?: string | undefined
   index: ArchiveIndex
   bytes: IndexBytes
   result: ExtractResult
@@ -29,7 +32,7 @@ export interface Extracted {
 
 /** What remains to be done when all files are written. The record makes the folder a stage, so it comes last. */
 export async function completeStage(
-  { place: { folder, prefix }, archive, index, bytes, result }: Extracted,
+  { place: { folder, prefix }, archive, file, index, bytes, result }: Extracted,
   environment: Environment,
   options: Filled<StageOptions & LeaseFacts>,
 ): Promise<StageResult> {
@@ -46,6 +49,7 @@ export async function completeStage(
   const contents = { files, bytes: size, digests: Object.fromEntries(digests) }
   const record = recordOf({ prefix, source, ...contents }, environment, options)
   await noteFolders({ folder, record }, { entries: index.entries, own })
+  if (file !== undefined) await noteArchive(folder, file, index)
   return await publishStage({ folder, record }, environment, options)
 }
 

@@ -7,6 +7,7 @@ import { closeRead } from '../platform/close.ts'
 import { findLocalFolder } from '../platform/local-disk.ts'
 import { extract } from '../stage/extract.ts'
 import { type IndexBytes, indexBytes } from '../stage/kept-index.ts'
+import { fileOf } from '../stage/noted-archive.ts'
 import { contentsOf, type WantedPlace, wantedLength, withNewPlace } from '../stage/place.ts'
 import { roomFor } from '../stage/room.ts'
 import { type Damaged, identityOfOpen, isDamage } from './archive-choice.ts'
@@ -52,15 +53,23 @@ async function extractOpenArchive(
   const local = await findLocalFolder({ ...options, needed: roomFor(index) })
   await prepareLocal(local, options)
   const contents = isShared(options) ? contentsOf(environment.real, index.created, uid, form) : undefined
-  return await extractOpen({ archive, handle, index, bytes }, { local, contents }, environment, options)
+  const file = fileOf(await handle.stat({ bigint: true }))
+  return await extractOpen({ archive, file, handle, index, bytes }, { local, contents }, environment, options)
 }
 
-/**
- * frames, relocated in memory -> stage, with its record as the last thing.
- * @param source `archive` is the path that messages and the record have
- */
+interface OpenArchive {
+  /** The path that messages and the record have. */
+  archive: string
+  /** Which file is there, see `fileOf`, if anybody may look there. */
+  file?: string | undefined
+  handle: FileHandle
+  index: ArchiveIndex
+  bytes: IndexBytes
+}
+
+/** frames, relocated in memory -> stage, with its record as the last thing. */
 export async function extractOpen(
-  { archive, handle, index, bytes }: { archive: string; handle: FileHandle; index: ArchiveIndex; bytes: IndexBytes },
+  { archive, file, handle, index, bytes }: OpenArchive,
   where: Pick<WantedPlace, 'local' | 'contents' | 'only'>,
   environment: Environment,
   options: Filled<StageOptions & LeaseFacts>,
@@ -84,6 +93,6 @@ export async function extractOpen(
         signal,
       }),
     )
-    return await completeStage({ place, archive, index, bytes, result }, environment, options)
+    return await completeStage({ place, archive, file, index, bytes, result }, environment, options)
   })
 }

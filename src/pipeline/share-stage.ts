@@ -7,6 +7,7 @@ import { belongsToJob, findLocalFolder, suitableFolders } from '../platform/loca
 import { sweepDebris } from '../stage/sweep.ts'
 import { chooseArchive } from './archive-choice.ts'
 import { joinStage, lookAt, sharedStages } from './join-stage.ts'
+import { knownArchive } from './known-archive.ts'
 import type { StageOptions, StageResult } from './options.ts'
 import type { Filled } from './original.ts'
 import type { Shared } from './stage-from-archive.ts'
@@ -60,7 +61,8 @@ async function existing(
   const stages = await sharedStages(environment, folders, options)
   if (stages.length === 0) return undefined
   const looks = lookAt(stages)
-  const { created, fresh } = await chooseArchive(environment, options)
+  const { created, fresh } =
+    (await knownArchive(stages, environment, options)) ?? (await chooseArchive(environment, options))
   const joined = await joinStage(stages, { environment, created, damaged, looks }, options)
   if (joined === undefined) return undefined
   const tidied = fresh === undefined ? undefined : removeLeftoversOfDead(fresh)

@@ -5,8 +5,10 @@ import { fsPath } from '../model/byte-path.ts'
 import type { ListedName } from '../model/listed.ts'
 import { findLocalFolder, type LocalFolder } from '../platform/local-disk.ts'
 import { readHead } from '../platform/read-small.ts'
+import { lstat } from '../platform/remote-fs.ts'
 import { DirectStage } from '../stage/direct-stage.ts'
 import { type ExtractResult, publishTree } from '../stage/finish-tree.ts'
+import { fileOf } from '../stage/noted-archive.ts'
 import { contentsOf, type Place, withNewPlace } from '../stage/place.ts'
 import { leastRoom } from '../stage/room.ts'
 import type { FrameWorkers } from '../workers/pool.ts'
@@ -111,7 +113,9 @@ async function make(making: Making, options: Filled<StageOptions>): Promise<Stag
   return await withNewPlace({ local, name, length, uid, contents: derived }, async (place) => {
     const result = await publishTree({ prefix: place.prefix, signal }, (root) => fill(root, place, making, options))
     const { index, path: archive, ...bytes } = await packed
-    return await completeStage({ place, archive, index, bytes, result }, environment, options)
+    const file =
+      archive === undefined ? undefined : await lstat(archive, { bigint: true }).then(fileOf, () => undefined)
+    return await completeStage({ place, archive, file, index, bytes, result }, environment, options)
   })
 }
 

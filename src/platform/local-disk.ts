@@ -6,7 +6,8 @@ import { errnoOf, meaningOf } from './errno.ts'
 import { jobId } from './job.ts'
 import { type Candidate, localCandidates, type Preference } from './local-candidates.ts'
 import { isNetwork, isNetworkMagic, type Mount, mountOf, parseMountInfo, readMountInfo } from './mounts.ts'
-import { access, mkdir, readdir, realpath, rmdir, stat } from './remote-fs.ts'
+import { callsFor } from './prompt-calls.ts'
+import { mkdir, readdir, realpath, rmdir, stat } from './remote-fs.ts'
 import { availableRoom, ROOM_HINT, type Room, shortage } from './room.ts'
 import { type Exposure, followPath } from './safe-path.ts'
 
@@ -150,13 +151,14 @@ async function inspect(
   mounts: readonly Mount[],
 ): Promise<Finding> {
   try {
-    const { real, exposed } = await followPath(path, uid)
+    const { real, exposed } = await followPath(path, uid, mounts)
+    const calls = callsFor(real, mounts)
     const odd = [path, real].find((each) => each.includes(':') || isMisread(each))
     if (odd !== undefined) return { code: 'TARGET_UNWRITABLE', reason: whyOdd(odd) }
     // Before the mounts are inspected, because this makes an automounter mount.
-    const facts = await stat(real)
+    const facts = await calls.stat(real)
     if (!facts.isDirectory()) return { code: 'TARGET_UNWRITABLE', reason: 'is not a folder' }
-    const available = await availableRoom(real)
+    const available = await availableRoom(real, calls)
     const mount = mountOf(real, mounts)
     if (mount === undefined ? isNetworkMagic(available.type) : isNetwork(mount.fsType))
       return {
@@ -166,7 +168,7 @@ async function inspect(
     if (mount?.options.includes('noexec'))
       return { code: 'TARGET_NOEXEC', reason: "is mounted noexec: programs can't run from there" }
     if (exposed !== undefined) return unsafe(exposed, real)
-    await access(real, constants.W_OK | constants.X_OK)
+    await calls.access(real, constants.W_OK | constants.X_OK)
     return shortage(needed, available) ?? { real, available }
   } catch (error) {
     // A link may lead to a path that can't be followed.

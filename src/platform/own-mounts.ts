@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { mountsBelow, parseMountInfo, readMountInfo } from './mounts.ts'
 
 /** What mountinfo calls an image that `squashfuse_ll` serves. */
-export const IMAGE_TYPE = 'fuse.squashfuse_ll'
+const IMAGE_TYPE = 'fuse.squashfuse_ll'
 
 /**
  * Mount points of the images that this user has mounted below a folder, the innermost first. Only the kernel's list is read: a

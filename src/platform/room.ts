@@ -1,5 +1,5 @@
 import { StageError } from '../errors.ts'
-import { statfs } from './remote-fs.ts'
+import { type Calls, IN_POOL } from './prompt-calls.ts'
 
 /** The room that a copy takes up, or that a disk still has. */
 export interface Room {
@@ -9,8 +9,11 @@ export interface Room {
 }
 
 /** What an ordinary user may still write below `folder`. A quota does not show here: it does when something is written. */
-export async function availableRoom(folder: string): Promise<Room & { type: bigint }> {
-  const { bavail, bsize, files, ffree, type } = await statfs(folder, { bigint: true })
+export async function availableRoom(
+  folder: string,
+  calls: Pick<Calls, 'statfs'> = IN_POOL,
+): Promise<Room & { type: bigint }> {
+  const { bavail, bsize, files, ffree, type } = await calls.statfs(folder, { bigint: true })
   return { bytes: Number(bavail * bsize), inodes: files === 0n ? Number.POSITIVE_INFINITY : Number(ffree), type }
 }
 

@@ -1,9 +1,9 @@
-import type { Stats } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { readFileSync, type Stats } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { hasAccessList } from './access-list.ts'
+import { type Mount, parseMountInfo, readMountInfo } from './mounts.ts'
 import { isPrivateGroup } from './private-group.ts'
-import { lstat, readlink } from './remote-fs.ts'
+import { callsFor } from './prompt-calls.ts'
 
 /** What on a path lets another user put something else there. */
 export interface Exposure {
@@ -25,9 +25,13 @@ const MOST_LINKS = 40
  * @returns the path without symbolic links, and the first weak point on the way to it
  * @throws as lstat
  */
-export async function followPath(path: string, uid: number): Promise<{ real: string; exposed: Exposure | undefined }> {
-  const root = await lstat('/')
-  const trusted = new Set([uid, 0, root.uid, ...(await unmappedUid())])
+export async function followPath(
+  path: string,
+  uid: number,
+  mounts: readonly Mount[] = parseMountInfo(readMountInfo()),
+): Promise<{ real: string; exposed: Exposure | undefined }> {
+  const root = await callsFor('/', mounts).lstat('/')
+  const trusted = new Set([uid, 0, root.uid, ...unmappedUid()])
   let [real, facts, links] = ['/', root, 0]
   let exposed = await folderExposure(real, facts, { uid, trusted })
   const names = path.split('/')
@@ -35,7 +39,8 @@ export async function followPath(path: string, uid: number): Promise<{ real: str
     const name = names.shift()!
     if (name === '' || name === '.') continue
     const next = name === '..' ? dirname(real) : join(real, name)
-    const found = await lstat(next)
+    const calls = callsFor(next, mounts)
+    const found = await calls.lstat(next)
     if (!found.isSymbolicLink()) {
       exposed ??= await folderExposure(next, found, { uid, trusted })
       ;[real, facts] = [next, found]
@@ -44,7 +49,7 @@ export async function followPath(path: string, uid: number): Promise<{ real: str
     if (++links > MOST_LINKS) throw Object.assign(new Error(`ELOOP: ${path}`), { code: 'ELOOP' })
     // In a sticky folder, the owner of a link may replace it.
     if (!trusted.has(found.uid) && (facts.mode & 0o022) !== 0) exposed ??= { path: next, what: belongsTo(found) }
-    const target = await readlink(next)
+    const target = await calls.readlink(next)
     names.unshift(...target.split('/'))
     if (target.startsWith('/')) [real, facts] = ['/', root]
   }
@@ -81,9 +86,16 @@ const belongsTo = ({ uid }: Stats): string => `belongs to another user (uid ${ui
  * In a user namespace, files of users who have no number in it show this one: root's of the node, too, whom we can't do
  * without. Empty where everybody has a number.
  */
-async function unmappedUid(): Promise<number[]> {
-  const map = await readFile('/proc/self/uid_map', 'utf8').catch(() => '')
+function unmappedUid(): number[] {
+  const map = textOf('/proc/self/uid_map') ?? ''
   if (map.trim() === '' || /^\s*0\s+0\s+4294967295\s*$/.test(map)) return []
-  const text = await readFile('/proc/sys/kernel/overflowuid', 'utf8').catch(() => '65534')
-  return [Number(text)]
+  return [Number(textOf('/proc/sys/kernel/overflowuid') ?? '65534')]
+}
+
+function textOf(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return undefined
+  }
 }

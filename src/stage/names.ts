@@ -10,6 +10,8 @@ export const MARKER = 'stage.json'
 export const OWNER = 'owner.json'
 /** The archive's index, as `readKeptIndex` reads it. */
 export const INDEX = 'stage.index'
+/** The archive's file and its head, as `readNotedArchive` reads them. */
+export const ARCHIVE = 'stage.archive'
 /** The copy's folder until it is complete. */
 export const EXTRACTING = '.extracting'
 /** The folders of the complete copy, by which damage shows. */
@@ -24,6 +26,8 @@ export const RESERVED: ReadonlySet<string> = new Set([
   `${MARKER}.new`,
   OWNER,
   INDEX,
+  ARCHIVE,
+  `${ARCHIVE}.new`,
   EXTRACTING,
   `${EXTRACTING}.new`,
   FOLDERS,

@@ -1,4 +1,5 @@
-import { lstat, readdir, realpath, rename } from 'node:fs/promises'
+import { lstatSync, readdirSync } from 'node:fs'
+import { realpath, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { isCancelled } from '../errors.ts'
 import { isOver, keep, keptUntil } from '../leases/kept.ts'
@@ -60,7 +61,7 @@ export async function debrisIn(local: string, { uid }: { uid: number }): Promise
 /** None if others can rename things there: what has the name of debris may be a folder that this user needs. */
 async function namesIn(local: string, uid: number): Promise<string[]> {
   try {
-    return (await followPath(local, uid)).exposed ? [] : await readdir(local)
+    return (await followPath(local, uid)).exposed ? [] : readdirSync(local)
   } catch (error) {
     if (isCancelled(error)) throw error
     return []
@@ -70,16 +71,13 @@ async function namesIn(local: string, uid: number): Promise<string[]> {
 async function isDebris(folder: string, name: string, uid: number, { dryRun = false } = {}): Promise<boolean> {
   const removing = REMOVING_NAME.test(name)
   if (!removing && !FOLDER_NAME.test(name)) return false
-  const facts = await lstat(folder)
+  const facts = lstatSync(folder)
   if (!facts.isDirectory() || facts.uid !== uid) return false
   if (removing) return !((await isJoined(folder)) && (dryRun || (await isRestored(folder))))
   const owner = await readOwner(`${folder}/${OWNER}`)
   if (owner !== undefined && !isDead(owner.owner)) return false
   // Checked last: a process that has ended can no longer finish the stage.
-  const isFinished = await lstat(`${folder}/${MARKER}`).then(
-    () => true,
-    (error: NodeJS.ErrnoException) => error.code !== 'ENOENT',
-  )
+  const isFinished = lstatSync(`${folder}/${MARKER}`, { throwIfNoEntry: false }) !== undefined
   if (!isFinished) return owner !== undefined || Math.abs(Date.now() - facts.mtimeMs) > OWNERLESS_MS
   const record = await readRecord(folder)
   return record !== undefined && (await whyStanding({ folder, record }, { dryRun })) === undefined

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { mkdir, readdir, stat, writeFile } from 'node:fs/promises'
 import { test } from 'node:test'
-import { archiveCandidates, chooseWritable } from '../../src/cache/index.ts'
+import { archiveCandidates, candidatesBefore, chooseWritable } from '../../src/cache/index.ts'
 import { directory, pack, workFolder } from '../archive/support.ts'
 
 const environment = { prefix: '/home/me/envs/demo', real: '/data/me/envs/demo', name: 'demo' }
@@ -28,6 +28,25 @@ test('XDG_CACHE_HOME names the cache folder, if it is absolute', () => {
   assert.ok(cached('/cache').startsWith('/cache/conda-stage/demo-'))
   assert.ok(cached('cache').startsWith('/home/me/.cache/conda-stage/'))
   assert.ok(cached('').startsWith('/home/me/.cache/conda-stage/'))
+})
+
+test('the places before an archive are known by its path, for each place that it can have', () => {
+  for (const archiveFolder of [undefined, '/shared/{user}']) {
+    const options = {
+      ...surroundings,
+      env: { ...surroundings.env, USER: 'me' },
+      ...(archiveFolder && { archiveFolder }),
+    }
+    const candidates = archiveCandidates(environment, options)
+    for (const [at, path] of candidates.entries()) {
+      // That would take a hash, which costs more than asking for the archive.
+      const isUnknown = archiveFolder !== undefined && path === '/home/me/envs/demo.tar.zst'
+      const before = isUnknown ? undefined : candidates.slice(0, at)
+      assert.deepEqual(candidatesBefore(path, environment, options), before, path)
+    }
+    for (const other of ['/home/me/envs/other.tar.zst', '/tmp/demo.tar.zst', `${candidates.at(-1)}x`])
+      assert.equal(candidatesBefore(other, environment, options), undefined, other)
+  }
 })
 
 test('--output replaces all other places', () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
   appendFileSync,
@@ -9,6 +9,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
@@ -249,6 +250,56 @@ test('a copy whose archive could not be written is shared, as long as the enviro
   const later = await run(world, stageAll(world), options)
   assert.equal(later.status, 0, later.stderr)
   assert.notEqual(later.stdout, first.stdout)
+})
+
+test('who joins a copy does not read its archive, as long as that is the same file', async (context) => {
+  const world = await copiedWorld(context)
+  const prefix = await stageFor(await holder(context), world)
+  const { archive } = world
+  // Not a byte of it is what it was, so reading it would show damage.
+  const spoil = 'touch -r "$0" "$1"; head -c "$2" /dev/zero | dd of="$0" conv=notrunc status=none; touch -r "$1" "$0"'
+  execFileSync('sh', ['-c', spoil, archive, join(world.root, 'times'), `${statSync(archive).size}`])
+  const same = await run(world, stageAll(world))
+  assert.equal(same.stdout, `${prefix}\n`, same.stderr)
+  utimesSync(archive, 1, 1)
+  const another = await run(world, stageAll(world))
+  assert.notEqual(another.stdout, `${prefix}\n`)
+})
+
+test('an archive that others could have changed since the copy was made is refused, and so is the copy', async (context) => {
+  const world = await copiedWorld(context)
+  await stageFor(await holder(context), world)
+  chmodSync(world.archive, 0o666)
+  const { status, stderr } = await run(world, stageAll(world))
+  assert.equal(status, 1)
+  assert.match(stderr, /The archive .* is not used: other users can write it/)
+})
+
+test('a copy is not joined once its environment has changed, although its archive is the same file', async (context) => {
+  const world = await copiedWorld(context)
+  const prefix = await stageFor(await holder(context), world)
+  appendFileSync(`${world.prefix}/conda-meta/history`, '==> later <==\n')
+  const { stdout, stderr } = await run(world, stageAll(world))
+  assert.notEqual(stdout, `${prefix}\n`)
+  assert.match(stderr, /is out of date: conda-meta\/history has changed/)
+})
+
+test('an archive in the place that comes first is taken, although a copy of the one in the second is there', async (context) => {
+  const world = await copiedWorld(context)
+  const envs = dirname(world.prefix)
+  const readOnly = [...MOUNTING, 'mount --bind "$0" "$0"; mount -o remount,ro,bind "$0"; exec "$@"', envs]
+  const session = await holder(context)
+  const first = await run(world, [...stageAll(world), `--session=${session.pid}`], { inside: readOnly })
+  assert.match(first.stderr, /The archive goes to .*\/cache\//)
+  const joined = await run(world, stageAll(world))
+  assert.equal(joined.stdout, first.stdout, joined.stderr)
+  writeFileSync(world.archive, 'not ours')
+  const next = await run(world, [...stageAll(world), '--verbose'])
+  assert.equal(next.stdout, first.stdout, next.stderr)
+  rmSync(world.archive)
+  await succeed(world, ['--pack', `--prefix=${world.prefix}`, `--output=${world.archive}`])
+  const newer = await run(world, stageAll(world))
+  assert.notEqual(newer.stdout, first.stdout)
 })
 
 test('a process that is gone before its caller can use the copy never holds it', async (context) => {

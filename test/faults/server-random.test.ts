@@ -18,7 +18,18 @@ const SEED = Number(process.env.CONDA_STAGE_TEST_SEED) || Date.now() % 2 ** 31
 
 /** About how many requests of each kind a call makes. */
 const REQUESTS: Record<string, number> = {
-  ...{ any: 400, lookup: 120, getattr: 120, open: 20, opendir: 15, readdir: 15, read: 12, readlink: 1 },
+  ...{
+    any: 400,
+    lookup: 120,
+    getattr: 120,
+    fstat: 20,
+    close: 20,
+    open: 20,
+    opendir: 15,
+    readdir: 15,
+    read: 12,
+    readlink: 1,
+  },
   ...{ create: 3, write: 4, mkdir: 1, rename: 1, unlink: 2, rmdir: 1, fsync: 1 },
 }
 const ERRNOS = ['EIO', 'ESTALE', 'ENOTCONN', 'EACCES', 'ENOSPC', 'EDQUOT'] as const

@@ -74,9 +74,15 @@ export function encodeHead(index: ArchiveIndex): Buffer {
   return Buffer.from(JSON.stringify(head))
 }
 
+type DecodedHead = Omit<ArchiveHead, 'version' | 'format'>
+
 /** Throws if these are not bytes that encodeHead writes. */
-export function decodeHead(bytes: Buffer): Omit<ArchiveHead, 'version' | 'format'> {
-  const head = v.parse(Head, parseJson(bytes), { abortEarly: true })
+export const decodeHead = (bytes: Buffer): DecodedHead => headOf(v.parse(Head, parseJson(bytes), { abortEarly: true }))
+
+/** The same without a check, which takes 2 ms: for bytes that nobody but this user could write. */
+export const decodeOwnHead = (bytes: Buffer): DecodedHead => headOf(JSON.parse(bytes.toString()))
+
+function headOf(head: v.InferOutput<typeof Head>): DecodedHead {
   const watched = head.watched.map(([path, type, mode, size, seconds, nanos]) => {
     return { path, type, mode, size, mtimeNs: joinTime(seconds, nanos) }
   })
