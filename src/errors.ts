@@ -41,6 +41,7 @@ export type ErrorCode =
   | 'VERIFY_FAILED'
   | 'CANCELLED'
   | 'NO_SHELL_FUNCTION'
+  | 'NO_NAMESPACE' // --exec=strict: no copy can stand in the original's own place
   | 'ACTIVATION_FAILED' // the session's own conda function could not activate the copy
 
 /**

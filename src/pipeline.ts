@@ -50,6 +50,18 @@ async function stageAs(environment: Environment, options: Filled<options.StageOp
 }
 
 /**
+ * Makes a copy that can be shown at the original's own path, to one command. Where that is not possible, a relocated one.
+ * @throws StageError NO_NAMESPACE with `strict`, and as `stage`
+ */
+export async function stageInPlace({ strict, ...given }: options.InPlaceOptions): Promise<options.InPlaceResult> {
+  const { placeOfOriginal } = await import('./pipeline/in-place.ts')
+  const target = await placeOfOriginal(fillIn(given), strict)
+  if (target === undefined) return await stage(given)
+  const copy = await stage({ ...given, form: 'plain' })
+  return { ...copy, shown: { kind: 'bind', source: copy.prefix, target } }
+}
+
+/**
  * Gives a staged copy back and removes it, unless others use it. A session in which it is active must leave it first.
  * @param sweepBehind called with the local folder if there is much to remove. The copy is no stage any more by then, and the
  *   next sweep of that folder removes its files. Without this parameter the copy is gone when the promise resolves.

@@ -2,6 +2,7 @@ import type { Row } from '../bench.ts'
 import { extraction } from './extraction.ts'
 import { firstStage } from './first-stage.ts'
 import { freshness } from './freshness.ts'
+import { image } from './image.ts'
 import { joining } from './join.ts'
 import { memory } from './memory.ts'
 import { pack } from './pack.ts'
@@ -16,6 +17,7 @@ export const ROWS: Row[] = [
   firstStage,
   secondStage,
   joining,
+  image,
   extraction,
   pack,
   freshness,

@@ -3,6 +3,9 @@ import { exportedName } from './exported-name.ts'
 import type { PrefixFacts } from './facts.ts'
 import { replaceFirst, replaceName, swapModifier } from './prompt.ts'
 
+/** True while a copy is active, as with conda-stage 0.7.1. */
+export const STAGED = 'CONDA_STAGE_STAGED'
+
 /** The session's exported variables. */
 export type Variables = Readonly<Record<string, string | undefined>>
 
@@ -114,7 +117,7 @@ const savedValue = (env: Variables, name: string): string =>
 export const shellLevel = (env: Variables): number => Number.parseInt(env.CONDA_SHLVL ?? '', 10) || 0
 
 /** CONDA_DEFAULT_ENV for a prefix. */
-function condaName(prefix: string, env: Variables): string {
+export function condaName(prefix: string, env: Variables): string {
   const root = env._CONDA_ROOT ?? (env.CONDA_EXE && dirname(dirname(env.CONDA_EXE)))
   if (prefix === root) return 'base'
   return basename(dirname(prefix)) === 'envs' ? basename(prefix) : prefix

@@ -14,12 +14,15 @@ import { didYouMean } from './did-you-mean.ts'
 import { mountOptions } from './mount-options.ts'
 import { type NodeOptions, nodeOptions, ON_NODE_FAILURE } from './node-options.ts'
 import { addPackOptions, askedFormat, packShape, type ShapeOptions } from './pack-options.ts'
+import { type RunOptions, runOptions, splitCommand } from './run-options.ts'
 import { sourceOption } from './shell-names.ts'
 
 /** What a user can ask for; each action has a file in commands/. */
 const ACTIONS = [
   'stage',
   'unstage',
+  'exec',
+  'shell',
   'pack',
   'verify',
   'autoStage',
@@ -33,16 +36,17 @@ const ACTIONS = [
   'help',
 ] as const
 /**
- * Actions that our own code calls. The shell code calls the first four: when it is back in the original, when conda could not
- * activate the copy, when an environment with automatic staging is activated, and when its copy is left. The program itself
+ * Actions that our own code calls. The shell code calls the first five: when it is back in the original, when conda could not
+ * activate the copy, when an environment with automatic staging is activated, when its copy is left, and in the shell that --shell
+ * has opened. The program itself
  * calls the last two: to remove the rest of a copy, and on each node of a job.
  */
-const INNER = ['finishUnstage', 'abandon', 'auto', 'leave', 'sweep', 'onNode'] as const
+const INNER = ['finishUnstage', 'abandon', 'auto', 'leave', 'enter', 'sweep', 'onNode'] as const
 export type Action = (typeof ACTIONS)[number] | (typeof INNER)[number]
 
 type Variables = Readonly<Record<string, string | undefined>>
 
-export interface Options extends Settings, ShapeOptions, AutoOptions, NodeOptions {
+export interface Options extends Settings, ShapeOptions, AutoOptions, NodeOptions, RunOptions {
   action: Action
   force: boolean
   dryRun: boolean
@@ -82,6 +86,7 @@ const WITHOUT_SETTINGS: ReadonlySet<Action> = new Set([
   'abandon',
   'autoStage',
   'leave',
+  'enter',
   'sweep',
   'onNode',
 ])
@@ -94,8 +99,9 @@ export async function readOptions(args: readonly string[], variables: Variables,
   const command = commandLine()
     .exitOverride()
     .configureOutput({ writeOut: () => {}, writeErr: () => {} })
+  const { own, command: words } = splitCommand(args)
   try {
-    command.parse(args.map(withoutSign), { from: 'user' })
+    command.parse(own.map(withoutSign), { from: 'user' })
   } catch (error) {
     if (error instanceof CommanderError) throw mistake(error, command)
     throw error
@@ -129,6 +135,7 @@ export async function readOptions(args: readonly string[], variables: Variables,
       full: given.full === true,
       ...settings,
       ...packShape(given, settings, { ...shape, format }),
+      ...runOptions(given, action, words, usage),
       ...nodeOptions(given, action, settings, usage),
       ...autoOptions(given, action, { env, cwd }, usage),
       origins,
@@ -144,6 +151,9 @@ export async function readOptions(args: readonly string[], variables: Variables,
     typeof given.source === 'string' && { dialect: given.source as DialectName },
   )
 }
+
+/** What --exec and --shell take. */
+const HOW = ['strict']
 
 function processNumber(text: string): number {
   if (/^[1-9]\d{0,9}$/.test(text)) return Number(text)
@@ -171,13 +181,17 @@ export const completableOptions = (): CompletableOption[] => completable(command
 function commandLine(): Command {
   const command = new Command('conda-stage')
     .description('Stage the active conda environment to local disk, and work from there.')
-    .usage('[action] [options]')
+    .usage('[action] [options] [-- command]')
     .helpOption(false)
     .configureHelp({ helpWidth: 100 })
     .allowExcessArguments(false)
     .optionsGroup('Actions (without one: --stage):')
     .option('--stage', 'copy the active environment to local disk and activate the copy')
     .option('--unstage', 'go back to the original environment and remove the copy')
+    .addOption(
+      new Option('--exec [how]', "run the command behind '--' with the copy in the original's own place").choices(HOW),
+    )
+    .addOption(new Option('--shell [how]', 'open a shell like that; strict: fail if that place is denied').choices(HOW))
     .option('--pack', 'write the archive only, unless it is up to date')
     .option('--verify', 'check the staged copy, or the archive of an environment that is not staged')
     .addOption(new Option('--auto-stage <what>', 'stage the environment whenever it is activated').choices(SWITCH))
@@ -194,6 +208,7 @@ function commandLine(): Command {
     .addOption(new Option('--since <ms>').argParser(Number).hideHelp())
     .addOption(new Option('--auto').hideHelp())
     .addOption(new Option('--leave').hideHelp())
+    .addOption(new Option('--enter').hideHelp())
     .addOption(new Option('--sweep').hideHelp())
     .addOption(new Option('--on-node [exchange]').hideHelp())
     .optionsGroup('Options:')

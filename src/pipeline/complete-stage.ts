@@ -1,4 +1,5 @@
 import { dirname } from 'node:path'
+import { encodeHead } from '../archive/index/head.ts'
 import { leaveScripts } from '../auto-stage/script.ts'
 import type { Environment } from '../environment/find.ts'
 import { addLease } from '../leases/lease.ts'
@@ -49,7 +50,7 @@ export async function completeStage(
   const contents = { files, bytes: size, digests: Object.fromEntries(digests) }
   const record = recordOf({ prefix, source, ...contents }, environment, options)
   await noteFolders({ folder, record }, { entries: index.entries, own })
-  if (file !== undefined) await noteArchive(folder, file, index)
+  if (file !== undefined) await noteArchive(folder, file, encodeHead(index))
   return await publishStage({ folder, record }, environment, options)
 }
 

@@ -7,6 +7,7 @@ import type { ArchiveFormat } from '../model/archive-index.ts'
 import type { Payback } from '../model/cost.ts'
 import type { Form } from '../model/form.ts'
 import type { OnProgress } from '../model/progress.ts'
+import type { Shown } from '../mount/namespace.ts'
 import type { Finding } from '../stage/verify.ts'
 
 /** Options of pack(); stage() takes them too, since it packs if there is no fresh archive. */
@@ -80,6 +81,11 @@ export interface StageOptions extends PackOptions {
   caller?: Caller
 }
 
+export interface InPlaceOptions extends StageOptions {
+  /** Throw if no copy can be shown at the original's own path. */
+  strict: boolean
+}
+
 export interface UnstageOptions {
   /** Prefix of the staged copy. */
   prefix: string
@@ -124,6 +130,11 @@ export interface StageResult {
   /** Whether the stage pays. Missing if the copy was there already, or the original is on local disk. */
   payback?: Payback
   warnings: string[]
+}
+
+export interface InPlaceResult extends StageResult {
+  /** What is to be shown where. Missing if the copy is relocated. */
+  shown?: Shown
 }
 
 export interface UnstageResult {

@@ -5,6 +5,7 @@ import type { Environment } from '../environment/find.ts'
 import { copyImage } from '../image/copy-image.ts'
 import { cutName, LONGEST_NAME } from '../model/file-names.ts'
 import { findLocalFolder } from '../platform/local-disk.ts'
+import { fileOf, noteArchive } from '../stage/noted-archive.ts'
 import { contentsOf, withNewPlace } from '../stage/place.ts'
 import { roomForFile } from '../stage/room.ts'
 import { publishStage, recordOf } from './complete-stage.ts'
@@ -26,18 +27,20 @@ export async function stageImage(
   options: Filled<StageOptions>,
 ): Promise<StageResult> {
   const { uid, onProgress, signal, form } = options
-  const { head, frames } = await readFrames(archive, handle)
-  const { size } = await handle.stat()
+  const { created, head, frames } = await readFrames(archive, handle)
+  const facts = await handle.stat({ bigint: true })
+  const size = Number(facts.size)
   await noteUse(handle, uid)
   const local = await findLocalFolder({ ...options, needed: roomForFile(size) })
   await prepareLocal(local, options)
-  const contents = isShared(options) ? contentsOf(environment.real, head.created, uid, form) : undefined
+  const contents = isShared(options) ? contentsOf(environment.real, created, uid, form) : undefined
   const name = `${cutName(environment.name, LONGEST_NAME - ENDING.length)}${ENDING}`
   const length = Buffer.byteLength(environment.prefix)
   return await withNewPlace({ local, contents, name, length, uid }, async ({ folder, prefix }) => {
     const phase = { kind: 'phase', phase: 'extract', prefix: environment.prefix, archive, target: folder } as const
     await timed(onProgress, phase, () => copyImage({ image: archive, handle, frames, size, to: prefix, signal }))
-    const source = { path: archive, created: head.created }
+    await noteArchive(folder, fileOf(facts), head)
+    const source = { path: archive, created }
     const record = recordOf({ prefix, source, files: 1, bytes: size, digests: {} }, environment, options)
     return await publishStage({ folder, record }, environment, options)
   })

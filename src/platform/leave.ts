@@ -47,11 +47,15 @@ const NONE = { argv: [], env: {} }
 /** Does not return, unless that is not possible. */
 function become(code: number, { argv, env }: Pick<Successor, 'env'> & { argv: readonly string[] } = NONE): void {
   try {
-    process.execve?.('/bin/sh', ['sh', '-c', LAST, 'sh', String(code), ...argv], { ...env } as NodeJS.ProcessEnv)
+    process.execve?.('/bin/sh', ['sh', '-c', LAST, 'sh', String(code), ...argv], plain(env))
   } catch {
     // No memory for another program, for instance: Node ends in its own time.
   }
 }
+
+/** Functions and options that bash, where it is sh, would take from the environment: a function of the session's could be named cd. */
+const plain = (env: Successor['env']): NodeJS.ProcessEnv =>
+  Object.fromEntries(Object.entries(env).filter(([name]) => !/^BASH_FUNC_|^SHELLOPTS$|^BASHOPTS$/.test(name)))
 
 async function spawnAll(all: readonly Successor[]): Promise<void> {
   const { spawn } = await import('node:child_process')

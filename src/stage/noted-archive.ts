@@ -1,7 +1,7 @@
 import type { BigIntStats } from 'node:fs'
 import { rename, writeFile } from 'node:fs/promises'
-import { decodeOwnHead, encodeHead } from '../archive/index/head.ts'
-import type { ArchiveHead, ArchiveIndex } from '../model/archive-index.ts'
+import { decodeOwnHead } from '../archive/index/head.ts'
+import type { ArchiveHead } from '../model/archive-index.ts'
 import { readLocal } from '../platform/read-small.ts'
 import { ARCHIVE } from './names.ts'
 
@@ -23,10 +23,11 @@ export const fileOf = ({ ino, size, mtimeNs }: Pick<BigIntStats, 'ino' | 'size' 
 /**
  * Notes the archive with its stage. Then whoever joins need not read it, as long as it is the same file: that saves an open and
  * three reads of the file server, and unpacking.
+ * @param head as `encodeHead` makes it
  */
-export async function noteArchive(folder: string, file: string, index: ArchiveIndex): Promise<void> {
+export async function noteArchive(folder: string, file: string, head: Buffer): Promise<void> {
   const aside = `${folder}/${ARCHIVE}.new`
-  await writeFile(aside, Buffer.concat([Buffer.from(`${file}\n`), encodeHead(index)]), { mode: 0o600 })
+  await writeFile(aside, Buffer.concat([Buffer.from(`${file}\n`), head]), { mode: 0o600 })
   await rename(aside, `${folder}/${ARCHIVE}`)
 }
 

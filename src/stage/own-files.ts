@@ -1,4 +1,5 @@
 import { chmodSync, existsSync, lstatSync, mkdirSync, openSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import { STAGED } from '../activate/state.ts'
 import { type BytePath, fsPath, parentOf } from '../model/byte-path.ts'
 import type { DirectoryEntry, Entry, FileEntry } from '../model/entry.ts'
 import { asTime, utimesSeconds } from '../model/times.ts'
@@ -10,10 +11,8 @@ export interface OwnFile {
   text: string
 }
 
-const STAGED = 'CONDA_STAGE_STAGED'
-
 /**
- * While the copy is active, CONDA_STAGE_STAGED is true, as with conda-stage 0.7.1. Scripts set it, since conda leaves a variable of
+ * While the copy is active, CONDA_STAGE_STAGED is true. Scripts set it, since conda leaves a variable of
  * env_vars.d behind, empty, when it leaves the copy.
  */
 const SCRIPTS: readonly OwnFile[] = [
