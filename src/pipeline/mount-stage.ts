@@ -1,5 +1,6 @@
 import { type FileHandle, mkdir } from 'node:fs/promises'
-import { readFrames } from '../archive/reader.ts'
+import { dirname } from 'node:path'
+import { readFrames, readHead } from '../archive/reader.ts'
 import { openTrusted } from '../cache/index.ts'
 import type { Environment } from '../environment/find.ts'
 import { isCancelled, StageError } from '../errors.ts'
@@ -15,14 +16,14 @@ import { imageIndexBytes, keepIndex } from '../stage/kept-index.ts'
 import { isServerDead, mountFault } from '../stage/mount-fault.ts'
 import { IMAGE, SERVER_LOG } from '../stage/names.ts'
 import { type Place, withNewPlace } from '../stage/place.ts'
-import { folderOf, readRecord, type Stage, writeRecord } from '../stage/record.ts'
+import { folderOf, readRecord, type Stage, type StageRecord, writeRecord } from '../stage/record.ts'
 import { roomForFile } from '../stage/room.ts'
 import { publishStage, recordOf } from './complete-stage.ts'
 import { joinStage } from './join-stage.ts'
 import { prepareLocal } from './local.ts'
 import { freshMountImage, type MountImage, makeMountImage } from './mount-image.ts'
 import type { StageOptions, StageResult } from './options.ts'
-import type { Filled } from './original.ts'
+import { type Filled, fillIn } from './original.ts'
 import { shareStage, turnFor } from './share-stage.ts'
 
 type Options = Filled<StageOptions>
@@ -45,16 +46,16 @@ export async function stageMounted(environment: Environment, options: Options): 
 async function mounted(environment: Environment, options: Options): Promise<StageResult> {
   const mounter = await findMounter(options.env, [environment.prefix, environment.real])
   const local = await baseFolder(options, roomForFile(0))
+  // One that is fresh now is taken, even if we wait for our turn. The look costs look-ups in the original.
+  let image: MountImage | undefined
   return await inTurn(turnFor(environment, local, options), {
     already: async () => {
-      const image = await freshMountImage(environment, local.real, options)
+      image ??= await freshMountImage(environment, local.real, options)
       return image && (await joinMounted(image, environment, options))
     },
     body: async () => {
       await prepareLocal(local, options)
-      const image =
-        (await freshMountImage(environment, local.real, options)) ??
-        (await makeMountImage(environment, local.real, options))
+      image ??= await makeMountImage(environment, local.real, options)
       return await mountNow(image, { environment, mounter, options })
     },
   })
@@ -125,9 +126,30 @@ function whyTaken({ record }: Stage): string {
   return `${owner} has mounted the image at ${prefix}, and its mount ends with it`
 }
 
-/** Mounts an image again whose server was killed, for the sessions that still use it. */
-async function revive({ folder, record }: Stage, { mounter, options }: Mounting): Promise<void> {
-  const { prefix, mount } = record
+/**
+ * Mounts the image of a stage again if its server was killed. Does nothing for any other stage.
+ * @throws StageError NOT_MOUNTED
+ */
+export async function remount(stage: Stage, given: StageOptions): Promise<void> {
+  const { folder, record } = stage
+  if (!isServerDead(record)) return
+  const options = fillIn(given)
+  const mounter = await findMounter(options.env, [record.original])
+  await inTurn(turnFor({ real: record.real ?? record.original }, { real: dirname(folder) }, options), {
+    already: async () => {
+      const found = await readRecord(folder, options.uid)
+      return found && !isServerDead(found) ? found : undefined
+    },
+    body: () => revive(stage, { mounter, options }),
+  })
+}
+
+/** For the sessions that still use it. */
+async function revive(
+  { folder, record }: Stage,
+  { mounter, options }: Pick<Mounting, 'mounter' | 'options'>,
+): Promise<StageRecord> {
+  const { prefix, mount, archive } = record
   const { uid, env, signal } = options
   options.onProgress({ kind: 'info', message: `The program that served ${prefix} has ended: mounting the image again` })
   for (const point of imagesMountedBelow(folder, uid)) {
@@ -135,8 +157,11 @@ async function revive({ folder, record }: Stage, { mounter, options }: Mounting)
     if (why !== undefined) throw notMounted(`${point} can't be unmounted: ${why}`)
   }
   const { image } = mount!
+  if ((await readHead(image)).created !== archive.created) throw notMounted(`${image} is another image by now`)
   const server = await mountImage(mounter, { image, prefix, log: `${folder}/${SERVER_LOG}`, uid, signal })
-  await writeRecord(folder, { ...record, mount: { image, server, life: lifeOf(env) } })
+  const revived = { ...record, mount: { image, server, life: lifeOf(env) } }
+  await writeRecord(folder, revived)
+  return revived
 }
 
 async function mountAnew(image: MountImage, mounting: Mounting): Promise<StageResult> {

@@ -107,6 +107,21 @@ grep -c " $LOCAL/.* fuse.squashfuse_ll " /proc/self/mountinfo
     assert.match(ended.stderr, /INFO: The program that served \S+ has ended: mounting the image again\n/)
   })
 
+  test('a session whose server was killed mounts the image again with the next call, or goes back to the original', async (context) => {
+    const world = await openWorld(context)
+    const ended = asUser(
+      world,
+      `eval "$("$LAUNCHER" --source=bash)"; conda-stage --quiet --mount --path="$LOCAL"; kill -9 $(servers)
+      until_it '! ls "$CONDA_PREFIX" 2> /dev/null'; conda-stage --mount; cat "$CONDA_PREFIX/etc/small.cfg" > /dev/null
+      kill -9 $(servers); until_it '! ls "$CONDA_PREFIX" 2> /dev/null'
+      conda-stage --quiet --unstage; echo "$CONDA_PREFIX"; mounts; ls -A "$LOCAL"`,
+      { more: active(world.prefix) },
+    )
+    assertSucceeded(ended)
+    assert.deepEqual(ended.lines, [world.prefix, '0'], ended.stderr)
+    assert.match(ended.stderr, /INFO: The program that served \S+ has ended: mounting the image again\n/)
+  })
+
   test('a mount whose server and sessions were all killed is gone with the next call, and so it is with --clean', async (context) => {
     const world = await openWorld(context)
     const killed = `sleep 100 & user=$!; first=$(stage --quiet --session=$user); kill -9 $user $(servers)
