@@ -50,15 +50,18 @@ async function stageAs(environment: Environment, options: Filled<options.StageOp
 }
 
 /**
- * Makes a copy that can be shown at the original's own path, to one command. Where that is not possible, a relocated one.
+ * Makes a copy that can be shown at the original's own path, to one command: of the environment's image if there is a fresh one.
+ * Where nothing can be shown there, a relocated copy.
  * @throws StageError NO_NAMESPACE with `strict`, and as `stage`
  */
-export async function stageInPlace({ strict, ...given }: options.InPlaceOptions): Promise<options.InPlaceResult> {
+export async function stageInPlace(given: options.InPlaceOptions): Promise<options.InPlaceResult> {
   const { placeOfOriginal } = await import('./pipeline/in-place.ts')
-  const target = await placeOfOriginal(fillIn(given), strict)
-  if (target === undefined) return await stage(given)
-  const copy = await stage({ ...given, form: 'plain' })
-  return { ...copy, shown: { kind: 'bind', source: copy.prefix, target } }
+  const place = await placeOfOriginal(fillIn(given))
+  if (place === undefined) return { copy: await stage(given) }
+  const { target, image } = place
+  if (image && given.readInPlace) return { shown: { kind: 'image', target, ...image } }
+  const copy = await stage({ ...given, form: image ? 'image' : 'plain' })
+  return { copy, shown: { kind: image ? 'image' : 'bind', target, ...image, source: copy.prefix } }
 }
 
 /**

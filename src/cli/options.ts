@@ -239,6 +239,7 @@ function commandLine(): Command {
         'process that uses the copy (default: the calling shell, job or login session)',
       ).argParser(processNumber),
     )
+    .option('--in-place', 'with --exec or --shell: read the image from where it lies, without a copy')
     .option('--private', 'make a copy that nobody else uses')
     .option('--skip-local', 'do not copy an environment that is on local disk already (the default in jobs)')
     .option('--no-skip-local', 'copy it anyway')

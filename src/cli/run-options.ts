@@ -15,6 +15,8 @@ export function splitCommand(args: readonly string[]): {
 export interface RunOptions {
   /** Rather fail than run from elsewhere than the original's own place. */
   strict: boolean
+  /** Read an image from where it lies. */
+  inPlace: boolean
 }
 
 /** Checks what goes with --exec and --shell. */
@@ -24,12 +26,16 @@ export function runOptions(
   command: readonly string[] | undefined,
   usage: (message: string) => Error,
 ): RunOptions {
+  const inPlace = given.inPlace === true
   const strict = given.exec === 'strict' || given.shell === 'strict'
-  if (action !== 'exec' && action !== 'shell') return { strict }
+  if (action !== 'exec' && action !== 'shell') {
+    if (inPlace) throw usage('--in-place works only with --exec and --shell')
+    return { strict, inPlace }
+  }
   if (action === 'exec' && !command?.length) throw usage('--exec needs a command: conda-stage --exec -- COMMAND...')
   if (action === 'shell' && command !== undefined) throw usage('--shell takes no command; --exec does')
   if (given.writable)
     throw usage(`--${action} shows a copy that is gone with its last user: it works without --writable`)
   if (given.json) throw usage(`--${action} prints nothing itself: it works without --json`)
-  return { strict }
+  return { strict, inPlace }
 }

@@ -11,6 +11,8 @@ export interface Shown {
   source: string
   /** The original's path, with symbolic links resolved. */
   target: string
+  /** With an image: `squashfuse_ll`. */
+  server?: string
 }
 
 const SCRIPT = fileURLToPath(new URL('./templates/namespace.sh', import.meta.url))
@@ -36,28 +38,44 @@ function isProgram(path: string): boolean {
  * Mounts that the machine makes later are seen (`slave`), and ours are seen by nobody else.
  * @param strict if the mount fails: end instead of running the command from the original
  */
-export function showing({ kind, source, target }: Shown, { strict }: { strict: boolean }): string[] {
+export function showing({ kind, source, target, server = '' }: Shown, { strict }: { strict: boolean }): string[] {
   const { uid, gid } = ownUser()
   const program = unshare() ?? 'unshare'
   const isRoot = uid === 0
-  const token = basename(dirname(source))
   const names = isRoot ? ['', ''] : [`${uid}`, `${gid}`]
-  const show = ['/bin/sh', SCRIPT, 'show', kind, source, target, token, strict ? 'strict' : '', ...names]
+  const show = [
+    '/bin/sh',
+    SCRIPT,
+    'show',
+    kind,
+    source,
+    target,
+    tokenOf(source),
+    server,
+    strict ? 'strict' : '',
+    ...names,
+  ]
   const enter = isRoot ? [] : [program, '-U', '/bin/sh', SCRIPT, 'enter']
   return [program, isRoot ? '-m' : '-Urm', '--propagation', 'slave', ...show, ...enter]
+}
+
+/** By this others see whose mount an image is. One that is read where it lies is in no folder of a copy. */
+function tokenOf(source: string): string {
+  const folder = basename(dirname(source))
+  return folder.startsWith('conda-stage_') ? folder : 'conda-stage_image'
 }
 
 /** Making the namespaces takes 10 ms. A file server that does not answer must not hold us for ever. */
 const PROBE_MS = 20_000
 
 /**
- * Tries to show a folder at its own path, to a command that does nothing. No setting of the machine tells whether that works:
+ * Tries to show something there, to a command that does nothing. No setting of the machine tells whether that works:
  * Ubuntu's AppArmor lets anybody make the namespace, and fails when something is mounted in it.
  * @returns why it does not work; undefined if it does
  */
-export async function whyNoNamespace(target: string): Promise<string | undefined> {
+export async function whyNotShown(shown: Shown): Promise<string | undefined> {
   if (unshare() === undefined) return 'the program unshare is missing (package util-linux)'
-  const [program, ...args] = [...showing({ kind: 'bind', source: target, target }, { strict: true }), 'true']
+  const [program, ...args] = [...showing(shown, { strict: true }), 'true']
   const env = { PATH: SYSTEM.join(':'), LC_ALL: 'C' }
   return await new Promise((resolve) => {
     execFile(program!, args, { env, cwd: '/', timeout: PROBE_MS, killSignal: 'SIGKILL' }, (error, _, stderr) =>
@@ -68,7 +86,7 @@ export async function whyNoNamespace(target: string): Promise<string | undefined
 
 /** What unshare(1) and mount(8) say (LC_ALL=C), and what it means here. */
 function reasonIn(stderr: string): string {
-  const said = stderr.split('\n').find((line) => /unshare|mount/.test(line) && !line.startsWith('ERROR')) ?? ''
+  const said = stderr.split('\n').find((line) => /unshare|mount|fuse/.test(line) && !line.startsWith('ERROR')) ?? ''
   if (ownUser().uid === 0) return `root may not mount here${said && ` (${said})`}`
   if (/unshare.*No space left on device/.test(said))
     return 'user namespaces are switched off, or there are too many (user.max_user_namespaces)'

@@ -84,6 +84,8 @@ export interface StageOptions extends PackOptions {
 export interface InPlaceOptions extends StageOptions {
   /** Throw if no copy can be shown at the original's own path. */
   strict: boolean
+  /** Show the environment's image from where it lies, without a copy. */
+  readInPlace: boolean
 }
 
 export interface UnstageOptions {
@@ -132,7 +134,9 @@ export interface StageResult {
   warnings: string[]
 }
 
-export interface InPlaceResult extends StageResult {
+export interface InPlaceResult {
+  /** Missing if an image is read from where it lies. */
+  copy?: StageResult
   /** What is to be shown where. Missing if the copy is relocated. */
   shown?: Shown
 }

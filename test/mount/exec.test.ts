@@ -244,3 +244,32 @@ test('whoever stops the call while the copy is made leaves nothing behind', asyn
   await ended
   assert.ok(await node.isEmpty())
 })
+
+test('with an image, a command sees that, from a copy of one file; the server goes with the last process', {
+  skip: NEEDS_ROOT,
+}, async (context) => {
+  const node = await nodeWith(context)
+  assert.equal((await node.exec(['--pack', '--format=squashfs'], { inside: node.withFuse })).status, 0)
+  const report = `grep " $CONDA_PREFIX " /proc/self/mountinfo; cat "$CONDA_PREFIX/conda-meta/history"; ls ${node.local}/*`
+  for (const how of [[], ['--in-place']]) {
+    const { stdout, stderr } = await node.exec([...how, '--exec=strict', '--', 'sh', '-c', report], {
+      inside: node.withFuse,
+    })
+    assert.match(stdout, / - fuse\.squashfuse_ll conda-stage_\w+ ro/, stderr)
+    assert.ok(stdout.includes(readFileSync(`${node.prefix}/conda-meta/history`, 'utf8')))
+    assert.equal(stdout.includes('\nmyjupyter.sqfs\n'), how.length === 0)
+    await until(() => !node.processes().includes('squashfuse_ll'))
+    assert.ok(await node.isEmpty())
+  }
+})
+
+test('an image that nobody can mount here is not used: the command sees a plain copy', {
+  skip: NEEDS_ROOT,
+}, async (context) => {
+  const node = await nodeWith(context)
+  assert.equal((await node.exec(['--pack', '--format=squashfs'])).status, 0)
+  const report = 'grep -c "/conda-stage_.* $CONDA_PREFIX " /proc/self/mountinfo'
+  const { stdout, stderr } = await node.exec(['--exec=strict', '--', 'sh', '-c', report], { inside: node.withoutFuse })
+  assert.equal(stdout, '1\n')
+  assert.match(stderr, /^INFO: The image .* is not used: .*fuse/m)
+})

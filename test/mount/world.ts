@@ -1,5 +1,5 @@
 /** An ordinary user on a node, who runs commands with a copy in the original's own place. */
-import type { ChildProcess } from 'node:child_process'
+import { type ChildProcess, spawnSync } from 'node:child_process'
 import { chmodSync, chownSync, cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -41,6 +41,11 @@ export interface Node extends World {
   exec(args: readonly string[], options?: RunOptions): Promise<Ended>
   /** As `exec`, where no namespace can be made. */
   execWithout(args: readonly string[], options?: RunOptions): Promise<Ended>
+  /** Go in front of a command that may open /dev/fuse, as on most machines, or may not. */
+  withFuse: readonly string[]
+  withoutFuse: readonly string[]
+  /** The programs that the user runs. */
+  processes(): string
   /** The folders of copies. */
   copies(): string[]
   /** Waits until no copy is left. */
@@ -58,6 +63,13 @@ async function installedForAll(): Promise<string> {
   chmodSync(root, 0o755)
   return join(root, 'bin/conda-stage')
 }
+
+/** The device with this mode, for one command. The machine's own stays as it is. */
+const fuse = (folder: string, mode: string): string[] => [
+  ...['unshare', '-m', '--propagation=private', 'sh', '-ec'],
+  'mknod -m "$2" "$1" c 10 229; mount --bind "$1" /dev/fuse; rm "$1"; shift 2; exec "$@"',
+  ...['sh', `${folder}/fuse`, mode],
+]
 
 let installed: Promise<string> | undefined
 
@@ -95,6 +107,9 @@ export async function nodeWith(context: TestContext): Promise<Node> {
     start,
     exec,
     execWithout: (args, options) => exec(args, { ...options, inside: WITHOUT_NAMESPACES }),
+    withFuse: fuse(root, '666'),
+    withoutFuse: fuse(root, '600'),
+    processes: () => spawnSync('ps', ['-u', `${UID}`, '-o', 'comm='], { encoding: 'utf8' }).stdout,
     copies,
     async isEmpty() {
       for (let tries = 0; tries < 200 && readdirSync(local).length > 0; tries++) await pause(50)

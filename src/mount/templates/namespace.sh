@@ -1,5 +1,5 @@
 # Shows a copy at the original's own path, to one command and to all that it starts.
-#   show KIND SOURCE TARGET TOKEN STRICT UID GID COMMAND...
+#   show KIND SOURCE TARGET TOKEN SERVER STRICT UID GID COMMAND...
 #   enter COMMAND...
 # `show` runs in a user and a mount namespace of its own, as root of those (`unshare -Urm`). The command must be neither that root
 # nor able to mount, so it gets one more user namespace, in which the user has the old number: there it is `unshare -U sh THIS enter`
@@ -28,14 +28,14 @@ show_image() {
   (
     close_descriptors
     run unshare -m --propagation=unchanged sh -c '
-      squashfuse_ll -o "ro,nosuid,nodev,fsname=$3,subtype=squashfuse_ll" "$1" "$2" && mount --make-rprivate / && umount "$2"' sh "$1" "$2" "$3"
+      "$4" -o "ro,nosuid,nodev,fsname=$3,subtype=squashfuse_ll" "$1" "$2" && mount --make-rprivate / && umount "$2"' sh "$@"
   )
 }
 
 show() {
   case $1 in
     bind) run mount --bind -- "$2" "$3" ;;
-    image) show_image "$2" "$3" "$4" ;;
+    image) shift && show_image "$@" ;;
   esac
 }
 
@@ -47,15 +47,15 @@ map_user() {
 
 case $1 in
   show)
-    if show "$2" "$3" "$4" "$5"; then :; elif [ "$6" = strict ]; then
+    if show "$2" "$3" "$4" "$5" "$6"; then :; elif [ "$7" = strict ]; then
       echo "ERROR: The copy $3 can't be shown at $4: the mount failed. The command was not run" >&2
       exit 1
     else
       echo "WARNING: The copy $3 can't be shown at $4: the mount failed. The command runs from the original" >&2
     fi
     # In a subshell of its own, so that the command has no child that it does not know.
-    [ -z "$7" ] || (map_user $$ "$7" "$8" < /dev/null > /dev/null &)
-    shift 8
+    [ -z "$8" ] || (map_user $$ "$8" "$9" < /dev/null > /dev/null &)
+    shift 9
     ;;
   enter)
     shift

@@ -10,7 +10,7 @@ import { showing } from '../../../mount/namespace.ts'
 import { shellOf, shellWords } from '../../../mount/shells.ts'
 import { saveActivation } from '../../../pipeline/activation.ts'
 import { bindToShell, guard } from '../../../pipeline/bind-to-shell.ts'
-import type { InPlaceResult } from '../../../pipeline/options.ts'
+import type { StageResult } from '../../../pipeline/options.ts'
 import { originalOf } from '../../../pipeline/original.ts'
 import { stageInPlace } from '../../../pipeline.ts'
 import { processFacts } from '../../../platform/process-identity.ts'
@@ -37,6 +37,8 @@ export const shellCommand: Command = (context) =>
 
 /** The user's command, as the launcher got it: its bytes need not be UTF-8. */
 const ANY = '"$@"'
+/** Our own arguments go. */
+const TO_COMMAND = 'until [ "$1" = -- ]; do shift; done\nshift\n'
 
 /** From where a command runs. */
 interface Way {
@@ -45,7 +47,7 @@ interface Way {
   /** To be active; undefined: nothing is. */
   prefix: string | undefined
   isCopy: boolean
-  copy?: InPlaceResult
+  copy?: StageResult | undefined
 }
 
 /**
@@ -53,7 +55,7 @@ interface Way {
  * Node has changed: which signals are ignored, and the descriptors that a caller such as mpirun has opened for the command.
  */
 async function become(context: Context, wordsOf: (way: Way) => Promise<string[]>): Promise<undefined> {
-  const { session, messages } = context
+  const { options, session, messages } = context
   const { becomes } = session
   if (becomes === undefined) throw notLaunched()
   stopAfter(() => processFacts(becomes) !== undefined)
@@ -62,7 +64,7 @@ async function become(context: Context, wordsOf: (way: Way) => Promise<string[]>
     const code = [...way.words.map(quotePosix), ...(await wordsOf(way))].join(' ')
     if (way.copy) await bind(way.copy, context)
     if (way.words.length > 0) messages.info(`The copy stands in the original's place: ${way.prefix}`)
-    deliverCode(STANDARD_OUTPUT, `: ${MARK}\nuntil [ "$1" = -- ]; do shift; done\nshift\nexec ${code}\n`)
+    deliverCode(STANDARD_OUTPUT, `: ${MARK}\n${options.action === 'exec' ? TO_COMMAND : ''}exec ${code}\n`)
   } catch (error) {
     if (way.copy) await giveUp(way.copy, context)
     throw error
@@ -84,10 +86,10 @@ async function wayOf(becomes: number, context: Context): Promise<Way> {
     const given = { ...stageOptions(context), caller: { env, session: becomes } }
     const prefix = await originalOf(given)
     if (isInPlace(await realpath(prefix))) return { words: [], prefix, isCopy: true }
-    const { strict } = options
-    const copy = await stageInPlace({ ...given, prefix, strict })
-    if (copy.shown === undefined) return { words: [], prefix: copy.prefix, isCopy: true, copy }
-    return { words: showing(copy.shown, { strict }), prefix, isCopy: true, copy }
+    const { strict, inPlace: readInPlace } = options
+    const { copy, shown } = await stageInPlace({ ...given, prefix, strict, readInPlace })
+    if (shown === undefined) return { words: [], prefix: copy?.prefix, isCopy: true, copy }
+    return { words: showing(shown, { strict }), prefix, isCopy: true, copy }
   } catch (error) {
     if (!(error instanceof StageError) || signal.aborted) throw error
     if (error.code === 'ALREADY_LOCAL') messages.info(`${error.message}. Using it as it is (--no-skip-local stages it)`)
@@ -98,7 +100,7 @@ async function wayOf(becomes: number, context: Context): Promise<Way> {
 }
 
 /** The copy goes when the command has ended, and all that it has started. */
-async function bind(copy: InPlaceResult, { options, session }: Context): Promise<void> {
+async function bind(copy: StageResult, { options, session }: Context): Promise<void> {
   const bound = options.keepMinutes !== Number.POSITIVE_INFINITY
   const held = await saveActivation(copy.lease, { snapshot: undefined, bound })
   if (bound) bindToShell(held, copy.prefix, session)
