@@ -11,7 +11,7 @@ import { LAUNCHER_NAMES } from '../nodes/launcher.ts'
 import { type AutoOptions, autoOptions, SWITCH } from './auto-options.ts'
 import { completable } from './completable.ts'
 import { didYouMean } from './did-you-mean.ts'
-import { mountOptions } from './mount-options.ts'
+import { mountOption } from './mount-option.ts'
 import { type NodeOptions, nodeOptions, ON_NODE_FAILURE } from './node-options.ts'
 import { addPackOptions, askedFormat, packShape, type ShapeOptions } from './pack-options.ts'
 import { type RunOptions, runOptions, splitCommand } from './run-options.ts'
@@ -54,7 +54,6 @@ export interface Options extends Settings, ShapeOptions, AutoOptions, NodeOption
   all: boolean
   path?: string
   mount: boolean
-  inPlace: boolean
   prefix?: string
   json: boolean
   output?: string
@@ -130,7 +129,7 @@ export async function readOptions(args: readonly string[], variables: Variables,
       force: given.force === true,
       dryRun: given.dryRun === true,
       all: given.all === true,
-      ...mountOptions(given, action, settings, usage),
+      mount: mountOption(given, action, settings, usage),
       json: given.json === true,
       full: given.full === true,
       ...settings,
@@ -219,7 +218,6 @@ function commandLine(): Command {
       '--mount',
       "mount an image of the environment instead of extracting a copy; if that can't be done here, extract one",
     )
-    .option('--in-place', 'with --mount: read the image where it is cached, without copying it to local disk')
     .option('--nodes <which>', "in a job: make the copy on these nodes, a list such as n1,n2, or 'all'")
     .option(
       '--launcher <how>',
@@ -239,7 +237,7 @@ function commandLine(): Command {
         'process that uses the copy (default: the calling shell, job or login session)',
       ).argParser(processNumber),
     )
-    .option('--in-place', 'with --exec or --shell: read the image from where it lies, without a copy')
+    .option('--in-place', 'with --mount, --exec or --shell: read the image from where it lies, without a copy')
     .option('--private', 'make a copy that nobody else uses')
     .option('--skip-local', 'do not copy an environment that is on local disk already (the default in jobs)')
     .option('--no-skip-local', 'copy it anyway')

@@ -266,7 +266,7 @@ grep -c " $LOCAL/.* fuse.squashfuse_ll " /proc/self/mountinfo
 })
 
 const REFUSED: [string[], RegExp][] = [
-  [['--in-place'], /--in-place works only with --mount/],
+  [['--in-place'], /--in-place works only with --mount, --exec and --shell/],
   [['--mount', '--unstage'], /--mount works only with --stage/],
   [['--mount', '--dry-run'], /--mount works only with --stage/],
   [['--mount', '--nodes=all'], /--mount and --nodes can't be combined/],
