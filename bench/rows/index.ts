@@ -5,6 +5,7 @@ import { freshness } from './freshness.ts'
 import { image } from './image.ts'
 import { joining } from './join.ts'
 import { memory } from './memory.ts'
+import { mount } from './mount.ts'
 import { pack } from './pack.ts'
 import { repack } from './repack.ts'
 import { running } from './running.ts'
@@ -18,6 +19,7 @@ export const ROWS: Row[] = [
   secondStage,
   joining,
   image,
+  mount,
   extraction,
   pack,
   freshness,
