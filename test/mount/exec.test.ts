@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { slowfsUnavailable } from '../../bench/slowfs/build.ts'
@@ -236,12 +237,23 @@ test('a command that does not exist gives 127, and a call without a command give
   assert.match((await node.exec(['--exec', '--help'])).stdout, /--exec \[how\]/)
 })
 
-test('whoever stops the call while the copy is made leaves nothing behind', async (context) => {
+test('whoever ends the process by a signal while the copy is made ends all of it, and nothing is left behind', {
+  skip: slowfsUnavailable() ?? false,
+}, async (context) => {
   const node = await nodeWith(context)
-  const { child, ended } = node.start(['--exec', '--', 'true'])
-  await until(() => node.copies().length > 0 || child.exitCode !== null)
-  child.kill('SIGTERM')
-  await ended
+  const slow = await mountSlow(node.prefix, node.prefix, { latencyMs: 0 })
+  try {
+    // It would pack for ever.
+    await slow.hang({ kind: 'read' })
+    const { child, ended } = node.start(['--exec', '--', 'true'])
+    await until(() => node.processes().includes('--exec'))
+    while ((await slow.counters()).waiting === 0) await pause(50)
+    child.kill('SIGTERM')
+    await until(() => !node.processes().includes('--exec'))
+    assert.equal((await ended).status, 'SIGTERM')
+  } finally {
+    await slow.unmount()
+  }
   assert.ok(await node.isEmpty())
 })
 
@@ -272,4 +284,61 @@ test('an image that nobody can mount here is not used: the command sees a plain 
   const { stdout, stderr } = await node.exec(['--exec=strict', '--', 'sh', '-c', report], { inside: node.withoutFuse })
   assert.equal(stdout, '1\n')
   assert.match(stderr, /^INFO: The image .* is not used: .*fuse/m)
+})
+
+test('in a command of --exec, staging again is no failure, and --unstage says how to leave', async (context) => {
+  const node = await nodeWith(context)
+  const { launcher } = node
+  const hook = `eval "$('${launcher}' --source=bash)"`
+  const script = `set -euo pipefail; ${hook}; conda-stage; conda-stage --prefix="$CONDA_PREFIX"; conda-stage --unstage`
+  const { stdout, stderr, status } = await node.exec(['--quiet', '--exec', '--', 'bash', '-c', script])
+  assert.deepEqual([stdout, status], [`${node.prefix}\n`, 1])
+  assert.equal(stderr.match(/INFO: Already staged: the copy stands in the place of/g)?.length, 2)
+  assert.match(stderr, /^ERROR: The copy stands in the place of .*\n.*exit/m)
+})
+
+for (const [shell, hook] of [
+  ['bash', `eval "$(LAUNCHER --source=bash)"; set -euo pipefail`],
+  ['zsh', `eval "$(LAUNCHER --source=zsh)"; set -eu`],
+  ['sh', `eval "$(LAUNCHER --source=sh)"\nset -eu`],
+  ['fish', 'LAUNCHER --source=fish | source'],
+  ['tcsh', 'eval "`LAUNCHER --source=tcsh`"'],
+])
+  test(`the shell function of ${shell} leaves the command its standard streams and gives its exit status`, async (context) => {
+    const node = await nodeWith(context)
+    const status = shell === 'fish' || shell?.endsWith('csh') ? '$status' : '$?'
+    const or = shell === 'fish' || shell?.endsWith('csh') ? ';' : '||'
+    // Another word with a blank and a quote.
+    const call = `echo input | conda-stage --quiet --exec -- sh -c 'cat; echo "$1"; exit 5' sh "it's one" ${or} echo ${status}`
+    const lines = `${hook!.replaceAll('LAUNCHER', node.launcher)}\n${call}\nconda-stage --quiet --exec -- true\necho ${status}\n`
+    writeFileSync(`${node.root}/script`, lines)
+    const env = { CONDA_STAGE: 'false' }
+    const { stdout, stderr } = await node.under([shell!, `${node.root}/script`], { env })
+    assert.deepEqual([stdout, stderr], ["input\nit's one\n5\n0\n", ''])
+  })
+
+test('under mpirun each process is the one that MPI has started, with its way to talk to the others', async (context) => {
+  const node = await nodeWith(context)
+  // Hydra gives each process a descriptor; who says `init` there gets an answer.
+  const talk = `for word in 'init pmi_version=1 pmi_subversion=1' finalize; do
+    echo "cmd=$word" >&$PMI_FD; read -r answer <&$PMI_FD; echo "$answer"; done`
+  const report = `wc -l < $CONDA_PREFIX/conda-meta/frozen; [ -z "\${PMI_FD-}" ] || { ${talk}; }`
+  const quiet = [node.launcher, '--quiet', '--exec=strict', '--no-skip-local', '--', 'bash', '-c', report]
+  const mpich = await node.under(['mpirun.mpich', '-n', '2', ...quiet], { cwd: '/tmp' })
+  assert.deepEqual(mpich.stdout.match(/^1$/gm)?.length, 2, mpich.stderr)
+  assert.equal(mpich.stdout.match(/cmd=response_to_init .*rc=0/g)?.length, 2, mpich.stdout)
+  const env = { OMPI_MCA_rmaps_base_oversubscribe: '1' }
+  const open = await node.under(['mpirun.openmpi', '-n', '2', ...quiet], { cwd: '/tmp', env })
+  assert.deepEqual([open.stdout, open.status], ['1\n1\n', 0], open.stderr)
+})
+
+test('if the user can have no number in the namespace, the call ends with the reason, and does not wait for ever', async (context) => {
+  const node = await nodeWith(context)
+  const script = join(node.launcher, '../../dist/templates/namespace.sh')
+  const enter = ['unshare', '-U', 'sh', script, 'enter', 'touch', `${node.env.HOME}/ran`]
+  const show = ['sh', script, 'show', 'bind', '/tmp', '/tmp', 'token', '', 'strict', 'no-number', '0', ...enter]
+  const { status, stderr } = await node.under(['timeout', '20', 'unshare', '-Urm', ...show])
+  assert.notEqual(status, 124, stderr)
+  assert.match(stderr, /^ERROR: .*user no-number can't have a number. The command was not run$/m)
+  assert.ok(!existsSync(`${node.env.HOME}/ran`))
 })

@@ -39,12 +39,14 @@ export interface Node extends World {
   launcher: string
   start(args: readonly string[], options?: RunOptions): { child: ChildProcess; ended: Promise<Ended> }
   exec(args: readonly string[], options?: RunOptions): Promise<Ended>
+  /** Runs any command as that user. */
+  under(command: readonly string[], options?: RunOptions): Promise<Ended>
   /** As `exec`, where no namespace can be made. */
   execWithout(args: readonly string[], options?: RunOptions): Promise<Ended>
   /** Go in front of a command that may open /dev/fuse, as on most machines, or may not. */
   withFuse: readonly string[]
   withoutFuse: readonly string[]
-  /** The programs that the user runs. */
+  /** The command lines of the user's processes. */
   processes(): string
   /** The folders of copies. */
   copies(): string[]
@@ -106,10 +108,12 @@ export async function nodeWith(context: TestContext): Promise<Node> {
     launcher,
     start,
     exec,
+    under: (command, options = {}) => startCommand(place, [...AS_USER, ...command], options).ended,
     execWithout: (args, options) => exec(args, { ...options, inside: WITHOUT_NAMESPACES }),
     withFuse: fuse(root, '666'),
     withoutFuse: fuse(root, '600'),
-    processes: () => spawnSync('ps', ['-u', `${UID}`, '-o', 'comm='], { encoding: 'utf8' }).stdout,
+    processes: () =>
+      spawnSync('ps', ['-u', `${IS_ROOT ? UID : process.getuid!()}`, '-o', 'args='], { encoding: 'utf8' }).stdout,
     copies,
     async isEmpty() {
       for (let tries = 0; tries < 200 && readdirSync(local).length > 0; tries++) await pause(50)

@@ -42,7 +42,10 @@ show() {
 # From outside, because nobody can write these from inside of a namespace in which they have no number yet.
 map_user() {
   while [ "/proc/$1/ns/user" -ef /proc/self/ns/user ]; do :; done
-  { echo "$3 0 1" > "/proc/$1/gid_map" && echo "$2 0 1" > "/proc/$1/uid_map"; } 2> /dev/null
+  { echo "$3 0 1" > "/proc/$1/gid_map" && echo "$2 0 1" > "/proc/$1/uid_map"; } 2> /dev/null && return
+  # It would wait for its number for ever.
+  echo "ERROR: unshare made a namespace in which user $2 can't have a number. The command was not run" >&2
+  kill -KILL "$1"
 }
 
 case $1 in
