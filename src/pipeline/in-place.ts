@@ -1,7 +1,9 @@
+import { dirname } from 'node:path'
 import type { Environment } from '../environment/find.ts'
 import { StageError } from '../errors.ts'
 import { type Shown, whyNotShown } from '../mount/namespace.ts'
 import { findProgram } from '../platform/find-program.ts'
+import { followPath } from '../platform/safe-path.ts'
 import { chooseArchive } from './archive-choice.ts'
 import type { InPlaceOptions } from './options.ts'
 import { type Filled, findOriginal } from './original.ts'
@@ -43,11 +45,15 @@ export async function placeOfOriginal(options: Filled<InPlaceOptions>): Promise<
 
 /** Whoever has made an image wants it to be used. It is mounted once, from where it lies, before it is copied. */
 async function usableImage(environment: Environment, options: Filled<InPlaceOptions>): Promise<Place['image']> {
-  const { env, force, output, onProgress } = options
+  const { env, force, output, readInPlace, onProgress } = options
   const { prefix, real: target } = environment
   if (force || output !== undefined) return undefined
-  const { fresh: source } = await chooseArchive(environment, { ...options, format: 'sqfs' })
+  const notUsed = (image: string, why: string): undefined =>
+    onProgress({ kind: 'info', message: `The image ${image} is not used: ${why}` }) as undefined
+  const source = await freshImage(environment, options)
   if (source === undefined) return undefined
+  const exposed = readInPlace ? await exposureOf(source, environment, options) : undefined
+  if (exposed !== undefined) return notUsed(source, exposed)
   const search = { env, variable: 'CONDA_STAGE_SQUASHFUSE', without: [prefix] }
   const server = await findProgram(['squashfuse_ll'], search)
   const why =
@@ -55,8 +61,32 @@ async function usableImage(environment: Environment, options: Filled<InPlaceOpti
       ? 'there is no squashfuse_ll here (package squashfuse)'
       : await whyNotShown({ kind: 'image', source, target, server })
   if (server !== undefined && why === undefined) return { source, server }
-  onProgress({ kind: 'info', message: `The image ${source} is not used: ${why}` })
-  return undefined
+  return notUsed(source, why!)
+}
+
+/** What is wrong with an image must not keep a command from running from files. */
+async function freshImage(environment: Environment, options: Filled<InPlaceOptions>): Promise<string | undefined> {
+  try {
+    return (await chooseArchive(environment, { ...options, format: 'sqfs' })).fresh
+  } catch (error) {
+    if (!(error instanceof StageError) || error.code === 'CANCELLED') throw error
+    options.onProgress({ kind: 'info', message: error.message })
+    return undefined
+  }
+}
+
+/**
+ * What lets others put another file in the image's place between our look at it and the server's, which opens it by its name. The
+ * environment's owner may do that, as they may change the environment. A copy is made of the very file that was looked at.
+ */
+async function exposureOf(
+  image: string,
+  { ownerUid }: Environment,
+  { uid }: Filled<InPlaceOptions>,
+): Promise<string | undefined> {
+  const [ours, theirs] = await Promise.all([uid, ownerUid].map((user) => followPath(dirname(image), user)))
+  if (ours?.exposed === undefined || theirs?.exposed === undefined) return undefined
+  return `${ours.exposed.path} ${ours.exposed.what}, so others can put another file in its place`
 }
 
 const noImage = (prefix: string): StageError =>
