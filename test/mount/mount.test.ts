@@ -161,6 +161,18 @@ grep -c " $LOCAL/.* fuse.squashfuse_ll " /proc/self/mountinfo
     assert.deepEqual(ended.lines, ['0'], ended.stderr)
   })
 
+  test('a process in a mount namespace of its own does not keep a mount that it only sees', async (context) => {
+    const world = await openWorld(context)
+    const ended = asUser(
+      world,
+      `sleep 100 & user=$!; stage --quiet --session=$user > /dev/null
+      unshare -Um --map-current-user sleep 100 & other=$!; sleep 0.2; kill -9 $user; wait $user 2> /dev/null || :
+      "$LAUNCHER" --quiet --clean --path="$LOCAL"; mounts; ls "$LOCAL"; kill $other`,
+    )
+    assertSucceeded(ended)
+    assert.deepEqual(ended.lines, ['0'], ended.stderr)
+  })
+
   test('steps of one job share a mount no more than jobs do: whoever comes second gets an extracted copy, and is told why', async (context) => {
     const world = await openWorld(context)
     const ended = asUser(
