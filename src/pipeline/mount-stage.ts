@@ -111,17 +111,19 @@ async function mountNow(image: MountImage, mounting: Mounting): Promise<StageRes
   const { environment, options } = mounting
   const stage = await stageAt(image, environment, options)
   if (stage === undefined) return await mountAnew(image, mounting)
-  if (!isServerDead(stage.record)) throw notMounted(whyTaken(stage))
-  await revive(stage, mounting)
+  if (isServerDead(stage.record)) await revive(stage, mounting)
+  // Another call may have made and mounted the image that we wanted to make.
   const joined = await joinMounted(image, environment, options)
-  if (joined === undefined) throw notMounted(`${stage.record.prefix} was unmounted again by another process`)
+  if (joined === undefined) throw notMounted(whyTaken(stage, options))
   return joined
 }
 
-function whyTaken({ record }: Stage): string {
+function whyTaken(stage: Stage, options: Options): string {
+  const { record } = stage
   const { prefix, mount } = record
   const fault = mountFault(record)
   if (fault !== undefined) return `${prefix} is in use elsewhere: ${fault}`
+  if (!isOfOthers(stage, options)) return `${prefix} is being unmounted by another process`
   const owner = mount?.life ? `job ${mount.life}` : 'a session outside of this job'
   return `${owner} has mounted the image at ${prefix}, and its mount ends with it`
 }

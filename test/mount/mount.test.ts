@@ -77,6 +77,17 @@ grep -c " $LOCAL/.* fuse.squashfuse_ll " /proc/self/mountinfo
     assert.deepEqual(ended.lines, ['1', '1', '1', '0'], ended.stderr)
   })
 
+  test('of calls at the same time, one makes the image and mounts it, and the others share it', async (context) => {
+    const world = await openWorld(context)
+    const ended = asUser(
+      world,
+      `for call in 1 2 3 4; do stage 2>> "$CACHE.log" & done | sort -u | wc -l; mounts; servers | wc -l
+      grep -c 'Making an image' "$CACHE.log"; grep -c 'Extracting' "$CACHE.log" || :`,
+    )
+    assertSucceeded(ended)
+    assert.deepEqual(ended.lines, ['1', '1', '1', '1', '0'], ended.stderr)
+  })
+
   test('the image is made once, and again when the environment has changed: at another path, while the old one stays', async (context) => {
     const world = await openWorld(context)
     const ended = asUser(
