@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { describe, test } from 'node:test'
 import { readOptions } from '../../src/cli/options.ts'
 import { listing } from '../cli/world.ts'
-import { NEEDS_ROOT } from '../platform/other-users.ts'
+import { installEnvironment } from '../fixtures/environment.ts'
+import { ALICE, NEEDS_ROOT } from '../platform/other-users.ts'
 import { active, EVERY_SHELL } from '../shells/cases.ts'
 import { asUser, type Ended, openWorld } from './open-world.ts'
 
@@ -62,6 +65,22 @@ grep -c " $LOCAL/.* fuse.squashfuse_ll " /proc/self/mountinfo
     assertSucceeded(ended)
     const mount = ended.lines.at(-1)
     assert.deepEqual(ended.lines, [`${mount}/etc/small.cfg`, '444', mount])
+  })
+
+  test('Python starts from a mount, imports a package with libraries, and finds its byte code valid', async (context) => {
+    const world = await openWorld(context)
+    const ORIGINAL = `${dirname(world.prefix)}/numeric`
+    await installEnvironment(ORIGINAL, { packages: 'real', specs: ['python', 'numpy'], byHand: false })
+    execFileSync('chown', ['-R', `${ALICE}:${ALICE}`, ORIGINAL])
+    const ended = asUser(
+      world,
+      `mount=$(stage --quiet); "$mount/bin/python" -v -c 'import numpy, ssl, sys; print(sys.prefix, numpy.arange(4).sum())' 2> "$CACHE.log"
+      echo "$mount"; grep -c "matches $mount/.*py" "$CACHE.log" > /dev/null; grep 'is stale\\|bytecode is invalid' "$CACHE.log" || :`,
+      { more: { ORIGINAL } },
+    )
+    assertSucceeded(ended)
+    const [said, mount] = ended.lines
+    assert.deepEqual([said, ended.lines.length], [`${mount} 6`, 2], ended.lines.join('\n'))
   })
 
   test('a second shell uses the same mount, and the last one to leave unmounts it', async (context) => {
