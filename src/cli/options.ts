@@ -289,6 +289,8 @@ Variables:
   CONDA_STAGE_ALLOW_BASE   true: allow the base environment to be staged
   CONDA_STAGE_PROLOGUE     default of --prologue
   CONDA_STAGE_NODE         the Node (22.15 or newer) to run with
+  CONDA_STAGE_MKSQUASHFS   the program that makes images: mksquashfs or tar2sqfs
+  CONDA_STAGE_SQUASHFUSE   the squashfuse_ll that mounts them
   NO_COLOR                 do not use colours
 
 What stays in your session: the function conda-stage (in bash and sh also __conda_stage; in tcsh an alias). While

@@ -55,7 +55,10 @@ export async function verified(path: string): Promise<{ index: ArchiveIndex; fin
   const handle = await open(path)
   try {
     const index = await readIndex(path, handle)
-    return { index, findings: await verifyImage(path, handle, index, { onChecked: () => {} }) }
+    return {
+      index,
+      findings: await verifyImage(path, handle, index, { generator: HEADER.generator, onChecked: () => {} }),
+    }
   } finally {
     await handle.close()
   }
