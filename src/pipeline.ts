@@ -55,13 +55,14 @@ async function stageAs(environment: Environment, options: Filled<options.StageOp
  * @throws StageError NO_NAMESPACE with `strict`, and as `stage`
  */
 export async function stageInPlace(given: options.InPlaceOptions): Promise<options.InPlaceResult> {
-  const { placeOfOriginal } = await import('./pipeline/in-place.ts')
+  const { otherPlaces, placeOfOriginal } = await import('./pipeline/in-place.ts')
   const place = await placeOfOriginal(fillIn(given))
   if (place === undefined) return { copy: await stage(given) }
   const { target, image } = place
-  if (image && given.readInPlace) return { shown: { kind: 'image', target, ...image } }
-  const copy = await stage({ ...given, form: image ? 'image' : 'plain' })
-  return { copy, shown: { kind: image ? 'image' : 'bind', target, ...image, source: copy.prefix } }
+  const copy = image && given.readInPlace ? undefined : await stage({ ...given, form: image ? 'image' : 'plain' })
+  const source = copy?.prefix ?? image!.source
+  const shown = { kind: image ? ('image' as const) : ('bind' as const), target, ...image, source }
+  return { ...(copy && { copy }), shown: { ...shown, alsoAt: await otherPlaces(shown) } }
 }
 
 /**

@@ -11,6 +11,8 @@ export interface Shown {
   source: string
   /** The original's path, with symbolic links resolved. */
   target: string
+  /** Other paths of the original, by other mounts. */
+  alsoAt?: readonly string[]
   /** With an image: `squashfuse_ll`. */
   server?: string
 }
@@ -38,7 +40,10 @@ function isProgram(path: string): boolean {
  * Mounts that the machine makes later are seen (`slave`), and ours are seen by nobody else.
  * @param strict if the mount fails: end instead of running the command from the original
  */
-export function showing({ kind, source, target, server = '' }: Shown, { strict }: { strict: boolean }): string[] {
+export function showing(
+  { kind, source, target, alsoAt = [], server = '' }: Shown,
+  { strict }: { strict: boolean },
+): string[] {
   const { uid, gid } = ownUser()
   const program = unshare() ?? 'unshare'
   const isRoot = uid === 0
@@ -55,8 +60,9 @@ export function showing({ kind, source, target, server = '' }: Shown, { strict }
     strict ? 'strict' : '',
     ...names,
   ]
+  const also = alsoAt.flatMap((other) => ['/bin/sh', SCRIPT, 'also', target, other])
   const enter = isRoot ? [] : [program, '-U', '/bin/sh', SCRIPT, 'enter']
-  return [program, isRoot ? '-m' : '-Urm', '--propagation', 'slave', ...show, ...enter]
+  return [program, isRoot ? '-m' : '-Urm', '--propagation', 'slave', ...show, ...also, ...enter]
 }
 
 /** By this others see whose mount an image is. One that is read where it lies is in no folder of a copy. */

@@ -1,9 +1,12 @@
 import { dirname } from 'node:path'
+import { readHead } from '../archive/reader.ts'
 import type { Environment } from '../environment/find.ts'
 import { StageError } from '../errors.ts'
 import { type Shown, whyNotShown } from '../mount/namespace.ts'
 import { findProgram } from '../platform/find-program.ts'
+import { realpath, stat } from '../platform/remote-fs.ts'
 import { followPath } from '../platform/safe-path.ts'
+import { readKeptHead } from '../stage/kept-index.ts'
 import { chooseArchive } from './archive-choice.ts'
 import type { InPlaceOptions } from './options.ts'
 import { type Filled, findOriginal } from './original.ts'
@@ -88,6 +91,25 @@ async function exposureOf(
   if (ours?.exposed === undefined || theirs?.exposed === undefined) return undefined
   return `${ours.exposed.path} ${ours.exposed.what}, so others can put another file in its place`
 }
+
+/**
+ * The paths of the original that lead there by another mount of its file system and not by a symbolic link, of those by which its
+ * files name it.
+ */
+export async function otherPlaces({ kind, source, target }: Shown): Promise<string[]> {
+  const { prefixes } = await (kind === 'image' ? readHead(source) : readKeptHead(dirname(source)))
+  const real = await Promise.all(prefixes.map((prefix) => realpath(prefix).catch(() => target)))
+  const own = await identityOf(target)
+  const others = [...new Set(real)].filter((path) => path !== target)
+  const identities = await Promise.all(others.map(identityOf))
+  return others.filter((_, at) => own !== undefined && identities[at] === own)
+}
+
+const identityOf = (path: string): Promise<string | undefined> =>
+  stat(path).then(
+    ({ dev, ino }) => `${dev} ${ino}`,
+    () => undefined,
+  )
 
 const noImage = (prefix: string): StageError =>
   new StageError('NO_ARCHIVE', `${prefix} has no image that can be read in place`, {

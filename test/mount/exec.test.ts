@@ -67,6 +67,21 @@ test('a command has the exit status, the parent, the descriptors and the ignored
   assert.deepEqual([parent, ignored, status, stderr], [pid, ignoredByCaller, 'status 7', ''])
 })
 
+test('a command has the variables of its caller, and no others but those that tell of the copy', async (context) => {
+  const node = await nodeWith(context)
+  // Names that our own code uses, and what is hidden from Node.
+  const names = 'root self node named line code uid becomes NODE_OPTIONS PYTHONPATH LD_LIBRARY_PATH BASH_ENV ENV OLDPWD'
+  const env = Object.fromEntries(names.split(' ').map((name) => [name, '/usr']))
+  const { stdout } = await node.exec(['--exec', '--', 'sh', '-c', 'exec env'], {
+    env: { ...env, SHLVL: '4' },
+    inside: ['sh', '-c', 'env; echo ---; exec "$@"', 'sh'],
+  })
+  const [before, after] = stdout.split('---\n').map((text) => text.trim().split('\n'))
+  const added = ['CONDA_PROMPT_MODIFIER=(myjupyter*) ', 'CONDA_STAGE_STAGED=true']
+  const isKnown = (line: string) => !line.startsWith('_=')
+  assert.deepEqual(after!.filter(isKnown).sort(), [...before!, ...added].filter(isKnown).sort())
+})
+
 test('a command gets its standard input, and any bytes as arguments and variables', async (context) => {
   const node = await nodeWith(context)
   const caller = `X=$(printf 'a\\377\\nb'); export X; printf 'in\\0put' | "$@" "$X"`
@@ -341,4 +356,26 @@ test('if the user can have no number in the namespace, the call ends with the re
   assert.notEqual(status, 124, stderr)
   assert.match(stderr, /^ERROR: .*user no-number can't have a number. The command was not run$/m)
   assert.ok(!existsSync(`${node.env.HOME}/ran`))
+})
+
+test('an original that has a second path by another mount is covered at both, if its files name it by both', {
+  skip: NEEDS_ROOT,
+}, async (context) => {
+  const node = await nodeWith(context)
+  const other = `${node.root}/other/home`
+  mkdirSync(other, { recursive: true })
+  const second = node.prefix.replace(`${node.root}/home`, other)
+  writeFileSync(`${node.prefix}/bin/second`, `#!${second}/bin/python\n`, { mode: 0o755 })
+  const withMount = [
+    'unshare',
+    '-m',
+    'sh',
+    '-c',
+    'mount --bind "$1/home" "$1/other/home"; shift; exec "$@"',
+    'sh',
+    node.root,
+  ]
+  const report = `wc -l < ${node.prefix}/conda-meta/frozen; wc -l < ${second}/conda-meta/frozen`
+  const { stdout, stderr } = await node.exec(['--exec=strict', '--', 'sh', '-c', report], { inside: withMount })
+  assert.equal(stdout, '1\n1\n', stderr)
 })

@@ -1,5 +1,6 @@
 # Shows a copy at the original's own path, to one command and to all that it starts.
 #   show KIND SOURCE TARGET TOKEN SERVER STRICT UID GID COMMAND...
+#   also TARGET OTHER COMMAND...
 #   enter COMMAND...
 # `show` runs in a user and a mount namespace of its own, as root of those (`unshare -Urm`). The command must be neither that root
 # nor able to mount, so it gets one more user namespace, in which the user has the old number: there it is `unshare -U sh THIS enter`
@@ -59,6 +60,11 @@ case $1 in
     # In a subshell of its own, so that the command has no child that it does not know.
     [ -z "$8" ] || (map_user $$ "$8" "$9" < /dev/null > /dev/null &)
     shift 9
+    ;;
+  also)
+    run mount --bind -- "$2" "$3" ||
+      echo "WARNING: $3 is another path of $2, and can't show the copy: whatever names it sees the original" >&2
+    shift 3
     ;;
   enter)
     shift

@@ -83,7 +83,8 @@ async function wayOf(becomes: number, context: Context): Promise<Way> {
     return fromOriginal
   }
   try {
-    const given = { ...stageOptions(context), caller: { env, session: becomes } }
+    // What is set for sessions in general does not count: the copy goes with the command.
+    const given = { ...stageOptions(context), writable: false, caller: { env, session: becomes } }
     const prefix = await originalOf(given)
     if (isInPlace(await realpath(prefix))) return { words: [], prefix, isCopy: true }
     const { strict, inPlace: readInPlace } = options
