@@ -12,6 +12,7 @@ import { lifeOf } from '../platform/job.ts'
 import { findLocalFolder, type LocalFolder } from '../platform/local-disk.ts'
 import { imagesMountedBelow, unmountImage } from '../platform/own-mounts.ts'
 import type { Room } from '../platform/room.ts'
+import { followPath } from '../platform/safe-path.ts'
 import { imageIndexBytes, keepIndex } from '../stage/kept-index.ts'
 import { isServerDead, mountFault } from '../stage/mount-fault.ts'
 import { IMAGE, SERVER_LOG } from '../stage/names.ts'
@@ -169,15 +170,16 @@ async function revive(
 async function mountAnew(image: MountImage, mounting: Mounting): Promise<StageResult> {
   const { environment, options } = mounting
   const { prefix, warnings } = image.head.relocated
-  const { uid, inPlace } = options
+  const { uid } = options
   const handle = await openTrusted(image.path, [uid])
   try {
     const { size } = await handle.stat()
+    const inPlace = options.inPlace === true && (await isSafeInPlace(image.path, options))
     const local = await baseFolder(options, roomForFile(inPlace ? 0 : size))
     const place: Place = { folder: folderOf(prefix)!, prefix }
     const wanted = { local, name: environment.name, length: Buffer.byteLength(prefix), uid, only: place }
     for (const message of warnings) options.onProgress({ kind: 'warning', message })
-    return await withNewPlace(wanted, () => fill(image, { handle, size, place }, mounting))
+    return await withNewPlace(wanted, () => fill(image, { handle, size, place, inPlace }, mounting))
   } finally {
     await closeRead(handle)
   }
@@ -187,15 +189,25 @@ interface Source {
   handle: FileHandle
   size: number
   place: Place
+  inPlace: boolean
+}
+
+/** The server opens the image by its name, when its owner has been checked. A copy is made of the very file that was checked. */
+async function isSafeInPlace(path: string, { uid, onProgress }: Options): Promise<boolean> {
+  const { exposed } = await followPath(dirname(path), uid)
+  if (exposed === undefined) return true
+  const why = `${exposed.path} ${exposed.what}, so others can put another file in its place`
+  onProgress({ kind: 'info', message: `The image ${path} is copied: ${why}` })
+  return false
 }
 
 /** image -> local disk -> mount -> stage, with its record as the last thing. */
 async function fill(
   { path, head }: MountImage,
-  { handle, size, place: { folder, prefix } }: Source,
+  { handle, size, place: { folder, prefix }, inPlace }: Source,
   { environment, mounter, options }: Mounting,
 ): Promise<StageResult> {
-  const { onProgress, uid, env, signal, inPlace } = options
+  const { onProgress, uid, env, signal } = options
   const image = inPlace ? path : `${folder}/${IMAGE}`
   if (!inPlace) {
     onProgress({ kind: 'info', message: `Copying the image ${path} to ${folder}` })

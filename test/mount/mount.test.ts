@@ -258,6 +258,22 @@ grep -c " $LOCAL/.* fuse.squashfuse_ll " /proc/self/mountinfo
     assert.deepEqual(ended.lines, ['myjupyter', 'owner.json', 'stage.index', 'stage.json', '0', '1'])
   })
 
+  test('an image that others could exchange is copied in spite of --in-place', async (context) => {
+    const world = await openWorld(context)
+    const ended = asUser(
+      world,
+      `mkdir -m 777 "$LOCAL/../open"; export XDG_CONFIG_HOME="$LOCAL/../config"; mkdir -p "$XDG_CONFIG_HOME/conda-stage"
+      echo "archive-folder: $(realpath "$LOCAL/../open")" > "$XDG_CONFIG_HOME/conda-stage/config.yaml"
+      chmod 777 "$LOCAL/../open"; first=$(stage --in-place); ls "$(dirname "$first")" | grep sqfs; mounts`,
+    )
+    assertSucceeded(ended)
+    assert.deepEqual(ended.lines, ['stage.sqfs', '1'], ended.stderr)
+    assert.match(
+      ended.stderr,
+      /INFO: The image \S+ is copied: \S+ is writable for everybody .* put another file in its place/,
+    )
+  })
+
   test('a call that is killed at any moment leaves no mount and no folder behind the next call', async (context) => {
     const world = await openWorld(context)
     const ended = asUser(
