@@ -6,6 +6,7 @@ import { image } from './image.ts'
 import { inPlace } from './in-place.ts'
 import { joining } from './join.ts'
 import { memory } from './memory.ts'
+import { mount } from './mount.ts'
 import { pack } from './pack.ts'
 import { repack } from './repack.ts'
 import { running } from './running.ts'
@@ -20,6 +21,7 @@ export const ROWS: Row[] = [
   joining,
   image,
   inPlace,
+  mount,
   extraction,
   pack,
   freshness,

@@ -11,6 +11,7 @@ import { LAUNCHER_NAMES } from '../nodes/launcher.ts'
 import { type AutoOptions, autoOptions, SWITCH } from './auto-options.ts'
 import { completable } from './completable.ts'
 import { didYouMean } from './did-you-mean.ts'
+import { mountOption } from './mount-option.ts'
 import { type NodeOptions, nodeOptions, ON_NODE_FAILURE } from './node-options.ts'
 import { addPackOptions, askedFormat, packShape, type ShapeOptions } from './pack-options.ts'
 import { type RunOptions, runOptions, splitCommand } from './run-options.ts'
@@ -52,6 +53,7 @@ export interface Options extends Settings, ShapeOptions, AutoOptions, NodeOption
   /** With --clean: also what is in use. */
   all: boolean
   path?: string
+  mount: boolean
   prefix?: string
   json: boolean
   output?: string
@@ -127,6 +129,7 @@ export async function readOptions(args: readonly string[], variables: Variables,
       force: given.force === true,
       dryRun: given.dryRun === true,
       all: given.all === true,
+      mount: mountOption(given, action, settings, usage),
       json: given.json === true,
       full: given.full === true,
       ...settings,
@@ -211,6 +214,10 @@ function commandLine(): Command {
     .option('-p, --prefix <env>', 'use this environment instead of the active one, and activate nothing')
     .addOption(new Option('-n, --name <name>', 'use the environment that conda knows by this name').conflicts('prefix'))
     .option('--path <dir>', 'local folder in which to make conda-stage_TOKEN/NAME')
+    .option(
+      '--mount',
+      "mount an image of the environment instead of extracting a copy; if that can't be done here, extract one",
+    )
     .option('--nodes <which>', "in a job: make the copy on these nodes, a list such as n1,n2, or 'all'")
     .option(
       '--launcher <how>',
@@ -230,7 +237,7 @@ function commandLine(): Command {
         'process that uses the copy (default: the calling shell, job or login session)',
       ).argParser(processNumber),
     )
-    .option('--in-place', 'with --exec or --shell: read the image from where it lies, without a copy')
+    .option('--in-place', 'with --mount, --exec or --shell: read the image from where it lies, without a copy')
     .option('--private', 'make a copy that nobody else uses')
     .option('--skip-local', 'do not copy an environment that is on local disk already (the default in jobs)')
     .option('--no-skip-local', 'copy it anyway')

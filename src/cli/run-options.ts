@@ -29,7 +29,7 @@ export function runOptions(
   const inPlace = given.inPlace === true
   const strict = given.exec === 'strict' || given.shell === 'strict'
   if (action !== 'exec' && action !== 'shell') {
-    if (inPlace) throw usage('--in-place works only with --exec and --shell')
+    if (inPlace && !given.mount) throw usage('--in-place works only with --mount, --exec and --shell')
     return { strict, inPlace }
   }
   if (action === 'exec' && !command?.length) throw usage('--exec needs a command: conda-stage --exec -- COMMAND...')

@@ -69,8 +69,10 @@ export interface StageOptions extends PackOptions {
   skipLocal?: boolean
   /** Make a writable copy. Default: it is read-only. */
   writable?: boolean
-  /** What the copy is. Default: a tree. */
+  /** What the copy is. Default: a tree. If an image can't be mounted here, a `mount` becomes a tree, too. */
   form?: Form
+  /** Read the image of a `mount` where it lies, instead of copying it to local disk. */
+  inPlace?: boolean
   /** Make a copy that nobody else uses. Default: true for a writable copy, else false. */
   isPrivate?: boolean
   /** How long the copy stands when nobody uses it any more; null: until somebody removes it. Default: 0. */

@@ -15,7 +15,7 @@ export function processesUsing(folder: string): number[] {
 /**
  * Whether a process sees the folder at another place, in a mount namespace of its own. Nothing that it runs from there has the
  * folder's path. Its list of mounts has the path in the disk's own terms, hence only the folder's name; for an image, that is what
- * its server calls itself.
+ * its server calls itself. A mount point in the folder says nothing: a namespace has those of the one that it was made in.
  */
 function shownIn(name: string): (pid: string) => boolean {
   const known = new Map<string, boolean>([[namespaceOf('self') ?? '', false]])
@@ -24,8 +24,8 @@ function shownIn(name: string): (pid: string) => boolean {
     if (namespace === undefined) return false
     let isShown = known.get(namespace)
     if (isShown === undefined) {
-      const mounts = mountsOf(pid)
-      isShown = mounts.includes(`/${name}/`) || mounts.includes(` ${name} `)
+      const mounts = mountsOf(pid).split('\n')
+      isShown = mounts.some((mount) => mount.split(' ', 4)[3]?.includes(`/${name}/`) || mount.includes(` ${name} `))
       known.set(namespace, isShown)
     }
     return isShown

@@ -100,6 +100,9 @@ async function alreadyStaged(staged: Stage, context: Context): Promise<Step[] | 
   const { prefix } = staged.record
   const original = await originalInSession(staged, { env: session.env })
   if (options.nodes !== undefined) throw alreadyHere(prefix)
+  // Nothing can be read from a mount whose server was killed.
+  if (staged.record.form === 'mount' && !options.dryRun)
+    await (await import('../../pipeline/mount-stage.ts')).remount(staged, stageOptions(context))
   messages.info(`Already staged: ${prefix} is the copy of ${original}`)
   if (options.json) writeJson({ skipped: true, original, prefix }, writeResult)
   else if (options.prefix !== undefined) writeResult(`${prefix}\n`)
