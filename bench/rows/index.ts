@@ -3,6 +3,7 @@ import { extraction } from './extraction.ts'
 import { firstStage } from './first-stage.ts'
 import { freshness } from './freshness.ts'
 import { image } from './image.ts'
+import { inPlace } from './in-place.ts'
 import { joining } from './join.ts'
 import { memory } from './memory.ts'
 import { pack } from './pack.ts'
@@ -18,6 +19,7 @@ export const ROWS: Row[] = [
   secondStage,
   joining,
   image,
+  inPlace,
   extraction,
   pack,
   freshness,
