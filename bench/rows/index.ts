@@ -3,6 +3,7 @@ import { extraction } from './extraction.ts'
 import { firstStage } from './first-stage.ts'
 import { freshness } from './freshness.ts'
 import { image } from './image.ts'
+import { inPlace } from './in-place.ts'
 import { joining } from './join.ts'
 import { memory } from './memory.ts'
 import { mount } from './mount.ts'
@@ -19,6 +20,7 @@ export const ROWS: Row[] = [
   secondStage,
   joining,
   image,
+  inPlace,
   mount,
   extraction,
   pack,

@@ -30,10 +30,12 @@ export function planEnter({ env, ps1, entered, active, isCopy }: Entering): Step
   const label = `${basename(name)}${star}`
   // An empty modifier means `changeps1: false`.
   const modifier = old === undefined || active === undefined ? `(${label}) ` : replaceName(old, names, label)
+  // A shell that was just opened may have inherited the modifier, but not the prompt that it is in.
+  const isShown = active !== undefined && old !== undefined && ps1?.includes(old) === true
   const prompt: Step[] = [
     ...(isCopy ? [{ op: 'export', name: STAGED, value: 'true' } as const] : []),
     { op: 'export', name: 'CONDA_PROMPT_MODIFIER', value: modifier },
-    ...promptStep(swapModifier(ps1, active && old, modifier)),
+    ...promptStep(swapModifier(ps1, isShown ? old : undefined, modifier)),
   ]
   if (active?.real === entered.real) return [...(isCopy ? prompt : []), { op: 'return', status: 0 }]
   return [

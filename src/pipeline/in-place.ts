@@ -7,7 +7,7 @@ import { findProgram } from '../platform/find-program.ts'
 import { realpath, stat } from '../platform/remote-fs.ts'
 import { followPath } from '../platform/safe-path.ts'
 import { readKeptHead } from '../stage/kept-index.ts'
-import { chooseArchive } from './archive-choice.ts'
+import { chooseArchive, reasonOf } from './archive-choice.ts'
 import type { InPlaceOptions } from './options.ts'
 import { type Filled, findOriginal } from './original.ts'
 
@@ -70,7 +70,11 @@ async function usableImage(environment: Environment, options: Filled<InPlaceOpti
 /** What is wrong with an image must not keep a command from running from files. */
 async function freshImage(environment: Environment, options: Filled<InPlaceOptions>): Promise<string | undefined> {
   try {
-    return (await chooseArchive(environment, { ...options, format: 'sqfs' })).fresh
+    const choice = await chooseArchive(environment, { ...options, format: 'sqfs' })
+    const { fresh, stale, damaged } = choice
+    const why = fresh === undefined && (stale ?? damaged) && reasonOf(choice)
+    if (why) options.onProgress({ kind: 'info', message: `${why}. 'conda-stage --pack --format=squashfs' renews it` })
+    return fresh
   } catch (error) {
     if (!(error instanceof StageError) || error.code === 'CANCELLED') throw error
     options.onProgress({ kind: 'info', message: error.message })

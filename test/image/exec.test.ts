@@ -133,6 +133,7 @@ test('an image that is out of date is not used: the command sees the environment
   const command = ['--', 'cat', `${node.prefix}/conda-meta/history`]
   const { stdout, stderr } = await node.run('--exec=strict', ...command)
   assert.equal(stdout, 'another package', stderr)
+  assert.match(stderr, new RegExp(`${node.image} is out of date: .*--format=squashfs' renews it`))
   const inPlace = await node.run('--exec=strict', '--in-place', ...command)
   assert.equal(inPlace.status, 1)
   assert.match(inPlace.stderr, /has no image that can be read in place/)

@@ -379,3 +379,14 @@ test('an original that has a second path by another mount is covered at both, if
   const { stdout, stderr } = await node.exec(['--exec=strict', '--', 'sh', '-c', report], { inside: withMount })
   assert.equal(stdout, '1\n1\n', stderr)
 })
+
+test('where not even our program can start, a command fails, or runs from the original with --on-failure=continue', async (context) => {
+  const node = await nodeWith(context)
+  const inside = ['sh', '-c', 'ulimit -v 500000; exec "$@"', 'sh']
+  const command = ['--exec', '--', 'sh', '-c', 'echo "$1"; exit 6', 'sh', "it's one"]
+  const failed = await node.exec(command, { inside })
+  assert.deepEqual([failed.status, failed.stdout], [1, ''])
+  assert.match(failed.stderr, /^ERROR: conda-stage can't start: the limit of memory/m)
+  const continued = await node.exec(['--on-failure=continue', ...command], { inside })
+  assert.deepEqual([continued.status, continued.stdout], [6, "it's one\n"])
+})

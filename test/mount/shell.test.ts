@@ -59,6 +59,21 @@ for (const { program, file, alias, prompt } of SHELLS)
     assert.ok(await node.isEmpty())
   })
 
+for (const { program, file, alias, prompt } of SHELLS)
+  test(`${program} that --shell opens from the active environment itself has the * in its prompt, although its own files activate nothing`, async (context) => {
+    const node = await nodeWith(context)
+    readAtStart(node, file, `${alias}\n`)
+    const stdout = await typed(node, [prompt], {
+      SHELL: program,
+      ENV: program === '/bin/sh' ? '$HOME/.shrc' : undefined,
+      CONDA_PREFIX: node.prefix,
+      CONDA_DEFAULT_ENV: 'myjupyter',
+      CONDA_PROMPT_MODIFIER: '(myjupyter) ',
+      CONDA_SHLVL: '1',
+    })
+    assert.match(stdout, /\(myjupyter\*\) /)
+  })
+
 test('a shell that --shell opens at a terminal has that terminal, with its jobs', async (context) => {
   const node = await nodeWith(context)
   const env = { SHELL: '/bin/bash', TERM: 'dumb' }

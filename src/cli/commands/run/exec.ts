@@ -58,7 +58,8 @@ async function become(context: Context, wordsOf: (way: Way) => Promise<string[]>
   const { options, session, messages } = context
   const { becomes } = session
   if (becomes === undefined) throw notLaunched()
-  stopAfter(() => processFacts(becomes) !== undefined)
+  // Where /proc shows nothing, nobody can tell.
+  if (processFacts(becomes)) stopAfter(() => processFacts(becomes) !== undefined)
   const way = await wayOf(becomes, context)
   try {
     const code = [...way.words.map(quotePosix), ...(await wordsOf(way))].join(' ')
