@@ -1,4 +1,4 @@
-import { type FileHandle, mkdir } from 'node:fs/promises'
+import { type FileHandle, mkdir, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { readFrames, readHead } from '../archive/reader.ts'
 import { openTrusted } from '../cache/index.ts'
@@ -19,6 +19,7 @@ import { IMAGE, SERVER_LOG } from '../stage/names.ts'
 import { type Place, withNewPlace } from '../stage/place.ts'
 import { folderOf, readRecord, type Stage, type StageRecord, writeRecord } from '../stage/record.ts'
 import { roomForFile } from '../stage/room.ts'
+import { isDamage } from './archive-choice.ts'
 import { publishStage, recordOf } from './complete-stage.ts'
 import { joinStage } from './join-stage.ts'
 import { prepareLocal } from './local.ts'
@@ -56,10 +57,30 @@ async function mounted(environment: Environment, options: Options): Promise<Stag
     },
     body: async () => {
       await prepareLocal(local, options)
-      image ??= await makeMountImage(environment, local.real, options)
-      return await mountNow(image, { environment, mounter, options })
+      const mounting = { environment, mounter, options }
+      if (image !== undefined) {
+        const staged = await unlessDamaged(image, () => mountNow(image!, mounting), options)
+        if (staged !== undefined) return staged
+      }
+      return await mountNow(await makeMountImage(environment, local.real, options), mounting)
     },
   })
+}
+
+/** Copying an image compares its checksums. One that is damaged is removed: looks at its head alone would find it fresh again. */
+async function unlessDamaged<T>(
+  { path }: MountImage,
+  body: () => Promise<T>,
+  { onProgress }: Options,
+): Promise<T | undefined> {
+  try {
+    return await body()
+  } catch (error) {
+    if (!isDamage(error) || error.path !== path) throw error
+    onProgress({ kind: 'warning', message: `${error.message}. Making it again` })
+    await unlink(path).catch(() => {})
+    return undefined
+  }
 }
 
 /**

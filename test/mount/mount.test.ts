@@ -258,6 +258,60 @@ grep -c " $LOCAL/.* fuse.squashfuse_ll " /proc/self/mountinfo
     assert.deepEqual(ended.lines, ['myjupyter', 'owner.json', 'stage.index', 'stage.json', '0', '1'])
   })
 
+  test('an image whose bytes have changed is made again', async (context) => {
+    const world = await openWorld(context)
+    const ended = asUser(
+      world,
+      `"$LAUNCHER" --quiet --unstage --prefix="$(stage --quiet)"
+      printf '\\377\\376\\375' | dd of="$(ls "$CACHE"/*.sqfs)" bs=1 seek=3000 conv=notrunc 2> /dev/null; stage > /dev/null; mounts`,
+    )
+    assertSucceeded(ended)
+    assert.deepEqual(ended.lines, ['1'], ended.stderr)
+    assert.match(ended.stderr, /WARNING: The archive \S+ is damaged: .*\. Making it again\n/)
+  })
+
+  test('files whose paths change their length are relocated, too, where the original has a shorter path', async (context) => {
+    const world = await openWorld(context)
+    const ended = asUser(
+      world,
+      `LOCAL=$LOCAL/a-folder-whose-name-is-longer-than-the-path-of-the-original; mkdir "$LOCAL"
+      mount=$(stage --quiet); test \${#mount} -gt \${#ORIGINAL}; "$LAUNCHER" --quiet --verify --prefix="$mount" > /dev/null
+      for file in small.cfg large.cfg; do sed "s|$mount|$ORIGINAL|" "$mount/etc/$file" | cmp - "$ORIGINAL/etc/$file"; done
+      readlink "$mount/etc/absolute"; echo "$mount"`,
+    )
+    assertSucceeded(ended)
+    assert.deepEqual(ended.lines, [`${ended.lines[1]}/etc/small.cfg`, ended.lines[1]])
+  })
+
+  test('without --path, the image is mounted in /tmp, whatever folders the job and the configuration have', async (context) => {
+    const world = await openWorld(context)
+    const ended = asUser(
+      world,
+      `mount=$("$LAUNCHER" --quiet --mount --prefix="$ORIGINAL" --no-skip-local); grep -c " $mount " /proc/self/mountinfo
+      "$LAUNCHER" --list | grep -c 'a mounted image'; "$LAUNCHER" --quiet --unstage --prefix="$mount"
+      ls -d "$(dirname "$mount")" 2> /dev/null || echo "$mount"`,
+      { more: { SLURM_JOB_ID: '812', SLURM_TMPDIR: world.local } },
+    )
+    assertSucceeded(ended)
+    assert.deepEqual(ended.lines.slice(0, 2), ['1', '1'])
+    assert.match(ended.lines[2]!, /^\/tmp\/conda-stage_\w+\/myjupyter$/)
+  })
+
+  test('a call that is stopped by a signal takes back what it has begun', async (context) => {
+    const world = await openWorld(context)
+    const ended = asUser(
+      world,
+      `"$LAUNCHER" --quiet --unstage --prefix="$(stage --quiet)"
+      for delay in 0.12 0.16 0.20 0.24 0.28; do
+        "$LAUNCHER" --quiet --mount --prefix="$ORIGINAL" --path="$LOCAL" > "$CACHE.path" 2> /dev/null & call=$!
+        sleep $delay; kill -TERM $call 2> /dev/null || :; wait $call && "$LAUNCHER" --quiet --unstage --prefix="$(cat "$CACHE.path")"
+        mounts; ls -A "$LOCAL"
+      done; until_it 'test -z "$(servers)"'`,
+    )
+    assertSucceeded(ended)
+    assert.deepEqual(ended.lines, ['0', '0', '0', '0', '0'], ended.stderr)
+  })
+
   test('an image that others could exchange is copied in spite of --in-place', async (context) => {
     const world = await openWorld(context)
     const ended = asUser(
