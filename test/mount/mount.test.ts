@@ -258,6 +258,23 @@ grep -c " $LOCAL/.* fuse.squashfuse_ll " /proc/self/mountinfo
     assert.deepEqual(ended.lines, ['myjupyter', 'owner.json', 'stage.index', 'stage.json', '0', '1'])
   })
 
+  test('an image in which the program has left something out is not mounted', async (context) => {
+    const world = await openWorld(context)
+    const ended = asUser(
+      world,
+      `printf '%s\\n' '#!/bin/sh' '[ "$1" != -help ] || { echo "-tar"; exit; }' 'cat > /dev/null' \\
+        'cd "$(mktemp -d)" && exec /usr/bin/mksquashfs . "$2" -noappend -no-progress' > "$LOCAL/../mksquashfs"
+      chmod +x "$LOCAL/../mksquashfs"; export CONDA_STAGE_MKSQUASHFS=$(realpath "$LOCAL/../mksquashfs")
+      copy=$(stage); test -f "$copy/conda-meta/history"; mounts; ls -A "$CACHE"`,
+    )
+    assertSucceeded(ended)
+    assert.deepEqual(ended.lines, ['0'])
+    assert.match(
+      ended.stderr,
+      /Not mounted: The image \S+ is not what was packed: .* is in the index, but not in the image/,
+    )
+  })
+
   test('an image whose bytes have changed is made again', async (context) => {
     const world = await openWorld(context)
     const ended = asUser(
