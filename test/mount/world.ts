@@ -2,7 +2,7 @@
 import { type ChildProcess, spawnSync } from 'node:child_process'
 import { chmodSync, chownSync, cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { bundle } from '../../scripts/bundle.ts'
@@ -46,7 +46,7 @@ export interface Node extends World {
   /** Go in front of a command that may open /dev/fuse, as on most machines, or may not. */
   withFuse: readonly string[]
   withoutFuse: readonly string[]
-  /** The command lines of the user's processes. */
+  /** The command lines of the user's processes that have to do with this test. */
   processes(): string
   /** The folders of copies. */
   copies(): string[]
@@ -112,8 +112,17 @@ export async function nodeWith(context: TestContext): Promise<Node> {
     execWithout: (args, options) => exec(args, { ...options, inside: WITHOUT_NAMESPACES }),
     withFuse: fuse(root, '666'),
     withoutFuse: fuse(root, '600'),
-    processes: () =>
-      spawnSync('ps', ['-u', `${IS_ROOT ? UID : process.getuid!()}`, '-o', 'args='], { encoding: 'utf8' }).stdout,
+    processes() {
+      const { stdout } = spawnSync('ps', ['-u', `${IS_ROOT ? UID : process.getuid!()}`, '-o', 'args='], {
+        encoding: 'utf8',
+      })
+      // Other tests run at the same time, as the same user.
+      const own = [root, dirname(dirname(launcher))]
+      return stdout
+        .split('\n')
+        .filter((line) => own.some((folder) => line.includes(folder)))
+        .join('\n')
+    },
     copies,
     async isEmpty() {
       for (let tries = 0; tries < 200 && readdirSync(local).length > 0; tries++) await pause(50)
