@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import type { TarWriter } from '../archive/write/member-writer.ts'
-import type { ArchiveIndex, Relocated } from '../model/archive-index.ts'
+import type { ArchivedEntry, ArchiveIndex, Relocated } from '../model/archive-index.ts'
 import type { BytePath } from '../model/byte-path.ts'
 import { digestFrom } from '../model/digest.ts'
 import type { Entry, FileEntry } from '../model/entry.ts'
@@ -27,6 +27,8 @@ export interface RelocatedOptions {
  * have. Digests of files that were relocated at another length are noted in `relocated`.
  */
 export class RelocatedMembers implements TarWriter {
+  /** What has been packed. */
+  readonly packed: ArchivedEntry[] = []
   readonly #inner: TarWriter
   readonly #options: RelocatedOptions
   readonly #relocations: ReadonlyMap<BytePath, Relocation>
@@ -62,7 +64,7 @@ export class RelocatedMembers implements TarWriter {
     this.#at = 0
     this.#plan = plan?.sameLength && plan.edits.length > 0 ? plan : undefined
     this.#moving = plan && !plan.sameLength ? { entry, plan, chunks: [] } : undefined
-    return this.#moving ? { frame: 0, offset: 0 } : await this.#inner.beginFile(entry, how)
+    return this.#moving ? { frame: 0, offset: 0 } : await this.#begin(entry, how)
   }
 
   async append(data: Buffer): Promise<void> {
@@ -84,7 +86,7 @@ export class RelocatedMembers implements TarWriter {
       const data = applyToWhole(Buffer.concat(chunks), plan)
       this.#options.relocated.digests[entry.path] = digestFrom(hash('sha256', data, 'hex'))
       this.#moving = undefined
-      await this.#inner.beginFile({ ...entry, size: data.length }, { beside: false })
+      await this.#begin({ ...entry, size: data.length }, { beside: false })
       await this.#inner.append(data)
     }
     await this.#inner.endFile(facts)
@@ -93,9 +95,19 @@ export class RelocatedMembers implements TarWriter {
   async add(entry: Exclude<Entry, FileEntry>): Promise<void> {
     const { index, relocated } = this.#options
     if (entry.type === 'symlink')
-      await this.#inner.add({ ...entry, target: relocateLink(entry, index.prefixes, relocated.prefix) })
-    else if (entry.type === 'directory') await this.#inner.add({ ...entry, mode: this.#modes.folder(entry.mode) })
-    else await this.#inner.add({ ...entry, mode: this.#modes.file(entry.mode) })
+      await this.#put({ ...entry, target: relocateLink(entry, index.prefixes, relocated.prefix) })
+    else if (entry.type === 'directory') await this.#put({ ...entry, mode: this.#modes.folder(entry.mode) })
+    else await this.#put({ ...entry, mode: this.#modes.file(entry.mode) })
+  }
+
+  async #put(entry: Exclude<Entry, FileEntry>): Promise<void> {
+    this.packed.push(entry)
+    await this.#inner.add(entry)
+  }
+
+  async #begin(entry: FileEntry, how: { beside: boolean }): Promise<{ frame: number; offset: number }> {
+    this.packed.push({ ...entry, frame: 0, frameOffset: 0, digest: '' })
+    return await this.#inner.beginFile(entry, how)
   }
 
   takeOver(): Promise<void> {
@@ -108,9 +120,9 @@ export class RelocatedMembers implements TarWriter {
 
   async endFiles(): Promise<void> {
     for (const entry of this.#options.added) {
-      if (entry.type === 'directory') await this.#inner.add(entry)
+      if (entry.type === 'directory') await this.#put(entry)
       else {
-        await this.#inner.beginFile(entry, { beside: true })
+        await this.#begin(entry, { beside: true })
         await this.#inner.append(entry.content)
         await this.#inner.endFile({ digest: '' })
       }

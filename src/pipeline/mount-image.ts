@@ -9,6 +9,7 @@ import { archiveFolders, chooseWritable, openTrusted, publishArchive } from '../
 import type { Environment } from '../environment/find.ts'
 import { imageMaker } from '../image/image-programs.ts'
 import { RelocatedMembers } from '../image/relocated-members.ts'
+import { assertAsPacked } from '../image/write-image.ts'
 import type { ArchiveHead, ArchiveIndex, Relocated } from '../model/archive-index.ts'
 import { cutName, LONGEST_NAME } from '../model/file-names.ts'
 import { closeRead } from '../platform/close.ts'
@@ -105,6 +106,7 @@ async function writeFrom(archive: string, path: string, { environment, base, opt
     const prefix = prefixFor(index, { environment, base, options })
     const relocated: Relocated = { prefix, launcher: launcher(), warnings: [], digests: {} }
     const left: LeftFile[] = []
+    let packed: RelocatedMembers | undefined
     const makeImage = await imageMaker({
       env,
       without: [environment.prefix],
@@ -134,8 +136,8 @@ async function writeFrom(archive: string, path: string, { environment, base, opt
       items: archiveItems(archive, handle, index),
       makeImage,
       // What could not be relocated is known when all files are written, and stands in the index behind them.
-      inImage: (members) =>
-        new RelocatedMembers(members, {
+      inImage: (members) => {
+        packed = new RelocatedMembers(members, {
           index,
           relocated,
           added,
@@ -143,9 +145,12 @@ async function writeFrom(archive: string, path: string, { environment, base, opt
             left.push(file)
             relocated.warnings = leftMessages(left, prefixes, prefix)
           },
-        }),
+        })
+        return packed
+      },
       ...(signal && { signal }),
     })
+    await assertAsPacked(path, packed!.packed)
     return { ...(await readHead(path)), relocated }
   } finally {
     await closeRead(handle)

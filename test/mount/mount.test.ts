@@ -258,6 +258,23 @@ grep -c " $LOCAL/.* fuse.squashfuse_ll " /proc/self/mountinfo
     assert.deepEqual(ended.lines, ['myjupyter', 'owner.json', 'stage.index', 'stage.json', '0', '1'])
   })
 
+  test('an image in which the program has left something out is not mounted', async (context) => {
+    const world = await openWorld(context)
+    const ended = asUser(
+      world,
+      `printf '%s\\n' '#!/bin/sh' '[ "$1" != -help ] || { echo "-tar"; exit; }' 'cat > /dev/null' \\
+        'cd "$(mktemp -d)" && exec /usr/bin/mksquashfs . "$2" -noappend -no-progress' > "$LOCAL/../mksquashfs"
+      chmod +x "$LOCAL/../mksquashfs"; export CONDA_STAGE_MKSQUASHFS=$(realpath "$LOCAL/../mksquashfs")
+      copy=$(stage); test -f "$copy/conda-meta/history"; mounts; ls -A "$CACHE"`,
+    )
+    assertSucceeded(ended)
+    assert.deepEqual(ended.lines, ['0'])
+    assert.match(
+      ended.stderr,
+      /Not mounted: The image \S+ is not what was packed: .* is in the index, but not in the image/,
+    )
+  })
+
   test('an image whose bytes have changed is made again', async (context) => {
     const world = await openWorld(context)
     const ended = asUser(
@@ -297,16 +314,18 @@ grep -c " $LOCAL/.* fuse.squashfuse_ll " /proc/self/mountinfo
     assert.match(ended.lines[2]!, /^\/tmp\/conda-stage_\w+\/myjupyter$/)
   })
 
-  test('a call that is stopped by a signal takes back what it has begun', async (context) => {
+  test('a call that is stopped by a signal takes back what it has begun, unless the caller has its result', async (context) => {
     const world = await openWorld(context)
     const ended = asUser(
       world,
       `"$LAUNCHER" --quiet --unstage --prefix="$(stage --quiet)"
       for delay in 0.12 0.16 0.20 0.24 0.28; do
         "$LAUNCHER" --quiet --mount --prefix="$ORIGINAL" --path="$LOCAL" > "$CACHE.path" 2> /dev/null & call=$!
-        sleep $delay; kill -TERM $call 2> /dev/null || :; wait $call && "$LAUNCHER" --quiet --unstage --prefix="$(cat "$CACHE.path")"
-        mounts; ls -A "$LOCAL"
-      done; until_it 'test -z "$(servers)"'`,
+        sleep $delay; kill -TERM $call 2> /dev/null || :; wait $call || :
+        path=$(cat "$CACHE.path"); if [ -n "$path" ]; then "$LAUNCHER" --quiet --unstage --prefix="$path"; fi
+        mounts
+      done
+      until_it 'test -z "$(servers)"'; "$LAUNCHER" --quiet --unstage --prefix="$(stage --quiet)"; ls -A "$LOCAL"`,
     )
     assertSucceeded(ended)
     assert.deepEqual(ended.lines, ['0', '0', '0', '0', '0'], ended.stderr)
