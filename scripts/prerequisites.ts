@@ -79,6 +79,8 @@ const TESTING: Prerequisite[] = [
   program('file'),
   program('readelf', 'binutils'),
   program('unshare', 'util-linux'),
+  program('script', 'bsdutils'),
+  program('ps', 'procps'),
   program('setfacl', 'acl'),
   daemon('mkfs.btrfs', 'btrfs-progs'), // a disk with quotas
   { package: 'lmod', probe: ['test', '-e', '/usr/share/lmod/lmod/init/bash'] },

@@ -30,6 +30,7 @@ export type ErrorCode =
   | 'CONDA_PACK_FAILED' // conda-pack ended with an error
   | 'NO_PROGRAM' // a program of the system that a format needs is not on PATH
   | 'IMAGE_FAILED' // the program that makes images failed, or made something else than it was given
+  | 'NOT_MOUNTED' // an image can't be mounted here: a copy is extracted instead
   | 'LOCKED' // another packer held the archive's lock for too long
   | 'UNREADABLE' // a file of the environment can't be read
   | 'ENVIRONMENT_UNWRITABLE' // --auto-stage can't write its scripts into the environment
@@ -42,6 +43,7 @@ export type ErrorCode =
   | 'VERIFY_FAILED'
   | 'CANCELLED'
   | 'NO_SHELL_FUNCTION'
+  | 'NO_NAMESPACE' // --exec=strict: no copy can stand in the original's own place
   | 'ACTIVATION_FAILED' // the session's own conda function could not activate the copy
 
 /**

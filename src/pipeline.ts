@@ -1,8 +1,9 @@
 // What only one action needs is loaded by that action: whoever joins a copy must not pay for what makes one.
 import { dirname, resolve } from 'node:path'
+import type { Environment } from './environment/find.ts'
 import { giveBack, usersOf } from './pipeline/give-back.ts'
 import type * as options from './pipeline/options.ts'
-import { fillIn, findOriginal, formatFor } from './pipeline/original.ts'
+import { type Filled, fillIn, findOriginal, formatFor } from './pipeline/original.ts'
 import { prepareStage } from './pipeline/prepare-stage.ts'
 import { isShared } from './pipeline/share.ts'
 import { shareStage } from './pipeline/share-stage.ts'
@@ -38,11 +39,31 @@ export async function stage(given: options.StageOptions = {}): Promise<options.S
   const options = { ...filled, format: formatFor(filled) }
   const environment = await findOriginal(options)
   const notes = await prepareStage(environment, options)
-  const result = isShared(options)
-    ? await shareStage(environment, options)
-    : await (await import('./pipeline/stage-from-archive.ts')).stageFromArchive(environment, options)
+  const result = await stageAs(environment, options)
   for (const message of notes) options.onProgress({ kind: 'info', message })
   return result
+}
+
+async function stageAs(environment: Environment, options: Filled<options.StageOptions>): Promise<options.StageResult> {
+  if (options.form === 'mount') return (await import('./pipeline/mount-stage.ts')).stageMounted(environment, options)
+  if (isShared(options)) return await shareStage(environment, options)
+  return (await import('./pipeline/stage-from-archive.ts')).stageFromArchive(environment, options)
+}
+
+/**
+ * Makes a copy that can be shown at the original's own path, to one command: of the environment's image if there is a fresh one.
+ * Where nothing can be shown there, a relocated copy.
+ * @throws StageError NO_NAMESPACE with `strict`, and as `stage`
+ */
+export async function stageInPlace(given: options.InPlaceOptions): Promise<options.InPlaceResult> {
+  const { otherPlaces, placeOfOriginal } = await import('./pipeline/in-place.ts')
+  const place = await placeOfOriginal(fillIn(given))
+  if (place === undefined) return { copy: await stage(given) }
+  const { target, image } = place
+  const copy = image && given.readInPlace ? undefined : await stage({ ...given, form: image ? 'image' : 'plain' })
+  const source = copy?.prefix ?? image!.source
+  const shown = { kind: image ? ('image' as const) : ('bind' as const), target, ...image, source }
+  return { ...(copy && { copy }), shown: { ...shown, alsoAt: await otherPlaces(shown) } }
 }
 
 /**
@@ -58,7 +79,7 @@ export async function unstage(
   const options = fillIn(given)
   const { cwd, uid, onProgress } = options
   const stage = await ownStage(resolve(cwd, given.prefix), uid)
-  const { original, prefix, files = 0 } = stage.record
+  const { original, prefix, form, files = 0 } = stage.record
   const kept = await giveBack(stage, options)
   if (kept) return { original, prefix, kept }
   return await timed(onProgress, { kind: 'phase', phase: 'remove', prefix, target: stage.folder }, async () => {
@@ -66,7 +87,8 @@ export async function unstage(
     if (remove === 'in use') return { original, prefix, kept: { users: await usersOf(stage) } }
     if (remove === 'gone') return { original, prefix }
     const report = countProgress('remove', onProgress)
-    if (sweepBehind && files >= MANY_FILES) sweepBehind(dirname(stage.folder))
+    // Of a mount, there is little to remove, and whoever unstages wants it to be away.
+    if (sweepBehind && form !== 'mount' && files >= MANY_FILES) sweepBehind(dirname(stage.folder))
     else
       await warnIfLeft(
         remove((done) => report(done, files)),

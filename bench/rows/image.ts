@@ -1,9 +1,9 @@
 import { mkdirSync, readdirSync, rmdirSync, rmSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { type Bench, type Row, stageWith, withArchive } from '../bench.ts'
+import { type Bench, type Row, withArchive } from '../bench.ts'
 import { LOCAL, TOP } from '../layout.ts'
 import { emptied, inTurns, run } from '../measure.ts'
-import { slowly } from '../slowly.ts'
+import { type Counters, type Slowness, slowly } from '../slowly.ts'
 
 const imageOf = ({ prefix }: Bench): string => `${prefix}.sqfs`
 const MOUNT = join(TOP, 'mounted')
@@ -42,58 +42,68 @@ async function making(bench: Bench) {
   return [{ what: 'image: made of the archive', unit: 's' as const, ours, against: [{ name, values: folder }] }, size]
 }
 
-/** All of it on a slow file system: from the call to the first program that could run. */
+/** More than any disk gives: then only the look-ups are slow. */
+const UNLIMITED_MB = 100_000
+
+/** Whole calls of a command that does nothing, on a slow file system, on a node that has no copy. */
 async function untilUsable(bench: Bench) {
-  const { slowness } = bench
-  let counts = {}
-  const slow = (body: () => number): Promise<number> =>
-    slowly(slowness, async (mount) => {
-      await mount.reset()
-      const seconds = body()
-      counts = await mount.counters()
-      return seconds
-    })
-  let inodes = 0
-  const { copied, inPlace } = await inTurns(bench.runs, {
-    copied: () =>
-      slow(() => {
-        emptied(LOCAL)
-        const { seconds, file } = copyOfImage(bench)
-        inodes = countOf(LOCAL)
-        return seconds + mounted(file, [], (seconds) => seconds)
-      }),
-    inPlace: () => slow(() => mounted(imageOf(bench), [], (seconds) => seconds)),
+  const limited = await calls(bench, bench.slowness)
+  const unlimited = await calls(bench, { ...bench.slowness, bandwidthMb: UNLIMITED_MB })
+  const figure = (what: string, { copied, inPlace, files }: Calls, limit?: number) => ({
+    what: `image: whole call of --exec, ${what}`,
+    unit: 's' as const,
+    ours: copied.seconds,
+    ...(limit !== undefined && { limit }),
+    against: [
+      { name: 'read in place', values: inPlace.seconds },
+      { name: 'extracted files', values: files.seconds },
+    ],
+    counts: copied.counts,
   })
-  const requests = { ...counts }
-  const { tree } = await inTurns(bench.runs, { tree: () => slow(() => stageWith(bench.programs.local, bench).seconds) })
-  const files = countOf(LOCAL)
-  emptied(LOCAL)
   return [
+    figure('no limit of bandwidth', unlimited, 0.3),
+    figure(`${bench.slowness.bandwidthMb} MB/s`, limited),
     {
-      what: 'image: copied and mounted, original slow',
-      unit: 's' as const,
-      ours: copied,
-      limit: 0.3,
-      against: [{ name: 'extracted and relocated', values: tree }],
-    },
-    { what: 'image: mounted in place', unit: 's' as const, ours: inPlace, against: [], counts: requests },
-    {
-      what: 'image: inodes on the local disk',
+      what: 'image: inodes on the local disk during a call',
       unit: 'files' as const,
-      ours: [inodes],
-      against: [{ name: 'extracted and relocated', values: [files] }],
+      ours: [limited.copied.inodes],
+      against: [{ name: 'extracted files', values: [limited.files.inodes] }],
     },
   ]
 }
 
-/** Timed as a whole process that does nothing else. */
-function copyOfImage({ programs: { local }, prefix }: Bench): { seconds: number; file: string } {
-  const code = `import { stage } from ${JSON.stringify(join(local.root, 'dist/index.js'))}
-    const options = ${JSON.stringify({ prefix, path: LOCAL, form: 'image', keepMinutes: 60 })}
-    console.log((await stage(options)).prefix)`
-  const env = { UV_THREADPOOL_SIZE: '128' }
-  const { seconds, stdout } = run(local.node, ['--input-type=module', '-e', code], { env })
-  return { seconds, file: stdout.trim() }
+type Calls = Record<'copied' | 'inPlace' | 'files', { seconds: number[]; counts: Counters; inodes: number }>
+
+const HOW = {
+  copied: () => [],
+  inPlace: () => ['--in-place'],
+  files: (bench: Bench) => [`--output=${bench.prefix}.tar.zst`],
+}
+
+async function calls(bench: Bench, slowness: Slowness): Promise<Calls> {
+  const names = ['copied', 'inPlace', 'files'] as const
+  const counts: Record<string, Counters> = {}
+  const inodes: Record<string, number> = {}
+  const call = (name: (typeof names)[number]) => async (): Promise<number> => {
+    emptied(LOCAL)
+    const seconds = await slowly(slowness, async (mount) => {
+      await mount.reset()
+      const args = ['--exec=strict', `--prefix=${bench.prefix}`, `--path=${LOCAL}`, '--keep=60', ...HOW[name](bench)]
+      const { seconds } = run(bench.programs.local.launcher, [...args, '--no-skip-local', '--quiet', '--', 'true'])
+      counts[name] = await mount.counters()
+      return seconds
+    })
+    inodes[name] = countOf(LOCAL)
+    return seconds
+  }
+  const { copied, inPlace, files } = await inTurns(bench.runs, {
+    copied: call('copied'),
+    inPlace: call('inPlace'),
+    files: call('files'),
+  })
+  emptied(LOCAL)
+  const of = (name: string, seconds: number[]) => ({ seconds, counts: counts[name]!, inodes: inodes[name]! })
+  return { copied: of('copied', copied), inPlace: of('inPlace', inPlace), files: of('files', files) }
 }
 
 function countOf(folder: string): number {
@@ -101,15 +111,12 @@ function countOf(folder: string): number {
   return entries.reduce((sum, entry) => sum + (entry.isDirectory() ? countOf(join(folder, entry.name)) : 0) + 1, 0)
 }
 
-/** @param body gets the seconds that mounting took */
-function mounted<T>(file: string, options: readonly string[], body: (seconds: number) => T): T {
+function mounted<T>(file: string, options: readonly string[], body: () => T): T {
   mkdirSync(MOUNT, { recursive: true })
-  const isKernel = options[0] === 'kernel'
-  const { seconds } = isKernel
-    ? run('mount', ['-t', 'squashfs', '-o', 'loop,ro,nosuid,nodev', file, MOUNT])
-    : run('squashfuse_ll', ['-o', 'ro,nosuid,nodev', ...options, file, MOUNT])
+  if (options[0] === 'kernel') run('mount', ['-t', 'squashfs', '-o', 'loop,ro,nosuid,nodev', file, MOUNT])
+  else run('squashfuse_ll', ['-o', 'ro,nosuid,nodev', ...options, file, MOUNT])
   try {
-    return body(seconds)
+    return body()
   } finally {
     run('umount', ['--lazy', MOUNT])
     rmdirSync(MOUNT)

@@ -3,8 +3,10 @@ import { extraction } from './extraction.ts'
 import { firstStage } from './first-stage.ts'
 import { freshness } from './freshness.ts'
 import { image } from './image.ts'
+import { inPlace } from './in-place.ts'
 import { joining } from './join.ts'
 import { memory } from './memory.ts'
+import { mount } from './mount.ts'
 import { pack } from './pack.ts'
 import { repack } from './repack.ts'
 import { running } from './running.ts'
@@ -18,6 +20,8 @@ export const ROWS: Row[] = [
   secondStage,
   joining,
   image,
+  inPlace,
+  mount,
   extraction,
   pack,
   freshness,

@@ -13,6 +13,7 @@ import { type DialectName, isDialect } from './dialects.ts'
  * - `__CONDA_STAGE_HELD_NAME`: `x` and the session's value of a variable that Node must not see, or empty if the
  *   session does not set it.
  * - `__CONDA_STAGE_TERMINAL`: `yes` or `no`, whether standard error is a terminal.
+ * - `__CONDA_STAGE_BECOMES`: process of the launcher, which runs the code that we print, and so becomes a command.
  * - `__CONDA_STAGE_LAUNCHER`: absolute path of bin/conda-stage, as it was called.
  */
 const PROTOCOL = '__CONDA_STAGE_'
@@ -24,6 +25,8 @@ export interface Call {
   launcher: string | undefined
   /** Whether standard error is a terminal; undefined if the launcher did not call us. */
   isErrorShown: boolean | undefined
+  /** Process of the launcher, if it waits for code by which it becomes a command. */
+  becomes: number | undefined
   /** The shell whose function called us and waits for code. */
   shell: CallingShell | undefined
 }
@@ -53,6 +56,7 @@ export function readCall(processEnv: Readonly<Record<string, string | undefined>
     env,
     launcher: processEnv[`${PROTOCOL}LAUNCHER`],
     isErrorShown: terminal === undefined ? undefined : terminal === 'yes',
+    becomes: Number(processEnv[`${PROTOCOL}BECOMES`]) || undefined,
     shell: readShell(processEnv),
   }
 }

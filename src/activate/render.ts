@@ -5,7 +5,6 @@ import type { Step } from './steps.ts'
 /**
  * Marks the beginning and the end of the code for the shell function. Whatever the session's own DEBUG trap or xtrace
  * prints into the same pipe is outside of the two marks, and the function cuts it off.
- * @internal Exported for its tests.
  */
 export const MARK = 'conda_stage_code'
 

@@ -3,6 +3,9 @@ import { exportedName } from './exported-name.ts'
 import type { PrefixFacts } from './facts.ts'
 import { replaceFirst, replaceName, swapModifier } from './prompt.ts'
 
+/** True while a copy is active, as with conda-stage 0.7.1. */
+export const STAGED = 'CONDA_STAGE_STAGED'
+
 /** The session's exported variables. */
 export type Variables = Readonly<Record<string, string | undefined>>
 

@@ -55,6 +55,10 @@ export function readIdentity(path: string, source?: Source): Promise<string> {
   })
 }
 
+/** Where the frames end and the index begins. Errors: as readHead. */
+export const indexOffset = (path: string, source: Source): Promise<number> =>
+  withTail(path, source, async ({ footer }) => footer.indexOffset)
+
 /** Reads the whole index. It is checked: extracting it can't write outside of the target. Errors: as readHead. */
 export function readIndex(path: string, source?: Source): Promise<ArchiveIndex> {
   return withTail(path, source, async (tail) => {

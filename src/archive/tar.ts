@@ -10,6 +10,8 @@ export const END_OF_TAR: Buffer = Buffer.alloc(2 * BLOCK)
 export const padding = (size: number): number => (BLOCK - (size % BLOCK)) % BLOCK
 
 const TYPE_FLAGS = { file: '0', hardlink: '1', symlink: '2', directory: '5' } as const
+/** Bytes of the header's field for the target of a link. */
+const LINK_FIELD = 100
 /** Eleven octal digits, the most that ustar's size and mtime hold. */
 const OCTAL_LIMIT = 8 ** 11
 
@@ -35,9 +37,25 @@ export function tarHeader(entry: Entry, root: string | null = '', renamed?: Rena
     size: size < OCTAL_LIMIT ? size : 0,
     seconds: fitsOctal ? seconds : 0,
     type: TYPE_FLAGS[entry.type],
-    link: link.slice(0, 100),
+    link: link.slice(0, LINK_FIELD),
   })
   return header
+}
+
+/**
+ * The same for a program that makes an image. A long target of a symbolic link stands before the member as GNU tar has it (type K):
+ * mksquashfs takes `/`, `./` and `../` off the beginning of one in a pax header (4.5.1).
+ */
+export function tarHeaderForImage(entry: Entry): Buffer {
+  if (entry.type !== 'symlink' || (entry.target.length <= LINK_FIELD && isAscii(entry.target)))
+    return tarHeader(entry, null)
+  const header = tarHeader({ ...entry, target: '-' }, null)
+  const size = entry.target.length + 1
+  const long = Buffer.alloc(BLOCK + size + padding(size))
+  writeBlock(long, 0, { name: '././@LongLink', prefix: '', mode: 0o644, size, seconds: 0, type: 'K', link: '' })
+  long.write(entry.target, BLOCK, 'latin1')
+  // Behind the pax header: tar2sqfs forgets what stood before one.
+  return Buffer.concat([header.subarray(0, -BLOCK), long, header.subarray(-BLOCK)])
 }
 
 /** The size of `tarHeader` in bytes. Making the header would take four times as long. */
@@ -57,7 +75,7 @@ function headerParts(entry: Entry, root: string | null) {
 
   let records: BytePath = ''
   if (!split || !isAscii(name)) records += paxRecord('path', name)
-  if (link.length > 100 || !isAscii(link)) records += paxRecord('linkpath', link)
+  if (link.length > LINK_FIELD || !isAscii(link)) records += paxRecord('linkpath', link)
   if (size >= OCTAL_LIMIT) records += paxRecord('size', String(size))
   if (nanos !== 0 || !fitsOctal) records += paxRecord('mtime', decimalSeconds(entry.mtimeNs))
   return { name, link, size, split, seconds, fitsOctal, records }

@@ -26,7 +26,10 @@ export interface WriteOptions {
   threads: number
   /** Compresses the frames of a tar outside of libuv's pool. Their content then lies in shared memory. */
   compress?: Compress | undefined
-  header: Pick<ArchiveIndex, 'name' | 'prefixes' | 'siblings' | 'generator' | 'platform' | 'created' | 'whole'>
+  header: Pick<
+    ArchiveIndex,
+    'name' | 'prefixes' | 'siblings' | 'generator' | 'platform' | 'created' | 'whole' | 'relocated'
+  >
   /** The beginning of a tar: frames of an older one, and the files in them at their new places. Not with `takeFrame`. */
   reused?: { files: readonly ArchivedFile[]; frames: AsyncIterable<TakenOver> }
   /** Everything else, in any order. Must hold the prefix itself (path '') and the folder of each entry. Only a tar takes packed frames. */
@@ -40,6 +43,8 @@ export interface WriteOptions {
   takeFrame?: TakeFrame | undefined
   /** Makes the image that is to stand at this path, in format sqfs. */
   makeImage?(path: string): ImageMaker
+  /** What an image gets in place of the members that the index names. */
+  inImage?(members: TarWriter): TarWriter
   signal?: AbortSignal
 }
 
@@ -86,10 +91,11 @@ async function writeZip(options: WriteOptions): Promise<WrittenArchive> {
 
 /** The members go to a program, which fills the file. */
 async function writeImage(options: WriteOptions): Promise<WrittenArchive> {
-  const { path, makeImage } = options
+  const { path, makeImage, inImage } = options
   if (path === undefined || makeImage === undefined) throw new TypeError('nobody makes the image')
   return await fill(await ArchiveFile.create(path), async (file) => {
-    const members = new ImageMembers(file, makeImage(path))
+    const asIs = new ImageMembers(file, makeImage(path))
+    const members = inImage?.(asIs) ?? asIs
     return await complete({ members, sink: file, add: () => addToTar(members, options) }, options)
   })
 }

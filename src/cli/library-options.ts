@@ -46,6 +46,7 @@ export function stageOptions(context: Context): StageOptions {
     localFoldersOnly,
     ...((skipLocal !== undefined || jobId(context.session.env) !== undefined) && { skipLocal: skipLocal ?? true }),
     writable,
+    ...(context.options.mount && { form: 'mount' as const, inPlace: context.options.inPlace }),
     isPrivate: context.options.private,
     keepMinutes: isKept || keepMinutes === Number.POSITIVE_INFINITY ? null : keepMinutes,
     caller: callerOf(context),

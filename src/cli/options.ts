@@ -11,14 +11,18 @@ import { LAUNCHER_NAMES } from '../nodes/launcher.ts'
 import { type AutoOptions, autoOptions, SWITCH } from './auto-options.ts'
 import { completable } from './completable.ts'
 import { didYouMean } from './did-you-mean.ts'
+import { mountOption } from './mount-option.ts'
 import { type NodeOptions, nodeOptions, ON_NODE_FAILURE } from './node-options.ts'
 import { addPackOptions, askedFormat, packShape, type ShapeOptions } from './pack-options.ts'
+import { type RunOptions, runOptions, splitCommand } from './run-options.ts'
 import { sourceOption } from './shell-names.ts'
 
 /** What a user can ask for; each action has a file in commands/. */
 const ACTIONS = [
   'stage',
   'unstage',
+  'exec',
+  'shell',
   'pack',
   'verify',
   'retire',
@@ -34,22 +38,24 @@ const ACTIONS = [
   'help',
 ] as const
 /**
- * Actions that our own code calls. The shell code calls the first four: when it is back in the original, when conda could not
- * activate the copy, when an environment with automatic staging is activated, and when its copy is left. The program itself
+ * Actions that our own code calls. The shell code calls the first five: when it is back in the original, when conda could not
+ * activate the copy, when an environment with automatic staging is activated, when its copy is left, and in the shell that --shell
+ * has opened. The program itself
  * calls the last two: to remove the rest of a copy, and on each node of a job.
  */
-const INNER = ['finishUnstage', 'abandon', 'auto', 'leave', 'sweep', 'onNode'] as const
+const INNER = ['finishUnstage', 'abandon', 'auto', 'leave', 'enter', 'sweep', 'onNode'] as const
 export type Action = (typeof ACTIONS)[number] | (typeof INNER)[number]
 
 type Variables = Readonly<Record<string, string | undefined>>
 
-export interface Options extends Settings, ShapeOptions, AutoOptions, NodeOptions {
+export interface Options extends Settings, ShapeOptions, AutoOptions, NodeOptions, RunOptions {
   action: Action
   force: boolean
   dryRun: boolean
   /** With --clean: also what is in use. */
   all: boolean
   path?: string
+  mount: boolean
   prefix?: string
   /** An archive to stage by itself; or to restore. */
   archive?: string
@@ -83,6 +89,7 @@ const WITHOUT_SETTINGS: ReadonlySet<Action> = new Set([
   'abandon',
   'autoStage',
   'leave',
+  'enter',
   'sweep',
   'onNode',
 ])
@@ -95,8 +102,9 @@ export async function readOptions(args: readonly string[], variables: Variables,
   const command = commandLine()
     .exitOverride()
     .configureOutput({ writeOut: () => {}, writeErr: () => {} })
+  const { own, command: words } = splitCommand(args)
   try {
-    command.parse(args.map(withoutSign), { from: 'user' })
+    command.parse(own.map(withoutSign), { from: 'user' })
   } catch (error) {
     if (error instanceof CommanderError) throw mistake(error, command)
     throw error
@@ -127,10 +135,12 @@ export async function readOptions(args: readonly string[], variables: Variables,
       force: given.force === true,
       dryRun: given.dryRun === true,
       all: given.all === true,
+      mount: mountOption(given, action, settings, usage),
       json: given.json === true,
       full: given.full === true,
       ...settings,
       ...packShape(given, settings, { ...shape, format }),
+      ...runOptions(given, action, words, usage),
       ...nodeOptions(given, action, settings, usage),
       ...autoOptions(given, action, { env, cwd }, usage),
       origins,
@@ -153,9 +163,14 @@ function checkArchive(given: Readonly<Record<string, unknown>>, action: Action):
   if (action === 'restore') return
   if (action !== 'stage' && action !== 'verify')
     throw usage('--archive works only with --stage, --verify and --restore')
-  const other = ['prefix', 'name', 'output', 'force', 'check', 'packer'].find((name) => given[name] !== undefined)
+  const other = ['prefix', 'name', 'output', 'force', 'check', 'packer', 'mount', 'inPlace'].find(
+    (name) => given[name] !== undefined,
+  )
   if (other !== undefined) throw usage(`--archive and ${optionOf(other)} can't be combined`)
 }
+
+/** What --exec and --shell take. */
+const HOW = ['strict']
 
 function processNumber(text: string): number {
   if (/^[1-9]\d{0,9}$/.test(text)) return Number(text)
@@ -183,13 +198,17 @@ export const completableOptions = (): CompletableOption[] => completable(command
 function commandLine(): Command {
   const command = new Command('conda-stage')
     .description('Stage the active conda environment to local disk, and work from there.')
-    .usage('[action] [options]')
+    .usage('[action] [options] [-- command]')
     .helpOption(false)
     .configureHelp({ helpWidth: 100 })
     .allowExcessArguments(false)
     .optionsGroup('Actions (without one: --stage):')
     .option('--stage', 'copy the active environment to local disk and activate the copy')
     .option('--unstage', 'go back to the original environment and remove the copy')
+    .addOption(
+      new Option('--exec [how]', "run the command behind '--' with the copy in the original's own place").choices(HOW),
+    )
+    .addOption(new Option('--shell [how]', 'open a shell like that; strict: fail if that place is denied').choices(HOW))
     .option('--pack', 'write the archive only, unless it is up to date')
     .option('--verify', 'check the staged copy, or the archive of an environment that is not staged')
     .option('--retire', 'replace an environment by its archive, when that is known to hold all of it')
@@ -208,12 +227,17 @@ function commandLine(): Command {
     .addOption(new Option('--since <ms>').argParser(Number).hideHelp())
     .addOption(new Option('--auto').hideHelp())
     .addOption(new Option('--leave').hideHelp())
+    .addOption(new Option('--enter').hideHelp())
     .addOption(new Option('--sweep').hideHelp())
     .addOption(new Option('--on-node [exchange]').hideHelp())
     .optionsGroup('Options:')
     .option('-p, --prefix <env>', 'use this environment instead of the active one, and activate nothing')
     .addOption(new Option('-n, --name <name>', 'use the environment that conda knows by this name').conflicts('prefix'))
     .option('--path <dir>', 'local folder in which to make conda-stage_TOKEN/NAME')
+    .option(
+      '--mount',
+      "mount an image of the environment instead of extracting a copy; if that can't be done here, extract one",
+    )
     .option('--nodes <which>', "in a job: make the copy on these nodes, a list such as n1,n2, or 'all'")
     .option(
       '--launcher <how>',
@@ -234,6 +258,7 @@ function commandLine(): Command {
         'process that uses the copy (default: the calling shell, job or login session)',
       ).argParser(processNumber),
     )
+    .option('--in-place', 'with --mount, --exec or --shell: read the image from where it lies, without a copy')
     .option('--private', 'make a copy that nobody else uses')
     .option('--skip-local', 'do not copy an environment that is on local disk already (the default in jobs)')
     .option('--no-skip-local', 'copy it anyway')
@@ -285,6 +310,8 @@ Variables:
   CONDA_STAGE_ALLOW_BASE   true: allow the base environment to be staged
   CONDA_STAGE_PROLOGUE     default of --prologue
   CONDA_STAGE_NODE         the Node (22.15 or newer) to run with
+  CONDA_STAGE_MKSQUASHFS   the program that makes images: mksquashfs or tar2sqfs
+  CONDA_STAGE_SQUASHFUSE   the squashfuse_ll that mounts them
   NO_COLOR                 do not use colours
 
 What stays in your session: the function conda-stage (in bash and sh also __conda_stage; in tcsh an alias). While

@@ -140,7 +140,7 @@ export function packShape(
   }
   if (format === 'sqfs') {
     if (!FOR_IMAGES.has(action))
-      throw usage(`--format=squashfs makes an image, which is mounted and not extracted: it goes with --pack`)
+      throw usage('--format=squashfs makes an image, which is mounted and not extracted: it goes with --pack')
     if (shape.arcroot !== undefined) throw usage('an image is mounted at one place: it has no --arcroot')
   }
   const [first] = Object.keys(shape) as (keyof Omit<ShapeOptions, 'image'>)[]

@@ -16,6 +16,8 @@ export interface Session {
   isErrorShown: boolean
   /** Whether standard output is a terminal, not a file or a pipe. */
   isDataShown: boolean
+  /** Process of the launcher, if it waits for code by which it becomes a command. */
+  becomes: number | undefined
   /** `bin/conda-stage`, which starts this program. */
   launcher: string
   /** The shell function that called us. */
@@ -24,7 +26,7 @@ export interface Session {
 
 /** @param process this program's own; variables that are meant for Node alone are removed from its environment */
 export function captureSession(process: NodeJS.Process): Session {
-  const { env, shell, isErrorShown } = readCall(process.env)
+  const { env, shell, becomes, isErrorShown } = readCall(process.env)
   const threads = Number(process.env.UV_THREADPOOL_SIZE)
   if (threads > FEW && process.argv.some((arg) => WITH_FEW.has(arg))) process.env.UV_THREADPOOL_SIZE = `${FEW}`
   return {
@@ -35,6 +37,7 @@ export function captureSession(process: NodeJS.Process): Session {
     parentPid: process.ppid,
     isErrorShown: isErrorShown ?? (isDevice(2) && process.stderr.isTTY === true),
     isDataShown: isDevice(1),
+    becomes,
     launcher: `${packageRoot()}/bin/conda-stage`,
     shell,
   }

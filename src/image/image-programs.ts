@@ -1,9 +1,11 @@
-import { mkdtemp } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { mkdir } from 'node:fs/promises'
+import { basename } from 'node:path'
 import type { ImageMaker } from '../archive/write/image-members.ts'
 import { StageError } from '../errors.ts'
 import { findProgram } from '../platform/find-program.ts'
 import type { Variables } from '../platform/job.ts'
+import { surroundings } from '../platform/surroundings.ts'
+import { makeOwnFolder, type Place, placeFor } from '../stage/place.ts'
 import { removeTree } from '../stage/remove-tree.ts'
 import { feed, run, saidBy } from './program.ts'
 
@@ -71,9 +73,9 @@ const mksquashfs = (chosen: Chosen): string[] => [
 function fromFolder(path: string, chosen: Chosen & { folder: string }): ImageMaker {
   const { program, env, signal } = chosen
   const options = { path, env, signal }
-  const begun = mkdtemp(join(chosen.folder, 'conda-stage-image-')).then((copy) => ({
-    copy,
-    tar: feed('tar', ['-xpf', '-', '-C', copy], options),
+  const begun = unpackingPlace(chosen.folder).then((place) => ({
+    place,
+    tar: feed('tar', ['-xpf', '-', '-C', place.prefix], options),
   }))
   // It surfaces at the first use; until then it must not count as unhandled.
   begun.catch(() => {})
@@ -82,14 +84,24 @@ function fromFolder(path: string, chosen: Chosen & { folder: string }): ImageMak
       await (await begun).tar.write(data)
     },
     async finish() {
-      const { copy, tar } = await begun
+      const { place, tar } = await begun
       await tar.finish()
-      await run(program, [copy, path, '-all-root', ...mksquashfs(chosen)], options)
+      await run(program, [place.prefix, path, '-all-root', ...mksquashfs(chosen)], options)
     },
     async settle() {
       const work = await begun.catch(() => undefined)
       await work?.tar.settle()
-      if (work) await removeTree(work.copy)
+      if (work) await removeTree(work.place.folder)
     },
+  }
+}
+
+/** A folder as that of a stage which is being made: if we are killed, the next sweep removes it. */
+async function unpackingPlace(local: string): Promise<Place> {
+  for (;;) {
+    const place = placeFor({ local: { path: local, real: local, created: false }, name: 'image', length: 0 })
+    if (!(await makeOwnFolder(place.folder, surroundings().uid))) continue
+    await mkdir(place.prefix)
+    return place
   }
 }

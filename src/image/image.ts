@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import { asReadFailure, damaged } from '../archive/failure.ts'
 import { Malformed } from '../archive/read/malformed.ts'
 import type { Source } from '../archive/reader.ts'
@@ -8,6 +9,7 @@ import { type BytePath, displayPath } from '../model/byte-path.ts'
 import { digestFrom } from '../model/digest.ts'
 import type { ArchiveItem } from '../model/item.ts'
 import { imageSeconds } from '../model/times.ts'
+import { PrefixScanner } from '../relocate/scan.ts'
 import { ImageContents } from './squashfs/content.ts'
 import { Tables } from './squashfs/tables.ts'
 import { type ImageEntry, type ImageFile, treeOf } from './squashfs/tree.ts'
@@ -78,13 +80,16 @@ export class Image {
     }
   }
 
-  /** Which files have other bytes than were packed. */
-  async contentFindings(onChecked: (files: number) => void): Promise<ArchiveFinding[]> {
+  /**
+   * Which files have other bytes than were packed, or the prefix in other places.
+   * @param generator program and version that verify: another one may have found other places
+   */
+  async contentFindings(generator: string, onChecked: (files: number) => void): Promise<ArchiveFinding[]> {
     const findings: ArchiveFinding[] = []
     let files = 0
     for (const entry of this.#inOrder(this.#index.entries.filter((one) => one.type === 'file'))) {
-      const why = await this.#wrongContent(entry)
-      if (why !== undefined) findings.push({ path: entry.path, kind: 'content', why, harmless: false })
+      const finding = await this.#wrongContent(entry, generator)
+      if (finding !== undefined) findings.push({ path: entry.path, ...finding })
       onChecked(++files)
     }
     return findings
@@ -122,18 +127,27 @@ export class Image {
       throw damaged(this.#path, `the content of ${displayPath(file.path)} is not what was packed`)
   }
 
-  async #wrongContent(file: ArchivedFile): Promise<string | undefined> {
+  async #wrongContent(file: ArchivedFile, generator: string): Promise<Omit<ArchiveFinding, 'path'> | undefined> {
     const found = this.#tree.get(file.path)
     // Told as a difference already.
     if (found?.type !== 'file') return undefined
+    const { prefixes, siblings, generator: packer } = this.#index
     const hash = createHash('sha256')
+    const scanner = new PrefixScanner(prefixes, file, siblings)
     try {
-      for await (const chunk of this.#contents.of(found)) hash.update(chunk)
+      for await (const chunk of this.#contents.of(found)) {
+        hash.update(chunk)
+        scanner.push(chunk)
+      }
     } catch (error) {
       if (!(error instanceof Malformed)) throw failureOf(this.#path, error)
-      return `can't be read: ${error.message}`
+      return { kind: 'content', why: `can't be read: ${error.message}`, harmless: false }
     }
-    return digestFrom(hash.digest('hex')) === file.digest ? undefined : 'has other bytes than were packed'
+    if (digestFrom(hash.digest('hex')) !== file.digest)
+      return { kind: 'content', why: 'has other bytes than were packed', harmless: false }
+    if (isDeepStrictEqual(scanner.finish(), file.relocation)) return undefined
+    const why = `holds the prefix in other places than the index of ${displayPath(packer)} says`
+    return { kind: 'relocation', why, harmless: packer !== generator }
   }
 
   #difference(entry: ArchivedEntry, found: ImageEntry): string | undefined {

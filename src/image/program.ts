@@ -85,14 +85,15 @@ export function saidBy(program: string, argument: string, env: Variables): Promi
 }
 
 function failed(program: string, path: string, why: string): StageError {
-  const [last = why] = why.split('\n').slice(-1)
-  if (/No space left on device|Disk quota exceeded/i.test(why)) {
-    return new StageError('NO_SPACE', `The archive ${path} can't be written: ${last}`, {
+  const lines = why.split('\n')
+  const ofRoom = lines.find((line) => /No space left on device|Disk quota exceeded/i.test(line))
+  if (ofRoom !== undefined) {
+    return new StageError('NO_SPACE', `The archive ${path} can't be written: ${ofRoom}`, {
       path,
       hint: 'Make room there, or name another place with --output=FILE',
     })
   }
-  return new StageError('IMAGE_FAILED', `${program} could not make the image ${path}: ${last}`, {
+  return new StageError('IMAGE_FAILED', `${program} could not make the image ${path}: ${lines.at(-1)}`, {
     path,
     hint: OTHER_PROGRAM,
   })

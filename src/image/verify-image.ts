@@ -4,16 +4,23 @@ import { StageError } from '../errors.ts'
 import type { ArchiveIndex } from '../model/archive-index.ts'
 import { Image } from './image.ts'
 
+interface VerifyOptions {
+  /** Program and version that verify. */
+  generator: string
+  onChecked(files: number): void
+  signal?: AbortSignal | undefined
+}
+
 /**
- * Compares what whoever mounts an image sees with its index: names, types, modes, times, links, and all contents. It is read
- * without mounting it, by nobody's program but this one.
+ * Compares what whoever mounts an image sees with its index: names, types, modes, times, links, all contents, and the places of the
+ * prefix. It is read without mounting it, by nobody's program but this one.
  * @throws StageError ARCHIVE_UNREADABLE, CANCELLED
  */
 export async function verifyImage(
   path: string,
   handle: FileHandle,
   index: ArchiveIndex,
-  { onChecked, signal }: { onChecked(files: number): void; signal?: AbortSignal | undefined },
+  { generator, onChecked, signal }: VerifyOptions,
 ): Promise<ArchiveFinding[]> {
   const checked = (files: number): void => {
     if (signal?.aborted)
@@ -22,7 +29,7 @@ export async function verifyImage(
   }
   try {
     const image = await Image.open(path, handle, index)
-    return [...image.differences(), ...(await image.contentFindings(checked))]
+    return [...image.differences(), ...(await image.contentFindings(generator, checked))]
   } catch (error) {
     if (!(error instanceof StageError) || error.code !== 'ARCHIVE_DAMAGED') throw error
     return [{ path: '', kind: 'archive', why: error.message, harmless: false }]

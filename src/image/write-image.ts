@@ -1,6 +1,7 @@
 import { readIndex } from '../archive/reader.ts'
 import { writeArchive } from '../archive/writer.ts'
 import { StageError } from '../errors.ts'
+import type { ArchivedEntry } from '../model/archive-index.ts'
 import { displayPath } from '../model/byte-path.ts'
 import { closeRead } from '../platform/close.ts'
 import { open, unlink } from '../platform/remote-fs.ts'
@@ -29,8 +30,13 @@ export async function imageWriter(maker: MakerOptions): Promise<typeof writeArch
   }
 }
 
-async function assertAsPacked(path: string): Promise<void> {
-  const why = await wrongIn(path).catch((error: unknown) => {
+/**
+ * Compares what stands in an image with what was packed.
+ * @param packed if that is something else than its index says
+ * @throws StageError IMAGE_FAILED
+ */
+export async function assertAsPacked(path: string, packed?: readonly ArchivedEntry[]): Promise<void> {
+  const why = await wrongIn(path, packed).catch((error: unknown) => {
     if (error instanceof StageError && error.code === 'ARCHIVE_DAMAGED') return error.message
     throw error
   })
@@ -41,10 +47,11 @@ async function assertAsPacked(path: string): Promise<void> {
   })
 }
 
-async function wrongIn(path: string): Promise<string | undefined> {
+async function wrongIn(path: string, packed?: readonly ArchivedEntry[]): Promise<string | undefined> {
   const handle = await open(path, 'r')
   try {
-    const image = await Image.open(path, handle, await readIndex(path, handle))
+    const index = await readIndex(path, handle)
+    const image = await Image.open(path, handle, packed ? { ...index, entries: [...packed] } : index)
     const [first, ...others] = image.differences()
     if (first === undefined) return undefined
     return `${displayPath(first.path) || 'its top'} ${first.why}${others.length === 0 ? '' : `, and ${others.length} more`}`

@@ -61,9 +61,22 @@ export interface ArchiveIndex {
    * archive. `level` is the level at which its frames were compressed.
    */
   whole?: { level: number }
+  /** Present in an image that is to be mounted in the open: its files are relocated, while the entries say what the original has. */
+  relocated?: Relocated
   /** Sorted by path; the first is the prefix itself (path ''). */
   entries: ArchivedEntry[]
   frames: Frame[]
+}
+
+export interface Relocated {
+  /** Where the image is to be mounted. */
+  prefix: string
+  /** The program that its scripts call. */
+  launcher: string
+  /** What could not be relocated, for people. */
+  warnings: string[]
+  /** Of the files that were relocated at another length, by path: the first 16 bytes of the SHA-256, in hex. */
+  digests: Record<BytePath, string>
 }
 
 /** What lstat says of a watched path; of a hard link, what it says of the file. */

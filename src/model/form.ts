@@ -3,6 +3,7 @@
  * - tree: the environment's files, relocated to where they lie
  * - plain: its files as they are, to be seen at the original's own path
  * - image: the environment as it is, in one file that is mounted
+ * - mount: the environment in one file that is mounted in the open, relocated to where it is mounted
  */
-export const FORMS = ['tree', 'plain', 'image'] as const
+export const FORMS = ['tree', 'plain', 'image', 'mount'] as const
 export type Form = (typeof FORMS)[number]

@@ -26,8 +26,9 @@ export interface Choice {
   untrusted: StageError[]
   /** The first fresh candidate. */
   fresh?: string
-  /** When that was written (ISO 8601). */
+  /** When that was written (ISO 8601), and what else its head says. */
   created?: string
+  head?: ArchiveHead
   /** The first archive that exists but is out of date: why, and which file it was. */
   stale?: { archive: string; reason: string; identity: string }
   /** What is wrong with the first archive of ours that is damaged or can't be read. */
@@ -75,7 +76,7 @@ export async function chooseArchive(
         if (isOfOthers) choice.untrusted.push(error)
       },
     )
-    if (freshness?.fresh) return { ...choice, fresh: archive, created: freshness.created }
+    if (freshness?.fresh) return { ...choice, fresh: archive, created: freshness.head.created, head: freshness.head }
     if (freshness) choice.stale ??= { archive, reason: freshness.reason, identity: freshness.identity }
   }
   return choice
@@ -112,7 +113,7 @@ async function freshnessOf(
   environment: Environment,
   { candidates, damaged }: { candidates: readonly string[]; damaged: Damaged | undefined },
   { check, signal, uid }: Filled<PackOptions>,
-): Promise<(Freshness & { identity: string; created: string }) | undefined> {
+): Promise<(Freshness & { identity: string; head: ArchiveHead }) | undefined> {
   const handle = await openTrustedIfThere(archive, [uid, environment.ownerUid])
   if (handle === undefined) return undefined
   try {
@@ -120,21 +121,20 @@ async function freshnessOf(
     if (damaged?.identity === identity) throw damaged.error
     const head = await readHead(archive, handle)
     assertSameEnvironment(archive, head, environment)
-    const { created } = head
     const isExcluded = exclusions(environment, candidates)
     const all = async () => (await readIndex(archive, handle)).entries
     // Made for use elsewhere, with --exclude for instance.
     if (head.whole === undefined)
-      return { fresh: false, reason: 'it does not hold the whole environment', path: '', identity, created }
+      return { fresh: false, reason: 'it does not hold the whole environment', path: '', identity, head }
     if (check !== 'full')
       return {
         ...(await checkQuick(environment, { ...head, entries: head.watched }, { isExcluded, all })),
         identity,
-        created,
+        head,
       }
     const look = { isExcluded, mayHang: mayHang(environment.real), ...(signal && { signal }) }
     const entries = await inventory(environment, look)
-    return { ...checkFull({ entries: await all() }, entries), identity, created }
+    return { ...checkFull({ entries: await all() }, entries), identity, head }
   } finally {
     await closeRead(handle)
   }

@@ -7,6 +7,7 @@ import type { ArchiveFormat } from '../model/archive-index.ts'
 import type { Payback } from '../model/cost.ts'
 import type { Form } from '../model/form.ts'
 import type { OnProgress } from '../model/progress.ts'
+import type { Shown } from '../mount/namespace.ts'
 import type { Finding } from '../stage/verify.ts'
 
 /** Options of pack(); stage() takes them too, since it packs if there is no fresh archive. */
@@ -73,14 +74,23 @@ export interface StageOptions extends PackOptions {
   skipLocal?: boolean
   /** Make a writable copy. Default: it is read-only. */
   writable?: boolean
-  /** What the copy is. Default: a tree. */
+  /** What the copy is. Default: a tree. If an image can't be mounted here, a `mount` becomes a tree, too. */
   form?: Form
+  /** Read the image of a `mount` where it lies, instead of copying it to local disk. */
+  inPlace?: boolean
   /** Make a copy that nobody else uses. Default: true for a writable copy, else false. */
   isPrivate?: boolean
   /** How long the copy stands when nobody uses it any more; null: until somebody removes it. Default: 0. */
   keepMinutes?: number | null
   /** Who uses the copy. It may be removed when that process has ended. Default: this process. */
   caller?: Caller
+}
+
+export interface InPlaceOptions extends StageOptions {
+  /** Throw if no copy can be shown at the original's own path. */
+  strict: boolean
+  /** Show the environment's image from where it lies, without a copy. */
+  readInPlace: boolean
 }
 
 export interface UnstageOptions {
@@ -168,6 +178,13 @@ export interface StageResult {
   /** Whether the stage pays. Missing if the copy was there already, or the original is on local disk. */
   payback?: Payback
   warnings: string[]
+}
+
+export interface InPlaceResult {
+  /** Missing if an image is read from where it lies. */
+  copy?: StageResult
+  /** What is to be shown where. Missing if the copy is relocated. */
+  shown?: Shown
 }
 
 export interface UnstageResult {

@@ -36,7 +36,7 @@ export async function packImage(
     without: [environment.prefix],
     level: Math.max(1, level),
     threads,
-    localFolder: async () => (await findLocalFolder({ ...options, needed: { bytes: 0, inodes: 0 } })).path,
+    localFolder: async () => (await findLocalFolder({ ...options, needed: { bytes: 0, inodes: 0 } })).real,
     signal,
   })
   if (await fromArchive(path, environment, writer, options)) return

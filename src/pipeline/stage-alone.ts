@@ -1,4 +1,5 @@
 import { rmdir } from 'node:fs/promises'
+import { StageError } from '../errors.ts'
 import { inTurn } from '../leases/turn.ts'
 import { findLocalFolder, suitableFolders } from '../platform/local-disk.ts'
 import { unlink } from '../platform/remote-fs.ts'
@@ -19,6 +20,8 @@ type Options = Filled<StageOptions & AloneFacts>
  * @throws StageError as openAlone and stage(); then nothing is left on the local disk
  */
 export async function stageAlone(given: Filled<StageOptions>): Promise<StageResult> {
+  if (given.form === 'mount')
+    throw new StageError('USAGE', 'an archive by itself is extracted, not mounted', { hint: 'Leave out --mount.' })
   const source = await openAlone(given)
   const { environment, alone } = source
   const options = { ...given, alone }

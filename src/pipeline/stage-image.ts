@@ -3,19 +3,16 @@ import { readFrames } from '../archive/reader.ts'
 import { noteUse } from '../cache/index.ts'
 import type { Environment } from '../environment/find.ts'
 import { copyImage } from '../image/copy-image.ts'
-import { addLease } from '../leases/lease.ts'
 import { cutName, LONGEST_NAME } from '../model/file-names.ts'
 import { findLocalFolder } from '../platform/local-disk.ts'
-import { ownIdentity } from '../platform/process-identity.ts'
 import { fileOf, noteArchive } from '../stage/noted-archive.ts'
 import { contentsOf, withNewPlace } from '../stage/place.ts'
-import { writeRecord } from '../stage/record.ts'
 import { roomForFile } from '../stage/room.ts'
-import { noteLocal } from './complete-stage.ts'
+import { publishStage, recordOf } from './complete-stage.ts'
 import { prepareLocal } from './local.ts'
 import type { StageOptions, StageResult } from './options.ts'
 import type { Filled } from './original.ts'
-import { type AloneFacts, isShared, leaseFor } from './share.ts'
+import { type AloneFacts, isShared } from './share.ts'
 import { timed } from './timing.ts'
 
 const ENDING = '.sqfs'
@@ -43,26 +40,8 @@ export async function stageImage(
     const phase = { kind: 'phase', phase: 'extract', prefix: environment.prefix, archive, target: folder } as const
     await timed(onProgress, phase, () => copyImage({ image: archive, handle, frames, size, to: prefix, signal }))
     await noteArchive(folder, fileOf(facts), head)
-    // Nobody may take the stage for one that is not used.
-    const lease = await addLease(folder, leaseFor(environment.prefix, options))
-    const amount = { files: 1, bytes: size }
-    await writeRecord(folder, {
-      version: 1,
-      original: environment.prefix,
-      real: environment.real,
-      isPrivate: !isShared(options),
-      ...(alone !== undefined && { alone }),
-      prefix,
-      form: 'image',
-      archive: { path: archive, created },
-      created: new Date().toISOString(),
-      owner: ownIdentity(),
-      readOnly: true,
-      ...amount,
-      digests: {},
-    })
-    await noteLocal(folder, options)
-    const { warnings } = options
-    return { original: environment.prefix, prefix, folder, archive, ...amount, lease, others: 0, warnings }
+    const source = { path: archive, created }
+    const record = recordOf({ prefix, source, files: 1, bytes: size, digests: {} }, environment, options)
+    return await publishStage({ folder, record }, environment, options)
   })
 }

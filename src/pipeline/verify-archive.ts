@@ -60,6 +60,7 @@ async function verifyOpen(path: string, handle: FileHandle, options: Options): P
     const { verifyImage } = await import('../image/verify-image.ts')
     findings.push(
       ...(await verifyImage(path, handle, index, {
+        generator,
         onChecked: (done) => onChecked(done, files.length),
         signal: options.signal,
       })),

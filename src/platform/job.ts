@@ -17,6 +17,17 @@ export function jobOf(env: Variables): Job | undefined {
   return variable === undefined ? undefined : { variable, id: env[variable]! }
 }
 
+/**
+ * What ends a process that is started here, other than its own end: the step of the job, or the job. Processes that have this in
+ * common end together. Empty outside of jobs.
+ */
+export function lifeOf(env: Variables): string {
+  const job = jobOf(env)
+  if (job === undefined) return ''
+  const step = job.variable === 'SLURM_JOB_ID' ? env.SLURM_STEP_ID : undefined
+  return step === undefined ? job.id : `${job.id}.${step}`
+}
+
 export const jobId = (env: Variables): string | undefined => jobOf(env)?.id
 
 /**

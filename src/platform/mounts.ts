@@ -8,6 +8,8 @@ export interface Mount {
   root: string
   mountPoint: string
   fsType: string
+  /** Whatever the file system calls itself: often a device, for FUSE what its server says. */
+  source: string
   /** Options of the mount point and of the file system together: `noexec`, `ro`, ... */
   options: string[]
 }
@@ -27,7 +29,7 @@ export function parseMountInfo(text: string): Mount[] {
     // The number of optional fields before the lone '-' varies.
     const [before, after] = line.split(' - ', 2)
     const fields = before?.split(' ') ?? []
-    const [fsType, , superOptions] = after?.split(' ') ?? []
+    const [fsType, source = '', superOptions] = after?.split(' ') ?? []
     const [id, parent, , root = '', mountPoint, mountOptions] = fields
     if (mountPoint === undefined || fsType === undefined) continue
     mounts.push({
@@ -36,6 +38,7 @@ export function parseMountInfo(text: string): Mount[] {
       root: unescapeField(root),
       mountPoint: unescapeField(mountPoint),
       fsType,
+      source: unescapeField(source),
       options: `${mountOptions},${superOptions ?? ''}`.split(',').filter(Boolean),
     })
   }

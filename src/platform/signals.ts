@@ -23,6 +23,21 @@ export function abortOnSignals(): AbortSignal {
   return controller.signal
 }
 
+/** How often it is looked whether somebody is still there, in milliseconds. */
+const LOOK_MS = 500
+
+/**
+ * Has this process stop, as by SIGTERM, when another one has ended that waits for it: whoever ends a shell by a signal does not
+ * end what it has started.
+ */
+export function stopAfter(isThere: () => boolean): void {
+  const timer = setInterval(() => {
+    if (isThere()) return
+    clearInterval(timer)
+    process.kill(process.pid, 'SIGTERM')
+  }, LOOK_MS).unref()
+}
+
 /** A write beyond the limit of file sizes (ulimit -f) then fails with EFBIG. Otherwise its signal would end the process. */
 export function surviveSizeLimit(): void {
   process.on('SIGXFSZ', () => {})

@@ -1,12 +1,51 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { basename } from 'node:path'
 
 /**
- * This user's processes that run a program from the folder or have loaded a library from it, except our own.
+ * This user's processes that run a program from the folder or have loaded a library from it, or to whom a private mount shows what
+ * is in it, except our own.
  * @param folder with symbolic links resolved
  */
 export function processesUsing(folder: string): number[] {
   const pids = processes().filter((name) => /^\d+$/.test(name) && name !== String(process.pid))
-  return pids.filter((pid) => isUsing(pid, folder)).map(Number)
+  const isShown = shownIn(basename(folder))
+  return pids.filter((pid) => isUsing(pid, folder) || isShown(pid)).map(Number)
+}
+
+/**
+ * Whether a process sees the folder at another place, in a mount namespace of its own. Nothing that it runs from there has the
+ * folder's path. Its list of mounts has the path in the disk's own terms, hence only the folder's name; for an image, that is what
+ * its server calls itself. A mount point in the folder says nothing: a namespace has those of the one that it was made in.
+ */
+function shownIn(name: string): (pid: string) => boolean {
+  const known = new Map<string, boolean>([[namespaceOf('self') ?? '', false]])
+  return (pid) => {
+    const namespace = namespaceOf(pid)
+    if (namespace === undefined) return false
+    let isShown = known.get(namespace)
+    if (isShown === undefined) {
+      const mounts = mountsOf(pid).split('\n')
+      isShown = mounts.some((mount) => mount.split(' ', 4)[3]?.includes(`/${name}/`) || mount.includes(` ${name} `))
+      known.set(namespace, isShown)
+    }
+    return isShown
+  }
+}
+
+function namespaceOf(pid: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/mnt`)
+  } catch {
+    return undefined
+  }
+}
+
+function mountsOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/mountinfo`, 'utf8')
+  } catch {
+    return ''
+  }
 }
 
 /**

@@ -6,6 +6,7 @@ import type { ArchivedEntry } from '../model/archive-index.ts'
 import { type BytePath, displayPath, fsPath, isAscii, parentOf } from '../model/byte-path.ts'
 import { readLocal } from '../platform/read-small.ts'
 import { readKeptIndex } from './kept-index.ts'
+import { mountFault } from './mount-fault.ts'
 import { FOLDERS } from './names.ts'
 import type { Stage } from './record.ts'
 
@@ -57,6 +58,7 @@ export async function noteFolders(
  */
 export async function damageOf(stage: Stage): Promise<string | undefined> {
   const { folder, record } = stage
+  if (record.form === 'mount') return mountFault(record)
   if (record.form === 'image') return await damageOfImage(record)
   const noted = await read(folder)
   if (noted === undefined) return 'the list of its folders is gone'

@@ -1,6 +1,7 @@
 import { type FileHandle, open, writeFile } from 'node:fs/promises'
 import { asReadFailure, damaged } from '../archive/failure.ts'
-import { readHead, readIndex, readStored, type Source } from '../archive/reader.ts'
+import { OPENING } from '../archive/format.ts'
+import { indexOffset, readHead, readIndex, readStored, type Source } from '../archive/reader.ts'
 import type { ArchiveHead, ArchiveIndex } from '../model/archive-index.ts'
 import { closeRead } from '../platform/close.ts'
 import { INDEX } from './names.ts'
@@ -9,6 +10,13 @@ import { INDEX } from './names.ts'
 export interface IndexBytes {
   start: Buffer
   end: { offset: number; data: Buffer }
+}
+
+/** Those of an image, of which no more is read than its head. @throws StageError ARCHIVE_DAMAGED, ARCHIVE_UNREADABLE */
+export async function imageIndexBytes(archive: string, handle: FileHandle, size: number): Promise<IndexBytes> {
+  const offset = await indexOffset(archive, handle)
+  const data = await readStored(handle.fd, { path: archive }, { offset, compressedSize: size - offset })
+  return { start: OPENING.sqfs, end: { offset, data } }
 }
 
 /** More than any index has, so that a file that somebody makes larger does not take all memory. */

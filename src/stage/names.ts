@@ -17,6 +17,10 @@ export const EXTRACTING = '.extracting'
 /** The folders of the complete copy, by which damage shows. */
 export const FOLDERS = 'stage.folders'
 
+/** The image that is mounted, and what its server says while it starts. */
+export const IMAGE = 'stage.sqfs'
+export const SERVER_LOG = 'stage.log'
+
 export const RESERVED: ReadonlySet<string> = new Set([
   MARKER,
   `${MARKER}.new`,
@@ -28,6 +32,8 @@ export const RESERVED: ReadonlySet<string> = new Set([
   `${EXTRACTING}.new`,
   FOLDERS,
   `${FOLDERS}.new`,
+  IMAGE,
+  SERVER_LOG,
   // leases/ has these:
   '.leases',
   'kept.json',

@@ -1,5 +1,7 @@
 import { chmodSync, existsSync, lstatSync, mkdirSync, openSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import { STAGED } from '../activate/state.ts'
 import { type BytePath, fsPath, parentOf } from '../model/byte-path.ts'
+import type { DirectoryEntry, Entry, FileEntry } from '../model/entry.ts'
 import { asTime, utimesSeconds } from '../model/times.ts'
 import { closeReadSync } from '../platform/close.ts'
 
@@ -9,10 +11,8 @@ export interface OwnFile {
   text: string
 }
 
-const STAGED = 'CONDA_STAGE_STAGED'
-
 /**
- * While the copy is active, CONDA_STAGE_STAGED is true, as with conda-stage 0.7.1. Scripts set it, since conda leaves a variable of
+ * While the copy is active, CONDA_STAGE_STAGED is true. Scripts set it, since conda leaves a variable of
  * env_vars.d behind, empty, when it leaves the copy.
  */
 const SCRIPTS: readonly OwnFile[] = [
@@ -63,10 +63,44 @@ export function addOwnFiles(
   }: { entries: readonly { type: string; path: BytePath }[]; readOnly: boolean; scripts: readonly OwnFile[] },
 ): BytePath[] {
   const files = [...SCRIPTS, ...scripts]
-  if (readOnly) files.push(FROZEN, ...standardLibraries(prefix, entries).map(managed))
+  if (readOnly)
+    files.push(FROZEN, ...standardLibraries(entries, (path) => existsSync(fsPath(prefix, path))).map(managed))
   const added = files.filter((file) => addFile(prefix, file, readOnly))
   if (readOnly) letOwnerWrite(prefix, HISTORY)
   return added.map(({ path }) => path)
+}
+
+/** What conda-stage adds to an image that is a read-only copy, before the image is made. */
+export type AddedEntry = DirectoryEntry | (FileEntry & { content: Buffer })
+
+/**
+ * The same files as `addOwnFiles` adds, with the folders that they need, for a copy of these entries that nobody can write to any
+ * more.
+ */
+export function addedEntries(entries: readonly Entry[], scripts: readonly OwnFile[]): AddedEntry[] {
+  const known = new Map<BytePath, { type: string; mode: number; mtimeNs: bigint }>(
+    entries.map((entry) => [entry.path, entry]),
+  )
+  const isThere = (path: BytePath): boolean => known.has(path)
+  const added: AddedEntry[] = []
+  const folderOf = (path: BytePath): { type: string; mode: number; mtimeNs: bigint } => {
+    const found = known.get(path)
+    if (found !== undefined || path === '') return found ?? { type: 'none', mode: 0, mtimeNs: 0n }
+    const { type, mode, mtimeNs } = folderOf(parentOf(path))
+    if (type !== 'directory') return { type, mode, mtimeNs }
+    const folder: DirectoryEntry = { type: 'directory', path, mode: mode & ~0o222, mtimeNs }
+    known.set(path, folder)
+    added.push(folder)
+    return folder
+  }
+  const files = [...SCRIPTS, ...scripts, FROZEN, ...standardLibraries(entries, isThere).map(managed)]
+  for (const { path, text } of files.filter((file) => !isThere(file.path))) {
+    const { type, mtimeNs } = folderOf(parentOf(path))
+    if (type !== 'directory') continue
+    const content = Buffer.from(text)
+    added.push({ type: 'file', path, mode: 0o444, mtimeNs, size: content.length, content })
+  }
+  return added
 }
 
 /** Not if its folder is a link, which may lead out of the copy. */
@@ -99,11 +133,14 @@ function textOf(path: Buffer): string {
 }
 
 /** The folder of a Python at the top always counts; one further down only if it has a standard library, which a venv's has not. */
-function standardLibraries(prefix: string, entries: readonly { type: string; path: BytePath }[]): BytePath[] {
+function standardLibraries(
+  entries: readonly { type: string; path: BytePath }[],
+  isThere: (path: BytePath) => boolean,
+): BytePath[] {
   return entries
     .filter(({ type, path }) => type === 'directory' && STANDARD_LIBRARY.test(path))
     .map(({ path }) => path)
-    .filter((path) => path.startsWith('lib/') || existsSync(fsPath(prefix, `${path}/os.py`)))
+    .filter((path) => path.startsWith('lib/') || isThere(`${path}/os.py`))
 }
 
 const managed = (folder: BytePath): OwnFile => ({

@@ -24,6 +24,8 @@ const Record = v.object({
   prefix: v.string(),
   /** Missing in a tree. */
   form: v.optional(v.picklist(FORMS)),
+  /** Only of a mount: who serves it, the image, and what ends the server, see `lifeOf`. */
+  mount: v.optional(v.object({ server: Identity, image: v.string(), life: v.string() })),
   /** The archive that it was made from, without a path if that could not be written; and when it was written (ISO 8601). */
   archive: v.object({ path: v.optional(v.string()), created: v.string() }),
   /** ISO 8601. */

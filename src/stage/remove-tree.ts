@@ -7,6 +7,7 @@ import { type BytePath, displayPath, fsPath } from '../model/byte-path.ts'
 import { errnoOf, meaningOf } from '../platform/errno.ts'
 import { HeldFolder } from '../platform/held-folder.ts'
 import { mountsBelow, parseMountInfo, readMountInfo } from '../platform/mounts.ts'
+import { imagesMountedBelow, unmountImage } from '../platform/own-mounts.ts'
 import { surroundings } from '../platform/surroundings.ts'
 
 /** What a removal does besides. */
@@ -30,9 +31,14 @@ export interface Identity {
  * is held while it is emptied, and must then lie in the one that was held first.
  *
  * Works folder by folder with synchronous calls: 31,000 files on tmpfs take 0.6 s of CPU that way, and 1.5 s in libuv's pool.
- * @throws StageError TARGET_UNSAFE, before anything is removed, if something is mounted inside; NOT_REMOVED
+ * An image of the user that is mounted inside is unmounted.
+ * @throws StageError TARGET_UNSAFE, before anything is removed, if something else is mounted inside; NOT_REMOVED
  */
 export async function removeTree(root: string, options: RemoveOptions = {}): Promise<void> {
+  for (const point of await imagesIn(root)) {
+    const why = await unmountImage(point)
+    if (why !== undefined && (await imagesIn(root)).includes(point)) throw stillMounted(point, why)
+  }
   await assertNothingMounted(root)
   let failure: StageError | undefined
   for (let tries = 0; tries < 3; tries++) {
@@ -64,12 +70,24 @@ async function removeOnce(root: string, { onRemoved, only }: RemoveOptions): Pro
   return removal.failure
 }
 
-/** @throws StageError TARGET_UNSAFE if something is mounted below `root`, including a bind mount of the same disk */
-export async function assertNothingMounted(root: string): Promise<void> {
-  const parent = await realpath(dirname(root)).catch(() => dirname(root))
-  const inside = mountsBelow(join(parent, basename(root)), parseMountInfo(readMountInfo()))[0]
-  if (inside !== undefined) throw mounted(inside)
+/** @throws StageError TARGET_UNSAFE if something is mounted below `root` that `removeTree` does not unmount */
+export async function assertRemovable(root: string): Promise<void> {
+  await assertNothingMounted(root, await imagesIn(root))
 }
+
+/** @throws StageError TARGET_UNSAFE if something else is mounted below `root`, including a bind mount of the same disk */
+async function assertNothingMounted(root: string, but: readonly string[] = []): Promise<void> {
+  const inside = mountsBelow(await realFolder(root), parseMountInfo(readMountInfo()))
+  const other = inside.find((point) => !but.includes(point))
+  if (other !== undefined) throw mounted(other)
+}
+
+const imagesIn = async (root: string): Promise<string[]> =>
+  imagesMountedBelow(await realFolder(root), surroundings().uid)
+
+/** As mountinfo has it. The folder itself may be a link that somebody put there. */
+const realFolder = async (root: string): Promise<string> =>
+  join(await realpath(dirname(root)).catch(() => dirname(root)), basename(root))
 
 class Removal {
   /** Of the first thing that can't be removed. */
@@ -178,6 +196,13 @@ function notRemoved(path: string, errno: string, cause: unknown): StageError {
     path,
     hint: 'It is no part of a copy any more. The next conda-stage in that local folder tries again.',
     cause,
+  })
+}
+
+function stillMounted(path: string, why: string): StageError {
+  return new StageError('NOT_REMOVED', `${path} can't be unmounted: ${why}`, {
+    path,
+    hint: `It is no part of a copy any more. Unmount it: fusermount3 -u -z ${path}`,
   })
 }
 

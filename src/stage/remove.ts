@@ -7,7 +7,7 @@ import { errnoOf, meaningOf } from '../platform/errno.ts'
 import { HeldFolder } from '../platform/held-folder.ts'
 import { removingName } from './names.ts'
 import { findStage, folderOf, readRecord, type Stage, type StageRecord } from './record.ts'
-import { assertNothingMounted, type Identity, removeTree } from './remove-tree.ts'
+import { assertRemovable, type Identity, removeTree } from './remove-tree.ts'
 
 /** Removing so many files takes longer than starting a process that does it in the background. */
 export const MANY_FILES = 5000
@@ -74,7 +74,7 @@ async function identityOf(folder: string, { prefix }: StageRecord): Promise<Iden
  *   if it is gone
  */
 export async function setAside(folder: string, { force = false } = {}): Promise<string | undefined> {
-  await assertNothingMounted(folder)
+  await assertRemovable(folder)
   const removing = `${dirname(folder)}/${removingName()}`
   if (force) {
     await renamed(folder, removing)

@@ -102,7 +102,7 @@ class Verifier {
     this.#siblings = index.siblings
     this.#entries = index.entries
     this.#modes = stagedModes(record.readOnly)
-    this.#to = record.form === undefined ? record.prefix : undefined
+    this.#to = record.form === undefined || record.form === 'mount' ? record.prefix : undefined
   }
 
   known(entry: ArchivedEntry): void {
@@ -134,7 +134,9 @@ class Verifier {
     const mode = facts.mode & 0o7777
     const expected = type === 'directory' ? this.#modes.folder(entry.mode) : this.#modes.file(entry.mode)
     const free = path === HISTORY ? OWNER_WRITES : 0
-    if (type !== 'symlink' && (mode | free) !== (expected | free))
+    // mksquashfs takes no mode of the top folder from a tar.
+    const isTopOfImage = path === '' && this.#record.form === 'mount'
+    if (type !== 'symlink' && !isTopOfImage && (mode | free) !== (expected | free))
       this.#differs(path, 'mode', `has mode ${octal(mode)} instead of ${octal(expected)}`)
     if (type === 'symlink') this.#symlink(path, this.#to ? relocateLink(entry, this.#prefixes, this.#to) : entry.target)
     else if (type === 'file') this.#file(entry, facts)

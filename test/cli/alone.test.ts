@@ -138,7 +138,7 @@ test('a file that is missing, no archive, damaged, or made for another place is 
 
 test('--archive with an option about another environment or another archive is wrong usage', async (context) => {
   const place = await world(context)
-  for (const other of ['--prefix=/x', '--output=/x.tar.zst', '--force', '--check=full', '--name=x']) {
+  for (const other of ['--prefix=/x', '--output=/x.tar.zst', '--force', '--check=full', '--name=x', '--mount']) {
     const { status, stderr } = await run(place, ['--archive=/x.tar.zst', other])
     assert.equal(status, 2, other)
     assert.match(stderr, new RegExp(`--archive and ${other.replace(/=.*/, '')} can't be combined`))

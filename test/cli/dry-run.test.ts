@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { readdirSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { slowfsUnavailable } from '../../bench/slowfs/build.ts'
 import { mountSlow } from '../../bench/slowfs/mount.ts'
 import { copiedWorld, fails, listing, run, stageOf, succeed, type World } from './world.ts'
@@ -65,6 +67,8 @@ test('--dry-run --json gives the numbers to programs, and with --pack leaves the
 test('--dry-run in a staged session says that the environment is staged already, as staging would', async (context) => {
   const place = await copiedWorld(context)
   const staged = await stageOf(place)
+  // The process that holds a lock on the copy begins when the call has ended.
+  while (!readdirSync(dirname(staged)).some((name) => name.startsWith('.guard-'))) await sleep(20)
   const before = listing(place.root)
   const { stderr } = await succeed(place, ['--dry-run'], { env: { CONDA_PREFIX: staged } })
   assert.match(stderr, /^INFO: Already staged: /)

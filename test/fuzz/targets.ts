@@ -29,6 +29,7 @@ import { hardTree, pack } from '../archive/support.ts'
 import { condaPackMembers, condaPackTar, condaPackZip, unpackScript } from '../conda-pack/hand-made.ts'
 import type { Target } from './fuzz.ts'
 import type { Random } from './random.ts'
+import { prepareImages, squashfsTarget } from './squashfs-target.ts'
 
 const PREFIXES = ['/envs/demo', '/real/envs/demo']
 
@@ -250,6 +251,7 @@ async function smallArchives(): Promise<Buffer[]> {
 /** To be awaited before the seeds are asked for. */
 export async function prepareTargets(): Promise<void> {
   archives ??= await smallArchives()
+  prepareImages()
 }
 
 /** Makes the checksums of the index right, if its end can be found. */
@@ -609,6 +611,7 @@ const relocateTarget: Target = {
 }
 
 export const targets: Readonly<Record<string, Target>> = {
+  image: squashfsTarget,
   archive: archiveTarget,
   index: indexTarget,
   tar: tarTarget,

@@ -1,9 +1,11 @@
 /** `--pack --format=squashfs` on the command line: images are found, checked and trusted as archives are. */
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import {
   chmodSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -13,7 +15,10 @@ import {
 } from 'node:fs'
 import { dirname } from 'node:path'
 import { test } from 'node:test'
-import { copiedWorld, fails, run, succeed, type World } from '../cli/world.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { slowfsUnavailable } from '../../bench/slowfs/build.ts'
+import { mountSlow } from '../../bench/slowfs/mount.ts'
+import { copiedWorld, fails, MOUNTING, run, start, succeed, type World } from '../cli/world.ts'
 import { script, verified } from './support.ts'
 
 const imageOf = ({ prefix }: World): string => `${prefix}.sqfs`
@@ -76,6 +81,23 @@ test('an image is made of the archive if that is fresh, and of the environment i
   writeFileSync(place.archive, archive)
   writeFileSync(`${place.prefix}/conda-meta/history`, 'another package')
   assert.doesNotMatch((await pack(place, '--verbose')).stderr, from)
+})
+
+test('an image that is made of the archive opens none of the files of the original', {
+  skip: slowfsUnavailable() ?? false,
+}, async (context) => {
+  const place = await copiedWorld(context)
+  await succeed(place, ['--pack', `--prefix=${place.prefix}`])
+  const slow = await mountSlow(place.prefix, place.prefix, { latencyMs: 0 })
+  try {
+    await slow.reset()
+    await pack(place)
+    const { open = 0, read = 0 } = await slow.counters()
+    assert.deepEqual([open, read], [0, 0])
+  } finally {
+    await slow.unmount()
+  }
+  assert.deepEqual((await verified(imageOf(place))).findings, [])
 })
 
 test('--output with the ending .squashfs makes an image, and what --exclude names is not in it', async (context) => {
@@ -183,4 +205,38 @@ test('old images go from the folder of archives as old archives do', async (cont
   const { stderr } = await succeed(place, ['--pack', `--prefix=${place.prefix}`])
   assert.match(stderr, /Removed an archive that had not been used for a long time: .*another-[0-9a-f]{12}\.sqfs/)
   assert.ok(!existsSync(old))
+})
+
+test('what a killed pack of an image leaves is removed: its file by the next pack, what it unpacked by the next sweep', async (context) => {
+  const place = await copiedWorld(context)
+  const old = script(place.root, [
+    'if [ "$1" = -help ]; then echo none; exit; fi',
+    `touch ${place.root}/up`,
+    'exec sleep 20',
+  ])
+  const env = { CONDA_STAGE_MKSQUASHFS: old, CONDA_STAGE_PATH: place.local }
+  const { child, ended } = start(place, ['--pack', '--format=squashfs', `--prefix=${place.prefix}`], { env })
+  while (!existsSync(`${place.root}/up`)) await sleep(20)
+  child.kill('SIGKILL')
+  await ended
+  const beside = dirname(place.prefix)
+  assert.ok(readdirSync(beside).some((name) => name.startsWith('.tmp.myjupyter.sqfs.')))
+  assert.deepEqual(readdirSync(place.local).length, 1)
+  await pack(place)
+  assert.deepEqual(readdirSync(beside).sort(), ['myjupyter', 'myjupyter.sqfs'])
+  await succeed(place, ['--clean', `--path=${place.local}`])
+  assert.deepEqual(readdirSync(place.local), [])
+})
+
+test('an image that does not fit on its disk leaves nothing there, and the message says so', async (context) => {
+  const place = await copiedWorld(context)
+  writeFileSync(`${place.prefix}/lib/noise`, randomBytes(3_000_000))
+  const disk = `${place.root}/disk`
+  mkdirSync(disk)
+  const ended = await run(place, ['--pack', `--prefix=${place.prefix}`, `--output=${disk}/mine.sqfs`], {
+    inside: [...MOUNTING, `mount -t tmpfs -o size=1m none ${disk}; "$0" "$@" || { s=$?; ls -A ${disk}; exit $s; }`],
+  })
+  assert.equal(ended.status, 1, ended.stderr)
+  assert.match(ended.stderr, new RegExp(`ERROR: The archive ${disk}/mine.sqfs can't be written: .*No space left`))
+  assert.equal(ended.stdout, '')
 })

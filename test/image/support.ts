@@ -46,7 +46,14 @@ export async function make(
     yield* items
   }
   const env = { PATH: '/usr/bin:/bin', CONDA_STAGE_MKSQUASHFS: program }
-  const write = await imageWriter({ env, without: [], level: 3, threads: 2, localFolder: async () => folder, signal })
+  const write = await imageWriter({
+    env,
+    without: [],
+    level: 3,
+    threads: 2,
+    localFolder: async () => folder,
+    signal,
+  })
   await write({ path, format: 'sqfs', threads: 2, header: HEADER, items: each(), ...(signal && { signal }) })
   return path
 }
@@ -55,7 +62,10 @@ export async function verified(path: string): Promise<{ index: ArchiveIndex; fin
   const handle = await open(path)
   try {
     const index = await readIndex(path, handle)
-    return { index, findings: await verifyImage(path, handle, index, { onChecked: () => {} }) }
+    return {
+      index,
+      findings: await verifyImage(path, handle, index, { generator: HEADER.generator, onChecked: () => {} }),
+    }
   } finally {
     await handle.close()
   }

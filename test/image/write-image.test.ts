@@ -1,14 +1,18 @@
 /** Images hold what was packed, whichever program makes them. */
 import assert from 'node:assert/strict'
 import { lstatSync, readdirSync, readFileSync, readlinkSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
+import { readIndex } from '../../src/archive/reader.ts'
+import { verifyImage } from '../../src/image/verify-image.ts'
+import type { ArchiveIndex } from '../../src/model/archive-index.ts'
 import { bytesOf } from '../../src/model/byte-path.ts'
 import type { Entry } from '../../src/model/entry.ts'
 import type { ArchiveItem } from '../../src/model/item.ts'
 import { tree } from '../archive/random-tree.ts'
-import { digestOf, directory, file, hardlink, run, symlink, workFolder } from '../archive/support.ts'
+import { digestOf, directory, file, HEADER, hardlink, run, symlink, workFolder } from '../archive/support.ts'
 import { make, PROGRAMS, programIn, script, verified } from './support.ts'
 
 for (const name of PROGRAMS)
@@ -44,6 +48,9 @@ const ODD = [
   file('first', 'two names', { mode: 0o640 }),
   hardlink('second', 'first', { mode: 0o640 }),
   symlink('dangling', '/nowhere/at all'),
+  symlink('far', `/${'far/'.repeat(40)}`),
+  symlink('up', `../${'up/'.repeat(40)}`),
+  symlink('f'.repeat(200), `./${'\xe9/'.repeat(3)}`),
   file('n'.repeat(255), 'long'),
   file('caf\xe9\n', 'not UTF-8, and a newline'),
   file('none', ''),
@@ -134,3 +141,38 @@ for (const [name, at] of [
     assert.equal(index.entries.length, ODD.length + 1)
     assert.notDeepEqual((await verified(path)).findings, [])
   })
+
+test('whatever is changed in an image, --verify ends with findings, and with nothing else', async (context) => {
+  const folder = await workFolder(context)
+  const path = await make(ODD, { folder, program: '/usr/bin/mksquashfs' })
+  const sound = readFileSync(path)
+  const end = Number(sound.readBigUInt64LE(40))
+  const tables = Number(sound.readBigUInt64LE(64))
+  const place = fc.oneof(fc.nat(95), fc.integer({ min: tables, max: end - 1 }), fc.nat(end - 1))
+  const change = fc.tuple(place, fc.integer({ min: 1, max: 255 }))
+  await fc.assert(
+    fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 8 }), async (changes) => {
+      const bytes = Buffer.from(sound)
+      for (const [at, by] of changes) bytes[at]! ^= by
+      writeFileSync(path, bytes)
+      const handle = await open(path)
+      try {
+        // The index behind the image is whole, and says what should be there.
+        const index = await indexOf(sound, folder)
+        const findings = await verifyImage(path, handle, index, { generator: HEADER.generator, onChecked: () => {} })
+        assert.ok(findings.every(({ why }) => why.length > 0))
+      } finally {
+        await handle.close()
+      }
+    }),
+    { numRuns: 200 },
+  )
+})
+
+let sound: Promise<ArchiveIndex> | undefined
+
+function indexOf(image: Buffer, folder: string): Promise<ArchiveIndex> {
+  const path = `${folder}/sound.sqfs`
+  sound ??= Promise.resolve(writeFileSync(path, image)).then(() => readIndex(path))
+  return sound
+}

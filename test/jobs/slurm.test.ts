@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
-import { succeed, type World } from '../cli/world.ts'
+import { LAUNCHER, succeed, type World } from '../cli/world.ts'
 import { type Slurm, startSlurm } from './slurm.ts'
 import { asUser } from './user.ts'
 
@@ -108,4 +108,22 @@ test('with on-failure: continue, a Slurm job under set -euo pipefail runs from t
       assert.match(output, /^WARNING: .* was not staged: /m)
       assert.doesNotMatch(output, /ERROR/)
     }
+  }))
+
+test('--exec works in srun, in a job script under set -e, and each task has its exit status', (context) =>
+  asUser(context, async (place) => {
+    const script = `#!/bin/bash -l
+set -euo pipefail
+conda activate myjupyter
+conda-stage --keep=5 --exec -- sh -c 'echo "step 0 $(greet --prefix) $(cat $CONDA_PREFIX/conda-meta/frozen | wc -l)"'
+srun --ntasks=2 --overlap "$CONDA_STAGE_PROGRAM" --exec=strict -- sh -c '
+  echo "task $SLURM_PROCID $(cat $CONDA_PREFIX/conda-meta/frozen | wc -l)"; exit $((SLURM_PROCID * 6))'
+`
+    const env = { ...place.env, CONDA_STAGE_PROGRAM: LAUNCHER }
+    assert.equal(await submit({ ...place, env }, script, '--ntasks=2'), 6)
+    const [output] = outputs(place) as [string]
+    assert.match(output, new RegExp(`^step 0 ${place.prefix} 1$`, 'm'), output)
+    for (const task of [0, 1]) assert.match(output, new RegExp(`^task ${task} 1$`, 'm'), output)
+    // The first one's copy has served all.
+    assert.equal(output.match(/Extracting/g)?.length, 1, output)
   }))

@@ -1,6 +1,11 @@
 # Shell code comes back over a pipe on descriptor 8; meanwhile 9 holds the session's standard output.
 # The function has no variables of its own. It calls builtins explicitly, whatever functions the session has.
 function __conda_stage {
+  # These become another program, whose standard streams are the session's.
+  if [[ "$*" == *--exec* || "$*" == *--shell* ]]; then
+    @LAUNCHER@ "$@"
+    \builtin return
+  fi
   if [[ ${CONDA_STAGE-} == false ]]; then
     \builtin return 0
   fi

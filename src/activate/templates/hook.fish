@@ -1,5 +1,10 @@
 # Shell code comes back over a pipe on descriptor 8; meanwhile 9 holds the session's standard output.
 function conda-stage --description 'Stage the active conda environment to local disk'
+    # These become another program, whose standard streams are the session's.
+    if string match -qr -- '^--(exec|shell)(=|$)' $argv
+        @LAUNCHER@ $argv
+        return
+    end
     if test "$CONDA_STAGE" = false
         return 0
     end

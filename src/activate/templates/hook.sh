@@ -1,6 +1,13 @@
 # Shell code comes back over a pipe on descriptor 8; meanwhile 9 holds the session's standard output.
 # POSIX sh has no local variables, and its functions can't have a hyphen in their names.
 __conda_stage() {
+  # These become another program, whose standard streams are the session's.
+  case "$*" in
+    *--exec* | *--shell*)
+      @LAUNCHER@ "$@"
+      \return
+      ;;
+  esac
   case "${CONDA_STAGE-}" in
     false) \return 0 ;;
   esac

@@ -2,6 +2,11 @@
 # The function has no variables of its own. It calls builtins explicitly, whatever functions the session has.
 # The session's options stay, because the scripts of activate.d run in here.
 function conda-stage {
+  # These become another program, whose standard streams are the session's.
+  if [[ "$*" == *--exec* || "$*" == *--shell* ]]; then
+    @LAUNCHER@ "$@"
+    \builtin return
+  fi
   if [[ "${CONDA_STAGE-}" == false ]]; then
     \builtin return 0
   fi

@@ -27,6 +27,14 @@ const Head = v.object({
   siblings: v.optional(v.array(v.nullable(v.array(v.string())))),
   created: shortText,
   whole: v.optional(v.object({ level: size })),
+  relocated: v.optional(
+    v.object({
+      prefix: v.pipe(v.string(), v.regex(/^\/[^\0]{1,4094}$/)),
+      launcher: v.string(),
+      warnings: v.array(v.string()),
+      digests: v.record(v.string(), v.string()),
+    }),
+  ),
   totals: v.object({ entries: size, files: size, bytes: size, frames: size }),
   // One tuple each: path, type, mode, size, whole seconds and nanoseconds of the mtime.
   watched: v.array(
@@ -44,7 +52,7 @@ const Head = v.object({
 })
 
 export function encodeHead(index: ArchiveIndex): Buffer {
-  const { generator, platform, name, prefixes, siblings, created, whole, entries } = index
+  const { generator, platform, name, prefixes, siblings, created, whole, relocated, entries } = index
   const spotChecks = chooseSpotChecks(entries)
   const watched = watchedEntries(entries, new Set(spotChecks)).map(({ path, type, mode, size, mtimeNs }) => {
     const [seconds, nanos] = splitTime(mtimeNs)
@@ -58,6 +66,7 @@ export function encodeHead(index: ArchiveIndex): Buffer {
     ...(siblings && { siblings: siblings.map((ends) => ends && [...ends]) }),
     created,
     ...(whole && { whole }),
+    ...(relocated && { relocated }),
     totals: totalsOf(index),
     watched,
     spotChecks,
@@ -77,8 +86,14 @@ function headOf(head: v.InferOutput<typeof Head>): DecodedHead {
   const watched = head.watched.map(([path, type, mode, size, seconds, nanos]) => {
     return { path, type, mode, size, mtimeNs: joinTime(seconds, nanos) }
   })
-  const { whole, siblings, ...others } = head
-  return { ...others, ...(siblings && { siblings }), ...(whole && { whole }), watched }
+  const { whole, siblings, relocated, ...others } = head
+  return {
+    ...others,
+    ...(siblings && { siblings }),
+    ...(whole && { whole }),
+    ...(relocated && { relocated }),
+    watched,
+  }
 }
 
 function watchedEntries(entries: readonly ArchivedEntry[], spotChecks: ReadonlySet<BytePath>): WatchedEntry[] {

@@ -3,7 +3,7 @@ import type { Frame } from '../../model/archive-index.ts'
 import type { Entry, FileEntry } from '../../model/entry.ts'
 import { imageSeconds, joinTime } from '../../model/times.ts'
 import { FRAME_SIZE } from '../format.ts'
-import { END_OF_TAR, padding, tarHeader } from '../tar.ts'
+import { END_OF_TAR, padding, tarHeaderForImage } from '../tar.ts'
 import type { ArchiveFile } from './file.ts'
 import type { TarWriter } from './member-writer.ts'
 
@@ -62,7 +62,7 @@ export class ImageMembers implements TarWriter {
    * a folder of that name if it stands alone in the header's field for folders.
    */
   async add(entry: Entry): Promise<void> {
-    await this.append(tarHeader({ ...entry, mtimeNs: joinTime(imageSeconds(entry.mtimeNs), 0) }, null))
+    await this.append(tarHeaderForImage({ ...entry, mtimeNs: joinTime(imageSeconds(entry.mtimeNs), 0) }))
   }
 
   async takeOver(): Promise<void> {

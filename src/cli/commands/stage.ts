@@ -4,6 +4,7 @@ import type { CallingShell } from '../../activate/call.ts'
 import { readFacts } from '../../activate/facts.ts'
 import { NOTHING } from '../../activate/on-top.ts'
 import { planAgain, planStage } from '../../activate/plan.ts'
+import { STAGED } from '../../activate/state.ts'
 import type { Step } from '../../activate/steps.ts'
 import { assertCondaCanActivate } from '../../activate/through-conda.ts'
 import { beforeEnd, exitStep } from '../../auto-stage/exit-step.ts'
@@ -11,6 +12,7 @@ import { withoutAutoStaging } from '../../auto-stage/guard.ts'
 import { StageError } from '../../errors.ts'
 import { leasesOfCaller } from '../../leases/holder.ts'
 import { leasesOf } from '../../leases/lease.ts'
+import { isInPlace } from '../../mount/in-place.ts'
 import { originalInSession, saveActivation } from '../../pipeline/activation.ts'
 import { bindToShell, guard, inheritLease } from '../../pipeline/bind-to-shell.ts'
 import type { StageResult } from '../../pipeline/options.ts'
@@ -18,6 +20,7 @@ import { leaseFor } from '../../pipeline/share.ts'
 import { stage, unstage } from '../../pipeline.ts'
 import { jobId } from '../../platform/job.ts'
 import { processFacts } from '../../platform/process-identity.ts'
+import { realpath } from '../../platform/remote-fs.ts'
 import { findStage, type Stage } from '../../stage/record.ts'
 import type { Command, Context } from '../command.ts'
 import { callerOf, stageOptions } from '../library-options.ts'
@@ -46,6 +49,7 @@ async function stageActiveOrNamed(context: Context): Promise<Step[] | undefined>
   const named = resolve(session.cwd, options.prefix ?? session.env.CONDA_PREFIX ?? '')
   const staged = options.archive === undefined ? await findStage(named) : undefined
   if (staged) return await alreadyStaged(staged, context)
+  if (await standsInPlace(context)) return undefined
   if (options.dryRun) return await unlessLocal(context, () => dryRun(context))
   const active = session.env.CONDA_PREFIX
   if (options.activator === 'conda' && shell && active && !isPathWanted)
@@ -86,12 +90,26 @@ function tellIfLittleGained({ original, payback }: StageResult, { options, sessi
   messages[isForPeople ? 'info' : 'verbose'](littleGained(original, payback))
 }
 
+/** In a command of --exec, which may call a script that stages: no failure either. */
+async function standsInPlace({ options, session, messages }: Context): Promise<boolean> {
+  const prefix = resolve(session.cwd, options.prefix ?? session.env.CONDA_PREFIX ?? '')
+  // Who has no mount of ours need not look.
+  if (session.env[STAGED] === undefined || !isInPlace(await realpath(prefix).catch(() => prefix))) return false
+  messages.info(`Already staged: the copy stands in the place of ${prefix}`)
+  if (options.json) writeJson({ skipped: true, original: prefix, prefix }, writeResult)
+  else if (options.prefix !== undefined) writeResult(`${prefix}\n`)
+  return true
+}
+
 /** A job script may call another that stages too, and automatic staging may have been first: no failure. */
 async function alreadyStaged(staged: Stage, context: Context): Promise<Step[] | undefined> {
   const { options, session, messages } = context
   const { prefix } = staged.record
   const original = await originalInSession(staged, { env: session.env })
   if (options.nodes !== undefined) throw alreadyHere(prefix)
+  // Nothing can be read from a mount whose server was killed.
+  if (staged.record.form === 'mount' && !options.dryRun)
+    await (await import('../../pipeline/mount-stage.ts')).remount(staged, stageOptions(context))
   messages.info(`Already staged: ${prefix} is the copy of ${original}`)
   if (options.json) writeJson({ skipped: true, original, prefix }, writeResult)
   else if (options.prefix !== undefined) writeResult(`${prefix}\n`)

@@ -11,6 +11,7 @@ import { StageError } from '../../errors.ts'
 import { leasesOfCaller } from '../../leases/holder.ts'
 import { type HeldLease, leasesOf, liveAmong } from '../../leases/lease.ts'
 import { wholeSeconds } from '../../model/amounts.ts'
+import { isInPlace } from '../../mount/in-place.ts'
 import { stagesOf } from '../../pipeline/activation.ts'
 import { boundOf } from '../../pipeline/bind-to-shell.ts'
 import type { UnstageResult } from '../../pipeline/options.ts'
@@ -32,7 +33,8 @@ export async function unstageCommand(context: Context): Promise<Step[] | undefin
   if (options.prefix !== undefined) return await unstageNamed(options.prefix, context)
   const stages = await stagesOf(session.env)
   const found = findStaged(session.env, (prefix) => stages.has(prefix))
-  if (found.where === 'none') throw notStaged(session.env.CONDA_PREFIX)
+  const active = session.env.CONDA_PREFIX
+  if (found.where === 'none') throw active && isInPlace(active) ? inPlace(active) : notStaged(active)
   if (found.where === 'beneath') throw beneath(found.prefix)
   const { shell } = session
   if (!shell) throw noShellFunction()
@@ -162,6 +164,12 @@ function notStaged(active: string | undefined): StageError {
     hint: 'To remove a copy that is not active: conda-stage --unstage --prefix=STAGED',
   })
 }
+
+const inPlace = (prefix: string): StageError =>
+  new StageError('NOT_STAGED', `The copy stands in the place of ${prefix}, for this command or shell alone`, {
+    path: prefix,
+    hint: "Leave it with 'exit'.",
+  })
 
 function beneath(prefix: string): StageError {
   return new StageError(

@@ -27,7 +27,7 @@ function copyText(copy: StagedCopy, active: string | undefined): string {
     .join('')
 }
 
-const FORM = { tree: undefined, plain: "for the original's own place", image: 'an image' }
+const FORM = { tree: undefined, plain: "for the original's own place", image: 'an image', mount: 'a mounted image' }
 
 function useOf({ users, keptUntil }: StagedCopy): string {
   if (users.length > 0) return `used by ${users.map(userText).join('; ')}`

@@ -37,6 +37,8 @@ export function treeOf(tables: Tables): ImageEntry[] {
   const walked = new Set<number>()
   const waiting = [{ path: '', place: tables.root }]
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    // As the kernel has it; folders in folders without end would take all memory.
+    check(next.path.length < 4096, 'a path is longer than one can be')
     const { entry, names } = readInode(tables, next.place, next.path)
     found.push(entry)
     if (names === undefined) continue
