@@ -34,6 +34,8 @@ export type ErrorCode =
   | 'LOCKED' // another packer held the archive's lock for too long
   | 'UNREADABLE' // a file of the environment can't be read
   | 'ENVIRONMENT_UNWRITABLE' // --auto-stage can't write its scripts into the environment
+  | 'RETIRE_REFUSED' // --retire is in doubt: its lines say why; or a stopped one needs a decision
+  | 'RESTORE_FAILED' // --restore: the environment could not be made as it was
   | 'CHANGED' // the environment changed while it was being packed
   | 'OUTPUT_LOST' // standard output, or what hands code to the shell, can't be written to
   | 'DISK_FAILED' // a call that needs a disk failed in a place that knows no better

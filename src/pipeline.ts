@@ -35,6 +35,7 @@ export async function pack({ format, ...given }: options.PackForElsewhereOptions
  */
 export async function stage(given: options.StageOptions = {}): Promise<options.StageResult> {
   const filled = fillIn(given)
+  if (filled.archive !== undefined) return await (await import('./pipeline/stage-alone.ts')).stageAlone(filled)
   const options = { ...filled, format: formatFor(filled) }
   const environment = await findOriginal(options)
   const notes = await prepareStage(environment, options)

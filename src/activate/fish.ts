@@ -70,16 +70,17 @@ const exitFunction = ({ id }: AtExitStep): string => `__conda_stage_exit_${id}`
 /** Entries are compared whole, because fish cuts the output of a command substitution at newlines. */
 function renderPath(step: PathStep): string[] {
   const { exact, first } = step
+  const changes = swapEntries(step)
   const loop = [
     'set -l argv',
     'for __conda_stage_entry in $PATH',
-    ...swapEntries(step).flatMap(([from, to], index) => [
+    ...changes.flatMap(([from, to], index) => [
       `${index === 0 ? 'if' : 'else if'} test "$__conda_stage_entry" = ${quote(from)}`,
       ...(to === undefined ? [] : [`set argv $argv ${quote(to)}`]),
     ]),
-    'else',
+    ...(changes.length > 0 ? ['else'] : []),
     'set argv $argv "$__conda_stage_entry"',
-    'end',
+    ...(changes.length > 0 ? ['end'] : []),
     'end',
     ...(first === undefined ? [] : [`builtin contains -- ${quote(first)} $argv`, `or set argv ${quote(first)} $argv`]),
     'set -gx PATH $argv',

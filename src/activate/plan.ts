@@ -1,4 +1,5 @@
 import type { PrefixFacts } from './facts.ts'
+import { activate, deactivate, pathBelow, stateBelow, stateOnTop } from './on-top.ts'
 import { swapPath } from './path.ts'
 import { decoded, pathAfterConda, pathOfOriginal, pathOfStage } from './path-of.ts'
 import {
@@ -31,27 +32,30 @@ interface Abandon {
  *
  * If a script of activate.d fails, the others still run. One that calls `exit` ends the session, as it does with conda.
  *
+ * @param isOnTop the original is not active: the stage goes on top of `original`, which is, and CONDA_SHLVL rises, as with
+ *   `conda activate`
  * @param abandon arguments for the launcher, which then reports that activation failed and removes the stage, and the status
  *   to return: if the session has a variable that can't be changed or, for activator 'conda', no function to call. The original
  *   is still active then, or again.
  */
-export function planStage(plan: Swap & { activator?: Activator; abandon?: Abandon }): {
+export function planStage(plan: Swap & { activator?: Activator; abandon?: Abandon; isOnTop?: boolean }): {
   steps: Step[]
   snapshot: Snapshot
 } {
   const swap = { ...plan, ps1: decoded(plan.ps1) }
-  const { env, ps1, original, staged } = swap
-  const state = stateOfStage(swap)
+  const { env, ps1, original, staged, isOnTop } = swap
+  const state = isOnTop ? stateOnTop(swap) : stateOfStage(swap)
   const path = pathOfStage(swap)
   const after = { ...state.values, PATH: env.PATH === undefined ? null : swapPath(env.PATH, path) }
   const abandon = abandonSteps(plan)
   const steps =
     plan.activator === 'conda'
-      ? stageThroughConda(swap, state, abandon)
+      ? stageThroughConda(state, isOnTop ? [activate(staged, abandon)] : throughConda(swap, original, staged, abandon))
       : [check(state, abandon), ...swapSteps(original, staged, path, state)]
   return {
     steps: [...steps, { op: 'rehash' }, { op: 'return', status: 0 }],
     snapshot: {
+      ...(isOnTop && { isOnTop }),
       variables: Object.fromEntries(
         Object.entries(after).map(([name, value]) => [name, { before: env[name] ?? null, after: value }]),
       ),
@@ -66,14 +70,18 @@ export function planStage(plan: Swap & { activator?: Activator; abandon?: Abando
  *
  * @param snapshot from planStage(). Without it (somebody ran `conda activate STAGE`), the state becomes what conda would
  *   make it.
+ * @param isOnTop the stage went on top of `original`
  * @param remove arguments for the launcher, which then removes the stage. This is the last step: by then, nothing in the
  *   session depends on the files any more. It does not run if an earlier step fails.
  */
 export function planUnstage(
-  plan: Swap & { snapshot?: Snapshot | undefined; activator?: Activator; remove?: string[] },
+  plan: Swap & { snapshot?: Snapshot | undefined; activator?: Activator; remove?: string[]; isOnTop?: boolean },
 ): { steps: Step[] } {
   const swap = { ...plan, ps1: decoded(plan.ps1) }
   const { original, staged } = swap
+  const remove: Step[] = plan.remove ? [{ op: 'run', argv: plan.remove }] : []
+  const end: Step[] = [{ op: 'rehash' }, ...remove, { op: 'return', status: 0 }]
+  if (plan.isOnTop) return { steps: [...stepsBelow(swap), ...end] }
   const state = stateOfOriginal(swap, plan.snapshot)
   const path = pathOfOriginal(swap, plan.snapshot?.variables.PATH)
   const steps =
@@ -84,8 +92,16 @@ export function planUnstage(
           ...pathAfterConda(swap, plan.snapshot?.variables.PATH),
         ]
       : [check(state, [{ op: 'return', status: 1 }]), ...swapSteps(staged, original, path, state)]
-  const remove: Step[] = plan.remove ? [{ op: 'run', argv: plan.remove }] : []
-  return { steps: [...steps, { op: 'rehash' }, ...remove, { op: 'return', status: 0 }] }
+  return { steps: [...steps, ...end] }
+}
+
+/** Takes the stage off what it was put on. Without a snapshot, only conda knows what that was. */
+function stepsBelow(swap: Swap & { snapshot?: Snapshot | undefined; activator?: Activator }): Step[] {
+  const { snapshot, original, staged } = swap
+  if (snapshot === undefined || swap.activator === 'conda') return [deactivate(staged)]
+  const state = stateBelow(swap, snapshot)
+  const path = pathBelow(swap, snapshot.variables.PATH)
+  return [check(state, [{ op: 'return', status: 1 }]), ...swapSteps(staged, original, path, state)]
 }
 
 /** In a session that has the stage already: the stage comes first in PATH again, should PATH have been reset since. */
@@ -134,10 +150,7 @@ const abandonSteps = ({ abandon: { argv, status = 1 } = {} }: { abandon?: Partia
   { op: 'return', status },
 ]
 
-function stageThroughConda(swap: Swap, { values, ps1 }: NewState, abandon: Step[]): Step[] {
+function stageThroughConda({ values, ps1 }: NewState, conda: Step[]): Step[] {
   const modifier = values.CONDA_PROMPT_MODIFIER
-  return [
-    ...throughConda(swap, swap.original, swap.staged, abandon),
-    ...stateSteps({ values: modifier === undefined ? {} : { CONDA_PROMPT_MODIFIER: modifier }, ps1 }),
-  ]
+  return [...conda, ...stateSteps({ values: modifier === undefined ? {} : { CONDA_PROMPT_MODIFIER: modifier }, ps1 })]
 }

@@ -24,6 +24,8 @@ export interface Swap extends ShellState {
 
 /** What staging replaced, for planUnstage(). JSON-serialisable; it is kept with the stage. `null` is an unset variable. */
 export interface Snapshot {
+  /** The stage went on top of what was active, see on-top.ts. */
+  isOnTop?: true
   variables: Record<string, Change<string | null>>
   ps1?: Change<string>
   /** The environment's part of the prompt, even if there is no CONDA_PROMPT_MODIFIER. */

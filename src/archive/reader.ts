@@ -51,6 +51,14 @@ export function readHead(path: string, source?: Source): Promise<ArchiveHead> {
 export const indexOffset = (path: string, source: Source): Promise<number> =>
   withTail(path, source, async ({ footer }) => footer.indexOffset)
 
+/** Tells archives of different contents from one another: the digests of the index's sections, in one. Errors: as readHead. */
+export function readIdentity(path: string, source?: Source): Promise<string> {
+  return withTail(path, source, async ({ footer: { sections } }) => {
+    const digests = Object.values(sections).map((section) => section.sha256)
+    return sha256(Buffer.from(digests.join())).slice(0, 32)
+  })
+}
+
 /** Reads the whole index. It is checked: extracting it can't write outside of the target. Errors: as readHead. */
 export function readIndex(path: string, source?: Source): Promise<ArchiveIndex> {
   return withTail(path, source, async (tail) => {

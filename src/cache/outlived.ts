@@ -2,6 +2,7 @@ import { dirname, join } from 'node:path'
 import { readHead } from '../archive/reader.ts'
 import { basesOf, environmentFolders, listedPrefixes } from '../environment/conda-folders.ts'
 import { ARCHIVE_FORMATS } from '../model/archive-index.ts'
+import { retiredArchiveOf } from '../model/file-names.ts'
 import type { Variables } from '../platform/job.ts'
 import { lstat, readdir } from '../platform/remote-fs.ts'
 import { archiveFolders } from './candidates.ts'
@@ -12,6 +13,8 @@ export interface OutlivedArchive {
   bytes: number
   /** The prefix that the environment had. */
   original: string
+  /** All that is left of it: `--restore` brings it back. */
+  isRetired: boolean
 }
 
 const ARCHIVE_NAME = new RegExp(`\\.(?:${ARCHIVE_FORMATS.join('|')})$`)
@@ -55,7 +58,9 @@ async function outlived(path: string, uid: number): Promise<OutlivedArchive | un
     if (!facts.isFile() || facts.uid !== uid) return undefined
     const { prefixes } = await readHead(path)
     const isGone = await Promise.all(prefixes.map(isMissing))
-    return isGone.every(Boolean) ? { path, bytes: facts.size, original: prefixes[0]! } : undefined
+    return isGone.every(Boolean)
+      ? { path, bytes: facts.size, original: prefixes[0]!, isRetired: prefixes.map(retiredArchiveOf).includes(path) }
+      : undefined
   } catch {
     // Damaged, of another version, or not an archive of ours.
     return undefined

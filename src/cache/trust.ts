@@ -1,10 +1,12 @@
 import { type BigIntStats, constants } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { asReadFailure } from '../archive/failure.ts'
 import { StageError } from '../errors.ts'
 import { closeRead } from '../platform/close.ts'
 import { errnoOf } from '../platform/errno.ts'
 import { lstat, open } from '../platform/remote-fs.ts'
+import { followPath } from '../platform/safe-path.ts'
 
 /**
  * Whoever can write an archive can run code as the user who stages it. So it must be a file that belongs to one of `owners` or to
@@ -54,7 +56,33 @@ export async function openTrusted(path: string, owners: readonly number[]): Prom
   }
 }
 
-/** The same; undefined if there is no such file. */
+/**
+ * Whoever names an archive trusts its owner, but nobody else: others must not be able to put a file of theirs in its place. What
+ * belongs to the user or to root, others can't put there.
+ * @returns the owner, whom openTrusted() takes from then on
+ * @throws StageError NO_ARCHIVE, ARCHIVE_UNTRUSTED, ARCHIVE_UNREADABLE
+ */
+export async function ownerOfNamed(path: string, uid: number): Promise<number> {
+  try {
+    const { uid: owner } = await lstat(path)
+    if (owner === uid || owner === 0) return owner
+    const { exposed } = await followPath(dirname(path), [uid, owner])
+    if (exposed === undefined) return owner
+    const what = `it belongs to another user (uid ${owner}), and others can put another file in its place: ${exposed.path} ${exposed.what}`
+    throw untrusted(path, what, `If you trust what it holds, copy it to a folder of your own: cp '${path}' ~/`)
+  } catch (error) {
+    const errno = errnoOf(error)
+    if (errno === 'EACCES') throw forbidden(path, error)
+    if (errno !== 'ENOENT' && errno !== 'ENOTDIR') throw errno === undefined ? error : asReadFailure(error, path)
+    throw new StageError('NO_ARCHIVE', `There is no archive ${path}`, {
+      path,
+      hint: 'Name the file that --pack or --retire has written, or one that conda-pack made.',
+      cause: error,
+    })
+  }
+}
+
+/** As openTrusted; undefined if there is no such file. */
 export async function openTrustedIfThere(path: string, owners: readonly number[]): Promise<FileHandle | undefined> {
   return await openTrusted(path, owners).catch((error: unknown) => {
     // A name that is too long for a file names none.

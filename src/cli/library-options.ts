@@ -35,12 +35,13 @@ export function packOptions(context: Context): PackOptions {
 }
 
 export function stageOptions(context: Context): StageOptions {
-  const { path, localFolders, localFoldersOnly, writable, skipLocal, keepMinutes } = context.options
+  const { path, archive, localFolders, localFoldersOnly, writable, skipLocal, keepMinutes } = context.options
   const { action, autoUnstage } = context.options
   const isKept = action === 'auto' && autoUnstage !== true
   return {
     ...packOptions(context),
     ...(path !== undefined && { path }),
+    ...(archive !== undefined && { archive }),
     localFolders,
     localFoldersOnly,
     ...((skipLocal !== undefined || jobId(context.session.env) !== undefined) && { skipLocal: skipLocal ?? true }),
@@ -56,7 +57,7 @@ export function stageOptions(context: Context): StageOptions {
 export const callerOf = ({ options, session }: Pick<Context, 'options' | 'session'>): Caller => ({
   env: session.env,
   shell: session.shell?.pid,
-  getsPath: options.prefix !== undefined,
+  getsPath: options.prefix !== undefined || (options.archive !== undefined && !session.shell),
   // What is activated is used by the shell that activates it.
   session:
     options.action === 'stage' && options.prefix === undefined && session.shell?.pid ? undefined : options.session,

@@ -29,6 +29,8 @@ const COMMANDS: Record<Action | 'skip', () => Promise<Command>> = {
   enter: async () => (await import('./commands/run/enter.ts')).enterCommand,
   pack: async () => (await import('./commands/pack.ts')).packCommand,
   verify: async () => (await import('./commands/verify.ts')).verifyCommand,
+  retire: async () => (await import('./commands/retire.ts')).retireCommand,
+  restore: async () => (await import('./commands/retire.ts')).restoreCommand,
   modulefile: async () => (await import('./commands/modulefile.ts')).modulefileCommand,
   list: async () => (await import('./commands/list.ts')).listCommand,
   clean: async () => (await import('./commands/clean.ts')).cleanCommand,

@@ -25,6 +25,8 @@ const ACTIONS = [
   'shell',
   'pack',
   'verify',
+  'retire',
+  'restore',
   'autoStage',
   'source',
   'completion',
@@ -55,6 +57,8 @@ export interface Options extends Settings, ShapeOptions, AutoOptions, NodeOption
   path?: string
   mount: boolean
   prefix?: string
+  /** An archive to stage by itself; or to restore. */
+  archive?: string
   json: boolean
   output?: string
   full: boolean
@@ -108,10 +112,12 @@ export async function readOptions(args: readonly string[], variables: Variables,
   const given = command.opts()
   const action = oneAction(given)
   if (given.full && action !== 'version' && action !== 'help') throw usage('--full works only with --version')
-  if (given.dryRun && !['stage', 'pack', 'clean'].includes(action))
-    throw usage('--dry-run works only with --stage, --pack and --clean')
+  if (given.dryRun && !['stage', 'pack', 'clean', 'retire', 'restore'].includes(action))
+    throw usage('--dry-run works only with --stage, --pack, --clean, --retire and --restore')
   if (given.all && action !== 'clean') throw usage('--all works only with --clean')
-  for (const name of ['prefix', 'name', 'path', 'output']) if (given[name] === '') throw usage(`--${name} is empty`)
+  for (const name of ['prefix', 'name', 'path', 'output', 'archive'])
+    if (given[name] === '') throw usage(`--${name} is empty`)
+  if (given.archive !== undefined) checkArchive(given, action)
   // A variable with a wrong value must not stop anyone from reading about it.
   const env = action === 'help' ? {} : variables
   const files = WITHOUT_SETTINGS.has(action) ? [] : await readConfigFiles(env, cwd)
@@ -143,6 +149,7 @@ export async function readOptions(args: readonly string[], variables: Variables,
     given.path !== undefined && { path: given.path },
     prefix !== undefined && { prefix },
     given.output !== undefined && { output: given.output },
+    given.archive !== undefined && { archive: given.archive },
     given.since !== undefined && { since: given.since },
     typeof given.onNode === 'string' && { exchange: given.onNode },
     given.modulefile !== undefined && { moduleSystem: given.modulefile },
@@ -153,6 +160,15 @@ export async function readOptions(args: readonly string[], variables: Variables,
 
 /** What --exec and --shell take. */
 const HOW = ['strict']
+
+/** Whose environment it is, the archive says. */
+function checkArchive(given: Readonly<Record<string, unknown>>, action: Action): void {
+  if (action === 'restore') return
+  if (action !== 'stage' && action !== 'verify')
+    throw usage('--archive works only with --stage, --verify and --restore')
+  const other = ['prefix', 'name', 'output', 'force', 'check', 'packer'].find((name) => given[name] !== undefined)
+  if (other !== undefined) throw usage(`--archive and ${optionOf(other)} can't be combined`)
+}
 
 function processNumber(text: string): number {
   if (/^[1-9]\d{0,9}$/.test(text)) return Number(text)
@@ -193,6 +209,8 @@ function commandLine(): Command {
     .addOption(new Option('--shell [how]', 'open a shell like that; strict: fail if that place is denied').choices(HOW))
     .option('--pack', 'write the archive only, unless it is up to date')
     .option('--verify', 'check the staged copy, or the archive of an environment that is not staged')
+    .option('--retire', 'replace an environment by its archive, when that is known to hold all of it')
+    .option('--restore', 'bring a retired environment back as it was')
     .addOption(new Option('--auto-stage <what>', 'stage the environment whenever it is activated').choices(SWITCH))
     .addOption(sourceOption())
     .addOption(new Option('--completion [shell]', 'print shell code that completes options').choices(COMPLETION_SHELLS))
@@ -229,6 +247,7 @@ function commandLine(): Command {
         'if a node has no copy in the end: fail (the default), or continue',
       ).choices(ON_NODE_FAILURE),
     )
+    .option('--archive <file>', 'stage, verify or restore this archive by itself: its environment need not be there')
     .addOption(new Option('--writable', 'make the copy writable').conflicts('readOnly'))
     .addOption(new Option('--read-only', 'make the copy read-only (the default)'))
     .addOption(
@@ -255,8 +274,8 @@ function commandLine(): Command {
         .preset(Number.POSITIVE_INFINITY)
         .argParser(minutes),
     )
-    .option('-f, --force', 'pack even if the archive is up to date; with --unstage: ask nothing, keep nothing')
-    .option('--dry-run', 'with --stage or --pack: show the size, the target and an estimate of the time; write nothing')
+    .option('-f, --force', 'pack even if the archive is up to date; with --unstage and --retire: ask nothing')
+    .option('--dry-run', 'show what would be done, with sizes and an estimate of the time; write nothing')
     .option('--all', 'with --clean: also remove copies that are in use, after a question')
     .option('-o, --output <file>', 'archive file to write, and to stage from')
     .addOption(

@@ -1,7 +1,8 @@
 import { basename, join } from 'node:path'
 import { StageError } from '../errors.ts'
+import { retiredArchiveOf } from '../model/file-names.ts'
 import { errnoOf } from '../platform/errno.ts'
-import { stat } from '../platform/remote-fs.ts'
+import { exists, stat } from '../platform/remote-fs.ts'
 import { isGone, unreadable } from '../platform/unreadable.ts'
 import { basesOf, environmentFolders, listedPrefixes, type Variables } from './conda-folders.ts'
 
@@ -20,6 +21,8 @@ export async function findByName(name: string, env: Variables): Promise<string> 
   }
   const folders = await environmentFolders(env, bases)
   for (const folder of folders) if (await isEnvironment(join(folder, name))) return join(folder, name)
+  // The message of its prefix says how to go on.
+  for (const folder of folders) if (await exists(retiredArchiveOf(join(folder, name)))) return join(folder, name)
   const listed = await listedEnvironments(name, env)
   if (listed.length > 1) {
     throw new StageError(

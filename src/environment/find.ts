@@ -1,8 +1,8 @@
 import { basename, dirname, resolve } from 'node:path'
 import { StageError } from '../errors.ts'
-import { isMisread } from '../model/file-names.ts'
+import { isMisread, retiredArchiveOf } from '../model/file-names.ts'
 import type { Siblings } from '../model/relocation.ts'
-import { readdir, realpath, stat } from '../platform/remote-fs.ts'
+import { exists, readdir, realpath, stat } from '../platform/remote-fs.ts'
 import { isGone, unreadable } from '../platform/unreadable.ts'
 
 /** A conda environment: a folder that holds a `conda-meta` folder, whatever tool made it. */
@@ -51,7 +51,7 @@ export async function findEnvironment({ prefix: given, env, cwd }: FindOptions):
   }
   const prefix = resolve(cwd, wanted)
   const folder = await lookUp(prefix)
-  if (folder === undefined) throw noSuchFolder(prefix)
+  if (folder === undefined) throw (await exists(retiredArchiveOf(prefix))) ? retired(prefix) : noSuchFolder(prefix)
   if (!folder.isDirectory() || !(await isFolder(`${prefix}/conda-meta`))) {
     throw notAnEnvironment(prefix, 'is not a conda environment')
   }
@@ -109,6 +109,14 @@ const asUnreadable =
   (error: unknown): never => {
     throw unreadable(path, error)
   }
+
+function retired(prefix: string): StageError {
+  const archive = retiredArchiveOf(prefix)
+  return new StageError('NOT_AN_ENVIRONMENT', `${prefix} is retired: only its archive is there`, {
+    path: prefix,
+    hint: `conda-stage --archive='${archive}' stages it. conda-stage --restore --prefix='${prefix}' brings it back.`,
+  })
+}
 
 function noSuchFolder(prefix: string): StageError {
   if (isMisread(prefix)) {

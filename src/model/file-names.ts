@@ -21,3 +21,6 @@ export function lockNameOf(archive: string): string {
   if (Buffer.byteLength(plain) <= LONGEST_NAME) return plain
   return `.${cutName(archive, 200)}-${createHash('sha256').update(archive).digest('hex').slice(0, 12)}.lock`
 }
+
+/** What `--retire` leaves of an environment. It is no cache: nothing replaces it or takes it for an archive to be renewed. */
+export const retiredArchiveOf = (prefix: string): string => `${prefix}.retired.tar.zst`

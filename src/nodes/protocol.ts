@@ -28,6 +28,8 @@ const Order = v.variant('kind', [
     place: v.object({ folder: v.string(), prefix: v.string() }),
     /** `identity`: the digest of its index. */
     archive: v.object({ path: v.string(), size: v.number(), created: v.string(), identity: v.string() }),
+    /** Of the archive's index, if the copy is of the archive alone. */
+    alone: v.optional(v.string()),
     /** Of the copy. */
     needed: v.object({ bytes: v.number(), inodes: v.number() }),
     /** null: until somebody removes it. */

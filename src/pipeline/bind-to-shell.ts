@@ -16,9 +16,9 @@ import {
 } from '../leases/lease.ts'
 import { errnoOf } from '../platform/errno.ts'
 import { identityOf, isTraced, ownIdentity, type ProcessIdentity } from '../platform/process-identity.ts'
-import { exists } from '../platform/remote-fs.ts'
 import { processesUsing } from '../platform/users-of.ts'
-import { findStage } from '../stage/record.ts'
+import { findStage, type Stage } from '../stage/record.ts'
+import { isSourceThere } from '../stage/source.ts'
 
 /** What the process that waits for the shell needs to start. */
 type Start = Pick<Watch, 'launcher' | 'env'>
@@ -105,7 +105,7 @@ export async function leave(prefix: string, pid: number | undefined, start: Star
     if (await isShared()) return left('shared')
   }
   try {
-    const state = await leaveLast(folder, own, { bound, start })
+    const state = await leaveLast(stage, own, { bound, start })
     await give()
     return left(state)
   } catch (error) {
@@ -116,12 +116,12 @@ export async function leave(prefix: string, pid: number | undefined, start: Star
 
 /** What becomes of a stage that nobody else uses. */
 async function leaveLast(
-  folder: string,
+  { folder, record }: Stage,
   own: HeldLease[],
   { bound, start }: { bound: Bound; start: Start },
 ): Promise<Left['state']> {
   const { original } = own.at(-1)!.lease
-  if (!(await isThere(original))) {
+  if (!(await isSourceThere({ ...record, original }))) {
     await keep(folder, null)
     return 'last'
   }
@@ -148,9 +148,6 @@ async function waitFor(
   await writeLease(file, { ...lease, holder: { kind: 'programs', host, boot, processes } })
   watchFor(bound, processes, start)
 }
-
-/** Whether an original still is an environment. */
-export const isThere = (original: string): Promise<boolean> => exists(`${original}/conda-meta`)
 
 function watchFor({ prefix, marker }: Bound, processes: readonly ProcessIdentity[], { launcher, env }: Start): void {
   watch({ launcher, prefix, marker, processes, env })

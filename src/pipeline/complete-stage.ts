@@ -18,7 +18,7 @@ import { type Stage, type StageRecord, writeRecord } from '../stage/record.ts'
 import { leftMessages } from './left-messages.ts'
 import type { StageOptions, StageResult } from './options.ts'
 import type { Filled } from './original.ts'
-import { isShared, type LeaseFacts, leaseFor } from './share.ts'
+import { type AloneFacts, isShared, type LeaseFacts, leaseFor } from './share.ts'
 
 export interface Extracted {
   place: Place
@@ -35,7 +35,7 @@ export interface Extracted {
 export async function completeStage(
   { place: { folder, prefix }, archive, file, index, bytes, result }: Extracted,
   environment: Environment,
-  options: Filled<StageOptions & LeaseFacts>,
+  options: Filled<StageOptions & LeaseFacts & AloneFacts>,
 ): Promise<StageResult> {
   const { onProgress, writable, form = 'tree' } = options
   const readOnly = writable !== true
@@ -62,14 +62,15 @@ interface Contents extends Pick<StageRecord, 'prefix' | 'files' | 'bytes' | 'dig
 export function recordOf(
   { prefix, source: { path, created }, ...contents }: Contents,
   environment: Environment,
-  options: Filled<StageOptions>,
+  options: Filled<StageOptions & AloneFacts>,
 ): StageRecord {
-  const { form = 'tree', writable } = options
+  const { form = 'tree', writable, alone } = options
   return {
     version: 1,
     original: environment.prefix,
     real: environment.real,
     isPrivate: !isShared(options),
+    ...(alone !== undefined && { alone }),
     prefix,
     ...(form !== 'tree' && { form }),
     archive: { ...(path !== undefined && { path }), created },

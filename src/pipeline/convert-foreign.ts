@@ -35,19 +35,32 @@ export async function convertedArchive(
   if ((await isMissing(path)) || (await isOurs(path))) return undefined
   const handle = await openTrusted(path, [options.uid, environment.ownerUid])
   try {
-    const { size, mtimeNs } = await handle.stat({ bigint: true })
-    await reportAge(path, mtimeNs, environment, options)
-    const folder = archiveFolders(options).at(-1)!
-    await mkdir(folder, { recursive: true, mode: 0o700 })
-    const start = `${cutName(environment.name, 200)}-${hashOf(environment.real)}-conda-pack-`
-    const target = join(folder, `${start}${hashOf(`${path} ${size} ${mtimeNs}`)}.tar.zst`)
-    await convertUnlessDone({ path, handle, mtimeNs, target }, environment, { ...options, damaged })
+    await reportAge(path, (await handle.stat({ bigint: true })).mtimeNs, environment, options)
+    const target = await convertForeign({ path, handle }, environment, { ...options, damaged })
     await assertSamePackages(path, target, environment)
-    await removeEarlier(folder, start, target)
     return target
   } finally {
     await closeRead(handle)
   }
+}
+
+/**
+ * The archive of ours that one of conda-pack's is converted into, once, in the user's cache folder.
+ * @param environment whose prefix its files get
+ */
+export async function convertForeign(
+  { path, handle }: Pick<Source, 'path' | 'handle'>,
+  environment: Environment,
+  options: Filled<PackOptions> & { damaged?: Damaged | undefined },
+): Promise<string> {
+  const { size, mtimeNs } = await handle.stat({ bigint: true })
+  const folder = archiveFolders(options).at(-1)!
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const start = `${cutName(environment.name, 200)}-${hashOf(environment.real)}-conda-pack-`
+  const target = join(folder, `${start}${hashOf(`${path} ${size} ${mtimeNs}`)}.tar.zst`)
+  await convertUnlessDone({ path, handle, mtimeNs, target }, environment, options)
+  await removeEarlier(folder, start, target)
+  return target
 }
 
 /** Dates are all there is to go by: such an archive does not record the state of the environment. */
@@ -102,7 +115,7 @@ interface Source {
 async function convertUnlessDone(
   source: Source,
   environment: Environment,
-  options: Filled<PackOptions> & { damaged: Damaged | undefined },
+  options: Filled<PackOptions> & { damaged?: Damaged | undefined },
 ): Promise<void> {
   const { target } = source
   const { signal, force, damaged, onProgress } = options

@@ -10,18 +10,19 @@ import { damageOf } from '../stage/intact.ts'
 import { assertStageable } from '../stage/place.ts'
 import type { Stage } from '../stage/record.ts'
 import { leastRoom } from '../stage/room.ts'
+import { openAlone } from './alone.ts'
 import { amountIn, amountOf, recordedSizes, siteOf } from './amount.ts'
 import { chooseArchive } from './archive-choice.ts'
 import { sharedStages } from './join-stage.ts'
 import { localOriginal } from './local.ts'
 import type { StageOptions } from './options.ts'
 import { type Filled, fillIn, findOriginal } from './original.ts'
-import { isShared } from './share.ts'
+import { type AloneFacts, isShared } from './share.ts'
 
 /** What staging or packing would do now. */
 export interface Forecast {
   original: string
-  archive: { path: string; state: 'fresh' | 'out of date' | 'missing'; reason?: string; bytes?: number }
+  archive: { path: string; state: 'fresh' | 'out of date' | 'missing' | 'alone'; reason?: string; bytes?: number }
   /** Of the copy, or to pack. */
   files: number
   bytes: number
@@ -42,6 +43,7 @@ export interface Forecast {
  */
 export async function forecast(given: StageOptions, { onlyPack }: { onlyPack: boolean }): Promise<Forecast> {
   const options = fillIn(given)
+  if (options.archive !== undefined) return await forecastAlone(options)
   const environment = await findOriginal(options)
   if (!onlyPack) {
     await localOriginal(environment, options)
@@ -70,11 +72,29 @@ export async function forecast(given: StageOptions, { onlyPack }: { onlyPack: bo
   }
 }
 
+async function forecastAlone(options: Filled<StageOptions>): Promise<Forecast> {
+  const { archive: path, environment, created, alone } = await openAlone(options)
+  assertStageable(environment.name)
+  const { room, ...amount } = await expectedFrom(path)
+  const copy = isShared(options) ? await wholeStage(environment, created, { ...options, alone }) : undefined
+  const local = copy ? undefined : await findLocalFolder({ ...options, needed: room, dryRun: true })
+  return {
+    original: environment.prefix,
+    archive: { path, state: 'alone', bytes: (await stat(path)).size },
+    files: amount.files,
+    bytes: amount.bytes,
+    isLeast: false,
+    ...(copy && { copy: copy.record.prefix }),
+    ...(local && { local: { path: local.path, source: local.source, available: local.available.bytes } }),
+    seconds: local ? laterStageSeconds(amount, siteOf(0, options.threads)) : 0,
+  }
+}
+
 /** A stage of these contents that can be joined. */
 async function wholeStage(
   environment: Environment,
   created: string | undefined,
-  options: Filled<StageOptions>,
+  options: Filled<StageOptions & AloneFacts>,
 ): Promise<Stage | undefined> {
   const folders = (await suitableFolders(options)).map(({ real }) => real)
   for (const stage of await sharedStages(environment, folders, options))

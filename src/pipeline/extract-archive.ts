@@ -15,7 +15,7 @@ import { completeStage } from './complete-stage.ts'
 import { prepareLocal } from './local.ts'
 import type { StageOptions, StageResult } from './options.ts'
 import type { Filled } from './original.ts'
-import { isShared, type LeaseFacts } from './share.ts'
+import { type AloneFacts, isShared, type LeaseFacts } from './share.ts'
 import { timed } from './timing.ts'
 
 /**
@@ -25,7 +25,7 @@ import { timed } from './timing.ts'
 export async function extractArchive(
   archive: string,
   environment: Environment,
-  options: Filled<StageOptions>,
+  options: Filled<StageOptions & AloneFacts>,
 ): Promise<StageResult | { damaged: Damaged }> {
   let handle: FileHandle | undefined
   try {
@@ -42,9 +42,9 @@ export async function extractArchive(
 async function extractOpenArchive(
   { archive, handle }: { archive: string; handle: FileHandle },
   environment: Environment,
-  options: Filled<StageOptions>,
+  options: Filled<StageOptions & AloneFacts>,
 ): Promise<StageResult> {
-  const { uid, form } = options
+  const { uid, form, alone } = options
   if (form === 'image') return (await import('./stage-image.ts')).stageImage({ archive, handle }, environment, options)
   const index = await readIndex(archive, handle)
   // Now, because somebody may cut the archive while it is extracted.
@@ -52,7 +52,7 @@ async function extractOpenArchive(
   await noteUse(handle, uid)
   const local = await findLocalFolder({ ...options, needed: roomFor(index) })
   await prepareLocal(local, options)
-  const contents = isShared(options) ? contentsOf(environment.real, index.created, uid, form) : undefined
+  const contents = isShared(options) ? contentsOf(environment.real, index.created, uid, { form, alone }) : undefined
   const file = fileOf(await handle.stat({ bigint: true }))
   return await extractOpen({ archive, file, handle, index, bytes }, { local, contents }, environment, options)
 }
@@ -72,7 +72,7 @@ export async function extractOpen(
   { archive, file, handle, index, bytes }: OpenArchive,
   where: Pick<WantedPlace, 'local' | 'contents' | 'only'>,
   environment: Environment,
-  options: Filled<StageOptions & LeaseFacts>,
+  options: Filled<StageOptions & LeaseFacts & AloneFacts>,
 ): Promise<StageResult> {
   const { onProgress, uid, form, threads, signal } = options
   const readOnly = options.writable !== true

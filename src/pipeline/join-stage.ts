@@ -14,19 +14,25 @@ import type { Stage } from '../stage/record.ts'
 import { detachStage } from '../stage/remove.ts'
 import type { StageOptions, StageResult } from './options.ts'
 import type { Filled } from './original.ts'
-import { type LeaseFacts, leaseFor } from './share.ts'
+import { type AloneFacts, type LeaseFacts, leaseFor } from './share.ts'
 import { warnIfLeft } from './warn-if-left.ts'
 
 /** The shared stages of an environment in these local folders, of the form that is wanted, whatever their age. */
 export async function sharedStages(
   { real }: Environment,
   folders: readonly string[],
-  { uid, form = 'tree' }: Pick<Filled<StageOptions>, 'uid' | 'form'>,
+  { uid, form = 'tree', alone }: Pick<Filled<StageOptions>, 'uid' | 'form'> & AloneFacts,
 ): Promise<Stage[]> {
   const stages = await Promise.all(folders.map((folder) => stagesIn(folder, uid)))
   return stages
     .flat()
-    .filter(({ record }) => record.real === real && record.isPrivate === false && (record.form ?? 'tree') === form)
+    .filter(
+      ({ record }) =>
+        record.real === real &&
+        record.isPrivate === false &&
+        record.alone === alone &&
+        (record.form ?? 'tree') === form,
+    )
 }
 
 export interface Wanted {

@@ -59,6 +59,11 @@ export interface PackForElsewhereOptions extends Omit<PackOptions, 'format'> {
 }
 
 export interface StageOptions extends PackOptions {
+  /**
+   * An archive to stage by itself, also one of conda-pack: its environment need not be there, and is not looked at. Naming it means
+   * that its owner is trusted. Options about packing have no effect then.
+   */
+  archive?: string
   /** Local folder in which `conda-stage_TOKEN/NAME` is made. Default: the first suitable one of this machine. */
   path?: string
   /** Local folders to try first if there is no `path`; `{user}`, `{job}` and `~/` are replaced. */
@@ -100,6 +105,47 @@ export interface UnstageOptions {
   env?: Readonly<Record<string, string | undefined>>
   cwd?: string
   onProgress?: OnProgress
+}
+
+/** Options of retire(). */
+export interface RetireOptions
+  extends Pick<PackOptions, 'compressLevel' | 'threads' | 'env' | 'cwd' | 'onProgress' | 'signal'> {
+  /** The environment. Default: the active one, which is refused. */
+  prefix?: string
+  /** Look whether it can be retired, and change nothing. */
+  dryRun?: boolean
+  /** Called with what will go before anything is written; what it throws comes through. */
+  confirm?(plan: RetireResult): Promise<void>
+}
+
+export interface RetireResult {
+  original: string
+  /** `ENV.retired.tar.zst`, all that is left. */
+  archive: string
+  /** Of the environment. `entries` are files, folders and links: what a quota of inodes counts. */
+  files: number
+  bytes: number
+  entries: number
+  /** Missing before it is written. */
+  archiveBytes?: number
+}
+
+/** Options of restore(). */
+export interface RestoreOptions extends Pick<PackOptions, 'env' | 'cwd' | 'onProgress' | 'signal'> {
+  /** Where the environment was. Default: what the archive says. */
+  prefix?: string
+  /** Default: the environment's retired archive. */
+  archive?: string
+  /** Look whether it can be restored, and change nothing. */
+  dryRun?: boolean
+}
+
+export interface RestoreResult {
+  original: string
+  archive: string
+  files: number
+  bytes: number
+  entries: number
 }
 
 export interface PackResult {

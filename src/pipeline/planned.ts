@@ -14,6 +14,7 @@ import { type IndexBytes, indexBytes } from '../stage/kept-index.ts'
 import { contentsOf, type Place, placeFor, wantedLength } from '../stage/place.ts'
 import { readRecord, type Stage } from '../stage/record.ts'
 import { roomFor } from '../stage/room.ts'
+import { type AloneArchive, openAlone } from './alone.ts'
 import { archiveFor } from './archive-for.ts'
 import { extractOpen } from './extract-archive.ts'
 import { joinStage, lookAt } from './join-stage.ts'
@@ -21,7 +22,7 @@ import { prepareLocal } from './local.ts'
 import type { StageOptions, StageResult } from './options.ts'
 import { type Filled, fillIn, findOriginal } from './original.ts'
 import { prepareStage } from './prepare-stage.ts'
-import type { LeaseFacts } from './share.ts'
+import type { AloneFacts, LeaseFacts } from './share.ts'
 import { turnFor } from './share-stage.ts'
 
 /** A shared copy that several nodes are to have, each at the same path. */
@@ -37,6 +38,8 @@ export interface PlannedCopy {
     /** Digest of its index. */
     identity: string
   }
+  /** See AloneFacts. */
+  alone?: string | undefined
   /** The room that the copy takes up. */
   needed: Room
 }
@@ -49,23 +52,30 @@ type Options = Filled<StageOptions & LeaseFacts>
  */
 export async function planCopy(given: StageOptions): Promise<PlannedCopy> {
   const options = fillIn(given)
-  const environment = await findOriginal(options)
-  for (const message of await prepareStage(environment, options)) options.onProgress({ kind: 'info', message })
-  const packed = await archiveFor(environment, options, { alone: true })
-  if ('lost' in packed) throw packed.lost
-  return await withArchive(packed.archive, [options.uid, environment.ownerUid], async ({ index, bytes, size }) => {
+  const { environment, archive, alone } = await sourceOf(options)
+  return await withArchive(archive, [options.uid, environment.ownerUid], async ({ index, bytes, size }) => {
     const needed = roomFor(index)
     const local = await findLocalFolder({ ...options, needed })
     const { prefix, real, name, isBase, ownerUid } = environment
-    const contents = contentsOf(real, index.created, options.uid)
+    const contents = contentsOf(real, index.created, options.uid, { alone })
     return {
       environment: { prefix, real, name, isBase, ownerUid },
       local: { path: local.path, real: local.real },
       place: placeFor({ local, name, length: wantedLength(index), contents }),
-      archive: { path: packed.archive, size, created: index.created, identity: identityOf(bytes) },
+      archive: { path: archive, size, created: index.created, identity: identityOf(bytes) },
+      ...(alone !== undefined && { alone }),
       needed,
     }
   })
+}
+
+async function sourceOf(options: Options): Promise<Pick<AloneArchive, 'environment' | 'archive'> & AloneFacts> {
+  if (options.archive !== undefined) return await openAlone(options)
+  const environment = await findOriginal(options)
+  for (const message of await prepareStage(environment, options)) options.onProgress({ kind: 'info', message })
+  const packed = await archiveFor(environment, options, { alone: true })
+  if ('lost' in packed) throw packed.lost
+  return { environment, archive: packed.archive }
 }
 
 /** Joins the planned copy if it is here already. undefined: it is not. */
@@ -99,14 +109,14 @@ export async function stagePlanned(
 }
 
 async function extractPlanned(plan: PlannedCopy, file: string, options: Options): Promise<StageResult> {
-  const { environment, archive, place, needed } = plan
+  const { environment, archive, place, needed, alone } = plan
   return await withArchive(file, [options.uid, environment.ownerUid], async ({ handle, index, bytes, size }) => {
     if (size !== archive.size || identityOf(bytes) !== archive.identity)
       throw damaged(file, `it is not what ${archive.path} was when the nodes were called`)
     const local = await localFolderOf(plan, needed, options)
     await prepareLocal(local, options)
     const source = { archive: archive.path, handle, index, bytes }
-    return await extractOpen(source, { local, only: place }, environment, options)
+    return await extractOpen(source, { local, only: place }, environment, { ...options, alone })
   })
 }
 
@@ -132,12 +142,12 @@ export async function localFolderOf(
 
 /** A whole shared stage of the planned contents, at the planned place. */
 async function plannedStage(
-  { place: { folder, prefix }, archive, environment }: PlannedCopy,
+  { place: { folder, prefix }, archive, environment, alone }: PlannedCopy,
   uid: number,
 ): Promise<Stage | undefined> {
   const record = await readRecord(folder, uid)
   const isIt = record?.prefix === prefix && record.real === environment.real && record.isPrivate === false
-  return isIt && record.archive.created === archive.created ? { folder, record } : undefined
+  return isIt && record.alone === alone && record.archive.created === archive.created ? { folder, record } : undefined
 }
 
 interface OpenArchive {

@@ -15,6 +15,12 @@ export interface LeaseFacts {
   nodes?: Lease['nodes']
 }
 
+/** A copy of an archive alone. */
+export interface AloneFacts {
+  /** Digest of its index, which holds the digests of all contents. Only such copies of the same contents are shared. */
+  alone?: string | undefined
+}
+
 /** The lease of who asked for the copy. */
 export function leaseFor(
   original: string,

@@ -33,7 +33,7 @@ export async function stageImage(
   await noteUse(handle, uid)
   const local = await findLocalFolder({ ...options, needed: roomForFile(size) })
   await prepareLocal(local, options)
-  const contents = isShared(options) ? contentsOf(environment.real, created, uid, form) : undefined
+  const contents = isShared(options) ? contentsOf(environment.real, created, uid, { form }) : undefined
   const name = `${cutName(environment.name, LONGEST_NAME - ENDING.length)}${ENDING}`
   const length = Buffer.byteLength(environment.prefix)
   return await withNewPlace({ local, contents, name, length, uid }, async ({ folder, prefix }) => {

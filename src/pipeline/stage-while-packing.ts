@@ -109,7 +109,9 @@ async function make(making: Making, options: Filled<StageOptions>): Promise<Stag
   const { uid, signal } = options
   const { name } = environment
   const length = await likelyLength(contents)
-  const derived = isShared(options) ? contentsOf(environment.real, contents.created, uid, options.form) : undefined
+  const derived = isShared(options)
+    ? contentsOf(environment.real, contents.created, uid, { form: options.form })
+    : undefined
   return await withNewPlace({ local, name, length, uid, contents: derived }, async (place) => {
     const result = await publishTree({ prefix: place.prefix, signal }, (root) => fill(root, place, making, options))
     const { index, path: archive, ...bytes } = await packed

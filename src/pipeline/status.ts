@@ -34,7 +34,11 @@ export interface Status {
   isBase?: boolean
   /** The original is on local disk already: a copy gains little. */
   isLocal?: boolean
-  archive?: { path: string; state: 'fresh' | 'out of date' | 'missing' | 'unusable'; reason?: string }
+  archive?: {
+    path: string
+    state: 'fresh' | 'out of date' | 'missing' | 'unusable' | 'staged by itself'
+    reason?: string
+  }
   /** The image, if there is one and it is not what was asked for. */
   image?: NonNullable<Status['archive']>
   /** Whether a stage pays: from the archive if that is fresh, else one that packs. Missing if the original is on local disk. */
@@ -62,8 +66,12 @@ export async function status(given: StageOptions): Promise<Status> {
   const prefix = resolve(options.cwd, active)
   const staged = await findStage(prefix)
   const original = staged?.record.original ?? prefix
-  const archive = await archiveStatus({ ...options, prefix: original })
-  const image = await imageStatus({ ...options, prefix: original })
+  const record = staged?.record
+  const archive =
+    record?.alone === undefined
+      ? await archiveStatus({ ...options, prefix: original })
+      : { archive: { path: record.archive.path!, state: 'staged by itself' as const } }
+  const image = record?.alone === undefined ? await imageStatus({ ...options, prefix: original }) : undefined
   const payback = archive.isLocal === false ? await expectedPayback(original, archive, options) : undefined
   const outlived = await outlivedArchives({ ...options, original })
   const autoStage = await autoStagingOf(original)

@@ -22,18 +22,20 @@ const MOST_LINKS = 40
  * Follows a path from the root as the kernel does. Whoever may rename things in one of the folders on the way, or replace a
  * link, can put a folder of their own in the place of the last one, and run code as those who use it.
  * @param path absolute
+ * @param uid this user, or this one and others: they and root may change what lies there
  * @returns the path without symbolic links, and the first weak point on the way to it
  * @throws as lstat
  */
 export async function followPath(
   path: string,
-  uid: number,
+  uid: number | readonly number[],
   mounts: readonly Mount[] = parseMountInfo(readMountInfo()),
 ): Promise<{ real: string; exposed: Exposure | undefined }> {
   const root = await callsFor('/', mounts).lstat('/')
-  const trusted = new Set([uid, 0, root.uid, ...unmappedUid()])
+  const users = [uid].flat()
+  const trusted = new Set([...users, 0, root.uid, ...unmappedUid()])
   let [real, facts, links] = ['/', root, 0]
-  let exposed = await folderExposure(real, facts, { uid, trusted })
+  let exposed = await folderExposure(real, facts, { users, trusted })
   const names = path.split('/')
   while (names.length > 0) {
     const name = names.shift()!
@@ -42,7 +44,7 @@ export async function followPath(
     const calls = callsFor(next, mounts)
     const found = await calls.lstat(next)
     if (!found.isSymbolicLink()) {
-      exposed ??= await folderExposure(next, found, { uid, trusted })
+      exposed ??= await folderExposure(next, found, { users, trusted })
       ;[real, facts] = [next, found]
       continue
     }
@@ -59,7 +61,7 @@ export async function followPath(
 async function folderExposure(
   path: string,
   facts: Stats,
-  { uid, trusted }: { uid: number; trusted: ReadonlySet<number> },
+  { users, trusted }: { users: readonly number[]; trusted: ReadonlySet<number> },
 ): Promise<Exposure | undefined> {
   if (!trusted.has(facts.uid)) return { path, what: belongsTo(facts) }
   // With the sticky bit, only the owners of a folder and of a thing in it can rename the thing.
@@ -73,7 +75,8 @@ async function folderExposure(
     }
   if ((facts.mode & 0o020) === 0) return undefined
   const remedy = `chmod g-w '${path}'`
-  if (!(await isPrivateGroup(facts.gid, uid)))
+  const isOfOne = await Promise.all(users.map((user) => isPrivateGroup(facts.gid, user)))
+  if (!isOfOne.includes(true))
     return { path, what: `is writable for its group ${facts.gid}, which may have other members ${mode}`, remedy }
   // The group's bits are then the most that any entry of the list allows.
   if (await hasAccessList(path)) return { path, what: `is writable for those on its access list ${mode}`, remedy }

@@ -18,6 +18,8 @@ const Record = v.object({
   real: v.optional(v.string()),
   /** Whether only whoever had it made uses it. */
   isPrivate: v.optional(v.boolean()),
+  /** Of the archive's index, if the copy is of the archive alone: the original was not looked at, and may be gone. */
+  alone: v.optional(v.string()),
   /** The staged prefix. */
   prefix: v.string(),
   /** Missing in a tree. */

@@ -7,7 +7,6 @@ import { leasesOf, removeLease, someLive } from '../leases/lease.ts'
 import { isAnnouncedIn } from '../leases/removal.ts'
 import { sweepTurn } from '../leases/turn.ts'
 import { isDead } from '../platform/process-identity.ts'
-import { exists } from '../platform/remote-fs.ts'
 import { followPath } from '../platform/safe-path.ts'
 import { processesUsing } from '../platform/users-of.ts'
 import { losesChanges } from './changes.ts'
@@ -15,6 +14,7 @@ import { FOLDER_NAME, MARKER, OWNER, REMOVING_NAME } from './names.ts'
 import { folderOf, readOwner, readRecord, type Stage } from './record.ts'
 import { isLeased, setAside } from './remove.ts'
 import { removeTree } from './remove-tree.ts'
+import { isSourceThere } from './source.ts'
 
 /**
  * Older versions wrote `OWNER` as soon as they had the folder, so a folder that is this old without a whole one has lost its maker
@@ -101,7 +101,7 @@ export type Standing = 'used' | 'programs' | 'changed' | 'last' | 'kept'
  * - used: there is a live lease
  * - programs: programs run from it that hold no lease, such as those that a killed session left
  * - changed: what a user did in it would be lost
- * - last: its original is gone
+ * - last: its original is gone, and so is what it could be made from again
  * - kept: it stands for the next one for some time
  * @param dryRun change nothing. Otherwise the leases of dead holders are removed.
  */
@@ -116,7 +116,7 @@ export async function whyStanding(stage: Stage, { dryRun = false } = {}): Promis
     await removeLease(file)
   }
   if (await losesChanges(stage)) return 'changed'
-  if (!(await exists(`${record.original}/conda-meta`))) return 'last'
+  if (!(await isSourceThere(record))) return 'last'
   const isKept = !isOver(await keptUntil(folder)) || (dryRun && dead.some(({ lease }) => lease.keepMinutes !== 0))
   return isKept ? 'kept' : undefined
 }

@@ -119,3 +119,21 @@ test('Ctrl-C while the archive is sent leaves nothing on any node', options, asy
   assert.deepEqual(nodes.disks(), ['', '', ''])
   assert.deepEqual(readdirSync(nodes.place.local), [])
 })
+
+test('an archive by itself reaches every node, where its environment is not looked for', options, async (context) => {
+  const nodes = await cluster(context)
+  const { place, disks } = nodes
+  const file = `${place.root}/alone.tar.zst`
+  const { status, stdout, stderr } = await run(
+    nodes,
+    `conda-stage --pack --prefix=${place.prefix} --output=${file} && mv ${place.prefix} ${place.root}/gone || exit
+    unset CONDA_PREFIX
+    conda-stage --archive=${file} --nodes=n1,n2 --launcher=ssh || exit
+    for node in n1 n2; do ssh $node $CONDA_PREFIX/bin/greet --prefix; done
+    conda-stage --unstage; echo "\${CONDA_PREFIX-none}"`,
+  )
+  assert.equal(status, 0, stderr)
+  const [first, second, active] = stdout.trim().split('\n')
+  assert.ok(first!.startsWith(`${place.local}/conda-stage_`), stdout)
+  assert.deepEqual([second, active, disks()], [first, 'none', ['', '', '']])
+})

@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { isatty } from 'node:tty'
 import type { CallingShell } from '../../activate/call.ts'
 import { readFacts } from '../../activate/facts.ts'
+import { NOTHING } from '../../activate/on-top.ts'
 import { planAgain, planStage } from '../../activate/plan.ts'
 import { STAGED } from '../../activate/state.ts'
 import type { Step } from '../../activate/steps.ts'
@@ -33,29 +34,35 @@ import { statusOfFailure, survivable } from './on-failure.ts'
 /** A file descriptor. */
 const STANDARD_OUTPUT = 1
 
-/** Stages the active environment and makes the shell activate the copy. With --prefix it only prints the copy's path. */
+/**
+ * Stages the active environment, or the archive that --archive names, and makes the shell activate the copy. With --prefix, or
+ * with --archive as a program, it only prints the copy's path.
+ */
 export const stageCommand: Command = survivable(stageActiveOrNamed)
 
 async function stageActiveOrNamed(context: Context): Promise<Step[] | undefined> {
   const { options, session, messages } = context
   const { shell } = session
-  if (options.prefix === undefined && !shell && !options.dryRun) throw noShellFunction()
+  const isPathWanted = options.prefix !== undefined || (options.archive !== undefined && !shell)
+  if (!isPathWanted && !shell && !options.dryRun) throw noShellFunction()
   if (options.session !== undefined && !processFacts(options.session)) throw noSuchProcess(options.session)
-  const staged = await findStage(resolve(session.cwd, options.prefix ?? session.env.CONDA_PREFIX ?? ''))
+  const named = resolve(session.cwd, options.prefix ?? session.env.CONDA_PREFIX ?? '')
+  const staged = options.archive === undefined ? await findStage(named) : undefined
   if (staged) return await alreadyStaged(staged, context)
   if (await standsInPlace(context)) return undefined
   if (options.dryRun) return await unlessLocal(context, () => dryRun(context))
   const active = session.env.CONDA_PREFIX
-  if (options.activator === 'conda' && shell && active && options.prefix === undefined)
+  if (options.activator === 'conda' && shell && active && !isPathWanted)
     assertCondaCanActivate({ prefix: active }, shell.dialect)
   const result = await stageOrSkip(context)
   if (result === undefined) return undefined
-  if (options.json || options.prefix !== undefined) await giveResult(result, context)
-  if (options.prefix !== undefined) await guard(result, session)
+  if (options.json || isPathWanted) await giveResult(result, context)
+  if (isPathWanted) await guard(result, session)
   // A person at a terminal may have expected more; a program has not.
-  if (options.prefix !== undefined && isatty(STANDARD_OUTPUT))
+  if (isPathWanted && isatty(STANDARD_OUTPUT))
     messages.info(`Not activated. To remove the copy: conda-stage --unstage --prefix=${shellWord(result.prefix)}`)
-  if (options.prefix === undefined && shell)
+  if (!isPathWanted && shell && result.prefix === active) return await activeAlready(result, context)
+  if (!isPathWanted && shell)
     return await activation(context, shell, result, { bound: options.keepMinutes !== Number.POSITIVE_INFINITY })
   tellIfLittleGained(result, context)
   return undefined
@@ -118,6 +125,12 @@ async function alreadyStaged(staged: Stage, context: Context): Promise<Step[] | 
   return held && bound ? beforeEnd(steps, exitStep('atExit', bindToShell(held, prefix, session))) : steps
 }
 
+/** The copy of the named archive is what this session has: it needs no further lease. */
+async function activeAlready(result: StageResult, context: Context): Promise<undefined> {
+  context.messages.info(`Already staged: ${result.prefix} is active`)
+  await giveUp(result, context)
+}
+
 /** Returns undefined, with a message, if the environment would not gain from a copy. */
 export const stageOrSkip = (context: Context): Promise<StageResult | undefined> =>
   unlessLocal(context, async () =>
@@ -154,7 +167,10 @@ export async function activation(
   const { prefix, lease: file } = result
   try {
     const facts = (each: string) => readFacts(each, shell.dialect, session.env)
-    const [original, staged] = await Promise.all([facts(result.original), facts(prefix)])
+    const active = session.env.CONDA_PREFIX
+    const isOnTop = options.archive !== undefined && active !== result.original
+    const replaced = isOnTop ? active : result.original
+    const [original, staged] = await Promise.all([replaced ? facts(replaced) : NOTHING, facts(prefix)])
     for (const error of [...original.unreadable, ...staged.unreadable]) throw error
     for (const message of original.notTaken) messages.warning(message)
     if (options.activator === 'conda') {
@@ -167,6 +183,7 @@ export async function activation(
       original,
       staged,
       activator: options.activator,
+      isOnTop,
       abandon: {
         argv: [
           '--abandon',

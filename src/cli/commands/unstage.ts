@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { readFacts } from '../../activate/facts.ts'
+import { NOTHING } from '../../activate/on-top.ts'
 import { findStaged, planUnstage } from '../../activate/plan.ts'
 import type { Snapshot } from '../../activate/state.ts'
 import type { Step } from '../../activate/steps.ts'
@@ -12,10 +13,11 @@ import { type HeldLease, leasesOf, liveAmong } from '../../leases/lease.ts'
 import { wholeSeconds } from '../../model/amounts.ts'
 import { isInPlace } from '../../mount/in-place.ts'
 import { stagesOf } from '../../pipeline/activation.ts'
-import { boundOf, isThere } from '../../pipeline/bind-to-shell.ts'
+import { boundOf } from '../../pipeline/bind-to-shell.ts'
 import type { UnstageResult } from '../../pipeline/options.ts'
 import { unstage } from '../../pipeline.ts'
 import { findStage, type Stage, type StageRecord } from '../../stage/record.ts'
+import { isSourceThere } from '../../stage/source.ts'
 import type { Context } from '../command.ts'
 import { confirmLoss } from '../confirm-loss.ts'
 import { callerOf, progressOf } from '../library-options.ts'
@@ -41,19 +43,23 @@ export async function unstageCommand(context: Context): Promise<Step[] | undefin
   const original = inherited?.lease.original ?? stage.record.original
   await assertOriginalThere({ ...stage.record, original }, context)
   if (users.length === 0) await confirmLoss(stage, context)
-  messages.info('Unstaging and reverting to original conda environment ...')
+  const snapshot = inherited?.lease.activation as Snapshot | undefined
+  const isOnTop = snapshot?.isOnTop === true
+  const replaced = isOnTop ? snapshot.variables.CONDA_PREFIX?.before : original
+  messages.info(isOnTop ? 'Unstaging ...' : 'Unstaging and reverting to original conda environment ...')
   messages.info(`Original conda environment: ${original}`)
   const facts = (prefix: string) => readFacts(prefix, shell.dialect, session.env)
-  const [before, staged] = await Promise.all([facts(original), facts(found.prefix)])
+  const [before, staged] = await Promise.all([replaced ? facts(replaced) : NOTHING, facts(found.prefix)])
   // Leaving is possible all the same.
   for (const { message } of [...before.unreadable, ...staged.unreadable]) messages.warning(message)
-  if (options.activator === 'conda') assertCondaCanActivate(before, shell.dialect)
+  if (options.activator === 'conda' && replaced) assertCondaCanActivate(before, shell.dialect)
   const { steps } = planUnstage({
     env: session.env,
     ps1: shell.ps1,
     original: before,
     staged,
-    snapshot: inherited?.lease.activation as Snapshot | undefined,
+    snapshot,
+    isOnTop,
     activator: options.activator,
     remove: [
       '--finish-unstage',
@@ -104,7 +110,9 @@ export async function finishUnstageCommand(context: Context): Promise<undefined>
   const stage = await findStage(given.prefix)
   if (stage) await leaveOtherNodes((await leasesIn(stage, context)).own, stage, context)
   const { original, kept } = await unstage({ ...given, onProgress: progressOf(context) }, sweeper(session))
-  messages.info(`Activating original conda environment: ${original}`)
+  const active = session.env.CONDA_PREFIX
+  if (stage?.record.alone === undefined) messages.info(`Activating original conda environment: ${original}`)
+  else messages.info(active ? `Active conda environment: ${active}` : 'No conda environment is active')
   if (kept) messages.info(whyKept(kept, options.session))
   else messages.info(`Total unstage time: ${wholeSeconds((Date.now() - (options.since ?? Date.now())) / 1000)}`)
   if (options.json) writeJson({ original, prefix: options.prefix, ...keptData(kept) })
@@ -136,18 +144,17 @@ const passedOn = ({ options }: Context): string[] => [
 
 /** The copy may be the last one. */
 async function assertOriginalThere(
-  { original, prefix }: Pick<StageRecord, 'original' | 'prefix'>,
+  record: Pick<StageRecord, 'original' | 'prefix' | 'alone' | 'archive'>,
   { options }: Context,
 ): Promise<void> {
-  if (options.force || (await isThere(original))) return
-  throw new StageError(
-    'ORIGINAL_GONE',
-    `The original environment ${original} is gone or can't be reached. Its copy ${prefix} was not removed`,
-    {
-      path: original,
-      hint: "Save what you need from the copy. 'conda-stage --unstage --force' removes it; 'conda deactivate' leaves it.",
-    },
-  )
+  if (options.force || (await isSourceThere(record))) return
+  const { original, prefix, alone, archive } = record
+  const what =
+    alone !== undefined && archive.path ? `The archive ${archive.path}` : `The original environment ${original}`
+  throw new StageError('ORIGINAL_GONE', `${what} is gone or can't be reached. Its copy ${prefix} was not removed`, {
+    path: original,
+    hint: "Save what you need from the copy. 'conda-stage --unstage --force' removes it; 'conda deactivate' leaves it.",
+  })
 }
 
 function notStaged(active: string | undefined): StageError {

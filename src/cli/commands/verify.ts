@@ -16,7 +16,8 @@ import { writeData, writeJson } from '../render/messages.ts'
  */
 export async function verifyCommand(context: Context): Promise<undefined> {
   const { options, session } = context
-  if (options.output !== undefined) return await verifyFile(context, { archive: options.output })
+  const file = options.archive ?? options.output
+  if (file !== undefined) return await verifyFile(context, { archive: file })
   const named = options.prefix ?? session.env.CONDA_PREFIX
   if (!named) {
     throw new StageError('NO_ENVIRONMENT', 'No environment is active', {

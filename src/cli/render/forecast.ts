@@ -16,6 +16,7 @@ export function forecastText({ original, archive, files, bytes, isLeast, copy, l
 }
 
 function archiveState({ state, reason, bytes = 0 }: Forecast['archive']): string {
+  if (state === 'alone') return `staged by itself, ${megabytes(bytes)}`
   if (state === 'fresh') return `fresh, ${megabytes(bytes)}`
   return state === 'missing' ? 'missing: it would be written' : `out of date, it would be written again: ${reason}`
 }

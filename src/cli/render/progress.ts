@@ -85,7 +85,9 @@ function say(event: Exclude<Shown, { kind: 'progress' | 'output' }>, messages: M
 function phaseLine(event: Extract<ProgressEvent, { kind: 'phase' }>): string | undefined {
   switch (event.phase) {
     case 'stage':
-      return `Staging current conda environment (${event.prefix}) to local disk ...`
+      return event.archive === undefined
+        ? `Staging current conda environment (${event.prefix}) to local disk ...`
+        : `Staging ${event.archive} (conda environment ${event.prefix}, as it was then) to local disk ...`
     case 'pack':
       return 'Packaging conda environment ...'
     case 'extract':

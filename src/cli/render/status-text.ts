@@ -40,12 +40,14 @@ const autoStaging = ({ enabled, unstage }: NonNullable<Status['autoStage']>): st
 
 /** The copies on this node, and archives that nobody needs any more. */
 export function leftoversText({ prefix: active, stages, outlived }: Status): string {
-  const archives = outlived.map(
-    ({ path, bytes, original }) => `  ${shown(path)} (${megabytes(bytes)})\n    of ${shown(original)}, which is gone\n`,
-  )
+  const line = ({ path, bytes, original, isRetired }: Status['outlived'][number]) =>
+    `  ${shown(path)} (${megabytes(bytes)})\n    of ${shown(original)}${isRetired ? '' : ', which is gone'}\n`
+  const retired = outlived.filter(({ isRetired }) => isRetired).map(line)
+  const archives = outlived.filter(({ isRetired }) => !isRetired).map(line)
   return [
     `${heading('copies on this node:')}\n`,
     ...(stages.length > 0 ? [copiesText(stages, active)] : ['  none\n']),
+    ...(retired.length > 0 ? [`${heading('retired environments (--restore brings them back):')}\n`, ...retired] : []),
     ...(archives.length > 0
       ? [`${heading('archives without an environment (remove them with rm):')}\n`, ...archives]
       : []),
