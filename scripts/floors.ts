@@ -15,7 +15,7 @@ const FLOORS = [
   'cli',
   'nodes [evidence]', // a stage on every node of a job; benchmark, proof and diagnosis
   'pipeline',
-  'conda-pack image', // other forms of an archive: conda-pack's, and images that are mounted; what retires an original
+  'conda-pack image', // other forms of an archive: conda-pack's, and images that are mounted
   'stage mount', // two ways to a local prefix: extract a copy, or mount in a private namespace
   'workers cache leases [store]', // store: what copies on one node have in common
   'inventory archive environment auto-stage completion modulefile [wrappers]', // wrappers: programs that start from the copy

@@ -47,6 +47,10 @@ export function readHead(path: string, source?: Source): Promise<ArchiveHead> {
   return withTail(path, source, (tail) => headOf(tail))
 }
 
+/** Where the frames end and the index begins. Errors: as readHead. */
+export const indexOffset = (path: string, source: Source): Promise<number> =>
+  withTail(path, source, async ({ footer }) => footer.indexOffset)
+
 /** Tells archives of different contents from one another: the digests of the index's sections, in one. Errors: as readHead. */
 export function readIdentity(path: string, source?: Source): Promise<string> {
   return withTail(path, source, async ({ footer: { sections } }) => {
@@ -54,10 +58,6 @@ export function readIdentity(path: string, source?: Source): Promise<string> {
     return sha256(Buffer.from(digests.join())).slice(0, 32)
   })
 }
-
-/** Where the frames end and the index begins. Errors: as readHead. */
-export const indexOffset = (path: string, source: Source): Promise<number> =>
-  withTail(path, source, async ({ footer }) => footer.indexOffset)
 
 /** Reads the whole index. It is checked: extracting it can't write outside of the target. Errors: as readHead. */
 export function readIndex(path: string, source?: Source): Promise<ArchiveIndex> {

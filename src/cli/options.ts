@@ -158,6 +158,9 @@ export async function readOptions(args: readonly string[], variables: Variables,
   )
 }
 
+/** What --exec and --shell take. */
+const HOW = ['strict']
+
 /** Whose environment it is, the archive says. */
 function checkArchive(given: Readonly<Record<string, unknown>>, action: Action): void {
   if (action === 'restore') return
@@ -168,9 +171,6 @@ function checkArchive(given: Readonly<Record<string, unknown>>, action: Action):
   )
   if (other !== undefined) throw usage(`--archive and ${optionOf(other)} can't be combined`)
 }
-
-/** What --exec and --shell take. */
-const HOW = ['strict']
 
 function processNumber(text: string): number {
   if (/^[1-9]\d{0,9}$/.test(text)) return Number(text)

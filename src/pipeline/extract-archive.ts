@@ -52,9 +52,7 @@ async function extractOpenArchive(
   await noteUse(handle, uid)
   const local = await findLocalFolder({ ...options, needed: roomFor(index) })
   await prepareLocal(local, options)
-  const contents = isShared(options)
-    ? contentsOf({ real: environment.real, created: index.created, uid, form, alone })
-    : undefined
+  const contents = isShared(options) ? contentsOf(environment.real, index.created, uid, { form, alone }) : undefined
   const file = fileOf(await handle.stat({ bigint: true }))
   return await extractOpen({ archive, file, handle, index, bytes }, { local, contents }, environment, options)
 }

@@ -21,13 +21,18 @@ import { warnIfLeft } from './warn-if-left.ts'
 export async function sharedStages(
   { real }: Environment,
   folders: readonly string[],
-  { uid, form = 'tree', alone }: Pick<Filled<StageOptions & AloneFacts>, 'uid' | 'form' | 'alone'>,
+  { uid, form = 'tree', alone }: Pick<Filled<StageOptions>, 'uid' | 'form'> & AloneFacts,
 ): Promise<Stage[]> {
   const stages = await Promise.all(folders.map((folder) => stagesIn(folder, uid)))
   return stages
     .flat()
-    .filter(({ record }) => record.real === real && record.isPrivate === false)
-    .filter(({ record }) => (record.form ?? 'tree') === form && record.alone === alone)
+    .filter(
+      ({ record }) =>
+        record.real === real &&
+        record.isPrivate === false &&
+        record.alone === alone &&
+        (record.form ?? 'tree') === form,
+    )
 }
 
 export interface Wanted {

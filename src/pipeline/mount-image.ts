@@ -159,7 +159,7 @@ async function writeFrom(archive: string, path: string, { environment, base, opt
 
 /** The same on every node, for this user and these contents. */
 function prefixFor(index: ArchiveIndex, { environment, base, options }: Making): string {
-  const contents = contentsOf({ real: environment.real, created: index.created, uid: options.uid, form: 'mount' })
+  const contents = contentsOf(environment.real, index.created, options.uid, { form: 'mount' })
   const local = { path: base, real: base, created: false }
   return placeFor({ local, name: environment.name, length: wantedLength(index), contents }).prefix
 }

@@ -57,7 +57,7 @@ export async function planCopy(given: StageOptions): Promise<PlannedCopy> {
     const needed = roomFor(index)
     const local = await findLocalFolder({ ...options, needed })
     const { prefix, real, name, isBase, ownerUid } = environment
-    const contents = contentsOf({ real, created: index.created, uid: options.uid, alone })
+    const contents = contentsOf(real, index.created, options.uid, { alone })
     return {
       environment: { prefix, real, name, isBase, ownerUid },
       local: { path: local.path, real: local.real },

@@ -12,7 +12,7 @@ import { publishStage, recordOf } from './complete-stage.ts'
 import { prepareLocal } from './local.ts'
 import type { StageOptions, StageResult } from './options.ts'
 import type { Filled } from './original.ts'
-import { type AloneFacts, isShared } from './share.ts'
+import { isShared } from './share.ts'
 import { timed } from './timing.ts'
 
 const ENDING = '.sqfs'
@@ -24,16 +24,16 @@ const ENDING = '.sqfs'
 export async function stageImage(
   { archive, handle }: { archive: string; handle: FileHandle },
   environment: Environment,
-  options: Filled<StageOptions & AloneFacts>,
+  options: Filled<StageOptions>,
 ): Promise<StageResult> {
-  const { uid, onProgress, signal, form, alone } = options
+  const { uid, onProgress, signal, form } = options
   const { created, head, frames } = await readFrames(archive, handle)
   const facts = await handle.stat({ bigint: true })
   const size = Number(facts.size)
   await noteUse(handle, uid)
   const local = await findLocalFolder({ ...options, needed: roomForFile(size) })
   await prepareLocal(local, options)
-  const contents = isShared(options) ? contentsOf({ real: environment.real, created, uid, form, alone }) : undefined
+  const contents = isShared(options) ? contentsOf(environment.real, created, uid, { form }) : undefined
   const name = `${cutName(environment.name, LONGEST_NAME - ENDING.length)}${ENDING}`
   const length = Buffer.byteLength(environment.prefix)
   return await withNewPlace({ local, contents, name, length, uid }, async ({ folder, prefix }) => {

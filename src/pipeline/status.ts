@@ -67,11 +67,11 @@ export async function status(given: StageOptions): Promise<Status> {
   const staged = await findStage(prefix)
   const original = staged?.record.original ?? prefix
   const record = staged?.record
-  const isAlone = record?.alone !== undefined
-  const archive = isAlone
-    ? { archive: { path: record.archive.path!, state: 'staged by itself' as const } }
-    : await archiveStatus({ ...options, prefix: original })
-  const image = isAlone ? undefined : await imageStatus({ ...options, prefix: original })
+  const archive =
+    record?.alone === undefined
+      ? await archiveStatus({ ...options, prefix: original })
+      : { archive: { path: record.archive.path!, state: 'staged by itself' as const } }
+  const image = record?.alone === undefined ? await imageStatus({ ...options, prefix: original }) : undefined
   const payback = archive.isLocal === false ? await expectedPayback(original, archive, options) : undefined
   const outlived = await outlivedArchives({ ...options, original })
   const autoStage = await autoStagingOf(original)

@@ -37,19 +37,16 @@ export interface WantedPlace {
 /**
  * What a shared stage holds, for whom. Stages of the same contents have the same path, on whatever node, unless something else
  * is there. Two archives of an environment never have the same time.
+ * @param created when the archive was written (ISO 8601)
+ * @param alone of the archive's index, if the copy is of the archive alone: whoever made that chose the other two
  */
-export const contentsOf = ({ real, created, uid, form = 'tree', alone }: Contents): string =>
+export const contentsOf = (
+  real: string,
+  created: string,
+  uid: number,
+  { form = 'tree', alone }: { form?: Form | undefined; alone?: string | undefined } = {},
+): string =>
   [uid, real, created, ...(form === 'tree' ? [] : [form]), ...(alone === undefined ? [] : [alone])].join('\0')
-
-interface Contents {
-  real: string
-  /** When the archive was written (ISO 8601). */
-  created: string
-  uid: number
-  form?: Form | undefined
-  /** Of the archive's index, if the copy is of the archive alone: whoever made that chose the first two. */
-  alone?: string | undefined
-}
 
 const SHORTEST_TOKEN = 4
 

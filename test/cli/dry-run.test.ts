@@ -79,7 +79,7 @@ test('--dry-run with any other action is wrong usage', async (context) => {
   const place = await copiedWorld(context)
   const { status, stderr } = await run(place, ['--dry-run', '--unstage', '--prefix=/x'])
   assert.equal(status, 2)
-  assert.match(stderr, /--dry-run works only with --stage, --pack and --clean/)
+  assert.match(stderr, /--dry-run works only with --stage, --pack, --clean, --retire and --restore/)
 })
 
 test('on a slow file system --dry-run looks at no file, and gives the least by the records of conda', {

@@ -31,24 +31,18 @@ test('two stages that are not shared have different names', () => {
 test('a shared stage has the same path on every node, and another one for another user, environment or archive', () => {
   const path = (contents: string) => composePlace('/scratch/me', 'env', 700, contents).prefix
   const [uid, real, created] = [1000, '/home/me/envs/env', '2026-11-27T12:00:00.000Z']
-  assert.equal(path(contentsOf({ real, created, uid })), path(contentsOf({ real, created, uid })))
+  assert.equal(path(contentsOf(real, created, uid)), path(contentsOf(real, created, uid)))
   const others = [
-    contentsOf({ real, created, uid: 1001 }),
-    contentsOf({ real: `${real}2`, created, uid }),
-    contentsOf({ real, created: '2026-11-27T12:00:00.001Z', uid }),
+    contentsOf(real, created, 1001),
+    contentsOf(`${real}2`, created, uid),
+    contentsOf(real, '2026-11-27T12:00:00.001Z', uid),
   ]
-  assert.equal(new Set([contentsOf({ real, created, uid }), ...others].map(path)).size, 4)
+  assert.equal(new Set([contentsOf(real, created, uid), ...others].map(path)).size, 4)
 })
 
 test('if something has the path of a shared stage, it stays as it is, and the stage gets another path, or none if only that one will do', async (context) => {
   const base = temporaryFolder(context)
-  const wanted = {
-    local: local(base),
-    name: 'env',
-    length: 300,
-    uid,
-    contents: contentsOf({ real: '/env', created: 'now', uid }),
-  }
+  const wanted = { local: local(base), name: 'env', length: 300, uid, contents: contentsOf('/env', 'now', uid) }
   const { folder, prefix } = placeFor(wanted)
   const things: Record<string, () => void> = {
     'a file': () => writeFileSync(folder, 'mine'),
