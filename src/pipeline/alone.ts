@@ -26,10 +26,11 @@ export interface AloneArchive {
 type Options = Filled<StageOptions>
 
 /**
- * The archive that --archive names; or what it was converted into, if it is one of conda-pack's.
+ * The archive that --archive names; or what it was converted into, if it is one of conda-pack's or an image.
+ * @param more `onlyLook`: an image is not converted
  * @throws StageError NO_ARCHIVE, ARCHIVE_UNTRUSTED, ARCHIVE_FOREIGN, ARCHIVE_VERSION, ARCHIVE_DAMAGED, ARCHIVE_UNREADABLE
  */
-export async function openAlone(options: Options): Promise<AloneArchive> {
+export async function openAlone(options: Options, { onlyLook = false } = {}): Promise<AloneArchive> {
   const named = resolve(options.cwd, options.archive!)
   const ownerUid = await ownerOfNamed(named, options.uid)
   const handle = await openTrusted(named, [options.uid, ownerUid])
@@ -38,10 +39,26 @@ export async function openAlone(options: Options): Promise<AloneArchive> {
       const message = `${named} belongs to ${await describeUser(ownerUid)}, whose programs run as you from its copy`
       options.onProgress({ kind: 'info', message })
     }
-    if (await isOurs(named)) return await aloneFrom(named, handle, ownerUid, options)
-    return await converted(named, handle, options)
+    if (!(await isOurs(named))) return await converted(named, handle, options)
+    const found = await aloneFrom(named, handle, ownerUid, options)
+    return onlyLook ? found : await asArchive(found, handle, options)
   } finally {
     await closeRead(handle)
+  }
+}
+
+/** The same as one that can be extracted. */
+async function asArchive(found: AloneArchive, handle: FileHandle, options: Options): Promise<AloneArchive> {
+  const { format, relocated } = await readHead(found.archive, handle)
+  if (format !== 'sqfs') return found
+  if (relocated !== undefined) throw forMounting(found.archive, relocated.prefix)
+  const { convertImage } = await import('./convert-image.ts')
+  const archive = await convertImage({ path: found.archive, handle }, found.environment, options)
+  const ours = await openTrusted(archive, [options.uid])
+  try {
+    return { ...found, archive, alone: await readIdentity(archive, ours) }
+  } finally {
+    await closeRead(ours)
   }
 }
 
@@ -84,6 +101,12 @@ async function converted(path: string, handle: FileHandle, options: Options): Pr
 }
 
 const isPrefix = (text: string): boolean => text.length > 1 && resolve('/', text) === text
+
+const forMounting = (path: string, at: string): StageError =>
+  new StageError('ARCHIVE_FOREIGN', `${path} can't be staged: --mount has made it, for ${at} alone`, {
+    path,
+    hint: "Name an archive or an image that '--pack' has written.",
+  })
 
 const forElsewhere = (path: string): StageError =>
   new StageError('ARCHIVE_FOREIGN', `${path} can't be staged: it was made for another place (--dest-prefix)`, {

@@ -20,10 +20,18 @@ type Options = Filled<StageOptions & AloneFacts>
 export async function stageAlone(given: Filled<StageOptions>): Promise<StageResult> {
   const source = await openAlone(given)
   const { environment, alone } = source
-  const options = { ...given, alone }
+  const aloneArchive = { path: source.archive, created: source.created }
+  const options = { ...given, alone, aloneArchive }
   const { onProgress } = options
   onProgress({ kind: 'phase', phase: 'stage', prefix: environment.prefix, archive: source.archive })
   assertStageable(environment.name)
+  if (options.form !== 'mount') return await copyOf(source, options)
+  const { stageMounted } = await import('./mount-stage.ts')
+  return await stageMounted(environment, options, () => copyOf(source, { ...options, form: 'tree' }))
+}
+
+async function copyOf(source: AloneArchive, options: Options): Promise<StageResult> {
+  const { environment } = source
   const local = await findLocalFolder({ ...options, needed: { bytes: 0, inodes: 0 } })
   try {
     if (!isShared(options)) return await extracted(source, options)

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { condaPack } from '../conda-pack/conda-pack.ts'
 import { output } from '../conda-pack/support.ts'
 import { ALICE, MALLORY, NEEDS_ROOT, readerAs } from '../platform/other-users.ts'
@@ -141,4 +142,39 @@ test("a colleague's archive is staged, and named as theirs; one that somebody el
   await succeed(place, ['--archive', file, '--dry-run', `--path=${place.local}`], { inside })
   chmodSync(file, 0o664)
   await refused(/is not used: other users can write it/, /chmod go-w/)
+})
+
+test('an image is staged by itself: extracted, relocated, shared and sound, and read once', async (context) => {
+  const place = await world(context)
+  const file = `${place.root}/an image.sqfs`
+  await succeed(place, ['--pack', '--format=squashfs', `--prefix=${place.prefix}`, `--output=${file}`])
+  renameSync(place.prefix, `${place.root}/gone`)
+  const args = [`--archive=${file}`, `--path=${place.local}`]
+  const look = await succeed(place, [...args, '--dry-run', '--json'])
+  assert.ok(JSON.parse(look.stdout).files > 10)
+  assert.deepEqual(readdirSync(place.local), [])
+  const { stdout, stderr } = await succeed(place, args)
+  assert.match(stderr, /INFO: Reading the image .*an image\.sqfs/)
+  const copy = stdout.trimEnd()
+  assert.match(copy, /\/myjupyter$/)
+  assert.equal(await output(`${copy}/bin/greet`, ['--prefix']), `${copy}\n`)
+  await succeed(place, ['--verify', `--prefix=${copy}`])
+  const again = await succeed(place, args)
+  assert.equal(again.stdout, stdout)
+  assert.doesNotMatch(again.stderr, /Reading the image|Extracting/)
+})
+
+test('--exec runs a command from an archive alone, in its environment, and the copy goes with it', async (context) => {
+  const place = await alone(context)
+  const script = 'echo "$CONDA_PREFIX"; greet --prefix; exit 7'
+  const { status, stdout, stderr } = await run(place, [...place.args, '--exec', '--', 'sh', '-c', script])
+  assert.equal(status, 7, stderr)
+  const [prefix, greeted] = stdout.split('\n')
+  assert.ok(prefix!.startsWith(`${place.local}/conda-stage_`), stdout)
+  assert.equal(greeted, prefix)
+  for (let tries = 0; tries < 100 && readdirSync(place.local).length > 0; tries++) await sleep(100)
+  assert.deepEqual(readdirSync(place.local), [])
+  const strict = await run(place, [...place.args, '--exec=strict', '--', 'true'])
+  assert.equal(strict.status, 1)
+  assert.match(strict.stderr, /is staged by itself, without the place of its original/)
 })
