@@ -56,7 +56,11 @@ async function stageAs(environment: Environment, options: Filled<options.StageOp
  * @throws StageError NO_NAMESPACE with `strict`, and as `stage`
  */
 export async function stageInPlace(given: options.InPlaceOptions): Promise<options.InPlaceResult> {
-  const { otherPlaces, placeOfOriginal } = await import('./pipeline/in-place.ts')
+  const { assertNeedsNoPlace, otherPlaces, placeOfOriginal } = await import('./pipeline/in-place.ts')
+  if (given.archive !== undefined) {
+    assertNeedsNoPlace(given.archive, given)
+    return { copy: await stage(given) }
+  }
   const place = await placeOfOriginal(fillIn(given))
   if (place === undefined) return { copy: await stage(given) }
   const { target, image } = place

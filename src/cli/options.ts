@@ -164,11 +164,9 @@ const HOW = ['strict']
 /** Whose environment it is, the archive says. */
 function checkArchive(given: Readonly<Record<string, unknown>>, action: Action): void {
   if (action === 'restore') return
-  if (action !== 'stage' && action !== 'verify')
-    throw usage('--archive works only with --stage, --verify and --restore')
-  const other = ['prefix', 'name', 'output', 'force', 'check', 'packer', 'mount', 'inPlace'].find(
-    (name) => given[name] !== undefined,
-  )
+  if (!['stage', 'exec', 'shell', 'verify'].includes(action))
+    throw usage('--archive works only with --stage, --exec, --shell, --verify and --restore')
+  const other = ['prefix', 'name', 'output', 'force', 'check', 'packer'].find((name) => given[name] !== undefined)
   if (other !== undefined) throw usage(`--archive and ${optionOf(other)} can't be combined`)
 }
 

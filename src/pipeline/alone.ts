@@ -8,7 +8,6 @@ import { describeUser } from '../platform/accounts.ts'
 import { closeRead } from '../platform/close.ts'
 import { realpath } from '../platform/remote-fs.ts'
 import { convertForeign } from './convert-foreign.ts'
-import { convertImage } from './convert-image.ts'
 import type { StageOptions } from './options.ts'
 import type { Filled } from './original.ts'
 
@@ -16,8 +15,6 @@ import type { Filled } from './original.ts'
 export interface AloneArchive {
   /** Of ours. */
   archive: string
-  /** It was made from the one that was named, and can be made again. */
-  isConverted?: true
   /** As the archive says that it was. Its owner is the archive's. */
   environment: Environment
   /** When it was written (ISO 8601). */
@@ -29,10 +26,11 @@ export interface AloneArchive {
 type Options = Filled<StageOptions>
 
 /**
- * The archive that --archive names; or what it was converted into, if it is one of conda-pack's.
+ * The archive that --archive names; or what it was converted into, if it is one of conda-pack's or an image.
+ * @param more `onlyLook`: an image is not converted
  * @throws StageError NO_ARCHIVE, ARCHIVE_UNTRUSTED, ARCHIVE_FOREIGN, ARCHIVE_VERSION, ARCHIVE_DAMAGED, ARCHIVE_UNREADABLE
  */
-export async function openAlone(options: Options): Promise<AloneArchive> {
+export async function openAlone(options: Options, { onlyLook = false } = {}): Promise<AloneArchive> {
   const named = resolve(options.cwd, options.archive!)
   const ownerUid = await ownerOfNamed(named, options.uid)
   const handle = await openTrusted(named, [options.uid, ownerUid])
@@ -42,12 +40,25 @@ export async function openAlone(options: Options): Promise<AloneArchive> {
       options.onProgress({ kind: 'info', message })
     }
     if (!(await isOurs(named))) return await converted(named, handle, options)
-    const source = await aloneFrom(named, handle, ownerUid, options)
-    const isImage = (await readHead(named, handle)).format === 'sqfs'
-    if (isImage === (options.form === 'image')) return source
-    return await extractable(source, handle, isImage, options)
+    const found = await aloneFrom(named, handle, ownerUid, options)
+    return onlyLook ? found : await asArchive(found, handle, options)
   } finally {
     await closeRead(handle)
+  }
+}
+
+/** The same as one that can be extracted. */
+async function asArchive(found: AloneArchive, handle: FileHandle, options: Options): Promise<AloneArchive> {
+  const { format, relocated } = await readHead(found.archive, handle)
+  if (format !== 'sqfs') return found
+  if (relocated !== undefined) throw forMounting(found.archive, relocated.prefix)
+  const { convertImage } = await import('./convert-image.ts')
+  const archive = await convertImage({ path: found.archive, handle }, found.environment, options)
+  const ours = await openTrusted(archive, [options.uid])
+  try {
+    return { ...found, archive, alone: await readIdentity(archive, ours) }
+  } finally {
+    await closeRead(ours)
   }
 }
 
@@ -76,38 +87,26 @@ async function activeAmong(
   return isIt ? prefix : undefined
 }
 
-/** An image that is to be extracted, and not mounted: an archive with what is in it. */
-async function extractable(
-  { archive: path, environment, alone }: AloneArchive,
-  handle: FileHandle,
-  isImage: boolean,
-  options: Options,
-): Promise<AloneArchive> {
-  if (!isImage) {
-    const hint = "Stage it, or make an image of the environment with 'conda-stage --pack --format=squashfs'."
-    throw new StageError('ARCHIVE_FOREIGN', `${path} is no image, and only an image can be mounted`, { path, hint })
-  }
-  const archive = await convertImage({ path, handle, identity: alone }, environment, options)
-  return await ofConverted(archive, options)
-}
-
-async function ofConverted(archive: string, options: Options): Promise<AloneArchive> {
-  const handle = await openTrusted(archive, [options.uid])
-  try {
-    return { ...(await aloneFrom(archive, handle, options.uid, options)), isConverted: true }
-  } finally {
-    await closeRead(handle)
-  }
-}
-
 /** conda-pack does not say where the environment was: its place counts as beside the archive, under the archive's name. */
 async function converted(path: string, handle: FileHandle, options: Options): Promise<AloneArchive> {
-  const prefix = join(dirname(path), basename(path).replace(/\.(?:tar(?:\.\w+)?|t[gx]z|tbz2|tzst|zip|sqfs)$/i, ''))
+  const prefix = join(dirname(path), basename(path).replace(/\.(?:tar(?:\.\w+)?|t[gx]z|tbz2|tzst|zip)$/i, ''))
   const environment = { prefix, real: prefix, name: basename(prefix), isBase: false, ownerUid: options.uid }
-  return await ofConverted(await convertForeign({ path, handle }, environment, options), options)
+  const archive = await convertForeign({ path, handle }, environment, options)
+  const ours = await openTrusted(archive, [options.uid])
+  try {
+    return await aloneFrom(archive, ours, options.uid, options)
+  } finally {
+    await closeRead(ours)
+  }
 }
 
 const isPrefix = (text: string): boolean => text.length > 1 && resolve('/', text) === text
+
+const forMounting = (path: string, at: string): StageError =>
+  new StageError('ARCHIVE_FOREIGN', `${path} can't be staged: --mount has made it, for ${at} alone`, {
+    path,
+    hint: "Name an archive or an image that '--pack' has written.",
+  })
 
 const forElsewhere = (path: string): StageError =>
   new StageError('ARCHIVE_FOREIGN', `${path} can't be staged: it was made for another place (--dest-prefix)`, {

@@ -73,7 +73,7 @@ export async function forecast(given: StageOptions, { onlyPack }: { onlyPack: bo
 }
 
 async function forecastAlone(options: Filled<StageOptions>): Promise<Forecast> {
-  const { archive: path, environment, created, alone } = await openAlone(options)
+  const { archive: path, environment, created, alone } = await openAlone(options, { onlyLook: true })
   assertStageable(environment.name)
   const { room, ...amount } = await expectedFrom(path)
   const copy = isShared(options) ? await wholeStage(environment, created, { ...options, alone }) : undefined

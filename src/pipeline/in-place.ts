@@ -46,6 +46,22 @@ export async function placeOfOriginal(options: Filled<InPlaceOptions>): Promise<
   return undefined
 }
 
+/**
+ * An archive by itself has no place: its original need not be there, nor be the same. So a relocated copy is used.
+ * @throws StageError NO_NAMESPACE if that will not do
+ */
+export function assertNeedsNoPlace(
+  archive: string,
+  { strict, readInPlace }: Pick<InPlaceOptions, 'strict' | 'readInPlace'>,
+): void {
+  if (!strict && !readInPlace) return
+  const how = strict ? "'strict'" : '--in-place'
+  throw new StageError('NO_NAMESPACE', `${archive} is staged by itself, without the place of its original`, {
+    path: archive,
+    hint: `Leave out ${how}: then a relocated copy is used. Or restore the environment: conda-stage --restore.`,
+  })
+}
+
 /** Whoever has made an image wants it to be used. It is mounted once, from where it lies, before it is copied. */
 async function usableImage(environment: Environment, options: Filled<InPlaceOptions>): Promise<Place['image']> {
   const { env, force, output, readInPlace, onProgress } = options

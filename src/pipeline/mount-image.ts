@@ -5,7 +5,7 @@ import { readHead, readIndex } from '../archive/reader.ts'
 import { archiveItems } from '../archive/reuse/archive-items.ts'
 import { writeArchive } from '../archive/writer.ts'
 import { leaveScripts } from '../auto-stage/script.ts'
-import { archiveFolders, chooseWritable, openTrusted, publishArchive } from '../cache/index.ts'
+import { archiveFolders, chooseWritable, openTrusted, openTrustedIfThere, publishArchive } from '../cache/index.ts'
 import type { Environment } from '../environment/find.ts'
 import { imageMaker } from '../image/image-programs.ts'
 import { RelocatedMembers } from '../image/relocated-members.ts'
@@ -20,11 +20,12 @@ import { addedEntries } from '../stage/own-files.ts'
 import { contentsOf, placeFor, wantedLength } from '../stage/place.ts'
 import { folderOf } from '../stage/record.ts'
 import type { LeftFile } from '../workers/protocol.ts'
-import { chooseArchive } from './archive-choice.ts'
+import { type Choice, chooseArchive, isDamage } from './archive-choice.ts'
 import { archiveFor } from './archive-for.ts'
 import { leftMessages } from './left-messages.ts'
 import type { StageOptions } from './options.ts'
 import type { Filled } from './original.ts'
+import type { AloneFacts } from './share.ts'
 import { timedInfo } from './timing.ts'
 
 /** An image that is relocated to the path at which it is mounted. */
@@ -33,7 +34,7 @@ export interface MountImage {
   head: ArchiveHead & { relocated: Relocated }
 }
 
-type Options = Filled<StageOptions>
+type Options = Filled<StageOptions & AloneFacts>
 
 /**
  * The user's image of an environment for mounting below `base`, if it is fresh.
@@ -46,7 +47,9 @@ export async function freshMountImage(
   options: Options,
 ): Promise<MountImage | undefined> {
   const path = imagePath(environment, options)
-  const { fresh, head, damaged } = await chooseArchive(environment, { ...options, output: path })
+  const { fresh, head, damaged } = options.aloneArchive
+    ? await imageOfAlone(path, options.aloneArchive, options)
+    : await chooseArchive(environment, { ...options, output: path })
   if (damaged) options.onProgress({ kind: 'warning', message: `${damaged.message}. Making it again` })
   const relocated = head?.relocated
   if (fresh === undefined || relocated === undefined || relocated.launcher !== launcher()) return undefined
@@ -60,8 +63,7 @@ export async function freshMountImage(
  */
 export async function makeMountImage(environment: Environment, base: string, options: Options): Promise<MountImage> {
   const { onProgress, signal, uid } = options
-  const packed = await archiveFor(environment, options, { alone: true })
-  if ('lost' in packed) throw packed.lost
+  const archive = options.aloneArchive?.path ?? (await packedFor(environment, options))
   const folders = archiveFolders(options)
   const { path } = await chooseWritable([imagePath(environment, options)], folders)
   const said = { message: `Making an image that can be mounted: ${path}`, what: 'image' }
@@ -74,10 +76,35 @@ export async function makeMountImage(environment: Environment, base: string, opt
       already: () => freshMountImage(environment, base, options),
       write: async (temporary) => ({
         path,
-        head: await writeFrom(packed.archive, temporary, { environment, base, options }),
+        head: await writeFrom(archive, temporary, { environment, base, options }),
       }),
     }),
   )
+}
+
+async function packedFor(environment: Environment, options: Options): Promise<string> {
+  const packed = await archiveFor(environment, options, { alone: true })
+  if ('lost' in packed) throw packed.lost
+  return packed.archive
+}
+
+/** Its path follows from the archive's contents. So it is fresh for ever, if it is whole and of the same time. */
+async function imageOfAlone(
+  path: string,
+  { created }: NonNullable<Options['aloneArchive']>,
+  { uid }: Options,
+): Promise<Pick<Choice, 'fresh' | 'head' | 'damaged'>> {
+  const handle = await openTrustedIfThere(path, [uid])
+  if (handle === undefined) return {}
+  try {
+    const head = await readHead(path, handle)
+    return head.created === created ? { fresh: path, head } : {}
+  } catch (error) {
+    if (!isDamage(error)) throw error
+    return { damaged: error }
+  } finally {
+    await closeRead(handle)
+  }
 }
 
 /**
@@ -85,7 +112,10 @@ export async function makeMountImage(environment: Environment, base: string, opt
  * follows from the user's number.
  */
 function imagePath({ real, name }: Environment, options: Options): string {
-  const hash = createHash('sha256').update(`${options.uid} mount ${real}`).digest('hex').slice(0, 12)
+  const hash = createHash('sha256')
+    .update(`${options.uid} mount ${options.alone ?? real}`)
+    .digest('hex')
+    .slice(0, 12)
   const ending = `-${hash}.sqfs`
   return join(archiveFolders(options)[0]!, `${cutName(name, LONGEST_NAME - ending.length)}${ending}`)
 }
@@ -159,7 +189,7 @@ async function writeFrom(archive: string, path: string, { environment, base, opt
 
 /** The same on every node, for this user and these contents. */
 function prefixFor(index: ArchiveIndex, { environment, base, options }: Making): string {
-  const contents = contentsOf(environment.real, index.created, options.uid, { form: 'mount' })
+  const contents = contentsOf(environment.real, index.created, options.uid, { form: 'mount', alone: options.alone })
   const local = { path: base, real: base, created: false }
   return placeFor({ local, name: environment.name, length: wantedLength(index), contents }).prefix
 }

@@ -26,21 +26,27 @@ import { prepareLocal } from './local.ts'
 import { freshMountImage, type MountImage, makeMountImage } from './mount-image.ts'
 import type { StageOptions, StageResult } from './options.ts'
 import { type Filled, fillIn } from './original.ts'
+import type { AloneFacts } from './share.ts'
 import { shareStage, turnFor } from './share-stage.ts'
 
-type Options = Filled<StageOptions>
+type Options = Filled<StageOptions & AloneFacts>
 
 /**
  * A stage whose prefix is the mount point of an image: nothing is extracted. Where that is not possible, an extracted copy, with the
  * reason in one line.
+ * @param otherwise extracts it
  */
-export async function stageMounted(environment: Environment, options: Options): Promise<StageResult> {
+export async function stageMounted(
+  environment: Environment,
+  options: Options,
+  otherwise: () => Promise<StageResult> = () => shareStage(environment, { ...options, form: 'tree' }),
+): Promise<StageResult> {
   try {
     return await mounted(environment, options)
   } catch (error) {
     if (!(error instanceof StageError) || isCancelled(error)) throw error
     options.onProgress({ kind: 'info', message: `Not mounted: ${error.message}. Extracting a copy instead` })
-    return await shareStage(environment, { ...options, form: 'tree' })
+    return await otherwise()
   }
 }
 
@@ -111,12 +117,12 @@ async function joinMounted(
 async function stageAt(
   { head: { relocated, created } }: MountImage,
   { real }: Environment,
-  { uid }: Options,
+  { uid, alone }: Options,
 ): Promise<Stage | undefined> {
   const folder = folderOf(relocated.prefix)!
   const record = await readRecord(folder, uid)
   const isIt = record?.form === 'mount' && record.real === real && record.archive.created === created
-  return isIt && record.prefix === relocated.prefix ? { folder, record } : undefined
+  return isIt && record.alone === alone && record.prefix === relocated.prefix ? { folder, record } : undefined
 }
 
 /** The server of a mount ends with the step of the job that has started it. */

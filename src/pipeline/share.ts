@@ -19,6 +19,8 @@ export interface LeaseFacts {
 export interface AloneFacts {
   /** Digest of its index, which holds the digests of all contents. Only such copies of the same contents are shared. */
   alone?: string | undefined
+  /** That archive: one of ours, and when it was written (ISO 8601). */
+  aloneArchive?: { path: string; created: string } | undefined
 }
 
 /** The lease of who asked for the copy. */

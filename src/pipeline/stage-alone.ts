@@ -1,8 +1,6 @@
 import { rmdir } from 'node:fs/promises'
-import { StageError } from '../errors.ts'
 import { inTurn } from '../leases/turn.ts'
 import { findLocalFolder, suitableFolders } from '../platform/local-disk.ts'
-import { unlink } from '../platform/remote-fs.ts'
 import { assertStageable } from '../stage/place.ts'
 import { sweepDebris } from '../stage/sweep.ts'
 import { type AloneArchive, openAlone } from './alone.ts'
@@ -20,14 +18,20 @@ type Options = Filled<StageOptions & AloneFacts>
  * @throws StageError as openAlone and stage(); then nothing is left on the local disk
  */
 export async function stageAlone(given: Filled<StageOptions>): Promise<StageResult> {
-  if (given.form === 'mount')
-    throw new StageError('USAGE', 'an archive by itself is extracted, not mounted', { hint: 'Leave out --mount.' })
   const source = await openAlone(given)
   const { environment, alone } = source
-  const options = { ...given, alone }
+  const aloneArchive = { path: source.archive, created: source.created }
+  const options = { ...given, alone, aloneArchive }
   const { onProgress } = options
   onProgress({ kind: 'phase', phase: 'stage', prefix: environment.prefix, archive: source.archive })
   assertStageable(environment.name)
+  if (options.form !== 'mount') return await copyOf(source, options)
+  const { stageMounted } = await import('./mount-stage.ts')
+  return await stageMounted(environment, options, () => copyOf(source, { ...options, form: 'tree' }))
+}
+
+async function copyOf(source: AloneArchive, options: Options): Promise<StageResult> {
+  const { environment } = source
   const local = await findLocalFolder({ ...options, needed: { bytes: 0, inodes: 0 } })
   try {
     if (!isShared(options)) return await extracted(source, options)
@@ -50,14 +54,9 @@ async function joined({ environment, created }: AloneArchive, options: Options):
   return found
 }
 
-/** What a damaged archive was converted from may be whole. Otherwise there is nothing from which it could be written again. */
-async function extracted({ archive, environment, isConverted }: AloneArchive, options: Options): Promise<StageResult> {
+/** There is nothing else from which a damaged archive could be written again. */
+async function extracted({ archive, environment }: AloneArchive, options: Options): Promise<StageResult> {
   const staged = await extractArchive(archive, environment, options)
-  if (!('damaged' in staged)) return staged
-  if (!isConverted) throw staged.damaged.error
-  await unlink(archive)
-  const { alone, ...source } = await openAlone(options)
-  const again = await extractArchive(source.archive, source.environment, { ...options, alone })
-  if ('damaged' in again) throw again.damaged.error
-  return again
+  if ('damaged' in staged) throw staged.damaged.error
+  return staged
 }

@@ -1,17 +1,8 @@
 /** An archive by itself: the program, without a session. */
 import assert from 'node:assert/strict'
-import {
-  chmodSync,
-  chownSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from 'node:fs'
+import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { condaPack } from '../conda-pack/conda-pack.ts'
 import { output } from '../conda-pack/support.ts'
 import { ALICE, MALLORY, NEEDS_ROOT, readerAs } from '../platform/other-users.ts'
@@ -91,35 +82,6 @@ test('an archive that conda-pack made is staged by itself, and is converted once
   assert.doesNotMatch(again.stderr, /Unpacking/)
 })
 
-test('an image is staged by itself, too: it is unpacked once, whatever its own times say, and again if that is damaged', async (context) => {
-  const place = await world(context)
-  const file = `${place.root}/an image.sqfs`
-  await succeed(place, ['--pack', '--format=squashfs', `--prefix=${place.prefix}`, `--output=${file}`])
-  renameSync(place.prefix, `${place.root}/gone`)
-  const args = [`--archive=${file}`, `--path=${place.local}`]
-  const first = await succeed(place, args)
-  const copy = first.stdout.trimEnd()
-  assert.match(first.stderr, /INFO: Unpacking .*an image\.sqfs, once\n/)
-  assert.equal(await output(`${copy}/bin/greet`, ['--prefix']), first.stdout)
-  await succeed(place, ['--verify', `--prefix=${copy}`])
-  assert.equal(statSync(`${copy}/bin/greet`).mtimeMs, statSync(`${place.root}/gone/bin/greet`).mtimeMs)
-  await succeed(place, ['--unstage', `--prefix=${copy}`])
-  const folder = `${place.root}/cache/conda-stage`
-  const [converted] = readdirSync(folder).filter((name) => name.includes('-image-'))
-  await output('dd', [
-    'if=/dev/urandom',
-    `of=${folder}/${converted}`,
-    'bs=1',
-    'seek=500',
-    'count=300',
-    'conv=notrunc',
-    'status=none',
-  ])
-  const again = await succeed(place, args)
-  assert.match(again.stderr, /INFO: Unpacking/)
-  await succeed(place, ['--verify', `--prefix=${again.stdout.trimEnd()}`])
-})
-
 test('a file that is missing, no archive, damaged, or made for another place is named, with what to do next', async (context) => {
   const place = await world(context)
   const args = (file: string) => [`--archive=${file}`, `--path=${place.local}`]
@@ -138,7 +100,7 @@ test('a file that is missing, no archive, damaged, or made for another place is 
 
 test('--archive with an option about another environment or another archive is wrong usage', async (context) => {
   const place = await world(context)
-  for (const other of ['--prefix=/x', '--output=/x.tar.zst', '--force', '--check=full', '--name=x', '--mount']) {
+  for (const other of ['--prefix=/x', '--output=/x.tar.zst', '--force', '--check=full', '--name=x']) {
     const { status, stderr } = await run(place, ['--archive=/x.tar.zst', other])
     assert.equal(status, 2, other)
     assert.match(stderr, new RegExp(`--archive and ${other.replace(/=.*/, '')} can't be combined`))
@@ -180,4 +142,39 @@ test("a colleague's archive is staged, and named as theirs; one that somebody el
   await succeed(place, ['--archive', file, '--dry-run', `--path=${place.local}`], { inside })
   chmodSync(file, 0o664)
   await refused(/is not used: other users can write it/, /chmod go-w/)
+})
+
+test('an image is staged by itself: extracted, relocated, shared and sound, and read once', async (context) => {
+  const place = await world(context)
+  const file = `${place.root}/an image.sqfs`
+  await succeed(place, ['--pack', '--format=squashfs', `--prefix=${place.prefix}`, `--output=${file}`])
+  renameSync(place.prefix, `${place.root}/gone`)
+  const args = [`--archive=${file}`, `--path=${place.local}`]
+  const look = await succeed(place, [...args, '--dry-run', '--json'])
+  assert.ok(JSON.parse(look.stdout).files > 10)
+  assert.deepEqual(readdirSync(place.local), [])
+  const { stdout, stderr } = await succeed(place, args)
+  assert.match(stderr, /INFO: Reading the image .*an image\.sqfs/)
+  const copy = stdout.trimEnd()
+  assert.match(copy, /\/myjupyter$/)
+  assert.equal(await output(`${copy}/bin/greet`, ['--prefix']), `${copy}\n`)
+  await succeed(place, ['--verify', `--prefix=${copy}`])
+  const again = await succeed(place, args)
+  assert.equal(again.stdout, stdout)
+  assert.doesNotMatch(again.stderr, /Reading the image|Extracting/)
+})
+
+test('--exec runs a command from an archive alone, in its environment, and the copy goes with it', async (context) => {
+  const place = await alone(context)
+  const script = 'echo "$CONDA_PREFIX"; greet --prefix; exit 7'
+  const { status, stdout, stderr } = await run(place, [...place.args, '--exec', '--', 'sh', '-c', script])
+  assert.equal(status, 7, stderr)
+  const [prefix, greeted] = stdout.split('\n')
+  assert.ok(prefix!.startsWith(`${place.local}/conda-stage_`), stdout)
+  assert.equal(greeted, prefix)
+  for (let tries = 0; tries < 100 && readdirSync(place.local).length > 0; tries++) await sleep(100)
+  assert.deepEqual(readdirSync(place.local), [])
+  const strict = await run(place, [...place.args, '--exec=strict', '--', 'true'])
+  assert.equal(strict.status, 1)
+  assert.match(strict.stderr, /is staged by itself, without the place of its original/)
 })

@@ -83,6 +83,29 @@ grep -c " $LOCAL/.* fuse.squashfuse_ll " /proc/self/mountinfo
     assert.deepEqual([said, ended.lines.length], [`${mount} 6`, 2], ended.lines.join('\n'))
   })
 
+  test('an archive or an image whose original is gone is mounted by itself, and shared', async (context) => {
+    const world = await openWorld(context)
+    const ended = asUser(
+      world,
+      `"$LAUNCHER" --quiet --pack --prefix="$ORIGINAL" --output="$CACHE-a.tar.zst"
+      "$LAUNCHER" --quiet --pack --format=squashfs --prefix="$ORIGINAL" --output="$CACHE-a.sqfs"
+      mv "$ORIGINAL" "$ORIGINAL.gone"
+      for archive in "$CACHE-a.tar.zst" "$CACHE-a.sqfs"; do
+        alone() { "$LAUNCHER" --quiet --mount --archive="$archive" --path="$LOCAL"; }
+        mount=$(alone)
+        [ "$(alone)" = "$mount" ] && mounts
+        head -1 "$mount/etc/large.cfg" | sed "s,$mount,THERE,"
+        "$LAUNCHER" --quiet --verify --prefix="$mount" > /dev/null
+        for asked in once twice; do "$LAUNCHER" --quiet --unstage --prefix="$mount"; done
+        mounts
+      done
+      mv "$ORIGINAL.gone" "$ORIGINAL"`,
+    )
+    assertSucceeded(ended)
+    const each = ['1', 'prefix = THERE', '0']
+    assert.deepEqual(ended.lines, [...each, ...each], ended.stderr)
+  })
+
   test('a second shell uses the same mount, and the last one to leave unmounts it', async (context) => {
     const world = await openWorld(context)
     const ended = asUser(

@@ -86,9 +86,13 @@ async function wayOf(becomes: number, context: Context): Promise<Way> {
   try {
     // What is set for sessions in general does not count: the copy goes with the command.
     const given = { ...stageOptions(context), writable: false, caller: { env, session: becomes } }
+    const { strict, inPlace: readInPlace } = options
+    if (options.archive !== undefined) {
+      const { copy } = await stageInPlace({ ...given, strict, readInPlace })
+      return { words: [], prefix: copy?.prefix, isCopy: true, copy }
+    }
     const prefix = await originalOf(given)
     if (isInPlace(await realpath(prefix))) return { words: [], prefix, isCopy: true }
-    const { strict, inPlace: readInPlace } = options
     const { copy, shown } = await stageInPlace({ ...given, prefix, strict, readInPlace })
     if (shown === undefined) return { words: [], prefix: copy?.prefix, isCopy: true, copy }
     return { words: showing(shown, { strict }), prefix, isCopy: true, copy }
