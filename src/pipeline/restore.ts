@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import type { FileHandle } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
-import { readIndex } from '../archive/reader.ts'
+import { readHead, readIndex } from '../archive/reader.ts'
 import { openTrusted, ownerOfNamed, withArchiveLock } from '../cache/index.ts'
 import { StageError } from '../errors.ts'
 import { differencesOf, differentBytes } from '../image/retire/compare.ts'
@@ -39,6 +39,7 @@ export async function restore(given: RestoreOptions): Promise<RestoreResult> {
   const path = archiveOf(options)
   const handle = await openTrusted(path, [uid, await ownerOfNamed(path, uid)])
   try {
+    await assertArchive(path, handle)
     const index = await readIndex(path, handle)
     const prefix = placeOf(path, index, options)
     const places = new Places(join(await realFolder(dirname(prefix)), basename(prefix)))
@@ -58,6 +59,15 @@ export async function restore(given: RestoreOptions): Promise<RestoreResult> {
   } finally {
     await closeRead(handle)
   }
+}
+
+/** The frames of an image are pieces of a squashfs, and none of a tar. */
+async function assertArchive(path: string, handle: FileHandle): Promise<void> {
+  if ((await readHead(path, handle)).format !== 'sqfs') return
+  throw new StageError('RESTORE_FAILED', `${path} is an image, and an environment is restored from an archive`, {
+    path,
+    hint: `Name the archive that --retire has written; or stage the image: conda-stage --archive='${path}'`,
+  })
 }
 
 function archiveOf({ archive, prefix, cwd }: Options): string {

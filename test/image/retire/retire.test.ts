@@ -361,6 +361,18 @@ test('an archive of another environment, or not of a whole one, is not restored'
   assert.match(nothing.stderr, /--prefix=ENV, or its archive with --archive=FILE/)
 })
 
+test('an image is not restored, and the message says what can be done with it', async (context) => {
+  const place = retirement(context)
+  const { prefix, debris } = place
+  const image = `${dirname(prefix)}/an image.sqfs`
+  await succeed(place, ['--pack', '--format=squashfs', `--prefix=${prefix}`, `--output=${image}`])
+  renameSync(prefix, `${prefix}.gone`)
+  const { status, stderr } = await run(place, ['--restore', `--archive=${image}`])
+  assert.equal(status, 1)
+  assert.match(stderr, /an image\.sqfs is an image, and an environment is restored from an archive/)
+  assert.deepEqual([existsSync(prefix), debris()], [false, []])
+})
+
 test('on a full disk neither is retired nor restored, and nothing is left', async (context) => {
   const place = retirement(context)
   const { prefix, root } = place
