@@ -364,9 +364,9 @@ test('an archive of another environment, or not of a whole one, is not restored'
 test('an image is not restored, and the message says what can be done with it', async (context) => {
   const place = retirement(context)
   const { prefix, debris } = place
-  const image = `${dirname(prefix)}/an image.sqfs`
+  const image = `${place.root}/an image.sqfs`
   await succeed(place, ['--pack', '--format=squashfs', `--prefix=${prefix}`, `--output=${image}`])
-  renameSync(prefix, `${prefix}.gone`)
+  renameSync(prefix, `${place.root}/gone`)
   const { status, stderr } = await run(place, ['--restore', `--archive=${image}`])
   assert.equal(status, 1)
   assert.match(stderr, /an image\.sqfs is an image, and an environment is restored from an archive/)
