@@ -5,7 +5,7 @@ import { findEnvironment } from '../../src/environment/find.ts'
 import { withSiblings } from '../../src/environment/siblings.ts'
 import { temporaryFolder } from '../inventory/prefix.ts'
 
-const ARCHIVES = ['.tar', '.tar.gz', '.tar.zst', '.zip']
+const ARCHIVES = ['.sqfs', '.tar', '.tar.gz', '.tar.zst', '.zip']
 
 async function siblingsOf(prefix: string) {
   return (await withSiblings(await findEnvironment({ prefix, env: {}, cwd: '/' }))).siblings
