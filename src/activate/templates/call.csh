@@ -1,7 +1,7 @@
 # The alias conda-stage sources this with arguments: the folder of this file, the launcher, the arguments of the call.
 # Shell code comes back in a file, because csh can't redirect descriptors. The first lines of the code remove that file.
 # These become another program, whose standard streams are the session's.
-if ( "$argv[3-]" =~ *--exec* || "$argv[3-]" =~ *--shell* ) then
+if ( `( ""setenv LD_PRELOAD "" ; ""setenv LD_LIBRARY_PATH "" ; ""exec /bin/sh $1:q/becomes.sh $argv[3-]:q )` == yes ) then
   $argv[2]:q $argv[3-]:q
   ""exit $status
 endif
