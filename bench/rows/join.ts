@@ -32,7 +32,7 @@ export const joining: Row = {
     })
     const seconds = (all: Joined[], call: keyof Joined) => all.map((one) => one[call])
     return [
-      { what: 'joining a copy, own time', unit: 's', ours: seconds(own, 'stage'), limit: 0.12, against: [] },
+      { what: 'joining a copy, own time', unit: 's', ours: seconds(own, 'stage'), limit: 0.06, against: [] },
       { what: 'leaving it to others, own time', unit: 's', ours: seconds(own, 'unstage'), against: [] },
       { what: 'joining a copy, original slow', unit: 's', ours: seconds(slow, 'stage'), against: [], counts },
       { what: 'its operations on the original', unit: 'operations', ours: [operations(counts)], against: [], counts },
