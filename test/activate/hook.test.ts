@@ -9,7 +9,7 @@ import { MARK } from '../../src/activate/render.ts'
 const TEMPLATES = new URL('../../src/activate/templates/', import.meta.url)
 
 /** The file that the alias of csh sources, and the one that this calls. */
-const CALLED = ['call.csh', 'code-folder.sh']
+const CALLED = ['becomes.sh', 'call.csh', 'code-folder.sh']
 
 test('every dialect has its two templates, and every template a dialect', () => {
   const names = Object.entries<Dialect>(dialects).map(([name, { templates = name }]) => templates)
