@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto'
 import { dirname, join, resolve } from 'node:path'
 import { asWriteFailure } from '../archive/failure.ts'
 import { StageError } from '../errors.ts'
 import type { ArchiveFormat } from '../model/archive-index.ts'
+import { shortHash } from '../model/digest.ts'
 import { cutName, isMisread, LONGEST_NAME } from '../model/file-names.ts'
 import { homeOf } from '../platform/home.ts'
 import { expandFolder } from '../platform/job.ts'
@@ -27,7 +27,7 @@ interface CandidateOptions {
 export function archiveCandidates(environment: Named & { real: string }, options: CandidateOptions): string[] {
   if (options.output !== undefined) return [resolve(options.cwd, options.output)]
   // Environments of the same name need different archives.
-  const hash = createHash('sha256').update(environment.real).digest('hex').slice(0, DIGITS)
+  const hash = shortHash(environment.real)
   return candidatesWith(hash, environment, options)
 }
 
@@ -47,7 +47,6 @@ export function candidatesBefore(
   return candidates.includes(archive) ? candidates.slice(0, candidates.indexOf(archive)) : undefined
 }
 
-const DIGITS = 12
 const HASHED = /-([0-9a-f]{12})\.[a-z.]+$/
 
 type Named = { prefix: string; name: string }

@@ -1,4 +1,4 @@
-import { type BigIntStats, constants } from 'node:fs'
+import { type BigIntStats, constants, type Stats } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { asReadFailure } from '../archive/failure.ts'
@@ -18,22 +18,30 @@ import { followPath } from '../platform/safe-path.ts'
  */
 export async function assertTrusted(path: string, handle: FileHandle, owners: readonly number[]): Promise<void> {
   if ((await lstat(path)).isSymbolicLink()) throw symbolicLink(path)
-  const stat = await handle.stat()
-  if (!stat.isFile())
-    throw untrusted(path, 'it is not a file', 'Move it away, or name another archive with --output=FILE')
-  if (stat.uid !== 0 && !owners.includes(stat.uid)) {
-    const what = `it belongs to user ${stat.uid}, who owns neither this session nor the environment`
-    throw untrusted(path, what, 'Ask that user to remove it, or name another archive with --output=FILE')
-  }
-  // The group's bits also show an access list that lets others write.
-  if ((stat.mode & 0o022) !== 0) {
-    throw untrusted(path, 'other users can write it', `If you trust what it holds: chmod go-w '${path}'`)
-  }
+  const [what, hint] = whyUntrusted(path, await handle.stat(), owners) ?? []
+  if (what !== undefined) throw untrusted(path, what, hint!)
 }
 
-/** The same of a file that is only looked at, in short. */
-export const isTrusted = (stat: BigIntStats, owners: readonly number[]): boolean =>
-  stat.isFile() && (stat.uid === 0n || owners.includes(Number(stat.uid))) && (stat.mode & 0o022n) === 0n
+/** The same of a file that is only looked at. */
+export const isTrusted = (path: string, facts: Stats | BigIntStats, owners: readonly number[]): boolean =>
+  whyUntrusted(path, facts, owners) === undefined
+
+/** What is wrong with a file, and what to do about it. */
+function whyUntrusted(
+  path: string,
+  facts: Stats | BigIntStats,
+  owners: readonly number[],
+): [what: string, hint: string] | undefined {
+  if (!facts.isFile()) return ['it is not a file', 'Move it away, or name another archive with --output=FILE']
+  const uid = Number(facts.uid)
+  if (uid !== 0 && !owners.includes(uid)) {
+    const what = `it belongs to user ${uid}, who owns neither this session nor the environment`
+    return [what, 'Ask that user to remove it, or name another archive with --output=FILE']
+  }
+  // The group's bits also show an access list that lets others write.
+  if ((Number(facts.mode) & 0o022) === 0) return undefined
+  return ['other users can write it', `If you trust what it holds: chmod go-w '${path}'`]
+}
 
 /**
  * Opens the archive for reading, and checks it. The caller closes it.

@@ -1,3 +1,8 @@
+import { createHash } from 'node:crypto'
+
+/** Tells names for files apart that would be the same otherwise: 12 hex digits. */
+export const shortHash = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 12)
+
 /** Bytes of a SHA-256 that a digest keeps: enough to notice every accident, and half the size in the index. */
 export const DIGEST_SIZE = 16
 /** Hex digits of a digest. */

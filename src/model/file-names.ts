@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { shortHash } from './digest.ts'
 
 /** The most bytes that a file's name can have. */
 export const LONGEST_NAME = 255
@@ -19,7 +19,7 @@ export function cutName(name: string, bytes: number): string {
 export function lockNameOf(archive: string): string {
   const plain = `.${archive}.lock`
   if (Buffer.byteLength(plain) <= LONGEST_NAME) return plain
-  return `.${cutName(archive, 200)}-${createHash('sha256').update(archive).digest('hex').slice(0, 12)}.lock`
+  return `.${cutName(archive, 200)}-${shortHash(archive)}.lock`
 }
 
 /** What `--retire` leaves of an environment. It is no cache: nothing replaces it or takes it for an archive to be renewed. */

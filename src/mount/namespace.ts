@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process'
-import { accessSync, constants } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ownUser } from '../platform/surroundings.ts'
+import { isProgram } from './is-program.ts'
 
 /** A copy that is to be seen at the original's own path. */
 export interface Shown {
@@ -24,15 +24,6 @@ const SYSTEM = ['/usr/bin', '/bin', '/usr/sbin', '/sbin']
 /** Not the environment's own: that may be what is to be covered. undefined: there is none. */
 function unshare(): string | undefined {
   return SYSTEM.map((folder) => `${folder}/unshare`).find(isProgram)
-}
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
 }
 
 /**

@@ -1,9 +1,9 @@
-import { accessSync, constants } from 'node:fs'
 import { userInfo } from 'node:os'
 import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type DialectName, dialects } from '../activate/dialects.ts'
 import { hook } from '../activate/hook.ts'
+import { isProgram } from './is-program.ts'
 
 /** How a shell is started so that it runs code of ours after the user's own startup files. */
 interface Kind {
@@ -62,15 +62,6 @@ function ofDatabase(): string | undefined {
     return userInfo().shell ?? undefined
   } catch {
     return undefined // a user of a container may not be in it
-  }
-}
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
   }
 }
 

@@ -15,6 +15,8 @@ import type { Filled } from './original.ts'
 export interface AloneArchive {
   /** Of ours. */
   archive: string
+  /** It was made of the one that is named, and can be made again. */
+  isConverted?: true
   /** As the archive says that it was. Its owner is the archive's. */
   environment: Environment
   /** When it was written (ISO 8601). */
@@ -56,7 +58,7 @@ async function asArchive(found: AloneArchive, handle: FileHandle, options: Optio
   const archive = await convertImage({ path: found.archive, handle }, found.environment, options)
   const ours = await openTrusted(archive, [options.uid])
   try {
-    return { ...found, archive, alone: await readIdentity(archive, ours) }
+    return { ...found, archive, isConverted: true, alone: await readIdentity(archive, ours) }
   } finally {
     await closeRead(ours)
   }
@@ -94,7 +96,7 @@ async function converted(path: string, handle: FileHandle, options: Options): Pr
   const archive = await convertForeign({ path, handle }, environment, options)
   const ours = await openTrusted(archive, [options.uid])
   try {
-    return await aloneFrom(archive, ours, options.uid, options)
+    return { ...(await aloneFrom(archive, ours, options.uid, options)), isConverted: true }
   } finally {
     await closeRead(ours)
   }

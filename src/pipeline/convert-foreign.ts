@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { isOurs, readHead } from '../archive/reader.ts'
@@ -8,6 +7,7 @@ import type { Environment } from '../environment/find.ts'
 import { withSiblings } from '../environment/siblings.ts'
 import { StageError } from '../errors.ts'
 import { type BytePath, displayPath } from '../model/byte-path.ts'
+import { shortHash } from '../model/digest.ts'
 import { cutName } from '../model/file-names.ts'
 import { closeRead } from '../platform/close.ts'
 import { defaultThreads } from '../platform/cpus.ts'
@@ -56,8 +56,8 @@ export async function convertForeign(
   const { size, mtimeNs } = await handle.stat({ bigint: true })
   const folder = archiveFolders(options).at(-1)!
   await mkdir(folder, { recursive: true, mode: 0o700 })
-  const start = `${cutName(environment.name, 200)}-${hashOf(environment.real)}-conda-pack-`
-  const target = join(folder, `${start}${hashOf(`${path} ${size} ${mtimeNs}`)}.tar.zst`)
+  const start = `${cutName(environment.name, 200)}-${shortHash(environment.real)}-conda-pack-`
+  const target = join(folder, `${start}${shortHash(`${path} ${size} ${mtimeNs}`)}.tar.zst`)
   await convertUnlessDone({ path, handle, mtimeNs, target }, environment, options)
   await removeEarlier(folder, start, target)
   return target
@@ -166,5 +166,3 @@ async function convert(
   const items = condaPackItems(archive, handle, { ...header, mtimeNs, beside: to, onNoRoom })
   await writeArchive({ path: to, format: 'tar.zst', level: 1, threads, header, items, ...(signal && { signal }) })
 }
-
-const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 12)

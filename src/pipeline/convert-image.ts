@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isOurs, readHead, readIndex } from '../archive/reader.ts'
@@ -6,6 +5,7 @@ import { writeArchive } from '../archive/writer.ts'
 import { archiveFolders, publishArchive } from '../cache/index.ts'
 import type { Environment } from '../environment/find.ts'
 import { Image } from '../image/image.ts'
+import { shortHash } from '../model/digest.ts'
 import { cutName } from '../model/file-names.ts'
 import { defaultThreads } from '../platform/cpus.ts'
 import { programVersion } from '../platform/program.ts'
@@ -28,7 +28,7 @@ export async function convertImage(
   const { size, mtimeNs } = await handle.stat({ bigint: true })
   const folder = archiveFolders(options).at(-1)!
   await mkdir(folder, { recursive: true, mode: 0o700 })
-  const target = join(folder, `${cutName(name, 200)}-${hashOf(`${real} ${path} ${size} ${mtimeNs}`)}-image.tar.zst`)
+  const target = join(folder, `${cutName(name, 200)}-${shortHash(`${real} ${path} ${size} ${mtimeNs}`)}-image.tar.zst`)
   const stop = signal && { signal }
   return await publishArchive({
     path: target,
@@ -62,5 +62,3 @@ async function isWhole(path: string): Promise<boolean> {
     },
   )
 }
-
-const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 12)

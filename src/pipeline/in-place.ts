@@ -56,10 +56,14 @@ export function assertNeedsNoPlace(
 ): void {
   if (!strict && !readInPlace) return
   const how = strict ? "'strict'" : '--in-place'
-  throw new StageError('NO_NAMESPACE', `${archive} is staged by itself, without the place of its original`, {
-    path: archive,
-    hint: `Leave out ${how}: then a relocated copy is used. Or restore the environment: conda-stage --restore.`,
-  })
+  throw new StageError(
+    'NO_NAMESPACE',
+    `${archive} can't be shown at the path of its original, which need not be there`,
+    {
+      path: archive,
+      hint: `Leave out ${how}: then a relocated copy is used. Or restore the environment: conda-stage --restore.`,
+    },
+  )
 }
 
 /** Whoever has made an image wants it to be used. It is mounted once, from where it lies, before it is copied. */

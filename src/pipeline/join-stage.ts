@@ -1,17 +1,15 @@
 import { dirname } from 'node:path'
-import { archiveCandidates } from '../cache/index.ts'
 import type { Environment } from '../environment/find.ts'
-import { checkQuick } from '../environment/freshness.ts'
-import { exclusions } from '../inventory/exclusions.ts'
 import { addLease, type HeldLease, isLive, isSameUser, leasesOf, oneOfEachUser, removeLease } from '../leases/lease.ts'
 import { stays } from '../leases/removal.ts'
 import { errnoOf } from '../platform/errno.ts'
 import { asLocalFailure } from '../stage/failure.ts'
 import { damageOf } from '../stage/intact.ts'
-import { readKeptHead, readKeptIndex } from '../stage/kept-index.ts'
+import { readKeptHead } from '../stage/kept-index.ts'
 import { stagesIn } from '../stage/list.ts'
 import type { Stage } from '../stage/record.ts'
 import { detachStage } from '../stage/remove.ts'
+import { isAsNoted } from './known-archive.ts'
 import type { StageOptions, StageResult } from './options.ts'
 import type { Filled } from './original.ts'
 import { type AloneFacts, type LeaseFacts, leaseFor } from './share.ts'
@@ -79,10 +77,7 @@ async function isFresh(
 ): Promise<boolean> {
   if (record.archive.path !== undefined) return false
   const head = await readKeptHead(folder).catch(() => undefined)
-  if (head === undefined) return false
-  const isExcluded = exclusions(environment, archiveCandidates(environment, options))
-  const all = async () => (await readKeptIndex(folder)).entries
-  return (await checkQuick(environment, { ...head, entries: head.watched }, { isExcluded, all })).fresh
+  return head !== undefined && (await isAsNoted(environment, { head, folder }, options))
 }
 
 async function isWhole(

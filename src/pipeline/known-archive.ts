@@ -45,11 +45,8 @@ async function knownOf(
   if (head.whole === undefined || !(head.prefixes.includes(real) || head.prefixes.includes(prefix))) return undefined
   const [isSame, isFirst, isFresh] = await Promise.all([
     lstat(path, { bigint: true }).then(
-      (facts) => isTrusted(facts, [options.uid, ownerUid]) && fileOf(facts) === noted.file,
-      (error: unknown) => {
-        if (isCancelled(error)) throw error
-        return false
-      },
+      (facts) => isTrusted(path, facts, [options.uid, ownerUid]) && fileOf(facts) === noted.file,
+      unlessCancelled(false),
     ),
     Promise.all(before.map(isAbsent)).then((absent) => !absent.includes(false)),
     isAsNoted(environment, { head, folder }, options),
@@ -57,8 +54,11 @@ async function knownOf(
   return isSame && isFirst && isFresh ? { fresh: path, created: head.created } : undefined
 }
 
-/** As `chooseArchive` checks it. What is wrong otherwise is reported by that. */
-async function isAsNoted(
+/**
+ * Whether the environment is as a stage has it noted, checked as `chooseArchive` does. What is wrong otherwise is reported by whoever
+ * packs.
+ */
+export async function isAsNoted(
   environment: Environment,
   { head, folder }: { head: NotedArchive['head']; folder: string },
   options: Filled<StageOptions>,
@@ -70,20 +70,19 @@ async function isAsNoted(
     return excluded(path)
   }
   const all = async () => (await readKeptIndex(folder)).entries
-  return await checkQuick(environment, state, { isExcluded, all }).then(
-    ({ fresh }) => fresh,
-    (error: unknown) => {
-      if (isCancelled(error)) throw error
-      return false
-    },
-  )
+  return await checkQuick(environment, state, { isExcluded, all }).then(({ fresh }) => fresh, unlessCancelled(false))
 }
 
 const isAbsent = (path: string): Promise<boolean> =>
   lstat(path).then(
     () => false,
-    (error: unknown) => {
-      if (isCancelled(error)) throw error
-      return errnoOf(error) === 'ENOENT'
-    },
+    (error: unknown) => unlessCancelled(errnoOf(error) === 'ENOENT')(error),
   )
+
+/** A look-up that nobody waited for has shown nothing. */
+const unlessCancelled =
+  <T>(value: T) =>
+  (error: unknown): T => {
+    if (isCancelled(error)) throw error
+    return value
+  }

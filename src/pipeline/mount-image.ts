@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { dirname, join } from 'node:path'
 import { DEFAULT_LEVEL } from '../archive/codec.ts'
 import { readHead, readIndex } from '../archive/reader.ts'
@@ -11,6 +10,7 @@ import { imageMaker } from '../image/image-programs.ts'
 import { RelocatedMembers } from '../image/relocated-members.ts'
 import { assertAsPacked } from '../image/write-image.ts'
 import type { ArchiveHead, ArchiveIndex, Relocated } from '../model/archive-index.ts'
+import { shortHash } from '../model/digest.ts'
 import { cutName, LONGEST_NAME } from '../model/file-names.ts'
 import { closeRead } from '../platform/close.ts'
 import { defaultThreads } from '../platform/cpus.ts'
@@ -112,11 +112,7 @@ async function imageOfAlone(
  * follows from the user's number.
  */
 function imagePath({ real, name }: Environment, options: Options): string {
-  const hash = createHash('sha256')
-    .update(`${options.uid} mount ${options.alone ?? real}`)
-    .digest('hex')
-    .slice(0, 12)
-  const ending = `-${hash}.sqfs`
+  const ending = `-${shortHash(`${options.uid} mount ${options.alone ?? real}`)}.sqfs`
   return join(archiveFolders(options)[0]!, `${cutName(name, LONGEST_NAME - ending.length)}${ending}`)
 }
 

@@ -1,4 +1,4 @@
-import { rmdir } from 'node:fs/promises'
+import { rmdir, unlink } from 'node:fs/promises'
 import { inTurn } from '../leases/turn.ts'
 import { findLocalFolder, suitableFolders } from '../platform/local-disk.ts'
 import { assertStageable } from '../stage/place.ts'
@@ -54,9 +54,16 @@ async function joined({ environment, created }: AloneArchive, options: Options):
   return found
 }
 
-/** There is nothing else from which a damaged archive could be written again. */
-async function extracted({ archive, environment }: AloneArchive, options: Options): Promise<StageResult> {
+/** A damaged archive that was converted is made again, once. There is nothing else from which one could be written again. */
+async function extracted({ archive, environment, isConverted }: AloneArchive, options: Options): Promise<StageResult> {
   const staged = await extractArchive(archive, environment, options)
-  if ('damaged' in staged) throw staged.damaged.error
-  return staged
+  if (!('damaged' in staged)) return staged
+  const { error } = staged.damaged
+  if (!isConverted) throw error
+  options.onProgress({ kind: 'warning', message: `${error.message}. Converting ${options.archive} again` })
+  await unlink(archive)
+  const again = await openAlone(options)
+  const result = await extractArchive(again.archive, again.environment, options)
+  if ('damaged' in result) throw result.damaged.error
+  return result
 }

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
 import { join } from 'node:path'
+import { shortHash } from '../model/digest.ts'
 import { homeOf } from '../platform/home.ts'
 import type { Variables } from '../platform/job.ts'
 import { mkdir, readdir, readlink, symlink } from '../platform/remote-fs.ts'
@@ -16,7 +16,7 @@ function notes(env: Variables): string {
  * does no harm: then only `--status --path=FOLDER` finds them.
  */
 export async function noteLocalFolder(folder: string, env: Variables): Promise<void> {
-  const name = createHash('sha256').update(folder).digest('hex').slice(0, 12)
+  const name = shortHash(folder)
   const note = () => symlink(folder, join(notes(env), name))
   await note().catch(async (error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') return

@@ -1,6 +1,17 @@
 /** An archive by itself: the program, without a session. */
 import assert from 'node:assert/strict'
-import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { condaPack } from '../conda-pack/conda-pack.ts'
@@ -176,5 +187,30 @@ test('--exec runs a command from an archive alone, in its environment, and the c
   assert.deepEqual(readdirSync(place.local), [])
   const strict = await run(place, [...place.args, '--exec=strict', '--', 'true'])
   assert.equal(strict.status, 1)
-  assert.match(strict.stderr, /is staged by itself, without the place of its original/)
+  assert.match(strict.stderr, /can't be shown at the path of its original/)
+})
+
+test('what an image or an archive of conda-pack was converted into is made again if it is damaged', async (context) => {
+  const place = await world(context, { byHand: true })
+  const image = `${place.root}/an image.sqfs`
+  const theirs = `${place.root}/theirs.tar.gz`
+  await succeed(place, ['--pack', '--format=squashfs', `--prefix=${place.prefix}`, `--output=${image}`])
+  await condaPack(place.prefix, theirs)
+  rmSync(place.prefix, { recursive: true })
+  const cache = `${place.env.XDG_CACHE_HOME}/conda-stage`
+  for (const file of [image, theirs]) {
+    const args = [`--archive=${file}`, `--path=${place.local}`, '--private']
+    await succeed(place, args)
+    for (const name of readdirSync(cache)) {
+      const bytes = readFileSync(`${cache}/${name}`)
+      // In the first frame of contents.
+      bytes.fill(0, 1500, 1600)
+      writeFileSync(`${cache}/${name}`, bytes)
+    }
+    const { stdout, stderr } = await succeed(place, args)
+    assert.match(stderr, /WARNING: .* Converting .* again/)
+    assert.equal(await output(`${stdout.trimEnd()}/bin/greet`, ['--prefix']), stdout)
+    assert.doesNotMatch((await succeed(place, args)).stderr, /Converting/)
+    for (const name of readdirSync(cache)) rmSync(`${cache}/${name}`)
+  }
 })
