@@ -1,9 +1,11 @@
 import { basename, dirname, resolve } from 'node:path'
 import { StageError } from '../errors.ts'
 import { isMisread, retiredArchiveOf } from '../model/file-names.ts'
+import type { EnvironmentKind } from '../model/kind.ts'
 import type { Siblings } from '../model/relocation.ts'
 import { exists, readdir, realpath, stat } from '../platform/remote-fs.ts'
 import { isGone, unreadable } from '../platform/unreadable.ts'
+import { pixiName } from './pixi.ts'
 
 /** A conda environment: a folder that holds a `conda-meta` folder, whatever tool made it. */
 export interface Environment {
@@ -13,8 +15,9 @@ export interface Environment {
   real: string
   /** That path is not valid UTF-8, and `real` is `prefix`: what names the environment by it is not found. */
   isRealUnnamed?: true
-  /** Last part of `prefix`. */
+  /** Last part of `prefix`. Of an environment of pixi, what people call it. */
   name: string
+  kind: EnvironmentKind
   /** Whether conda itself lives in it. Such an environment holds the package cache and other environments. */
   isBase: boolean
   /** User id of the owner of the folder, not of a link to it. */
@@ -59,11 +62,13 @@ export async function findEnvironment({ prefix: given, env, cwd }: FindOptions):
   const real = await realpath(prefix).catch(asUnreadable(prefix))
   // Then it can only be reached by the path that was given.
   const isNamed = !isMisread(real)
+  const paths = { prefix, real: isNamed ? real : prefix }
+  const ofPixi = await pixiName(paths, env)
   return {
-    prefix,
-    real: isNamed ? real : prefix,
+    ...paths,
     ...(!isNamed && { isRealUnnamed: true }),
-    name: basename(prefix),
+    name: ofPixi ?? basename(prefix),
+    kind: ofPixi === undefined ? 'conda' : 'pixi',
     isBase: await isBase(prefix, real, env),
     ownerUid: folder.uid,
   }

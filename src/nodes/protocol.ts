@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { ENVIRONMENT_KINDS } from '../model/kind.ts'
 
 /**
  * What the head, which the user's shell called, and our process on each node say to each other, a line of JSON each. The plan
@@ -19,6 +20,7 @@ const Order = v.variant('kind', [
       prefix: v.string(),
       real: v.string(),
       name: v.string(),
+      kind: v.picklist(ENVIRONMENT_KINDS),
       isBase: v.boolean(),
       ownerUid: v.number(),
     }),

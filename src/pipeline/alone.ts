@@ -70,11 +70,16 @@ async function aloneFrom(
   ownerUid: number,
   { env }: Options,
 ): Promise<AloneArchive> {
-  const { prefixes, created } = await readHead(archive, handle)
+  const { prefixes, created, name } = await readHead(archive, handle)
   const [given, real = given] = prefixes as [string, string?]
   if (!isPrefix(given) || !isPrefix(real)) throw forElsewhere(archive)
   const prefix = (await activeAmong(prefixes, env)) ?? given
-  const environment = { prefix, real, name: basename(prefix), isBase: false, ownerUid }
+  const environment = {
+    ...{ prefix, real, name: prefix === given ? name : basename(prefix) },
+    kind: 'conda' as const,
+    isBase: false,
+    ownerUid,
+  }
   return { archive, environment, created, alone: await readIdentity(archive, handle) }
 }
 
@@ -92,7 +97,12 @@ async function activeAmong(
 /** conda-pack does not say where the environment was: its place counts as beside the archive, under the archive's name. */
 async function converted(path: string, handle: FileHandle, options: Options): Promise<AloneArchive> {
   const prefix = join(dirname(path), basename(path).replace(/\.(?:tar(?:\.\w+)?|t[gx]z|tbz2|tzst|zip)$/i, ''))
-  const environment = { prefix, real: prefix, name: basename(prefix), isBase: false, ownerUid: options.uid }
+  const environment = {
+    ...{ prefix, real: prefix, name: basename(prefix) },
+    kind: 'conda' as const,
+    isBase: false,
+    ownerUid: options.uid,
+  }
   const archive = await convertForeign({ path, handle }, environment, options)
   const ours = await openTrusted(archive, [options.uid])
   try {
