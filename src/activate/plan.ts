@@ -131,11 +131,15 @@ function swapSteps(leave: PrefixFacts, enter: PrefixFacts, path: PathStep, state
   ]
 }
 
-function stateSteps({ values, ps1 }: NewState): Step[] {
+function stateSteps({ values, ps1, pixiPart }: NewState): Step[] {
   const variables = Object.entries(values).map(
     ([name, value]): Step => (value === null ? { op: 'unset', name } : { op: 'export', name, value }),
   )
-  return ps1 === undefined ? variables : [...variables, { op: 'prompt', value: ps1 }]
+  return [
+    ...variables,
+    ...(ps1 === undefined ? [] : [{ op: 'prompt', value: ps1 } as const]),
+    ...(pixiPart === undefined ? [] : [{ op: 'pixiPrompt', part: pixiPart } as const]),
+  ]
 }
 
 /** Before anything is changed. */

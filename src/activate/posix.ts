@@ -45,6 +45,8 @@ function renderStep(words: Words, step: Step, context: RenderContext): string[] 
       return [`${special}unset -v ${step.name}`]
     case 'prompt':
       return [`PS1=${quote(step.value)}`]
+    case 'pixiPrompt':
+      return []
     case 'path':
       return renderPath(words, step)
     case 'rehash':

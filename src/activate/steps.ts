@@ -10,6 +10,8 @@ export type Step =
   | { op: 'unset'; name: string }
   /** The shell's own prompt variable (PS1), which is not exported. */
   | { op: 'prompt'; value: string }
+  /** The environment's part of the prompt that pixi has given to a shell whose prompt is a function. Other shells do nothing. */
+  | { op: 'pixiPrompt'; part: string }
   | PathStep
   /** Forget where commands were found. */
   | { op: 'rehash' }

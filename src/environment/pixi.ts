@@ -1,8 +1,12 @@
 import { basename, dirname, join } from 'node:path'
+import type { BytePath } from '../model/byte-path.ts'
 import { homeOf } from '../platform/home.ts'
 import { stat } from '../platform/remote-fs.ts'
 
 type Variables = Readonly<Record<string, string | undefined>>
+
+/** By this file pixi knows an environment. */
+const MARK = 'conda-meta/pixi'
 
 /** `real` has symbolic links resolved: pixi makes `.pixi/envs` a link to where detached environments are. */
 interface Paths {
@@ -73,7 +77,18 @@ function pixiPlace(paths: Paths, env: Variables): PixiPlace | undefined {
 const insideEnvs = ({ prefix, real }: Paths): string => (basename(dirname(real)) === 'envs' ? real : prefix)
 
 const isMarked = ({ real }: Paths): Promise<boolean> =>
-  stat(`${real}/conda-meta/pixi`).then(
+  stat(`${real}/${MARK}`).then(
     () => true,
     () => false,
   )
+
+/**
+ * Whether pixi writes a file again, as it was, whenever it has made sure that an environment is up to date. Then that says nothing
+ * about what is installed, which shows in the records and in site-packages.
+ *
+ * Sources: `create_history_file` and `write_environment_file` in pixi's crates/pixi_core/src/environment/.
+ */
+export function rewrittenByPixi(entries: Iterable<{ path: BytePath }>): (path: BytePath) => boolean {
+  for (const { path } of entries) if (path === MARK) return (each) => each === MARK || each === 'conda-meta/history'
+  return () => false
+}
