@@ -29,6 +29,8 @@ function renderStep(step: Step, context: RenderContext): string[] {
       return [`set -eg ${step.name}`]
     case 'pixiPrompt':
       return renderPixiPrompt(step)
+    case 'follow':
+      return [`if test "$${step.name}" = ${quote(step.was)}`, `set -gx ${step.name} ${quote(step.value)}`, 'end']
     case 'path':
       return renderPath(step)
     case 'conda':

@@ -2,6 +2,7 @@ import type { PrefixFacts } from './facts.ts'
 import { activate, deactivate, pathBelow, stateBelow, stateOnTop } from './on-top.ts'
 import { swapPath } from './path.ts'
 import { decoded, pathAfterConda, pathOfOriginal, pathOfStage } from './path-of.ts'
+import { followingVariables } from './pixi.ts'
 import {
   type NewState,
   type Snapshot,
@@ -11,7 +12,7 @@ import {
   stateOfStage,
   type Variables,
 } from './state.ts'
-import type { PathStep, Step } from './steps.ts'
+import type { FollowStep, PathStep, Step } from './steps.ts'
 import { throughConda } from './through-conda.ts'
 
 /**
@@ -45,13 +46,14 @@ export function planStage(plan: Swap & { activator?: Activator; abandon?: Abando
   const swap = { ...plan, ps1: decoded(plan.ps1) }
   const { env, ps1, original, staged, isOnTop } = swap
   const state = isOnTop ? stateOnTop(swap) : stateOfStage(swap)
+  const following = isOnTop ? [] : followingVariables(env, spellingsOf(original), staged.prefix)
   const path = pathOfStage(swap)
   const after = { ...state.values, PATH: env.PATH === undefined ? null : swapPath(env.PATH, path) }
   const abandon = abandonSteps(plan)
   const steps =
     plan.activator === 'conda'
       ? stageThroughConda(state, isOnTop ? [activate(staged, abandon)] : throughConda(swap, original, staged, abandon))
-      : [check(state, abandon), ...swapSteps(original, staged, path, state)]
+      : [check(state, abandon, following), ...swapSteps(original, staged, path, state), ...following]
   return {
     steps: [...steps, { op: 'rehash' }, { op: 'return', status: 0 }],
     snapshot: {
@@ -59,6 +61,9 @@ export function planStage(plan: Swap & { activator?: Activator; abandon?: Abando
       variables: Object.fromEntries(
         Object.entries(after).map(([name, value]) => [name, { before: env[name] ?? null, after: value }]),
       ),
+      ...(following.length > 0 && {
+        following: Object.fromEntries(following.map(({ name, was, value }) => [name, { before: was, after: value }])),
+      }),
       ...(ps1 !== undefined && { ps1: { before: ps1, after: state.ps1! } }),
       modifier: { before: env.CONDA_PROMPT_MODIFIER ?? '', after: state.modifier },
     },
@@ -84,6 +89,7 @@ export function planUnstage(
   if (plan.isOnTop) return { steps: [...stepsBelow(swap), ...end] }
   const state = stateOfOriginal(swap, plan.snapshot)
   const path = pathOfOriginal(swap, plan.snapshot?.variables.PATH)
+  const following = followingBack(swap, plan.snapshot)
   const steps =
     plan.activator === 'conda'
       ? [
@@ -91,9 +97,22 @@ export function planUnstage(
           ...stateSteps(state),
           ...pathAfterConda(swap, plan.snapshot?.variables.PATH),
         ]
-      : [check(state, [{ op: 'return', status: 1 }]), ...swapSteps(staged, original, path, state)]
+      : [
+          check(state, [{ op: 'return', status: 1 }], following),
+          ...swapSteps(staged, original, path, state),
+          ...following,
+        ]
   return { steps: [...steps, ...end] }
 }
+
+const spellingsOf = ({ prefix, real }: PrefixFacts): string[] => [...new Set([prefix, real])]
+
+/** Variables that are still as staging left them become exactly what they were. */
+const followingBack = ({ env, original, staged }: Swap, snapshot: Snapshot | undefined): FollowStep[] =>
+  followingVariables(env, spellingsOf(staged), original.prefix).map((step) => {
+    const known = snapshot?.following?.[step.name]
+    return known?.after === step.was ? { ...step, value: known.before } : step
+  })
 
 /** Takes the stage off what it was put on. Without a snapshot, only conda knows what that was. */
 function stepsBelow(swap: Swap & { snapshot?: Snapshot | undefined; activator?: Activator }): Step[] {
@@ -143,9 +162,16 @@ function stateSteps({ values, ps1, pixiPart }: NewState): Step[] {
 }
 
 /** Before anything is changed. */
-const check = ({ values, ps1 }: NewState, otherwise: Step[]): Step => ({
+const check = ({ values, ps1 }: NewState, otherwise: Step[], following: readonly FollowStep[] = []): Step => ({
   op: 'check',
-  names: ['PATH', ...Object.keys(values), ...(ps1 === undefined ? [] : ['PS1'])],
+  names: [
+    ...new Set([
+      'PATH',
+      ...Object.keys(values),
+      ...following.map(({ name }) => name),
+      ...(ps1 === undefined ? [] : ['PS1']),
+    ]),
+  ],
   otherwise,
 })
 

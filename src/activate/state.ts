@@ -29,6 +29,8 @@ export interface Snapshot {
   isOnTop?: true
   variables: Record<string, Change<string | null>>
   ps1?: Change<string>
+  /** In a session of pixi: variables that follow the environment. */
+  following?: Record<string, Change<string>>
   /** The environment's part of the prompt, even if there is no CONDA_PROMPT_MODIFIER. */
   modifier: Change<string>
 }

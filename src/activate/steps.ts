@@ -12,6 +12,8 @@ export type Step =
   | { op: 'prompt'; value: string }
   /** The environment's part of the prompt that pixi has given to a shell whose prompt is a function. Other shells do nothing. */
   | { op: 'pixiPrompt'; part: string }
+  /** If the variable then still has this value, it gets another one. csh, which pixi has no code for, does nothing. */
+  | FollowStep
   | PathStep
   /** Forget where commands were found. */
   | { op: 'rehash' }
@@ -34,6 +36,13 @@ export interface CheckStep {
   op: 'check'
   names: string[]
   otherwise: Step[]
+}
+
+export interface FollowStep {
+  op: 'follow'
+  name: string
+  was: string
+  value: string
 }
 
 /**

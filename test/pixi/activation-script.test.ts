@@ -61,9 +61,9 @@ test('after pixi shell-hook, a script in [activation] stages for the shell itsel
 
 test('in a pixi shell that was opened with a copy, --unstage goes back to the original', async (context) => {
   const world = await staging(context)
-  const lines = ['conda-stage --unstage', 'echo "at $CONDA_PREFIX, $CONDA_DEFAULT_ENV;"', 'greet', 'exit']
+  const lines = ['conda-stage --unstage', 'echo "at $CONDA_PREFIX, $CONDA_DEFAULT_ENV, $DATA;"', 'greet', 'exit']
   const { stdout } = runIn(world, ['pixi', 'shell'], `${lines.join('\n')}\n`)
-  assert.ok(stdout.includes(`at ${world.prefix}, my-project;`), stdout)
+  assert.ok(stdout.includes(`at ${world.prefix}, my-project, ${world.prefix}/share/greet;`), stdout)
   assert.match(stdout, /Hello from the environment/)
   await isEmptySoon(world.local)
 })

@@ -33,6 +33,11 @@ function noted({ project }: Workspace, name: string): State {
 const replaced = (env: Record<string, string>, from: string, to: string): Record<string, string> =>
   Object.fromEntries(Object.entries(env).map(([name, value]) => [name, value.replaceAll(from, to)]))
 
+/** As users write it. One of them names another folder. */
+const MANIFEST = `[activation]
+env = { DATA = "$CONDA_PREFIX/share/greet", FLAGS = "-O2 -I$CONDA_PREFIX/include -L$CONDA_PREFIX/lib", OTHER = "$CONDA_PREFIX-other" }
+`
+
 const CASES: { title: string; options: WorkspaceOptions; env?: Record<string, string>; part: [string, string] }[] = [
   { title: 'the default environment', options: {}, part: ['(my-project)', '(my-project*)'] },
   {
@@ -47,7 +52,7 @@ for (const shell of SHELLS) {
   describe(`in ${shell}, behind pixi shell-hook`, () => {
     for (const { title, options, env = {}, part } of CASES) {
       test(`conda-stage stages ${title}, leaves pixi's own variables alone, and --unstage gives back all that was there`, async (context) => {
-        const world = await workspace(context, options)
+        const world = await workspace(context, { ...options, manifest: MANIFEST })
         const load = LOAD[shell].replaceAll('shell-hook', `shell-hook -e ${options.environment ?? 'default'}`)
         const lines = [
           ...[load, note(shell, 'before'), 'conda-stage', note(shell, 'staged'), 'greet'],
@@ -59,7 +64,9 @@ for (const shell of SHELLS) {
         const copy = staged.env.CONDA_PREFIX!
         assert.match(copy, new RegExp(`^${world.local}/conda-stage_[^/]+/my-project(?:-test)?$`))
         assert.equal(ended.stdout.split('\n')[0], 'Hello from the environment')
-        const expected = { ...replaced(before.env, world.prefix, copy), CONDA_STAGE_STAGED: 'true' }
+        const { OTHER, ...leading } = before.env
+        const expected = { ...replaced(leading, world.prefix, copy), OTHER, CONDA_STAGE_STAGED: 'true' }
+        assert.equal(before.env.DATA, `${world.prefix}/share/greet`)
         assert.deepEqual(staged.env, expected)
         assert.equal(before.env.PIXI_PROMPT, `${part[0]} `)
         assert.equal(staged.prompt, before.prompt.replace(part[0], part[1]))
