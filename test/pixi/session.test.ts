@@ -144,6 +144,12 @@ test('pixi run behind --exec runs from the copy that stands in the place of the 
   assert.equal(stdout, `${world.prefix} (my-project) \n${world.prefix}\nHello from the environment\n`)
 })
 
+test('outside of pixi, --exec calls an environment of pixi by its workspace, as pixi does', async (context) => {
+  const world = await workspace(context)
+  const call = `conda-stage --exec --quiet --prefix=.pixi/envs/default -- sh -c 'echo "$CONDA_DEFAULT_ENV $CONDA_PROMPT_MODIFIER"'`
+  assert.equal(script(world, 'bash', call).stdout, 'my-project (my-project*) \n')
+})
+
 test('neither pixi nor git takes notice of anything of ours in a workspace', async (context) => {
   const world = await workspace(context)
   const git = (...args: string[]) => execFileSync('git', args, { cwd: world.project, encoding: 'utf8' })

@@ -3,6 +3,7 @@ import type { DialectName } from '../../../activate/dialects.ts'
 import { planEnter } from '../../../activate/enter.ts'
 import { readFacts } from '../../../activate/facts.ts'
 import type { Step } from '../../../activate/steps.ts'
+import { pixiName } from '../../../environment/pixi.ts'
 import { isInPlace } from '../../../mount/in-place.ts'
 import { realpath } from '../../../platform/remote-fs.ts'
 import { findStage } from '../../../stage/record.ts'
@@ -28,5 +29,6 @@ export async function stepsInto(
   const [entered, active] = await Promise.all([facts(prefix), env.CONDA_PREFIX ? facts(env.CONDA_PREFIX) : undefined])
   for (const { message, hint } of entered.unreadable) messages.warning(message, hint)
   for (const message of entered.notTaken) messages.warning(message)
-  return planEnter({ env, ps1, entered, active, isCopy })
+  const name = await pixiName(entered, env)
+  return planEnter({ env, ps1, entered, name, active, isCopy })
 }
