@@ -30,8 +30,8 @@ function renderStep(step: Step, context: RenderContext): string[] {
       return renderPath(step)
     case 'conda':
       return renderConda(step, context)
-    case 'condaProgram':
-      return renderProgram(step.path)
+    case 'condaFrom':
+      return step.from.flatMap((from) => renderCondaFrom(`${from}/bin/conda`, `${step.to}/bin/conda`))
     case 'run':
       return [...launch(step, context), 'or return 1']
     case 'return':
@@ -68,13 +68,12 @@ function renderAtExit(step: AtExitStep, context: RenderContext): string[] {
 }
 
 /** `functions` prints what a function has inherited (`function conda --inherit-variable CONDA_EXE`) as a first line of its body. */
-function renderProgram(path: string): string[] {
-  const inherited = quote('^\\s*set -l CONDA_EXE .*')
-  const replacement = `set -l CONDA_EXE ${quote(path)}`.replaceAll(/[\\$]/g, '\\$&')
+function renderCondaFrom(from: string, to: string): string[] {
+  const line = (program: string) => `'set -l CONDA_EXE '(string escape -n -- ${quote(program)})`
   return [
     'if builtin functions -q conda',
-    `and builtin functions conda | string match -qr ${inherited}`,
-    `builtin functions conda | string replace -r ${inherited} ${quote(replacement)} | builtin source`,
+    `and builtin contains -- ${line(from)} (builtin functions conda | string trim)`,
+    `builtin functions conda | string replace -- ${line(from)} ${line(to)} | builtin source`,
     'end',
   ]
 }

@@ -51,7 +51,7 @@ function renderStep(words: Words, step: Step, context: RenderContext): string[] 
       return [`${words.rehash} || ${words.builtin}:`]
     case 'conda':
       return renderConda(words, step, context)
-    case 'condaProgram':
+    case 'condaFrom':
       return []
     case 'run':
       return [`${launch(step, context)} || ${special}return 1`]

@@ -19,10 +19,10 @@ export type Step =
    */
   | { op: 'conda'; argv: string[]; prefix: { is: string } | { isNot: string }; otherwise: Step[] }
   /**
-   * Have the session's conda function call this program, if it does not go by CONDA_EXE: conda's function for fish keeps the value
-   * that CONDA_EXE had when it was defined.
+   * Have the session's conda function run conda from another installation, if it does not go by CONDA_EXE: the one for fish keeps
+   * the value that CONDA_EXE had when it was defined, and the alias for csh sources a file of the installation, which sets CONDA_EXE.
    */
-  | { op: 'condaProgram'; path: string }
+  | { op: 'condaFrom'; from: string[]; to: string }
   /** Run the launcher with these arguments. If it fails, return 1. */
   | { op: 'run'; argv: string[] }
   | AtExitStep

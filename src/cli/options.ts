@@ -69,8 +69,8 @@ export interface Options extends Settings, ShapeOptions, AutoOptions, NodeOption
   completionShell?: CompletionShell
   /** Value of --modulefile. */
   moduleSystem?: ModuleSystemName
-  /** With --finish-unstage: a copy that is given back with the one that is left. */
-  companion?: string
+  /** With --finish-unstage: copies that are given back with the one that is left. */
+  companions?: string[]
   /** When --unstage began, in milliseconds since 1970. */
   since?: number
   /** Value of --on-node, if it has one. */
@@ -155,7 +155,7 @@ export async function readOptions(args: readonly string[], variables: Variables,
     given.output !== undefined && { output: given.output },
     given.archive !== undefined && { archive: given.archive },
     given.since !== undefined && { since: given.since },
-    given.companion !== undefined && { companion: given.companion },
+    given.companion !== undefined && { companions: given.companion },
     typeof given.onNode === 'string' && { exchange: given.onNode },
     given.modulefile !== undefined && { moduleSystem: given.modulefile },
     typeof given.completion === 'string' && { completionShell: given.completion as CompletionShell },
@@ -227,7 +227,7 @@ function commandLine(): Command {
     .option('-h, --help', 'print this help')
     .addOption(new Option('--finish-unstage').hideHelp())
     .addOption(new Option('--abandon').hideHelp())
-    .addOption(new Option('--companion <prefix>').hideHelp())
+    .addOption(new Option('--companion <prefix...>').hideHelp())
     .addOption(new Option('--since <ms>').argParser(Number).hideHelp())
     .addOption(new Option('--auto').hideHelp())
     .addOption(new Option('--leave').hideHelp())

@@ -38,6 +38,7 @@ export async function unstageCommand(context: Context): Promise<Step[] | undefin
   const stages = await stagesOf(session.env)
   const found = findStaged(session.env, (prefix) => stages.has(prefix))
   const active = session.env.CONDA_PREFIX
+  if (conda && found.where !== 'beneath') messages.info(`conda runs from its installation again: ${conda.original}`)
   if (found.where === 'none' && conda) return condaAlone(conda, context)
   if (found.where === 'none') throw active && isInPlace(active) ? inPlace(active) : notStaged(active)
   if (found.where === 'beneath') throw beneath(found.prefix)
@@ -136,10 +137,8 @@ async function unstageNamed(prefix: string, context: Context): Promise<undefined
 export async function finishUnstageCommand(context: Context): Promise<undefined> {
   const { options, session, messages } = context
   const caller = callerOf(context)
-  if (options.companion !== undefined) {
-    await (await import('./companion.ts')).leaveCompanion(options.companion, context)
-    messages.info('conda runs from its installation again')
-  }
+  for (const companion of options.companions ?? [])
+    await (await import('./companion.ts')).leaveCompanion(companion, context)
   if (options.prefix === undefined) return
   const given = { prefix: options.prefix, cwd: session.cwd, env: session.env, force: options.force, caller }
   const stage = await findStage(given.prefix)
