@@ -53,10 +53,11 @@ export class CondaSession extends Session {
     this.world.write('conda/conda-meta/history', '')
   }
 
-  /** The variables of a session in which conda is loaded and `my` is active. */
-  variables(): Record<string, string> {
+  /** The variables of a session in which conda is loaded and `my` is active, or nothing is. */
+  variables({ isActive = true } = {}): Record<string, string> {
+    const path = `${this.base}/condabin:/usr/bin:/bin`
     return {
-      ...active(this.prefix, `${this.base}/condabin:/usr/bin:/bin`),
+      ...(isActive ? active(this.prefix, path) : { CONDA_SHLVL: '0', PATH: path }),
       CONDA_EXE: `${this.base}/bin/conda`,
       _CONDA_EXE: `${this.base}/bin/conda`,
       CONDA_PYTHON_EXE: `${this.base}/bin/python`,
@@ -65,12 +66,12 @@ export class CondaSession extends Session {
   }
 
   /** Runs a script with conda's function, in which `with-conda` stages the base, too. */
-  conda(script: string, env: Record<string, string> = {}): Run {
+  conda(script: string, env = this.variables()): Run {
     const { dialect } = this.shell
     const { posix, fish } = FUNCTIONS
     const load = { bash: posix, zsh: posix, sh: posix, fish, tcsh: `alias conda source ${this.base}/${CSH}` }[dialect]
     const staging = 'stage --with-conda --no-skip-local'
-    return this.script(`${load}\n${script.replaceAll(/\bwith-conda\b/g, staging)}`, { ...this.variables(), ...env })
+    return this.script(`${load}\n${script.replaceAll(/(?<![-\w])with-conda\b/g, staging)}`, env)
   }
 
   /** From where each call of conda has run. */

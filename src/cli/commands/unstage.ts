@@ -12,7 +12,7 @@ import { StageError } from '../../errors.ts'
 import { leasesOfCaller } from '../../leases/holder.ts'
 import { type HeldLease, leasesOf, liveAmong } from '../../leases/lease.ts'
 import { wholeSeconds } from '../../model/amounts.ts'
-import { IN_A_COPY } from '../../model/copy-of-base.ts'
+import { CONDABIN_OF_A_COPY, IN_A_COPY } from '../../model/copy-of-base.ts'
 import { isInPlace } from '../../mount/in-place.ts'
 import { stagesOf } from '../../pipeline/activation.ts'
 import { boundOf } from '../../pipeline/bind-to-shell.ts'
@@ -82,8 +82,9 @@ export async function unstageCommand(context: Context): Promise<Step[] | undefin
 
 /** Nothing is loaded for it unless the session's conda runs from a copy. */
 async function condaOf(context: Context): Promise<CondaBack | undefined> {
-  const { CONDA_EXE, _CONDA_EXE, _CONDA_ROOT } = context.session.env
-  if (![CONDA_EXE, _CONDA_EXE, _CONDA_ROOT].some((path) => path !== undefined && IN_A_COPY.test(path))) return undefined
+  const { CONDA_EXE, _CONDA_EXE, _CONDA_ROOT, PATH = '' } = context.session.env
+  const isNamed = [CONDA_EXE, _CONDA_EXE, _CONDA_ROOT].some((path) => path !== undefined && IN_A_COPY.test(path))
+  if (!isNamed && !CONDABIN_OF_A_COPY.test(PATH)) return undefined
   return await (await import('./with-conda.ts')).condaBack(context)
 }
 
