@@ -30,6 +30,8 @@ function renderStep(step: Step, context: RenderContext): string[] {
       return renderPath(step)
     case 'conda':
       return renderConda(step, context)
+    case 'condaFrom':
+      return step.from.flatMap((from) => renderCondaFrom(`${from}/bin/conda`, `${step.to}/bin/conda`))
     case 'run':
       return [...launch(step, context), 'or return 1']
     case 'return':
@@ -61,6 +63,17 @@ function renderAtExit(step: AtExitStep, context: RenderContext): string[] {
     ...launch(step, context),
     'end',
     'end',
+    'end',
+  ]
+}
+
+/** `functions` prints what a function has inherited (`function conda --inherit-variable CONDA_EXE`) as a first line of its body. */
+function renderCondaFrom(from: string, to: string): string[] {
+  const line = (program: string) => `'set -l CONDA_EXE '(string escape -n -- ${quote(program)})`
+  return [
+    'if builtin functions -q conda',
+    `and builtin contains -- ${line(from)} (builtin functions conda | string trim)`,
+    `builtin functions conda | string replace -- ${line(from)} ${line(to)} | builtin source`,
     'end',
   ]
 }

@@ -51,6 +51,8 @@ function renderStep(words: Words, step: Step, context: RenderContext): string[] 
       return [`${words.rehash} || ${words.builtin}:`]
     case 'conda':
       return renderConda(words, step, context)
+    case 'condaFrom':
+      return []
     case 'run':
       return [`${launch(step, context)} || ${special}return 1`]
     case 'atExit':

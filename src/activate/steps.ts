@@ -18,6 +18,11 @@ export type Step =
    * the call fails, if CONDA_PREFIX then isn't what `prefix` says, or if the session has no such function.
    */
   | { op: 'conda'; argv: string[]; prefix: { is: string } | { isNot: string }; otherwise: Step[] }
+  /**
+   * Have the session's conda function run conda from another installation, if it does not go by CONDA_EXE: the one for fish keeps
+   * the value that CONDA_EXE had when it was defined, and the alias for csh sources a file of the installation, which sets CONDA_EXE.
+   */
+  | { op: 'condaFrom'; from: string[]; to: string }
   /** Run the launcher with these arguments. If it fails, return 1. */
   | { op: 'run'; argv: string[] }
   | AtExitStep

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import type { CallingShell } from '../../activate/call.ts'
 import { readFacts } from '../../activate/facts.ts'
 import { NOTHING } from '../../activate/on-top.ts'
 import { findStaged, planUnstage } from '../../activate/plan.ts'
@@ -11,6 +12,7 @@ import { StageError } from '../../errors.ts'
 import { leasesOfCaller } from '../../leases/holder.ts'
 import { type HeldLease, leasesOf, liveAmong } from '../../leases/lease.ts'
 import { wholeSeconds } from '../../model/amounts.ts'
+import { CONDABIN_OF_A_COPY, IN_A_COPY } from '../../model/copy-of-base.ts'
 import { isInPlace } from '../../mount/in-place.ts'
 import { stagesOf } from '../../pipeline/activation.ts'
 import { boundOf } from '../../pipeline/bind-to-shell.ts'
@@ -26,14 +28,18 @@ import { writeJson } from '../render/messages.ts'
 import { leaveNodes, NO_NODES } from './leave-nodes.ts'
 import { noShellFunction } from './stage.ts'
 import { sweeper } from './sweep.ts'
+import type { CondaBack } from './with-conda.ts'
 
 /** Makes the shell go back to the original and then call --finish-unstage. With --prefix it only gives that copy back. */
 export async function unstageCommand(context: Context): Promise<Step[] | undefined> {
   const { options, session, messages } = context
   if (options.prefix !== undefined) return await unstageNamed(options.prefix, context)
+  const conda = await condaOf(context)
   const stages = await stagesOf(session.env)
   const found = findStaged(session.env, (prefix) => stages.has(prefix))
   const active = session.env.CONDA_PREFIX
+  if (conda && found.where !== 'beneath') messages.info(`conda runs from its installation again: ${conda.original}`)
+  if (found.where === 'none' && conda) return condaAlone(conda, context)
   if (found.where === 'none') throw active && isInPlace(active) ? inPlace(active) : notStaged(active)
   if (found.where === 'beneath') throw beneath(found.prefix)
   const { shell } = session
@@ -48,34 +54,60 @@ export async function unstageCommand(context: Context): Promise<Step[] | undefin
   const replaced = isOnTop ? snapshot.variables.CONDA_PREFIX?.before : original
   messages.info(isOnTop ? 'Unstaging ...' : 'Unstaging and reverting to original conda environment ...')
   messages.info(`Original conda environment: ${original}`)
-  const facts = (prefix: string) => readFacts(prefix, shell.dialect, session.env)
+  const env = conda?.env ?? session.env
+  const facts = (prefix: string) => readFacts(prefix, shell.dialect, env)
   const [before, staged] = await Promise.all([replaced ? facts(replaced) : NOTHING, facts(found.prefix)])
   // Leaving is possible all the same.
   for (const { message } of [...before.unreadable, ...staged.unreadable]) messages.warning(message)
   if (options.activator === 'conda' && replaced) assertCondaCanActivate(before, shell.dialect)
   const { steps } = planUnstage({
-    env: session.env,
+    env,
     ps1: shell.ps1,
     original: before,
     staged,
     snapshot,
     isOnTop,
     activator: options.activator,
-    remove: [
-      '--finish-unstage',
-      `--prefix=${stage.record.prefix}`,
-      ...(shell.pid === undefined ? [] : [`--session=${shell.pid}`]),
-      `--since=${Date.now()}`,
-      ...passedOn(context),
-    ],
+    remove: finishing({ prefix: stage.record.prefix, conda, shell }, context),
   })
   const bound = own && boundOf(own, stage.record.prefix)
   const all: Step[] = [
+    ...(conda?.steps ?? []),
     ...(bound ? [exitStep('notAtExit', bound)] : []),
     ...(own?.lease.nodes ? [NO_NODES] : []),
     ...steps,
   ]
   return options.activator === 'conda' ? withoutAutoStaging(all) : all
+}
+
+/** Nothing is loaded for it unless the session's conda runs from a copy. */
+async function condaOf(context: Context): Promise<CondaBack | undefined> {
+  const { CONDA_EXE, _CONDA_EXE, _CONDA_ROOT, PATH = '' } = context.session.env
+  const isNamed = [CONDA_EXE, _CONDA_EXE, _CONDA_ROOT].some((path) => path !== undefined && IN_A_COPY.test(path))
+  if (!isNamed && !CONDABIN_OF_A_COPY.test(PATH)) return undefined
+  return await (await import('./with-conda.ts')).condaBack(context)
+}
+
+/** The copy of the environment was left before, as with `conda deactivate`, or there was none. */
+function condaAlone(conda: CondaBack, context: Context): Step[] {
+  const { shell } = context.session
+  if (!shell) throw noShellFunction()
+  return [...conda.steps, { op: 'run', argv: finishing({ conda, shell }, context) }, { op: 'return', status: 0 }]
+}
+
+/** Arguments for the launcher, when the session has left the copies. */
+function finishing(
+  { prefix, conda, shell }: { prefix?: string; conda: CondaBack | undefined; shell: CallingShell },
+  context: Context,
+): string[] {
+  return [
+    '--finish-unstage',
+    ...(prefix === undefined ? [] : [`--prefix=${prefix}`]),
+    ...(conda && conda.copy !== prefix ? [`--companion=${conda.copy}`] : []),
+    ...(shell.pid === undefined ? [] : [`--session=${shell.pid}`]),
+    `--since=${Date.now()}`,
+    ...passedOn(context),
+  ]
 }
 
 /** The caller's lease; or else the one that its shell has inherited from the shell that staged; and who else uses the copy. */
@@ -106,7 +138,10 @@ async function unstageNamed(prefix: string, context: Context): Promise<undefined
 export async function finishUnstageCommand(context: Context): Promise<undefined> {
   const { options, session, messages } = context
   const caller = callerOf(context)
-  const given = { prefix: options.prefix ?? '', cwd: session.cwd, env: session.env, force: options.force, caller }
+  for (const companion of options.companions ?? [])
+    await (await import('./companion.ts')).leaveCompanion(companion, context)
+  if (options.prefix === undefined) return
+  const given = { prefix: options.prefix, cwd: session.cwd, env: session.env, force: options.force, caller }
   const stage = await findStage(given.prefix)
   if (stage) await leaveOtherNodes((await leasesIn(stage, context)).own, stage, context)
   const { original, kept } = await unstage({ ...given, onProgress: progressOf(context) }, sweeper(session))
