@@ -43,7 +43,7 @@ export async function completeStage(
   if (readOnly) onProgress({ kind: 'phase', phase: 'read-only', prefix: environment.prefix, target: prefix })
   // At the original's own path the copy goes with the last process that sees it.
   const scripts = form === 'tree' ? leaveScripts(`${packageRoot()}/bin/conda-stage`) : []
-  const own = addOwnFiles(prefix, { entries: index.entries, readOnly, scripts })
+  const own = addOwnFiles(prefix, { kind: environment.kind, entries: index.entries, readOnly, scripts })
   await keepIndex(bytes, folder)
   const { files, bytes: size, digests } = result
   const source = { path: archive, created: index.created }
@@ -67,6 +67,7 @@ export function recordOf(
   const { form = 'tree', writable, alone } = options
   return {
     version: 1,
+    ...(environment.kind !== 'conda' && { kind: environment.kind }),
     original: environment.prefix,
     real: environment.real,
     isPrivate: !isShared(options),

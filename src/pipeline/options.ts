@@ -12,7 +12,7 @@ import type { Finding } from '../stage/verify.ts'
 
 /** Options of pack(); stage() takes them too, since it packs if there is no fresh archive. */
 export interface PackOptions {
-  /** Environment to pack. Default: the active one (CONDA_PREFIX of `env`). */
+  /** Environment to pack. Default: the active one, by the variables of `env`: conda's or pixi's (CONDA_PREFIX), or a virtual environment (VIRTUAL_ENV). */
   prefix?: string
   /** Archive file. Default: `NAME.tar.zst` beside the environment, else in the user's cache folder. */
   output?: string

@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { type OutlivedArchive, outlivedArchives } from '../cache/index.ts'
 import { findEnvironment } from '../environment/find.ts'
 import { StageError } from '../errors.ts'
+import { activePrefix } from '../model/active.ts'
 import { AUTO_STAGE, AUTO_UNSTAGE } from '../model/auto-scripts.ts'
 import {
   type Amount,
@@ -61,7 +62,7 @@ export async function status(given: StageOptions): Promise<Status> {
     (error: unknown) => ({ problem: messageOf(error) }),
   )
   const stages = await Promise.all((await stagesOnThisNode(options)).map(stagedCopy))
-  const active = options.prefix ?? options.env.CONDA_PREFIX
+  const active = options.prefix ?? activePrefix(options.env)
   if (!active) return { isStaged: false, local, stages, outlived: await outlivedArchives(options) }
   const prefix = resolve(options.cwd, active)
   const staged = await findStage(prefix)

@@ -3,6 +3,7 @@ import { open, rename } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import * as v from 'valibot'
 import { FORMS } from '../model/form.ts'
+import { KINDS } from '../model/kind.ts'
 import { Identity } from '../platform/identity-schema.ts'
 import { readLocal } from '../platform/read-small.ts'
 import { surroundings } from '../platform/surroundings.ts'
@@ -12,6 +13,8 @@ const Owner = v.object({ owner: Identity })
 
 const Record = v.object({
   version: v.literal(1),
+  /** Missing of conda's. */
+  kind: v.optional(v.picklist(KINDS)),
   /** The original prefix, as it was given. */
   original: v.string(),
   /** The same with symbolic links resolved. Without it, the stage is not shared. */

@@ -5,6 +5,7 @@ import { quotePosix } from '../../../activate/quote.ts'
 import { MARK, render } from '../../../activate/render.ts'
 import { flag } from '../../../config/resolve.ts'
 import { StageError } from '../../../errors.ts'
+import { activePrefix } from '../../../model/active.ts'
 import { isInPlace } from '../../../mount/in-place.ts'
 import { showing } from '../../../mount/namespace.ts'
 import { shellOf, shellWords } from '../../../mount/shells.ts'
@@ -77,7 +78,7 @@ const STANDARD_OUTPUT = 1
 async function wayOf(becomes: number, context: Context): Promise<Way> {
   const { options, session, messages, signal } = context
   const { env, cwd } = session
-  const asked = options.prefix === undefined ? env.CONDA_PREFIX : resolve(cwd, options.prefix)
+  const asked = options.prefix === undefined ? activePrefix(env) : resolve(cwd, options.prefix)
   const fromOriginal: Way = { words: [], prefix: asked, isCopy: false }
   if (flag('CONDA_STAGE', env) === false) {
     messages.info('CONDA_STAGE=false: no copy is made')
