@@ -201,11 +201,13 @@ export async function activation(
     })
     const isBound = more.bound && (shell.pid ?? options.session) !== undefined
     const held = await saveActivation(file, { snapshot, bound: isBound })
+    const dropped = kind === 'venv' ? await (await import('./left-venv.ts')).dropLeft(result, context) : []
     messages.info(`Activating staged ${nounOf(kind)}: ${prefix}`)
     tellIfLittleGained(result, context)
     if (!isBound) await guard(result, session)
     const { nodes } = held.lease
-    const known = nodes ? beforeEnd(steps, nodesStep(nodes.names)) : steps
+    const first = [...dropped, ...steps]
+    const known = nodes ? beforeEnd(first, nodesStep(nodes.names)) : first
     const all = isBound ? beforeEnd(known, exitStep('atExit', bindToShell(held, prefix, session))) : known
     ifUndelivered(() => giveUp(result, context))
     return activator === 'conda' ? withoutAutoStaging(all) : all

@@ -36,7 +36,11 @@ export async function unstageCommand(context: Context): Promise<Step[] | undefin
   const stages = await stagesOf(session.env)
   const found = findStaged(session.env, (prefix) => stages.has(prefix))
   const active = activePrefix(session.env)
-  if (found.where === 'none') throw active && isInPlace(active) ? inPlace(active) : notStaged(active)
+  if (found.where === 'none') {
+    const left = await (await import('./left-venv.ts')).giveBackLeft(context)
+    if (left) return left
+    throw active && isInPlace(active) ? inPlace(active) : notStaged(active)
+  }
   if (found.where === 'beneath') throw beneath(found.prefix, session.env)
   const { shell } = session
   if (!shell) throw noShellFunction()
