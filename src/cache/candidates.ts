@@ -1,4 +1,4 @@
-import { dirname, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { asWriteFailure } from '../archive/failure.ts'
 import { StageError } from '../errors.ts'
 import type { ArchiveFormat } from '../model/archive-index.ts'
@@ -54,16 +54,21 @@ const HASHED = /-([0-9a-f]{12})\.[a-z.]+$/
 type Named = { kind: EnvironmentKind; prefix: string; name: string }
 
 const beside = ({ kind, prefix, name }: Named, { format = 'tar.zst' }: Pick<CandidateOptions, 'format'>): string[] =>
-  kind === 'venv' ? [] : [join(dirname(prefix), `${name}.${format}`)]
+  kind === 'venv' || kind === 'python' ? [] : [join(dirname(prefix), `${name}.${format}`)]
 
 function candidatesWith(hash: string, environment: Named, options: Omit<CandidateOptions, 'output'>): string[] {
   const { format = 'tar.zst' } = options
   const ending = `-${hash}.${format}`
+  const name = collectedName(environment)
   const collected = archiveFolders(options).map((folder) =>
-    join(folder, `${cutName(environment.name, LONGEST_NAME - ending.length)}${ending}`),
+    join(folder, `${cutName(name, LONGEST_NAME - ending.length)}${ending}`),
   )
   return [...collected.slice(0, -1), ...beside(environment, options), ...collected.slice(-1)]
 }
+
+/** Nearly all virtual environments have the name `.venv`: what tells them apart for people is the project's. */
+const collectedName = ({ kind, prefix, name }: Named): string =>
+  kind === 'venv' ? [basename(dirname(prefix)), name.replace(/^\./, '')].filter(Boolean).join('-') : name
 
 /** Folders for the archives of many environments: the configured one, if any, then the user's cache folder. */
 export function archiveFolders({ archiveFolder, env }: Pick<CandidateOptions, 'archiveFolder' | 'env'>): string[] {

@@ -44,10 +44,12 @@ export interface FindOptions {
   prefix?: string
   env: Readonly<Record<string, string | undefined>>
   cwd: string
+  /** The prefix may also be that of a Python which is no environment. */
+  asBase?: boolean
 }
 
 /** @throws StageError USAGE, NO_ENVIRONMENT, NOT_AN_ENVIRONMENT, UNREADABLE. */
-export async function findEnvironment({ prefix: given, env, cwd }: FindOptions): Promise<Environment> {
+export async function findEnvironment({ prefix: given, env, cwd, asBase }: FindOptions): Promise<Environment> {
   if (given === '') throw new StageError('USAGE', '--prefix is empty', { hint: 'Give the path of an environment.' })
   const wanted = given ?? activePrefix(env)
   if (!wanted) {
@@ -58,7 +60,7 @@ export async function findEnvironment({ prefix: given, env, cwd }: FindOptions):
   const prefix = resolve(cwd, wanted)
   const folder = await lookUp(prefix)
   if (folder === undefined) throw (await exists(retiredArchiveOf(prefix))) ? retired(prefix) : noSuchFolder(prefix)
-  const kind = folder.isDirectory() ? await kindAt(prefix) : undefined
+  const kind = folder.isDirectory() ? ((await kindAt(prefix)) ?? (asBase ? 'python' : undefined)) : undefined
   if (kind === undefined) throw notAnEnvironment(prefix, 'is no environment')
   if (prefix === '/') throw notAnEnvironment(prefix, "is the root of the file system and can't be staged")
   const real = await realpath(prefix).catch(asUnreadable(prefix))

@@ -15,6 +15,7 @@ import { noteLocalFolder } from '../stage/noted-folders.ts'
 import { addOwnFiles } from '../stage/own-files.ts'
 import type { Place } from '../stage/place.ts'
 import { type Stage, type StageRecord, writeRecord } from '../stage/record.ts'
+import { leadToBase, PYVENV_CFG } from '../stage/venv-base.ts'
 import { leftMessages } from './left-messages.ts'
 import type { StageOptions, StageResult } from './options.ts'
 import type { Filled } from './original.ts'
@@ -46,6 +47,7 @@ export async function completeStage(
   const own = addOwnFiles(prefix, { kind: environment.kind, entries: index.entries, readOnly, scripts })
   await keepIndex(bytes, folder)
   const { files, bytes: size, digests } = result
+  if (options.base) digests.push([PYVENV_CFG, leadToBase(prefix, index.entries, options.base)])
   const source = { path: archive, created: index.created }
   const contents = { files, bytes: size, digests: Object.fromEntries(digests) }
   const record = recordOf({ prefix, source, ...contents }, environment, options)
@@ -64,7 +66,7 @@ export function recordOf(
   environment: Environment,
   options: Filled<StageOptions & AloneFacts>,
 ): StageRecord {
-  const { form = 'tree', writable, alone } = options
+  const { form = 'tree', writable, alone, base } = options
   return {
     version: 1,
     ...(environment.kind !== 'conda' && { kind: environment.kind }),
@@ -72,6 +74,7 @@ export function recordOf(
     real: environment.real,
     isPrivate: !isShared(options),
     ...(alone !== undefined && { alone }),
+    ...(base && { base }),
     prefix,
     ...(form !== 'tree' && { form }),
     archive: { ...(path !== undefined && { path }), created },

@@ -70,7 +70,7 @@ export function addOwnFiles(
     scripts: readonly OwnFile[]
   },
 ): BytePath[] {
-  if (kind === 'venv') return []
+  if (kind === 'venv' || kind === 'python') return []
   const files = [...SCRIPTS, ...scripts]
   if (readOnly)
     files.push(FROZEN, ...standardLibraries(entries, (path) => existsSync(fsPath(prefix, path))).map(managed))
@@ -189,7 +189,7 @@ function makeFolder(prefix: string, folder: BytePath): boolean {
 }
 
 /** Keeps the folder's mode and time. */
-function whileWritable(folder: Buffer, body: () => void): void {
+export function whileWritable(folder: Buffer, body: () => void): void {
   const { mode, mtimeNs } = lstatSync(folder, { bigint: true })
   const bits = Number(mode & 0o7777n)
   if ((bits & 0o300) !== 0o300) chmodSync(folder, bits | 0o300)

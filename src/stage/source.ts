@@ -12,7 +12,7 @@ export async function isSourceThere({
   alone,
   archive,
 }: Pick<StageRecord, 'kind' | 'original' | 'alone' | 'archive'>): Promise<boolean> {
-  const mark = kind === 'venv' ? 'pyvenv.cfg' : 'conda-meta'
+  const mark = { conda: 'conda-meta', pixi: 'conda-meta', venv: 'pyvenv.cfg', python: 'bin' }[kind ?? 'conda']
   if ((await exists(`${original}/${mark}`)) || (await exists(retiredArchiveOf(original)))) return true
   return alone !== undefined && archive.path !== undefined && (await exists(archive.path))
 }
