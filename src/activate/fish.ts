@@ -32,6 +32,8 @@ function renderStep(step: Step, context: RenderContext): string[] {
       return renderPath(step)
     case 'conda':
       return renderConda(step, context)
+    case 'condaProgram':
+      return renderProgram(step.path)
     case 'run':
       return [...launch(step, context), 'or return 1']
     case 'return':
@@ -83,6 +85,18 @@ function renderAtExit(step: AtExitStep, context: RenderContext): string[] {
     ...launch(step, context),
     'end',
     'end',
+    'end',
+  ]
+}
+
+/** `functions` prints what a function has inherited (`function conda --inherit-variable CONDA_EXE`) as a first line of its body. */
+function renderProgram(path: string): string[] {
+  const inherited = quote('^\\s*set -l CONDA_EXE .*')
+  const replacement = `set -l CONDA_EXE ${quote(path)}`.replaceAll(/[\\$]/g, '\\$&')
+  return [
+    'if builtin functions -q conda',
+    `and builtin functions conda | string match -qr ${inherited}`,
+    `builtin functions conda | string replace -r ${inherited} ${quote(replacement)} | builtin source`,
     'end',
   ]
 }

@@ -55,6 +55,8 @@ function renderStep(words: Words, step: Step, context: RenderContext): string[] 
       return [`${words.rehash} || ${words.builtin}:`]
     case 'conda':
       return renderConda(words, step, context)
+    case 'condaProgram':
+      return []
     case 'run':
       return [`${launch(step, context)} || ${special}return 1`]
     case 'atExit':

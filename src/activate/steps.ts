@@ -23,6 +23,11 @@ export type Step =
    * the call fails, if CONDA_PREFIX then isn't what `prefix` says, or if the session has no such function.
    */
   | { op: 'conda'; argv: string[]; prefix: { is: string } | { isNot: string }; otherwise: Step[] }
+  /**
+   * Have the session's conda function call this program, if it does not go by CONDA_EXE: conda's function for fish keeps the value
+   * that CONDA_EXE had when it was defined.
+   */
+  | { op: 'condaProgram'; path: string }
   /** Run the launcher with these arguments. If it fails, return 1. */
   | { op: 'run'; argv: string[] }
   | AtExitStep

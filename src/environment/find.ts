@@ -6,6 +6,7 @@ import type { EnvironmentKind } from '../model/kind.ts'
 import type { Siblings } from '../model/relocation.ts'
 import { exists, readdir, realpath, stat } from '../platform/remote-fs.ts'
 import { isGone, unreadable } from '../platform/unreadable.ts'
+import { originalBase } from './base-of-copy.ts'
 
 /**
  * An environment: a folder that holds a `conda-meta` folder, whatever tool made it, or that has a `pyvenv.cfg` (PEP 405), which
@@ -90,7 +91,7 @@ export async function kindAt(prefix: string): Promise<EnvironmentKind | undefine
 async function isBase(prefix: string, real: string, env: FindOptions['env']): Promise<boolean> {
   const roots = [env.CONDA_ROOT, env._CONDA_ROOT, env.MAMBA_ROOT_PREFIX, rootOf(env.CONDA_EXE)]
   for (const root of roots.filter((root) => root?.startsWith('/'))) {
-    const path = resolve(root as string)
+    const path = await originalBase(resolve(root as string))
     if (path === prefix || path === real) return true
   }
   const [envs, pkgs] = await Promise.all([isFolder(`${prefix}/envs`), isFolder(`${prefix}/pkgs`)])

@@ -7,6 +7,7 @@ import type { ArchiveIndex } from '../model/archive-index.ts'
 import { jobId } from '../platform/job.ts'
 import { ownIdentity } from '../platform/process-identity.ts'
 import { packageRoot } from '../platform/program.ts'
+import { addLinksOfBase, CONDA_PROGRAM, condarcOf } from '../stage/base-files.ts'
 import type { ExtractResult } from '../stage/finish-tree.ts'
 import { noteFolders } from '../stage/intact.ts'
 import { type IndexBytes, keepIndex } from '../stage/kept-index.ts'
@@ -44,7 +45,10 @@ export async function completeStage(
   if (readOnly) onProgress({ kind: 'phase', phase: 'read-only', prefix: environment.prefix, target: prefix })
   // At the original's own path the copy goes with the last process that sees it.
   const scripts = form === 'tree' ? leaveScripts(`${packageRoot()}/bin/conda-stage`) : []
+  const hasConda = form === 'tree' && environment.isBase && index.entries.some(({ path }) => path === CONDA_PROGRAM)
+  if (hasConda) scripts.push(condarcOf(environment.prefix))
   const own = addOwnFiles(prefix, { kind: environment.kind, entries: index.entries, readOnly, scripts })
+  if (hasConda) own.push(...addLinksOfBase(prefix, environment.prefix))
   await keepIndex(bytes, folder)
   const { files, bytes: size, digests } = result
   if (options.base) digests.push([PYVENV_CFG, leadToBase(prefix, index.entries, options.base)])

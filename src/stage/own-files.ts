@@ -127,8 +127,13 @@ export function isOwnFile(prefix: string, path: BytePath): boolean {
   const file = [...SCRIPTS, FROZEN, ...(isManaged ? [managed(folder)] : [])].find((own) => own.path === path)
   const facts = lstatSync(fsPath(prefix, path))
   if (facts.isDirectory()) return SCRIPTS.some((own) => own.path.startsWith(`${path}/`))
-  if (file === undefined || !facts.isFile() || facts.size !== Buffer.byteLength(file.text)) return false
-  return textOf(fsPath(prefix, path)) === file.text
+  return file !== undefined && isFileWith(prefix, file)
+}
+
+/** Whether this file is there, with this text. */
+export function isFileWith(prefix: string, { path, text }: OwnFile): boolean {
+  const facts = lstatSync(fsPath(prefix, path))
+  return facts.isFile() && facts.size === Buffer.byteLength(text) && textOf(fsPath(prefix, path)) === text
 }
 
 /** Node itself aborts if the file of a path that it reads as text can't be closed. */

@@ -14,6 +14,7 @@ import { applyToChunk } from '../relocate/apply.ts'
 import { planRelocation, type RelocationPlan, reversePlan } from '../relocate/plan.ts'
 import { PrefixScanner } from '../relocate/scan.ts'
 import { relocateLink, relocateTarget } from '../relocate/symlink.ts'
+import { isOwnOfBase } from './base-files.ts'
 import { whyHarmless } from './harmless.ts'
 import { readKeptIndex } from './kept-index.ts'
 import { stagedModes } from './modes.ts'
@@ -117,7 +118,7 @@ class Verifier {
 
   added(path: BytePath): void {
     const facts = this.#lstat(path)
-    if (facts === undefined || isOwnFile(this.#record.prefix, path)) return
+    if (facts === undefined || isOwnFile(this.#record.prefix, path) || isOwnOfBase(this.#record, path)) return
     this.findings.push({ path, kind: 'added', why: 'is not in the archive', harmless: true })
     if (facts.isSymbolicLink()) this.#symlink(path)
     else if (facts.isFile()) this.#scan(path, facts.size)

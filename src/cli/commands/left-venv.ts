@@ -1,7 +1,7 @@
 import type { Step } from '../../activate/steps.ts'
 import { exitStep } from '../../auto-stage/exit-step.ts'
 import { leasesOfCaller } from '../../leases/holder.ts'
-import { type HeldLease, leasesOf, removeLease } from '../../leases/lease.ts'
+import { type HeldLease, leasesOf } from '../../leases/lease.ts'
 import { boundOf } from '../../pipeline/bind-to-shell.ts'
 import { stagesOnThisNode } from '../../pipeline/known-stages.ts'
 import type { StageResult } from '../../pipeline/options.ts'
@@ -36,7 +36,7 @@ export async function giveBackLeft(context: Context): Promise<Step[] | undefined
 export async function dropLeft({ folder, prefix, lease }: StageResult, context: Context): Promise<Step[]> {
   const others = (await leasesOf(folder)).filter(({ file }) => file !== lease)
   const left = heldBy(others, callerOf(context))
-  for (const { file } of left) await removeLease(file)
+  for (const { file } of left) await unstage({ prefix, lease: file })
   const bounds = left.map((held) => boundOf(held, prefix)).filter((bound) => bound !== undefined)
   return bounds.map((bound) => exitStep('notAtExit', bound))
 }

@@ -4,7 +4,7 @@ import type { CallingShell } from '../../activate/call.ts'
 import { factsFor } from '../../activate/facts-for.ts'
 import { NOTHING } from '../../activate/on-top.ts'
 import { planAgain, planStage } from '../../activate/plan.ts'
-import { STAGED } from '../../activate/state.ts'
+import { type Snapshot, STAGED, type Variables } from '../../activate/state.ts'
 import type { Step } from '../../activate/steps.ts'
 import { assertCondaCanActivate } from '../../activate/through-conda.ts'
 import { beforeEnd, exitStep } from '../../auto-stage/exit-step.ts'
@@ -57,7 +57,7 @@ async function stageActiveOrNamed(context: Context): Promise<Step[] | undefined>
   if (options.activator === 'conda' && shell && active && !isPathWanted && !isVenvActive(session.env))
     assertCondaCanActivate({ prefix: active }, shell.dialect)
   const result = await stageOrSkip(context)
-  if (result === undefined) return undefined
+  if (result === undefined) return isPathWanted || !shell ? undefined : await condaAlone(context, shell)
   if (options.json || isPathWanted) await giveResult(result, context)
   if (isPathWanted) await guard(result, session)
   // A person at a terminal may have expected more; a program has not.
@@ -124,7 +124,8 @@ async function alreadyStaged(staged: Stage, context: Context): Promise<Step[] | 
   const bound = options.keepMinutes !== Number.POSITIVE_INFINITY
   const lease = leaseFor(original, { ...stageOptions(context), env })
   const held = shell.pid === undefined ? undefined : await inheritLease(prefix, { ...lease, bound })
-  return held && bound ? beforeEnd(steps, exitStep('atExit', bindToShell(held, prefix, session))) : steps
+  const all = held && bound ? beforeEnd(steps, exitStep('atExit', bindToShell(held, prefix, session))) : steps
+  return await andConda(all, { env }, context)
 }
 
 /** The copy of the named archive is what this session has: it needs no further lease. */
@@ -133,13 +134,54 @@ async function activeAlready(result: StageResult, context: Context): Promise<und
   await giveUp(result, context)
 }
 
+/** The environment stays as it is; its conda may gain from a copy. */
+export async function condaAlone(context: Context, shell: CallingShell): Promise<Step[] | undefined> {
+  if (!context.options.withConda || context.options.nodes !== undefined) return undefined
+  const { withConda } = await import('./with-conda.ts')
+  const { steps, undo } = await withConda(context, shell, { env: context.session.env })
+  context.ifUndelivered(undo)
+  return [...steps, { op: 'return', status: 0 }]
+}
+
+/** The steps that make the session call conda from a copy, too, in front of the last one. */
+async function andConda(
+  steps: Step[],
+  state: { env: Variables; main?: StageResult },
+  context: Context,
+): Promise<Step[]> {
+  const { options, session, ifUndelivered } = context
+  if (!options.withConda || options.nodes !== undefined || !session.shell) return steps
+  const conda = await (await import('./with-conda.ts')).withConda(context, session.shell, state)
+  ifUndelivered(async () => {
+    await conda.undo()
+    if (state.main) await giveUp(state.main, context)
+  })
+  return [...steps.slice(0, -1), ...conda.steps, ...steps.slice(-1)]
+}
+
+/** The session's variables when the copy is active, as far as they are known before its scripts have run. */
+const envAfter = (env: Variables, { variables }: Snapshot): Variables => ({
+  ...env,
+  ...Object.fromEntries(Object.entries(variables).map(([name, { after }]) => [name, after ?? undefined])),
+})
+
 /** Returns undefined, with a message, if the environment would not gain from a copy. */
 export const stageOrSkip = (context: Context): Promise<StageResult | undefined> =>
   unlessLocal(context, async () =>
     context.options.nodes === undefined
-      ? await stage(stageOptions(context))
+      ? await stageAlone(context)
       : await (await import('./nodes.ts')).stageEverywhere(context),
   )
+
+async function stageAlone(context: Context): Promise<StageResult> {
+  const { withBase, archive } = context.options
+  if (!withBase || archive !== undefined) return await stage(stageOptions(context))
+  const { onBase } = await import('./with-base.ts')
+  return await onBase(context, {
+    stage: (base) => stage({ ...stageOptions(context), ...base }),
+    copyOf: (result) => result,
+  })
+}
 
 async function unlessLocal<T>(context: Context, body: () => Promise<T>): Promise<T | undefined> {
   return await body().catch((error: unknown) => {
@@ -208,8 +250,9 @@ export async function activation(
     const { nodes } = held.lease
     const first = [...dropped, ...steps]
     const known = nodes ? beforeEnd(first, nodesStep(nodes.names)) : first
-    const all = isBound ? beforeEnd(known, exitStep('atExit', bindToShell(held, prefix, session))) : known
+    const bound = isBound ? beforeEnd(known, exitStep('atExit', bindToShell(held, prefix, session))) : known
     ifUndelivered(() => giveUp(result, context))
+    const all = await andConda(bound, { env: envAfter(session.env, snapshot), main: result }, context)
     return activator === 'conda' ? withoutAutoStaging(all) : all
   } catch (error) {
     await giveUp(result, context)
@@ -228,6 +271,7 @@ export async function abandonCommand(context: Context): Promise<undefined> {
   const stage = await findStage(options.prefix ?? '')
   const [own] = stage ? leasesOfCaller(caller, await leasesOf(stage.folder)) : []
   await leaveNodes(own?.lease, options.prefix ?? '', context)
+  if (own?.lease.companion) await unstage(own.lease.companion).catch(() => {})
   await unstage({ prefix: options.prefix ?? '', cwd: session.cwd, env: session.env, caller })
   const throughConda = options.activator === 'conda'
   const who = throughConda ? 'conda' : 'This shell'

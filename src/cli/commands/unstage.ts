@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import type { CallingShell } from '../../activate/call.ts'
 import { factsFor } from '../../activate/facts-for.ts'
 import { NOTHING } from '../../activate/on-top.ts'
 import { findStaged, planUnstage } from '../../activate/plan.ts'
@@ -12,6 +13,7 @@ import { leasesOfCaller } from '../../leases/holder.ts'
 import { type HeldLease, leasesOf, liveAmong } from '../../leases/lease.ts'
 import { activePrefix, isVenvActive } from '../../model/active.ts'
 import { wholeSeconds } from '../../model/amounts.ts'
+import { IN_A_COPY } from '../../model/copy-of-base.ts'
 import { nounOf } from '../../model/kind.ts'
 import { isInPlace } from '../../mount/in-place.ts'
 import { stagesOf } from '../../pipeline/activation.ts'
@@ -28,17 +30,20 @@ import { writeJson } from '../render/messages.ts'
 import { leaveNodes, NO_NODES } from './leave-nodes.ts'
 import { noShellFunction } from './stage.ts'
 import { sweeper } from './sweep.ts'
+import type { CondaBack } from './with-conda.ts'
 
 /** Makes the shell go back to the original and then call --finish-unstage. With --prefix it only gives that copy back. */
 export async function unstageCommand(context: Context): Promise<Step[] | undefined> {
   const { options, session, messages } = context
   if (options.prefix !== undefined) return await unstageNamed(options.prefix, context)
+  const conda = await condaOf(context)
   const stages = await stagesOf(session.env)
   const found = findStaged(session.env, (prefix) => stages.has(prefix))
   const active = activePrefix(session.env)
   if (found.where === 'none') {
     const left = await (await import('./left-venv.ts')).giveBackLeft(context)
     if (left) return left
+    if (conda) return condaAlone(conda, context)
     throw active && isInPlace(active) ? inPlace(active) : notStaged(active)
   }
   if (found.where === 'beneath') throw beneath(found.prefix, session.env)
@@ -56,35 +61,60 @@ export async function unstageCommand(context: Context): Promise<Step[] | undefin
   const replaced = isOnTop ? (snapshot.variables.CONDA_PREFIX?.before ?? undefined) : original
   messages.info(isOnTop ? 'Unstaging ...' : `Unstaging and reverting to original ${nounOf(kind)} ...`)
   messages.info(`Original ${nounOf(kind)}: ${original}`)
-  const facts = factsFor(kind, { dialect: shell.dialect, env: session.env })
+  const env = conda?.env ?? session.env
+  const facts = factsFor(kind, { dialect: shell.dialect, env })
   const [before, staged] = await Promise.all([replaced ? facts(replaced) : NOTHING, facts(found.prefix)])
   // Leaving is possible all the same.
   for (const { message } of [...before.unreadable, ...staged.unreadable]) messages.warning(message)
   if (activator === 'conda' && replaced) assertCondaCanActivate(before, shell.dialect)
   const { steps } = planUnstage({
     kind,
-    env: session.env,
+    env,
     ps1: shell.ps1,
     original: before,
     staged,
     snapshot,
     isOnTop,
     activator,
-    remove: [
-      '--finish-unstage',
-      `--prefix=${stage.record.prefix}`,
-      ...(shell.pid === undefined ? [] : [`--session=${shell.pid}`]),
-      `--since=${Date.now()}`,
-      ...passedOn(context),
-    ],
+    remove: finishing({ prefix: stage.record.prefix, conda, shell }, context),
   })
   const bound = own && boundOf(own, stage.record.prefix)
   const all: Step[] = [
+    ...(conda?.steps ?? []),
     ...(bound ? [exitStep('notAtExit', bound)] : []),
     ...(own?.lease.nodes ? [NO_NODES] : []),
     ...steps,
   ]
   return activator === 'conda' ? withoutAutoStaging(all) : all
+}
+
+/** Nothing is loaded for it unless the session's conda runs from a copy. */
+async function condaOf(context: Context): Promise<CondaBack | undefined> {
+  const { CONDA_EXE, _CONDA_EXE, _CONDA_ROOT } = context.session.env
+  if (![CONDA_EXE, _CONDA_EXE, _CONDA_ROOT].some((path) => path !== undefined && IN_A_COPY.test(path))) return undefined
+  return await (await import('./with-conda.ts')).condaBack(context)
+}
+
+/** The copy of the environment was left before, as with `conda deactivate`, or there was none. */
+function condaAlone(conda: CondaBack, context: Context): Step[] {
+  const { shell } = context.session
+  if (!shell) throw noShellFunction()
+  return [...conda.steps, { op: 'run', argv: finishing({ conda, shell }, context) }, { op: 'return', status: 0 }]
+}
+
+/** Arguments for the launcher, when the session has left the copies. */
+function finishing(
+  { prefix, conda, shell }: { prefix?: string; conda: CondaBack | undefined; shell: CallingShell },
+  context: Context,
+): string[] {
+  return [
+    '--finish-unstage',
+    ...(prefix === undefined ? [] : [`--prefix=${prefix}`]),
+    ...(conda && conda.copy !== prefix ? [`--companion=${conda.copy}`] : []),
+    ...(shell.pid === undefined ? [] : [`--session=${shell.pid}`]),
+    `--since=${Date.now()}`,
+    ...passedOn(context),
+  ]
 }
 
 /** The caller's lease; or else the one that its shell has inherited from the shell that staged; and who else uses the copy. */
@@ -115,7 +145,12 @@ async function unstageNamed(prefix: string, context: Context): Promise<undefined
 export async function finishUnstageCommand(context: Context): Promise<undefined> {
   const { options, session, messages } = context
   const caller = callerOf(context)
-  const given = { prefix: options.prefix ?? '', cwd: session.cwd, env: session.env, force: options.force, caller }
+  if (options.companion !== undefined) {
+    await (await import('./companion.ts')).leaveCompanion(options.companion, context)
+    messages.info('conda runs from its installation again')
+  }
+  if (options.prefix === undefined) return
+  const given = { prefix: options.prefix, cwd: session.cwd, env: session.env, force: options.force, caller }
   const stage = await findStage(given.prefix)
   if (stage) await leaveOtherNodes((await leasesIn(stage, context)).own, stage, context)
   const { original, kept } = await unstage({ ...given, onProgress: progressOf(context) }, sweeper(session))
