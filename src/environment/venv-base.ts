@@ -18,7 +18,7 @@ export interface VenvBase {
 export async function findVenvBase(prefix: string): Promise<VenvBase | undefined> {
   const settings = await readSettings(prefix)
   const home = settings.get('home')
-  if (!home?.startsWith('/')) return undefined
+  if (!home?.startsWith('/') || !(await exists(home))) return undefined
   const version = /^\d+\.\d+/.exec(settings.get('version') ?? settings.get('version_info') ?? '')?.[0]
   for (let folder = dirname(home); ; folder = dirname(folder)) {
     if (await holdsPython(folder, version)) return { prefix: folder, real: await realpath(folder) }

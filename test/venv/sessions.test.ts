@@ -13,6 +13,9 @@ const root = mkdtempSync(join(tmpdir(), 'venv-'))
 process.once('exit', () => rmSync(root, { recursive: true }))
 for (const maker of MAKERS) await makeVenv(join(root, maker, '.venv'), maker)
 
+/** What POSIX mode changes in bash, conda's environments show. */
+const SHELLS = EVERY_SHELL.filter(({ name }) => name !== 'bash --posix')
+
 /** Runs lines in a shell in which an environment of the maker is there to be activated and staged. */
 function session(world: World, shell: TestShell, maker: string) {
   const local = join(world.root, 'local')
@@ -20,9 +23,9 @@ function session(world: World, shell: TestShell, maker: string) {
   const activate = activation(join(root, maker, '.venv'), shell.dialect)
   const stage = `conda-stage --quiet --no-skip-local --path=${shell.quote(local)}`
   const before = [shell.prompt('$ '), ...(shell.dialect === 'fish' ? ["function fish_prompt; echo '$ '; end"] : [])]
-  const run = (lines: string[], env: Record<string, string> = {}) => {
-    const all = { XDG_CACHE_HOME: join(root, 'cache'), ...env }
-    const result = world.runWith(hook(shell), shell, 'none', [...before, ...lines].join('\n'), all)
+  const run = (lines: string[], conda: 'stand-in' | 'none' = 'none') => {
+    const env = { XDG_CACHE_HOME: join(root, 'cache') }
+    const result = world.runWith(hook(shell), shell, conda, [...before, ...lines].join('\n'), env)
     assert.equal(result.status, 0, result.stderr)
     return result
   }
@@ -30,7 +33,7 @@ function session(world: World, shell: TestShell, maker: string) {
 }
 
 for (const maker of MAKERS) {
-  for (const shell of EVERY_SHELL) {
+  for (const shell of SHELLS) {
     test(`an environment of ${maker} is staged in ${shell.name}, and --unstage and deactivate give back what was there before`, () => {
       using world = new World('it')
       const { local, activate, stage, run } = session(world, shell, maker)
@@ -51,4 +54,52 @@ for (const maker of MAKERS) {
       assertSame(world.dump('given'), world.dump('plain'))
     })
   }
+}
+
+for (const shell of SHELLS) {
+  test(`on top of a conda environment in ${shell.name}, the virtual environment is staged, and conda's variables stay as they are`, () => {
+    using world = new World('it')
+    const my = world.environment('my')
+    const { activate, stage, run } = session(world, shell, 'venv')
+    run(
+      [
+        ...['conda activate my', activate, 'deactivate', 'dump conda', activate, 'dump active', stage, 'dump staged'],
+        ...['conda-stage --unstage --quiet', 'dump back', stage, 'deactivate', 'conda-stage --unstage --quiet'],
+        ...['dump left', 'conda deactivate', 'dump end'],
+      ],
+      'stand-in',
+    )
+    const { env } = world.dump('staged')
+    const { env: before } = world.dump('active')
+    // Some exports of venv's are about the prompt.
+    const changed = Object.keys(env).filter((name) => env[name] !== before[name] && !/PROMPT_OVERRIDE|^PS1$/.test(name))
+    assert.deepEqual(changed.sort(), ['PATH', 'VIRTUAL_ENV', 'VIRTUAL_ENV_PROMPT'])
+    assert.equal(env.PATH?.split(':')[1], `${my}/bin`)
+    assertSame(world.dump('back'), world.dump('active'))
+    assert.deepEqual(world.dump('left').env, world.dump('conda').env)
+    assert.ok(!world.dump('end').env.CONDA_PREFIX)
+  })
+
+  test(`a conda environment that was activated over a virtual one in ${shell.name} is the one that is staged and left`, () => {
+    using world = new World('it')
+    const my = world.environment('my')
+    const { activate, stage, run, local } = session(world, shell, 'venv')
+    run(
+      [
+        activate,
+        'conda activate my',
+        'dump active',
+        stage,
+        'dump staged',
+        'conda-stage --unstage --quiet',
+        'dump back',
+      ],
+      'stand-in',
+    )
+    const { CONDA_PREFIX = '', VIRTUAL_ENV } = world.dump('staged').env
+    assert.ok(CONDA_PREFIX.startsWith(local), CONDA_PREFIX)
+    assert.equal(VIRTUAL_ENV, join(root, 'venv/.venv'))
+    assert.equal(world.dump('active').env.CONDA_PREFIX, my)
+    assertSame(world.dump('back'), world.dump('active'))
+  })
 }
