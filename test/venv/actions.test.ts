@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { appendFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { test } from 'node:test'
+import { recordedSizes } from '../../src/pipeline/amount.ts'
 import { fails, listing, run, stageOf, succeed } from '../cli/world.ts'
 import { UNPRIVILEGED } from '../platform/as-ordinary-user.ts'
 import { active, venvWorld } from './world.ts'
@@ -120,4 +121,12 @@ test('what needs conda is refused for a virtual environment before anything happ
     hint: '--packer=own',
   })
   await fails(place, ['--with-base', '--mount'], { code: 'USAGE', status: 2, says: /with-base.*mount/, hint: /^/ })
+})
+
+test('what a virtual environment holds is told by the lists of its packages where looking at each file would take long', async (t) => {
+  const place = await venvWorld(t, 'uv')
+  const list = `${packagesIn(place.prefix)}/it-1.dist-info`
+  mkdirSync(list)
+  writeFileSync(`${list}/RECORD`, '"a,b.py",sha256=x,1000000\r\nc.py,sha256=y,2000000\r\nit-1.dist-info/RECORD,,\r\n')
+  assert.deepEqual(await recordedSizes({ kind: 'venv', prefix: place.prefix }), [1_000_000, 2_000_000, 0])
 })
