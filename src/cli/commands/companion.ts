@@ -15,10 +15,14 @@ import { leaveCopy } from './leave-copy.ts'
  */
 
 /** Stages a companion. If that fails, a warning says why, and the session goes on without it. */
-export const stageCompanion = (prefix: string, context: Context): Promise<StageResult | undefined> =>
+export const stageCompanion = (
+  prefix: string,
+  context: Context,
+  more: StageOptions = {},
+): Promise<StageResult | undefined> =>
   ifPossible(prefix, context, async (options) => {
     context.messages.info(`Staging ${prefix} as well ...`)
-    return await stage(options)
+    return await stage({ ...options, ...more, prefix })
   })
 
 /** What `stageCompanion` would do. */
