@@ -79,9 +79,8 @@ async function extractInto(root: string, options: ExtractOptions): Promise<Extra
   })
   if (taken) left.push(...taken.left)
   const result = await finishTree({ root, index, to: targetOf(options), readOnly, large, left, digests, signal })
-  if (taken) shared.files += taken.paths.size
-  if (taken) shared.bytes += taken.bytes
-  return { ...result, shared }
+  if (!taken) return result
+  return { ...result, shared: { files: shared.files + taken.paths.size, bytes: shared.bytes + taken.bytes } }
 }
 
 /**
