@@ -27,6 +27,8 @@ function renderStep(step: Step, context: RenderContext): string[] {
       return [`set -gx ${step.name} ${quote(step.value)}`]
     case 'unset':
       return [`set -eg ${step.name}`]
+    case 'label':
+      return renderLabel(step)
     case 'pixiPrompt':
       return renderPixiPrompt(step)
     case 'follow':
@@ -35,6 +37,8 @@ function renderStep(step: Step, context: RenderContext): string[] {
       return renderPath(step)
     case 'conda':
       return renderConda(step, context)
+    case 'condaFrom':
+      return step.from.flatMap((from) => renderCondaFrom(`${from}/bin/conda`, `${step.to}/bin/conda`))
     case 'run':
       return [...launch(step, context), 'or return 1']
     case 'return':
@@ -46,6 +50,26 @@ function renderStep(step: Step, context: RenderContext): string[] {
     default:
       return []
   }
+}
+
+/**
+ * The function is venv's own: those of virtualenv and uv show VIRTUAL_ENV_PROMPT. Up to Python 3.11 it prints `'(NAME) '`, then
+ * `NAME` in colours. `deactivate` puts the user's function back, whatever this one is by then.
+ */
+function renderLabel({ from, to }: Step & { op: 'label' }): string[] {
+  const [was, becomes] = [from, to].map((name) => ({ plain: name, quoted: quote(name), old: quote(`(${name}) `) }))
+  const ending = ' (set_color normal)'
+  const replacements = [
+    [was!.old, becomes!.old],
+    [` ${was!.quoted}${ending}`, ` ${becomes!.quoted}${ending}`],
+    [` ${was!.plain}${ending}`, ` ${becomes!.quoted}${ending}`],
+  ]
+  const replace = replacements.map(([a, b]) => `| builtin string replace -- ${quote(a!)} ${quote(b!)}`).join(' ')
+  return [
+    'if builtin functions -q fish_prompt _old_fish_prompt',
+    `builtin functions fish_prompt ${replace} | builtin source`,
+    'end',
+  ]
 }
 
 const launch = ({ argv }: { argv: string[] }, { launcher }: RenderContext): string[] => [
@@ -77,6 +101,17 @@ function renderAtExit(step: AtExitStep, context: RenderContext): string[] {
     ...launch(step, context),
     'end',
     'end',
+    'end',
+  ]
+}
+
+/** `functions` prints what a function has inherited (`function conda --inherit-variable CONDA_EXE`) as a first line of its body. */
+function renderCondaFrom(from: string, to: string): string[] {
+  const line = (program: string) => `'set -l CONDA_EXE '(string escape -n -- ${quote(program)})`
+  return [
+    'if builtin functions -q conda',
+    `and builtin contains -- ${line(from)} (builtin functions conda | string trim)`,
+    `builtin functions conda | string replace -- ${line(from)} ${line(to)} | builtin source`,
     'end',
   ]
 }

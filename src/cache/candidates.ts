@@ -1,4 +1,4 @@
-import { dirname, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { asWriteFailure } from '../archive/failure.ts'
 import { pixiArchiveBase } from '../environment/pixi.ts'
 import { StageError } from '../errors.ts'
@@ -24,7 +24,8 @@ interface CandidateOptions {
 
 /**
  * Files that may be the environment's archive, best first: in the configured folder, beside the environment (of pixi's, beside
- * `envs`), in the user's cache folder. Does not access the file system.
+ * `envs`), in the user's cache folder. A virtual environment stands in the folder of a project, which is git's business, so nothing
+ * goes beside it. Does not access the file system.
  */
 export function archiveCandidates(environment: Named, options: CandidateOptions): string[] {
   if (options.output !== undefined) return [resolve(options.cwd, options.output)]
@@ -42,7 +43,7 @@ export function candidatesBefore(
   environment: Named,
   options: Omit<CandidateOptions, 'output'>,
 ): string[] | undefined {
-  if (archive === beside(environment, options) && archiveFolders(options).length === 1) return []
+  if (archive === beside(environment, options)[0] && archiveFolders(options).length === 1) return []
   const hash = HASHED.exec(archive)?.[1]
   if (hash === undefined) return undefined
   const candidates = candidatesWith(hash, environment, options)
@@ -58,9 +59,10 @@ interface Named {
   kind: EnvironmentKind
 }
 
-function beside(environment: Named, { format = 'tar.zst' }: Pick<CandidateOptions, 'format'>): string {
+function beside(environment: Named, { format = 'tar.zst' }: Pick<CandidateOptions, 'format'>): string[] {
   const { prefix, name, kind } = environment
-  return `${kind === 'pixi' ? pixiArchiveBase(environment) : join(dirname(prefix), name)}.${format}`
+  if (kind === 'venv' || kind === 'python') return []
+  return [`${kind === 'pixi' ? pixiArchiveBase(environment) : join(dirname(prefix), name)}.${format}`]
 }
 
 /** Folders that are made for archives, each with its mode; others have to be there. */
@@ -81,11 +83,16 @@ type FolderOptions = Pick<CandidateOptions, 'archiveFolder' | 'env'>
 function candidatesWith(hash: string, environment: Named, options: Omit<CandidateOptions, 'output'>): string[] {
   const { format = 'tar.zst' } = options
   const ending = `-${hash}.${format}`
+  const name = collectedName(environment)
   const collected = archiveFolders(options).map((folder) =>
-    join(folder, `${cutName(environment.name, LONGEST_NAME - ending.length)}${ending}`),
+    join(folder, `${cutName(name, LONGEST_NAME - ending.length)}${ending}`),
   )
-  return [...collected.slice(0, -1), beside(environment, options), ...collected.slice(-1)]
+  return [...collected.slice(0, -1), ...beside(environment, options), ...collected.slice(-1)]
 }
+
+/** Nearly all virtual environments have the name `.venv`: what tells them apart for people is the project's. */
+const collectedName = ({ kind, prefix, name }: Named): string =>
+  kind === 'venv' ? [basename(dirname(prefix)), name.replace(/^\./, '')].filter(Boolean).join('-') : name
 
 /** Folders for the archives of many environments: the configured one, if any, then the user's cache folder. */
 export function archiveFolders({ archiveFolder, env }: FolderOptions): string[] {

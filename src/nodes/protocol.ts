@@ -17,10 +17,10 @@ const Order = v.variant('kind', [
     /** The job, or undefined outside of jobs. */
     job: v.optional(v.object({ variable: v.string(), id: v.string() })),
     environment: v.object({
+      kind: v.picklist(ENVIRONMENT_KINDS),
       prefix: v.string(),
       real: v.string(),
       name: v.string(),
-      kind: v.picklist(ENVIRONMENT_KINDS),
       isBase: v.boolean(),
       ownerUid: v.number(),
     }),

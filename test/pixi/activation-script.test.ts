@@ -73,7 +73,7 @@ test('what a script in [activation] stages is said on the terminal, which pixi d
   const command = ['script', '--quiet', '--return', '--command', 'pixi run greet', '/dev/null']
   const { status, stdout } = runIn(world, command)
   assert.equal(status, 0, stdout)
-  assert.match(stdout, /INFO: Activating staged conda environment: [\s\S]*Hello from the environment/)
+  assert.match(stdout, /INFO: Activating staged pixi environment: [\s\S]*Hello from the environment/)
   const failed = runIn({ ...world, env: { ...world.env, CONDA_STAGE_PATH: '/proc/nothing' } }, command)
   assert.match(failed.stdout, /ERROR: .*\/proc\/nothing[\s\S]*Hello from the environment/)
 })

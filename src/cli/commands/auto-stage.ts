@@ -15,6 +15,7 @@ export async function autoStageCommand({ options, session, messages }: Context):
   const prefix = options.prefix === undefined ? {} : { prefix: options.prefix }
   const where = { ...prefix, env: session.env, cwd: session.cwd }
   const { prefix: original, kind } = await originalOf({ ...where, allowBase: allowBase || !enable })
+  if (kind === 'venv') throw noScripts(original)
   if (enable && kind === 'pixi') throw ofPixi(original)
   if (onlyAutoUnstage !== undefined) {
     await configureAutoUnstaging(original, onlyAutoUnstage, session.launcher)
@@ -27,6 +28,13 @@ export async function autoStageCommand({ options, session, messages }: Context):
   messages.info(`${enable ? 'Enabled' : 'Disabled'} auto staging`)
   if (options.json) writeJson({ prefix: original, enabled: enable, ...(enable && staging) })
 }
+
+/** conda runs scripts of the environment when it activates it. `bin/activate` runs none, and we write to no file of the original. */
+const noScripts = (prefix: string): StageError =>
+  new StageError('USAGE', `${prefix} is a virtual environment, which can't be staged automatically`, {
+    path: prefix,
+    hint: `Activate and stage it in one line: . '${prefix}/bin/activate' && conda-stage`,
+  })
 
 const ofPixi = (prefix: string): StageError =>
   new StageError(
