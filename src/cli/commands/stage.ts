@@ -54,8 +54,10 @@ async function stageActiveOrNamed(context: Context): Promise<Step[] | undefined>
   const active = session.env.CONDA_PREFIX
   if (options.activator === 'conda' && shell && active && !isPathWanted)
     assertCondaCanActivate({ prefix: active }, shell.dialect)
+  const note = options.note === undefined ? undefined : await notesOf(options.note, named)
   const result = await stageOrSkip(context)
   if (result === undefined) return undefined
+  await note?.(result)
   if (options.json || isPathWanted) await giveResult(result, context)
   if (isPathWanted) await guard(result, session)
   // A person at a terminal may have expected more; a program has not.
@@ -66,6 +68,13 @@ async function stageActiveOrNamed(context: Context): Promise<Step[] | undefined>
     return await activation(context, shell, result, { bound: options.keepMinutes !== Number.POSITIVE_INFINITY })
   tellIfLittleGained(result, context)
   return undefined
+}
+
+/** A wrapper runs without its note, too. */
+async function notesOf(file: string, original: string): Promise<(copy: StageResult) => Promise<void>> {
+  const { noteForWrappers } = await import('../../pipeline/wrapper-note.ts')
+  const note = await noteForWrappers(file, original)
+  return async (copy) => await note(copy).catch(() => {})
 }
 
 /** Nobody would ever find a copy whose path is lost. */
