@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { quotePosix } from '../activate/quote.ts'
 import { shortHash } from '../model/digest.ts'
+import { NOTES } from './notes.ts'
 
 export interface WrapperFacts {
   /** The original prefix, as the user names it. */
@@ -20,13 +21,14 @@ export const WRAPPER_LINE =
 /** A full look removes the words that processes have left in the copy. That is due from so many on. */
 const MOST_WORDS = 300
 
-/** A small program in POSIX sh that becomes `program` of the environment's copy. */
+/** A small program in bash that becomes `program` of the environment's copy. */
 export function wrapper(program: string, { prefix, real, folders, launcher }: WrapperFacts): string {
   const checks = folders.map((folder) => `[ ! ${quotePosix(`${prefix}/${folder}`)} -nt "$__cs_note" ]`)
   const values: Record<string, string> = {
     ENVIRONMENT: quotePosix(prefix),
     PROGRAM: quotePosix(program),
     LAUNCHER: quotePosix(launcher),
+    NOTES,
     HASH: shortHash(real),
     CHECKS: checks.join(' &&\n    '),
     MOST: `${MOST_WORDS}`,

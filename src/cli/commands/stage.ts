@@ -21,6 +21,7 @@ import { stage, unstage } from '../../pipeline.ts'
 import { jobId } from '../../platform/job.ts'
 import { processFacts } from '../../platform/process-identity.ts'
 import { realpath } from '../../platform/remote-fs.ts'
+import { stopAfter } from '../../platform/signals.ts'
 import { findStage, type Stage } from '../../stage/record.ts'
 import type { Command, Context } from '../command.ts'
 import { callerOf, stageOptions } from '../library-options.ts'
@@ -54,7 +55,7 @@ async function stageActiveOrNamed(context: Context): Promise<Step[] | undefined>
   const active = session.env.CONDA_PREFIX
   if (options.activator === 'conda' && shell && active && !isPathWanted)
     assertCondaCanActivate({ prefix: active }, shell.dialect)
-  const note = options.note === undefined ? undefined : await notesOf(options.note, named)
+  const note = options.note === undefined ? undefined : await notesOf(options.note, named, context)
   const result = await stageOrSkip(context)
   if (result === undefined) return undefined
   await note?.(result)
@@ -70,11 +71,13 @@ async function stageActiveOrNamed(context: Context): Promise<Step[] | undefined>
   return undefined
 }
 
-/** A wrapper runs without its note, too. */
-async function notesOf(file: string, original: string): Promise<(copy: StageResult) => Promise<void>> {
+/** A wrapper runs without its note, too. It waits for us: if it is ended, nobody needs the copy. */
+async function notesOf(file: string, original: string, { options, session }: Context) {
   const { noteForWrappers } = await import('../../pipeline/wrapper-note.ts')
-  const note = await noteForWrappers(file, original)
-  return async (copy) => await note(copy).catch(() => {})
+  const caller = options.session ?? session.parentPid
+  stopAfter(() => processFacts(caller) !== undefined)
+  const note = await noteForWrappers(file, { original, env: session.env })
+  return async (copy: StageResult): Promise<void> => await note(copy).catch(() => {})
 }
 
 /** Nobody would ever find a copy whose path is lost. */
