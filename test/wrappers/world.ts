@@ -11,6 +11,7 @@ case $1 in
   env) exec env -0 ;;
   read) exec cat ;;
   exit) exit 7 ;;
+  call) set -- "$(bash -c "$2")" ;;
   wait) echo $$; exec sleep 60 ;;
 esac
 printf '%s\\n' "$0" "$@"
