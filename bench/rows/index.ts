@@ -13,6 +13,7 @@ import { running } from './running.ts'
 import { secondStage } from './second-stage.ts'
 import { start } from './start.ts'
 import { starts } from './starts.ts'
+import { store } from './store.ts'
 
 /** All rows, in the order of the table. */
 export const ROWS: Row[] = [
@@ -27,6 +28,7 @@ export const ROWS: Row[] = [
   freshness,
   start,
   repack,
+  store,
   running,
   starts,
   memory,
