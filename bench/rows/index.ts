@@ -13,6 +13,7 @@ import { running } from './running.ts'
 import { secondStage } from './second-stage.ts'
 import { start } from './start.ts'
 import { starts } from './starts.ts'
+import { virtualEnvironment } from './virtual-environment.ts'
 
 /** All rows, in the order of the table. */
 export const ROWS: Row[] = [
@@ -29,5 +30,6 @@ export const ROWS: Row[] = [
   repack,
   running,
   starts,
+  virtualEnvironment,
   memory,
 ]
