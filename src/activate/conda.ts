@@ -62,7 +62,8 @@ export function planConda({
         otherwise: [...(abandon ? [run(abandon)] : []), done],
       },
       path,
-      ...stepsFor(Object.fromEntries(values)),
+      ...stepsFor(values),
+      { op: 'condaFrom', from: [...new Set(roots)], to: copy },
       { op: 'rehash' },
     ],
     snapshot: {
@@ -112,7 +113,8 @@ export function planCondaBack({
     steps: [
       { op: 'check', names: ['PATH', ...values.map(([name]) => name)], otherwise: [{ op: 'return', status: 1 }] },
       path,
-      ...stepsFor(Object.fromEntries(values)),
+      ...stepsFor(values),
+      { op: 'condaFrom', from: [...new Set([copy.prefix, copy.real])], to: original },
       { op: 'rehash' },
     ],
     env: {
@@ -140,12 +142,5 @@ function pathStep(env: Variables, entries: [string, string | null][]): PathStep 
   return { op: 'path', entries, from: [], keep: [], to: '', ...(seen !== undefined && { seen }) }
 }
 
-function stepsFor(values: Record<string, string | null>): Step[] {
-  const program = values.CONDA_EXE
-  return [
-    ...Object.entries(values).map(
-      ([name, value]): Step => (value === null ? { op: 'unset', name } : { op: 'export', name, value }),
-    ),
-    ...(program ? [{ op: 'condaProgram', path: program } as const] : []),
-  ]
-}
+const stepsFor = (values: [string, string | null][]): Step[] =>
+  values.map(([name, value]) => (value === null ? { op: 'unset', name } : { op: 'export', name, value }))

@@ -4,7 +4,8 @@ import type { AtExitStep, PathStep, Step } from './steps.ts'
 
 /**
  * fish 3.1 or newer. No function can have the name of a reserved builtin (set, test, string, ...); all others are
- * called through `builtin`. There is no prompt to set: conda's prompt function reads CONDA_PROMPT_MODIFIER.
+ * called through `builtin`. There is no prompt to set: conda's prompt function reads CONDA_PROMPT_MODIFIER, and pixi's calls a function
+ * that prints its part.
  */
 export const fish: Dialect = {
   scriptExtension: '.fish',
@@ -28,12 +29,16 @@ function renderStep(step: Step, context: RenderContext): string[] {
       return [`set -eg ${step.name}`]
     case 'label':
       return renderLabel(step)
+    case 'pixiPrompt':
+      return renderPixiPrompt(step)
+    case 'follow':
+      return [`if test "$${step.name}" = ${quote(step.was)}`, `set -gx ${step.name} ${quote(step.value)}`, 'end']
     case 'path':
       return renderPath(step)
     case 'conda':
       return renderConda(step, context)
-    case 'condaProgram':
-      return renderProgram(step.path)
+    case 'condaFrom':
+      return step.from.flatMap((from) => renderCondaFrom(`${from}/bin/conda`, `${step.to}/bin/conda`))
     case 'run':
       return [...launch(step, context), 'or return 1']
     case 'return':
@@ -75,6 +80,17 @@ const launch = ({ argv }: { argv: string[] }, { launcher }: RenderContext): stri
   'end',
 ]
 
+/** pixi's own function with another text: `fish_prompt` in its crates/pixi_core/src/prompt.rs. */
+const renderPixiPrompt = ({ part }: { part: string }): string[] => [
+  'if builtin functions -q __pixi_add_prompt',
+  'function __pixi_add_prompt',
+  'set_color -o green',
+  `echo -n ${quote(part)}`,
+  'set_color normal',
+  'end',
+  'end',
+]
+
 /** A function that handles the event fish_exit. */
 function renderAtExit(step: AtExitStep, context: RenderContext): string[] {
   return [
@@ -90,13 +106,12 @@ function renderAtExit(step: AtExitStep, context: RenderContext): string[] {
 }
 
 /** `functions` prints what a function has inherited (`function conda --inherit-variable CONDA_EXE`) as a first line of its body. */
-function renderProgram(path: string): string[] {
-  const inherited = quote('^\\s*set -l CONDA_EXE .*')
-  const replacement = `set -l CONDA_EXE ${quote(path)}`.replaceAll(/[\\$]/g, '\\$&')
+function renderCondaFrom(from: string, to: string): string[] {
+  const line = (program: string) => `'set -l CONDA_EXE '(string escape -n -- ${quote(program)})`
   return [
     'if builtin functions -q conda',
-    `and builtin functions conda | string match -qr ${inherited}`,
-    `builtin functions conda | string replace -r ${inherited} ${quote(replacement)} | builtin source`,
+    `and builtin contains -- ${line(from)} (builtin functions conda | string trim)`,
+    `builtin functions conda | string replace -- ${line(from)} ${line(to)} | builtin source`,
     'end',
   ]
 }

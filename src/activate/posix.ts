@@ -49,13 +49,21 @@ function renderStep(words: Words, step: Step, context: RenderContext): string[] 
       return [`PS1=${quote(step.value)}`]
     case 'label':
       return words.label?.(step) ?? []
+    case 'pixiPrompt':
+      return []
+    case 'follow':
+      return [
+        `if ${words.builtin}[ "\${${step.name}-}" = ${quote(step.was)} ]; then`,
+        `${special}export ${step.name}=${quote(step.value)}`,
+        'fi',
+      ]
     case 'path':
       return renderPath(words, step)
     case 'rehash':
       return [`${words.rehash} || ${words.builtin}:`]
     case 'conda':
       return renderConda(words, step, context)
-    case 'condaProgram':
+    case 'condaFrom':
       return []
     case 'run':
       return [`${launch(step, context)} || ${special}return 1`]

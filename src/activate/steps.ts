@@ -15,6 +15,10 @@ export type Step =
   | { op: 'label'; from: string; to: string }
   /** The shell's own prompt variable (PS1), which is not exported. */
   | { op: 'prompt'; value: string }
+  /** The environment's part of the prompt that pixi has given to a shell whose prompt is a function. Other shells do nothing. */
+  | { op: 'pixiPrompt'; part: string }
+  /** If the variable then still has this value, it gets another one. csh, which pixi has no code for, does nothing. */
+  | FollowStep
   | PathStep
   /** Forget where commands were found. */
   | { op: 'rehash' }
@@ -24,10 +28,10 @@ export type Step =
    */
   | { op: 'conda'; argv: string[]; prefix: { is: string } | { isNot: string }; otherwise: Step[] }
   /**
-   * Have the session's conda function call this program, if it does not go by CONDA_EXE: conda's function for fish keeps the value
-   * that CONDA_EXE had when it was defined.
+   * Have the session's conda function run conda from another installation, if it does not go by CONDA_EXE: the one for fish keeps
+   * the value that CONDA_EXE had when it was defined, and the alias for csh sources a file of the installation, which sets CONDA_EXE.
    */
-  | { op: 'condaProgram'; path: string }
+  | { op: 'condaFrom'; from: string[]; to: string }
   /** Run the launcher with these arguments. If it fails, return 1. */
   | { op: 'run'; argv: string[] }
   | AtExitStep
@@ -42,6 +46,13 @@ export interface CheckStep {
   op: 'check'
   names: string[]
   otherwise: Step[]
+}
+
+export interface FollowStep {
+  op: 'follow'
+  name: string
+  was: string
+  value: string
 }
 
 /**

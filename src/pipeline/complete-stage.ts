@@ -50,17 +50,18 @@ export async function completeStage(
   const own = addOwnFiles(prefix, { kind: environment.kind, entries: index.entries, readOnly, scripts })
   if (hasConda) own.push(...addLinksOfBase(prefix, environment.prefix))
   await keepIndex(bytes, folder)
-  const { files, bytes: size, digests } = result
+  const { files, bytes: size, digests, shared } = result
   if (options.base) digests.push([PYVENV_CFG, leadToBase(prefix, index.entries, options.base)])
   const source = { path: archive, created: index.created }
-  const contents = { files, bytes: size, digests: Object.fromEntries(digests) }
+  const isSharing = shared !== undefined && shared.files > 0
+  const contents = { files, bytes: size, digests: Object.fromEntries(digests), ...(isSharing && { shared }) }
   const record = recordOf({ prefix, source, ...contents }, environment, options)
   await noteFolders({ folder, record }, { entries: index.entries, own })
   if (file !== undefined) await noteArchive(folder, file, encodeHead(index))
   return await publishStage({ folder, record }, environment, options)
 }
 
-interface Contents extends Pick<StageRecord, 'prefix' | 'files' | 'bytes' | 'digests'> {
+interface Contents extends Pick<StageRecord, 'prefix' | 'files' | 'bytes' | 'digests' | 'shared'> {
   /** The archive, without a path if that could not be written. */
   source: { path: string | undefined; created: string }
 }

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { type OutlivedArchive, outlivedArchives } from '../cache/index.ts'
+import { namesOfBase, type Variables } from '../environment/conda-folders.ts'
 import { findEnvironment } from '../environment/find.ts'
 import { StageError } from '../errors.ts'
 import { activePrefix } from '../model/active.ts'
@@ -48,6 +49,8 @@ export interface Status {
   payback?: Payback
   /** Whether the original is staged whenever it is activated, and whether its copy is then removed when it is left. */
   autoStage?: { enabled: boolean; unstage: boolean }
+  /** The session's conda runs from this copy. */
+  conda?: { prefix: string; original: string }
   /** Where a stage would be made now. */
   local: { path?: string; source?: string; problem?: string }
   /** All stages of this user on this node, oldest first. */
@@ -65,7 +68,8 @@ export async function status(given: StageOptions): Promise<Status> {
   )
   const stages = await Promise.all((await stagesOnThisNode(options)).map(stagedCopy))
   const active = options.prefix ?? activePrefix(options.env)
-  if (!active) return { isStaged: false, local, stages, outlived: await outlivedArchives(options) }
+  const conda = await condaOf(options.env)
+  if (!active) return { isStaged: false, ...conda, local, stages, outlived: await outlivedArchives(options) }
   const prefix = resolve(options.cwd, active)
   const staged = await findStage(prefix)
   const original = staged?.record.original ?? prefix
@@ -86,10 +90,17 @@ export async function status(given: StageOptions): Promise<Status> {
     ...(image && { image }),
     ...(payback && { payback }),
     autoStage,
+    ...conda,
     local,
     stages,
     outlived,
   }
+}
+
+async function condaOf(env: Variables): Promise<Pick<Status, 'conda'>> {
+  const [base] = namesOfBase(env)
+  const staged = base === undefined ? undefined : await findStage(base)
+  return staged ? { conda: { prefix: staged.record.prefix, original: staged.record.original } } : {}
 }
 
 /** By the scripts that `--auto-stage` puts there. */

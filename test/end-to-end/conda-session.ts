@@ -5,11 +5,13 @@ import { active, type TestShell } from '../shells/cases.ts'
 import { quoted as q, type Run } from '../shells/world.ts'
 import { Session } from './manual-session.ts'
 
-/** conda's functions, as far as they find the program. The one for fish keeps CONDA_EXE from when it was defined. */
+/**
+ * conda's functions, as far as they find the program. The one for fish keeps CONDA_EXE from when it was defined. For csh it is an
+ * alias that sources a file of the installation, which sets CONDA_EXE each time.
+ */
 const FUNCTIONS = {
   posix: `conda() { eval "$(PS1="\${PS1-}" "$CONDA_EXE" shell.posix "$@")"; }`,
   fish: 'function conda --inherit-variable CONDA_EXE\neval ($CONDA_EXE shell.fish $argv)\nend',
-  tcsh: `alias conda 'eval "\`$_CONDA_EXE:q shell.csh \\!*\`"'`,
 }
 
 /**
@@ -26,6 +28,13 @@ shift
 exec "$NODE_STAND_IN" "$CONDA_EXE_STAND_IN" "$@"
 `
 
+const CSH = 'etc/profile.d/conda.csh'
+const cshFile = (base: string) => `setenv CONDA_EXE ${base}/bin/conda
+setenv _CONDA_EXE ${base}/bin/conda
+set ask_conda="\`'\${_CONDA_EXE}' shell.csh \${argv:q}\`"
+eval "\${ask_conda}"
+`
+
 export class CondaSession extends Session {
   /** The base installation. */
   readonly base: string
@@ -40,13 +49,15 @@ export class CondaSession extends Session {
       chmodSync(join(this.base, path), 0o755)
     }
     this.world.write('conda/bin/python', '')
+    this.world.write(`conda/${CSH}`, cshFile(this.base))
     this.world.write('conda/conda-meta/history', '')
   }
 
-  /** The variables of a session in which conda is loaded and `my` is active. */
-  variables(): Record<string, string> {
+  /** The variables of a session in which conda is loaded and `my` is active, or nothing is. */
+  variables({ isActive = true } = {}): Record<string, string> {
+    const path = `${this.base}/condabin:/usr/bin:/bin`
     return {
-      ...active(this.prefix, `${this.base}/condabin:/usr/bin:/bin`),
+      ...(isActive ? active(this.prefix, path) : { CONDA_SHLVL: '0', PATH: path }),
       CONDA_EXE: `${this.base}/bin/conda`,
       _CONDA_EXE: `${this.base}/bin/conda`,
       CONDA_PYTHON_EXE: `${this.base}/bin/python`,
@@ -55,11 +66,12 @@ export class CondaSession extends Session {
   }
 
   /** Runs a script with conda's function, in which `with-conda` stages the base, too. */
-  conda(script: string, env: Record<string, string> = {}): Run {
+  conda(script: string, env = this.variables()): Run {
     const { dialect } = this.shell
-    const load = dialect === 'fish' || dialect === 'tcsh' ? FUNCTIONS[dialect] : FUNCTIONS.posix
+    const { posix, fish } = FUNCTIONS
+    const load = { bash: posix, zsh: posix, sh: posix, fish, tcsh: `alias conda source ${this.base}/${CSH}` }[dialect]
     const staging = 'stage --with-conda --no-skip-local'
-    return this.script(`${load}\n${script.replaceAll(/\bwith-conda\b/g, staging)}`, { ...this.variables(), ...env })
+    return this.script(`${load}\n${script.replaceAll(/(?<![-\w])with-conda\b/g, staging)}`, env)
   }
 
   /** From where each call of conda has run. */

@@ -1,6 +1,7 @@
 import { StageError } from '../../errors.ts'
 import { readLease, writeLease } from '../../leases/lease.ts'
 import type { OnProgress } from '../../model/progress.ts'
+import type { Forecast } from '../../pipeline/dry-run.ts'
 import type { StageOptions, StageResult } from '../../pipeline/options.ts'
 import { stage, unstage } from '../../pipeline.ts'
 import type { Context } from '../command.ts'
@@ -14,15 +15,30 @@ import { leaveCopy } from './leave-copy.ts'
  */
 
 /** Stages a companion. If that fails, a warning says why, and the session goes on without it. */
-export async function stageCompanion(
+export const stageCompanion = (
   prefix: string,
   context: Context,
   more: StageOptions = {},
-): Promise<StageResult | undefined> {
+): Promise<StageResult | undefined> =>
+  ifPossible(prefix, context, async (options) => {
+    context.messages.info(`Staging ${prefix} as well ...`)
+    return await stage({ ...options, ...more, prefix })
+  })
+
+/** What `stageCompanion` would do. */
+export const forecastCompanion = (prefix: string, context: Context): Promise<Forecast | undefined> =>
+  ifPossible(prefix, context, async (options) =>
+    (await import('../../pipeline/dry-run.ts')).forecast(options, { onlyPack: false }),
+  )
+
+async function ifPossible<T>(
+  prefix: string,
+  context: Context,
+  body: (options: StageOptions) => Promise<T>,
+): Promise<T | undefined> {
   const { messages, signal } = context
   try {
-    messages.info(`Staging ${prefix} as well ...`)
-    return await stage({ ...optionsOf(context), ...more, prefix })
+    return await body({ ...optionsOf(context), prefix })
   } catch (error) {
     if (!(error instanceof StageError) || signal.aborted) throw error
     if (error.code === 'ALREADY_LOCAL') messages.info(`${error.message}. Using it as it is`)

@@ -18,8 +18,7 @@ export async function leaveCopy(prefix: string, pid: number | undefined, context
   if (left === undefined) return undefined
   if (left.state === 'shared') messages.verbose(`${prefix} stays: others use it`)
   else if (left.state === 'kept') messages.verbose(`${prefix} stands for the next one`)
-  else if (left.state === 'used')
-    messages.info(`Programs are still running from ${prefix}: it will be removed when they end`)
+  else if (left.state === 'used') messages.info(`Programs still need ${prefix}: it will be removed when they end`)
   else if (left.state === 'last')
     messages.warning(
       `${prefix} is kept, because its original ${left.original} is gone. To remove it: conda-stage --unstage --force --prefix=${shellWord(prefix)}`,

@@ -13,7 +13,7 @@ import { leasesOfCaller } from '../../leases/holder.ts'
 import { type HeldLease, leasesOf, liveAmong } from '../../leases/lease.ts'
 import { activePrefix, isVenvActive } from '../../model/active.ts'
 import { wholeSeconds } from '../../model/amounts.ts'
-import { IN_A_COPY } from '../../model/copy-of-base.ts'
+import { CONDABIN_OF_A_COPY, IN_A_COPY } from '../../model/copy-of-base.ts'
 import { nounOf } from '../../model/kind.ts'
 import { isInPlace } from '../../mount/in-place.ts'
 import { stagesOf } from '../../pipeline/activation.ts'
@@ -40,6 +40,7 @@ export async function unstageCommand(context: Context): Promise<Step[] | undefin
   const stages = await stagesOf(session.env)
   const found = findStaged(session.env, (prefix) => stages.has(prefix))
   const active = activePrefix(session.env)
+  if (conda && found.where !== 'beneath') messages.info(`conda runs from its installation again: ${conda.original}`)
   if (found.where === 'none') {
     const left = await (await import('./left-venv.ts')).giveBackLeft(context)
     if (left) return left
@@ -90,8 +91,9 @@ export async function unstageCommand(context: Context): Promise<Step[] | undefin
 
 /** Nothing is loaded for it unless the session's conda runs from a copy. */
 async function condaOf(context: Context): Promise<CondaBack | undefined> {
-  const { CONDA_EXE, _CONDA_EXE, _CONDA_ROOT } = context.session.env
-  if (![CONDA_EXE, _CONDA_EXE, _CONDA_ROOT].some((path) => path !== undefined && IN_A_COPY.test(path))) return undefined
+  const { CONDA_EXE, _CONDA_EXE, _CONDA_ROOT, PATH = '' } = context.session.env
+  const isNamed = [CONDA_EXE, _CONDA_EXE, _CONDA_ROOT].some((path) => path !== undefined && IN_A_COPY.test(path))
+  if (!isNamed && !CONDABIN_OF_A_COPY.test(PATH)) return undefined
   return await (await import('./with-conda.ts')).condaBack(context)
 }
 
@@ -145,10 +147,8 @@ async function unstageNamed(prefix: string, context: Context): Promise<undefined
 export async function finishUnstageCommand(context: Context): Promise<undefined> {
   const { options, session, messages } = context
   const caller = callerOf(context)
-  if (options.companion !== undefined) {
-    await (await import('./companion.ts')).leaveCompanion(options.companion, context)
-    messages.info('conda runs from its installation again')
-  }
+  for (const companion of options.companions ?? [])
+    await (await import('./companion.ts')).leaveCompanion(companion, context)
   if (options.prefix === undefined) return
   const given = { prefix: options.prefix, cwd: session.cwd, env: session.env, force: options.force, caller }
   const stage = await findStage(given.prefix)

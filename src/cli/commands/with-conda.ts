@@ -8,6 +8,7 @@ import { baseOfSession, namesOfBase } from '../../environment/conda-folders.ts'
 import { leasesOfCaller } from '../../leases/holder.ts'
 import { leasesOf, readLease, writeLease } from '../../leases/lease.ts'
 import { bindToShell, boundOf, guard, inheritLease } from '../../pipeline/bind-to-shell.ts'
+import type { Forecast } from '../../pipeline/dry-run.ts'
 import type { StageResult } from '../../pipeline/options.ts'
 import { leaseFor } from '../../pipeline/share.ts'
 import { realpath } from '../../platform/remote-fs.ts'
@@ -15,7 +16,7 @@ import { CONDA_PROGRAM } from '../../stage/base-files.ts'
 import { findStage, type Stage } from '../../stage/record.ts'
 import type { Context } from '../command.ts'
 import { callerOf, stageOptions } from '../library-options.ts'
-import { noteCompanion, stageCompanion } from './companion.ts'
+import { forecastCompanion, noteCompanion, stageCompanion } from './companion.ts'
 import { giveUp } from './leave-nodes.ts'
 
 interface Session {
@@ -79,6 +80,14 @@ export async function withConda(
   }
 }
 
+/** What `withConda` would stage besides this original. */
+export async function forecastConda(original: string, context: Context): Promise<Forecast | undefined> {
+  const prefix = await baseOfSession(context.session.env)
+  if (prefix === undefined || (await findStage(prefix)) !== undefined) return undefined
+  const [base, main] = await Promise.all([prefix, original].map((each) => realpath(each).catch(() => each)))
+  return base === main ? undefined : await forecastCompanion(prefix, context)
+}
+
 /** A shell that has inherited its conda from the one that staged it uses the copy itself. */
 async function heldBy({ record }: Stage, shell: CallingShell, context: Context): Promise<Step[]> {
   const { options, session } = context
@@ -101,7 +110,8 @@ export interface CondaBack {
 /** Undefined if the session's conda does not run from a copy. */
 export async function condaBack(context: Context): Promise<CondaBack | undefined> {
   const { env } = context.session
-  const stages = await Promise.all(namesOfBase(env).map(findStage))
+  const named = [...namesOfBase(env), (await baseOfSession(env)) ?? '']
+  const stages = await Promise.all(named.map(findStage))
   const stage = stages.find((found) => found !== undefined)
   if (stage === undefined) return undefined
   const { prefix, original } = stage.record
