@@ -14,6 +14,7 @@ import { secondStage } from './second-stage.ts'
 import { start } from './start.ts'
 import { starts } from './starts.ts'
 import { store } from './store.ts'
+import { virtualEnvironment } from './virtual-environment.ts'
 
 /** All rows, in the order of the table. */
 export const ROWS: Row[] = [
@@ -31,5 +32,6 @@ export const ROWS: Row[] = [
   store,
   running,
   starts,
+  virtualEnvironment,
   memory,
 ]
