@@ -13,6 +13,7 @@ import { running } from './running.ts'
 import { secondStage } from './second-stage.ts'
 import { start } from './start.ts'
 import { starts } from './starts.ts'
+import { withConda } from './with-conda.ts'
 
 /** All rows, in the order of the table. */
 export const ROWS: Row[] = [
@@ -28,6 +29,7 @@ export const ROWS: Row[] = [
   start,
   repack,
   running,
+  withConda,
   starts,
   memory,
 ]

@@ -206,11 +206,14 @@ test('without conda functions, the copy is found in PATH before the installation
     command -v conda
     echo "$PATH"
     env | grep -c ^CONDA_EXE=
+    ls -F $(dirname $(dirname $(command -v conda))) | tr '\n' ' '
+    echo
     conda-stage --quiet --unstage
     echo "$PATH"`,
     { ...active(session.prefix), PATH },
   )
-  const [program, staged, count, back] = run.stdout.split('\n')
+  const [program, staged, count, listed, back] = run.stdout.split('\n')
+  assert.match(listed!, / envs@ .* pkgs@ /)
   assert.ok(session.isCopyOfBase(program, '/condabin/conda'), run.stderr)
   const copy = program!.slice(0, -'/condabin/conda'.length)
   assert.ok(staged!.endsWith(`:/opt/x/bin:${copy}/condabin:${session.base}/bin:/usr/bin:/bin`), run.stdout)
