@@ -26,6 +26,8 @@ function renderStep(step: Step, context: RenderContext): string[] {
       return [`set -gx ${step.name} ${quote(step.value)}`]
     case 'unset':
       return [`set -eg ${step.name}`]
+    case 'label':
+      return renderLabel(step)
     case 'path':
       return renderPath(step)
     case 'conda':
@@ -43,6 +45,26 @@ function renderStep(step: Step, context: RenderContext): string[] {
     default:
       return []
   }
+}
+
+/**
+ * The function is venv's own: those of virtualenv and uv show VIRTUAL_ENV_PROMPT. Up to Python 3.11 it prints `'(NAME) '`, then
+ * `NAME` in colours. `deactivate` puts the user's function back, whatever this one is by then.
+ */
+function renderLabel({ from, to }: Step & { op: 'label' }): string[] {
+  const [was, becomes] = [from, to].map((name) => ({ plain: name, quoted: quote(name), old: quote(`(${name}) `) }))
+  const ending = ' (set_color normal)'
+  const replacements = [
+    [was!.old, becomes!.old],
+    [` ${was!.quoted}${ending}`, ` ${becomes!.quoted}${ending}`],
+    [` ${was!.plain}${ending}`, ` ${becomes!.quoted}${ending}`],
+  ]
+  const replace = replacements.map(([a, b]) => `| builtin string replace -- ${quote(a!)} ${quote(b!)}`).join(' ')
+  return [
+    'if builtin functions -q fish_prompt _old_fish_prompt',
+    `builtin functions fish_prompt ${replace} | builtin source`,
+    'end',
+  ]
 }
 
 const launch = ({ argv }: { argv: string[] }, { launcher }: RenderContext): string[] => [

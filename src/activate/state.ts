@@ -41,6 +41,8 @@ export interface Change<T> {
 export interface NewState {
   values: Record<string, string | null>
   ps1: string | undefined
+  /** Where a shell keeps a virtual environment's name out of PS1: what it is there, and what it becomes. */
+  label?: [from: string, to: string]
 }
 
 /**

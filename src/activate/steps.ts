@@ -8,6 +8,11 @@ export type Step =
   | { op: 'source'; script: string }
   | { op: 'export'; name: string; value: string }
   | { op: 'unset'; name: string }
+  /**
+   * Another name for a virtual environment in the shell's prompt, where PS1 does not hold it: the array `psvar` of zsh has it if
+   * virtualenv made the environment, and the function `fish_prompt` if venv did. Other shells do nothing.
+   */
+  | { op: 'label'; from: string; to: string }
   /** The shell's own prompt variable (PS1), which is not exported. */
   | { op: 'prompt'; value: string }
   | PathStep

@@ -1,9 +1,10 @@
-import { dirname, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { asWriteFailure } from '../archive/failure.ts'
 import { StageError } from '../errors.ts'
 import type { ArchiveFormat } from '../model/archive-index.ts'
 import { shortHash } from '../model/digest.ts'
 import { cutName, isMisread, LONGEST_NAME } from '../model/file-names.ts'
+import type { EnvironmentKind } from '../model/kind.ts'
 import { homeOf } from '../platform/home.ts'
 import { expandFolder } from '../platform/job.ts'
 import { mkdir, open, unlink } from '../platform/remote-fs.ts'
@@ -22,7 +23,8 @@ interface CandidateOptions {
 
 /**
  * Files that may be the environment's archive, best first: in the configured folder, beside the environment, in the user's
- * cache folder. Does not access the file system.
+ * cache folder. A virtual environment stands in the folder of a project, which is git's business, so nothing goes beside it.
+ * Does not access the file system.
  */
 export function archiveCandidates(environment: Named & { real: string }, options: CandidateOptions): string[] {
   if (options.output !== undefined) return [resolve(options.cwd, options.output)]
@@ -40,7 +42,7 @@ export function candidatesBefore(
   environment: Named,
   options: Omit<CandidateOptions, 'output'>,
 ): string[] | undefined {
-  if (archive === beside(environment, options) && archiveFolders(options).length === 1) return []
+  if (archive === beside(environment, options)[0] && archiveFolders(options).length === 1) return []
   const hash = HASHED.exec(archive)?.[1]
   if (hash === undefined) return undefined
   const candidates = candidatesWith(hash, environment, options)
@@ -49,19 +51,24 @@ export function candidatesBefore(
 
 const HASHED = /-([0-9a-f]{12})\.[a-z.]+$/
 
-type Named = { prefix: string; name: string }
+type Named = { kind: EnvironmentKind; prefix: string; name: string }
 
-const beside = ({ prefix, name }: Named, { format = 'tar.zst' }: Pick<CandidateOptions, 'format'>): string =>
-  join(dirname(prefix), `${name}.${format}`)
+const beside = ({ kind, prefix, name }: Named, { format = 'tar.zst' }: Pick<CandidateOptions, 'format'>): string[] =>
+  kind === 'venv' || kind === 'python' ? [] : [join(dirname(prefix), `${name}.${format}`)]
 
 function candidatesWith(hash: string, environment: Named, options: Omit<CandidateOptions, 'output'>): string[] {
   const { format = 'tar.zst' } = options
   const ending = `-${hash}.${format}`
+  const name = collectedName(environment)
   const collected = archiveFolders(options).map((folder) =>
-    join(folder, `${cutName(environment.name, LONGEST_NAME - ending.length)}${ending}`),
+    join(folder, `${cutName(name, LONGEST_NAME - ending.length)}${ending}`),
   )
-  return [...collected.slice(0, -1), beside(environment, options), ...collected.slice(-1)]
+  return [...collected.slice(0, -1), ...beside(environment, options), ...collected.slice(-1)]
 }
+
+/** Nearly all virtual environments have the name `.venv`: what tells them apart for people is the project's. */
+const collectedName = ({ kind, prefix, name }: Named): string =>
+  kind === 'venv' ? [basename(dirname(prefix)), name.replace(/^\./, '')].filter(Boolean).join('-') : name
 
 /** Folders for the archives of many environments: the configured one, if any, then the user's cache folder. */
 export function archiveFolders({ archiveFolder, env }: Pick<CandidateOptions, 'archiveFolder' | 'env'>): string[] {

@@ -16,6 +16,7 @@ import { type NodeOptions, nodeOptions, ON_NODE_FAILURE } from './node-options.t
 import { addPackOptions, askedFormat, packShape, type ShapeOptions } from './pack-options.ts'
 import { type RunOptions, runOptions, splitCommand } from './run-options.ts'
 import { sourceOption } from './shell-names.ts'
+import { checkWithBase, withBaseOption } from './with-base-option.ts'
 import { checkWithConda, withCondaOption } from './with-conda-option.ts'
 
 /** What a user can ask for; each action has a file in commands/. */
@@ -122,6 +123,7 @@ export async function readOptions(args: readonly string[], variables: Variables,
     if (given[name] === '') throw usage(`--${name} is empty`)
   if (given.archive !== undefined) checkArchive(given, action)
   checkWithConda(given, action, usage)
+  checkWithBase(given, action, usage)
   // A variable with a wrong value must not stop anyone from reading about it.
   const env = action === 'help' ? {} : variables
   const files = WITHOUT_SETTINGS.has(action) ? [] : await readConfigFiles(env, cwd)
@@ -265,6 +267,7 @@ function commandLine(): Command {
     .option('--in-place', 'with --mount, --exec or --shell: read the image from where it lies, without a copy')
     .option('--private', 'make a copy that nobody else uses')
     .addOption(withCondaOption())
+    .addOption(withBaseOption())
     .option('--skip-local', 'do not copy an environment that is on local disk already (the default in jobs)')
     .option('--no-skip-local', 'copy it anyway')
     .addOption(
@@ -309,6 +312,7 @@ Variables:
   CONDA_STAGE_PATH         same as --path
   CONDA_STAGE_WRITABLE     true: same as --writable; false: same as --read-only
   CONDA_STAGE_WITH_CONDA   true: same as --with-conda
+  CONDA_STAGE_WITH_BASE    true: same as --with-base
   CONDA_STAGE_SKIP_LOCAL   true: same as --skip-local; false: same as --no-skip-local
   CONDA_STAGE_SITE_CONFIG  the site's configuration file (default: /etc/conda-stage/config.yaml)
   CONDA_STAGE_VERBOSE      true: same as --verbose; false: same as --quiet

@@ -13,8 +13,8 @@ export type IsExcluded = (path: BytePath) => boolean
  */
 const LOCK = /^(?:conda-meta\/conda-meta\.lock|\.guard|\.conda_lock(?:-\d+)?)$/
 
-/** The path that conda-pack/prefix-record.ts writes. */
-const UNPACK_RECORD = 'conda-meta/conda-stage-prefixes'
+/** The paths that conda-pack/prefix-record.ts writes, in a conda environment and in a virtual one. */
+const UNPACK_RECORDS = ['conda-meta/conda-stage-prefixes', '.conda-stage-prefixes']
 
 /**
  * Tells what neither goes into an archive nor makes it stale:
@@ -30,7 +30,7 @@ export function exclusions(
   environment: { prefix: string; real: string; isBase: boolean },
   archives: readonly string[] = [],
 ): IsExcluded {
-  const exact = new Set<BytePath>([UNPACK_RECORD, ...(environment.isBase ? ['pkgs', 'envs'] : [])])
+  const exact = new Set<BytePath>([...UNPACK_RECORDS, ...(environment.isBase ? ['pkgs', 'envs'] : [])])
   const unfinished: BytePath[] = []
   for (const archive of archives) {
     for (const root of new Set([environment.prefix, environment.real])) {

@@ -12,6 +12,7 @@ import { assertAsPacked } from '../image/write-image.ts'
 import type { ArchiveHead, ArchiveIndex, Relocated } from '../model/archive-index.ts'
 import { shortHash } from '../model/digest.ts'
 import { cutName, LONGEST_NAME } from '../model/file-names.ts'
+import { kindIn } from '../model/kind.ts'
 import { closeRead } from '../platform/close.ts'
 import { defaultThreads } from '../platform/cpus.ts'
 import { findLocalFolder } from '../platform/local-disk.ts'
@@ -141,7 +142,8 @@ async function writeFrom(archive: string, path: string, { environment, base, opt
       localFolder: async () => (await findLocalFolder({ ...options, needed: { bytes: 0, inodes: 0 } })).path,
       signal,
     })
-    const added = addedEntries(index.entries, leaveScripts(launcher()))
+    const isVenv = kindIn(index.entries) === 'venv'
+    const added = isVenv ? [] : addedEntries(index.entries, leaveScripts(launcher()))
     onProgress({ kind: 'detail', message: `Making the image for ${prefix} from ${archive}` })
     const { name, prefixes, siblings, platform, created, whole } = index
     const generator = `conda-stage ${programVersion()}`

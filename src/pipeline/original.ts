@@ -45,6 +45,12 @@ export async function findOriginal(options: Filled<PackOptions>): Promise<Enviro
       hint: "Go back to the original with 'conda-stage --unstage' first.",
     })
   }
+  if (environment.kind === 'venv' && options.packer === 'conda-pack') {
+    throw new StageError('USAGE', `conda-pack can't pack ${environment.prefix}, which is a virtual environment`, {
+      path: environment.prefix,
+      hint: 'Let conda-stage pack it: --packer=own.',
+    })
+  }
   if (environment.isBase && !options.allowBase) {
     throw new StageError(
       'BASE_REFUSED',

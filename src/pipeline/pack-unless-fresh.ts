@@ -68,7 +68,7 @@ export async function packUnlessFresh(
 async function packInto(candidates: readonly string[], job: Job, before?: StageError): Promise<Packed> {
   const { environment, options } = job
   const { onProgress, output } = options
-  const phase = { kind: 'phase', phase: 'pack', prefix: environment.prefix } as const
+  const phase = { kind: 'phase', phase: 'pack', prefix: environment.prefix, environment: environment.kind } as const
   const place = await chooseWritable(candidates, archiveFolders(options)).catch(asUnwritable)
   if (place instanceof StageError) {
     // A user who names a file wants that file.

@@ -17,6 +17,7 @@ import { changeBetween, type Tree, treeOf } from '../image/retire/tree.ts'
 import { throwIfCancelled } from '../inventory/cancel.ts'
 import { exclusions } from '../inventory/exclusions.ts'
 import { leasesOf, someLive } from '../leases/lease.ts'
+import { activePrefix } from '../model/active.ts'
 import type { ArchiveIndex } from '../model/archive-index.ts'
 import { displayPath } from '../model/byte-path.ts'
 import { closeRead } from '../platform/close.ts'
@@ -69,8 +70,9 @@ export async function retire(given: RetireOptions): Promise<RetireResult> {
 
 /** The folder itself may not be a link: that would stay behind. */
 async function placesOf(options: Options): Promise<Places> {
-  const wanted = resolve(options.cwd, options.prefix ?? options.env.CONDA_PREFIX ?? '')
-  if (options.prefix === undefined && !options.env.CONDA_PREFIX) await findEnvironment(options)
+  const active = activePrefix(options.env)
+  const wanted = resolve(options.cwd, options.prefix ?? active ?? '')
+  if (options.prefix === undefined && !active) await findEnvironment(options)
   const folder = await realpath(dirname(wanted)).catch(() => dirname(wanted))
   const prefix = join(folder, basename(wanted))
   const isLink = await lstat(prefix).then(
@@ -124,7 +126,7 @@ async function usesOf(
   options: Options,
 ): Promise<string[]> {
   const { env, cwd } = options
-  const names = Object.keys(env).filter((name) => /^CONDA_PREFIX(?:_\d+)?$/.test(name) && env[name])
+  const names = Object.keys(env).filter((name) => /^(?:CONDA_PREFIX(?:_\d+)?|VIRTUAL_ENV)$/.test(name) && env[name])
   const active = await Promise.all(names.map((name) => realpath(env[name]!).catch(() => env[name]!)))
   const pids = processesIn(prefix)
   const copies = (await stagesOnThisNode(options)).filter(
@@ -132,7 +134,7 @@ async function usesOf(
   )
   const used = await Promise.all(copies.map(async ({ folder }) => await someLive(await leasesOf(folder))))
   return [
-    ...(active.includes(prefix) ? ['it is active in this session (conda deactivate)'] : []),
+    ...(active.includes(prefix) ? ['it is active in this session (conda deactivate, or deactivate)'] : []),
     ...(`${cwd}/`.startsWith(`${prefix}/`) ? ['the current folder is in it (cd elsewhere)'] : []),
     ...(pids.length > 0 ? [`programs of this node use it: process ${pids.slice(0, 5).join(', ')}`] : []),
     ...copies
@@ -176,7 +178,7 @@ async function archiveOf(places: Places, environment: Environment, tree: Tree, o
   const temporary = temporaryName(archive)
   try {
     const quiet = { ...options, force: true, ignoreEditablePackages: true, ignoreMissingFiles: true }
-    const phase = { kind: 'phase', phase: 'pack', prefix: environment.prefix } as const
+    const phase = { kind: 'phase', phase: 'pack', prefix: environment.prefix, environment: environment.kind } as const
     await timed(options.onProgress, phase, () =>
       writeEnvironment(temporary, { environment, candidates: [archive, temporary] }, quiet),
     )

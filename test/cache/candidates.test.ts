@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { archiveCandidates, candidatesBefore, chooseWritable } from '../../src/cache/index.ts'
 import { directory, pack, workFolder } from '../archive/support.ts'
 
-const environment = { prefix: '/home/me/envs/demo', real: '/data/me/envs/demo', name: 'demo' }
+const environment = { kind: 'conda' as const, prefix: '/home/me/envs/demo', real: '/data/me/envs/demo', name: 'demo' }
 const surroundings = { env: { HOME: '/home/me' }, cwd: '/work' }
 
 test('an archive is looked for beside the environment, then in the cache folder', () => {

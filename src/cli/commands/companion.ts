@@ -14,8 +14,8 @@ import { leaveCopy } from './leave-copy.ts'
  * whatever becomes of the first one.
  */
 
-/** What there is to say about a companion. */
-type Companion = Pick<StageOptions, 'prefix' | 'env'> & { prefix: string }
+/** Which one it is, and what there is to say about it. */
+type Companion = StageOptions & { prefix: string }
 
 /** Stages a companion. If that fails, a warning says why, and the session goes on without it. */
 export const stageCompanion = (companion: Companion, context: Context): Promise<StageResult | undefined> =>
