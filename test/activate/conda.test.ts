@@ -20,7 +20,7 @@ function after(env: Variables, steps: Step[]): Variables {
   return result
 }
 
-const staged = (env: Variables) => planConda({ env, base, copy, hasCondabin: true })
+const staged = (env: Variables) => planConda({ env, base, copy, hasCondabin: true, hasMamba: false })
 const back = (env: Variables, snapshot?: ReturnType<typeof staged>['snapshot']) =>
   planCondaBack({ env, copy: real, original: base.prefix, snapshot })
 
@@ -84,6 +84,16 @@ test('where PATH has only the bin of the installation, conda of the copy is foun
 })
 
 test('a copy without condabin leaves PATH alone', () => {
-  const { steps } = planConda({ env: SESSION, base, copy, hasCondabin: false })
+  const { steps } = planConda({ env: SESSION, base, copy, hasCondabin: false, hasMamba: false })
   assert.equal(after(SESSION, steps).PATH, SESSION.PATH)
+})
+
+test('mamba of the installation works in the installation, unless the session says otherwise', () => {
+  const plan = (env: Variables) => planConda({ env, base, copy, hasCondabin: true, hasMamba: true })
+  const { steps, snapshot } = plan(SESSION)
+  const now = after(SESSION, steps)
+  assert.equal(now.MAMBA_ROOT_PREFIX, base.prefix)
+  assert.deepEqual(after(now, back(now, snapshot).steps), SESSION)
+  const other = { ...SESSION, MAMBA_ROOT_PREFIX: '/home/me/micromamba' }
+  assert.equal(after(other, plan(other).steps).MAMBA_ROOT_PREFIX, '/home/me/micromamba')
 })

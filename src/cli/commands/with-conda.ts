@@ -62,6 +62,7 @@ export async function withConda(
       base: { prefix, real },
       copy: copy.prefix,
       hasCondabin: existsSync(`${copy.prefix}/condabin/conda`),
+      hasMamba: existsSync(`${copy.prefix}/bin/mamba`),
       // Only conda could not be exchanged: the session has its environment.
       abandon: isMain ? undefined : ['--abandon', `--prefix=${copy.prefix}`, '--on-failure=continue'],
     })
