@@ -15,6 +15,7 @@ import { start } from './start.ts'
 import { starts } from './starts.ts'
 import { store } from './store.ts'
 import { virtualEnvironment } from './virtual-environment.ts'
+import { withConda } from './with-conda.ts'
 
 /** All rows, in the order of the table. */
 export const ROWS: Row[] = [
@@ -31,6 +32,7 @@ export const ROWS: Row[] = [
   repack,
   store,
   running,
+  withConda,
   starts,
   virtualEnvironment,
   memory,
