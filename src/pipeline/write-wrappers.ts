@@ -1,5 +1,4 @@
 import { basename, dirname, join, resolve } from 'node:path'
-import { findEnvironment } from '../environment/find.ts'
 import { StageError } from '../errors.ts'
 import { uniqueName } from '../leases/names.ts'
 import { errnoOf, meaningOf } from '../platform/errno.ts'
@@ -25,7 +24,7 @@ const MOST = 1024 * 1024
  */
 export async function writeWrappers(given: WrappersOptions): Promise<WrappersResult> {
   const options = fillIn(given)
-  const environment = await findEnvironment({ ...options, prefix: await originalOf(options) })
+  const environment = await originalOf(options)
   const { prefix, real, name } = environment
   const folder = resolve(options.cwd, options.folder)
   await assertOutside(folder, prefix, real)

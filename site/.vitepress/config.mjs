@@ -1,0 +1,48 @@
+/** The pages are those of the repository: docs/, README.md as the first, CHANGELOG.md and CONTRIBUTING.md. */
+import { readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'vitepress'
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '../..')
+
+/** A page's first heading is its name. */
+const page = (path) => ({
+  text: /^# (.+)$/m.exec(readFileSync(join(root, path), 'utf8'))[1],
+  link: `/${path.replace(/\.md$/, '')}`,
+})
+const group = (text, ...names) => ({ text, items: names.map((name) => page(`docs/${name}.md`)) })
+
+export default defineConfig({
+  title: 'conda-stage',
+  description: 'Work from a copy of your conda environment on local disk',
+  srcDir: root,
+  srcExclude: ['**/node_modules/**', 'bench/results/**', 'test/fixtures/**', 'site/**'],
+  rewrites: { 'README.md': 'index.md' },
+  outDir: join(root, 'site/dist'),
+  cacheDir: join(root, 'site/node_modules/.cache'),
+  // Links from page to page are checked by VitePress itself, and lead to an error. These are no pages.
+  ignoreDeadLinks: [/LICENSE/, /bench\/results/],
+  themeConfig: {
+    search: { provider: 'local' },
+    outline: [2, 3],
+    sidebar: [
+      { text: 'Quick start', items: [{ text: 'Install and use', link: '/' }, page('docs/work-with-conda.md')] },
+      group('How to', 'usage', 'job-scripts', 'nodes', 'auto-staging', 'pixi', 'shells', 'configuration', 'sharing'),
+      group('Other ways', 'exec', 'mount', 'images', 'retire', 'conda-pack'),
+      group('When something is wrong', 'troubleshooting', 'what-still-reaches-the-original'),
+      group('For sites', 'administrators', 'security', 'reliability', 'performance', 'scale'),
+      group('Inside', 'comparison', 'architecture', 'archive-format'),
+      {
+        text: 'Developers',
+        items: [
+          'CONTRIBUTING.md',
+          'bench/README.md',
+          'bench/slowfs/README.md',
+          'test/shells/README.md',
+          'CHANGELOG.md',
+        ].map(page),
+      },
+    ],
+  },
+})
