@@ -13,6 +13,7 @@ import { running } from './running.ts'
 import { secondStage } from './second-stage.ts'
 import { start } from './start.ts'
 import { starts } from './starts.ts'
+import { wrapper } from './wrapper.ts'
 
 /** All rows, in the order of the table. */
 export const ROWS: Row[] = [
@@ -26,6 +27,7 @@ export const ROWS: Row[] = [
   pack,
   freshness,
   start,
+  wrapper,
   repack,
   running,
   starts,
