@@ -3,12 +3,10 @@ import { readIndex } from '../archive/reader.ts'
 import { noteUse, openTrusted } from '../cache/index.ts'
 import type { Environment } from '../environment/find.ts'
 import { StageError } from '../errors.ts'
-import { megabytes } from '../model/amounts.ts'
 import type { ArchiveIndex } from '../model/archive-index.ts'
 import { closeRead } from '../platform/close.ts'
 import { findLocalFolder } from '../platform/local-disk.ts'
 import { extract } from '../stage/extract.ts'
-import type { Shared } from '../stage/finish-tree.ts'
 import { type IndexBytes, indexBytes } from '../stage/kept-index.ts'
 import { fileOf } from '../stage/noted-archive.ts'
 import { contentsOf, type WantedPlace, wantedLength, withNewPlace } from '../stage/place.ts'
@@ -121,11 +119,6 @@ export async function extractOpen(
         signal,
       }),
     )
-    const { shared } = result
-    if (shared && shared.files > 0) onProgress({ kind: 'info', message: sharedText(shared, result) })
     return await completeStage({ place, archive, file, index, bytes, result }, environment, options)
   })
 }
-
-const sharedText = (shared: Shared, { files }: Shared): string =>
-  `Took ${shared.files} of ${files} files (${megabytes(shared.bytes)}) from other copies on this node: they take up no room of their own`

@@ -7,6 +7,7 @@ import {
   linkSync,
   lstatSync,
   openSync,
+  renameSync,
   type Stats,
   unlinkSync,
   utimesSync,
@@ -50,6 +51,22 @@ const REFUSALS: ReadonlySet<string> = new Set([
 /** A file keeps the time that was set to less than that. */
 const TIME_TOLERANCE_S = 2e-6
 
+/**
+ * Puts a twin in the place of a file, whose room is free then.
+ * @param aside a name beside the tree that nothing has
+ * @returns false if that can't be done: then the file is as it was
+ */
+export function exchangeForTwin(taken: Taken, { root, path, ...wanted }: WantedFile, aside: string): boolean {
+  try {
+    if (!linkTwin(taken, aside, wanted)) return false
+    renameSync(aside, pathOf(root, path))
+    return true
+  } catch (error) {
+    if (!REFUSALS.has(errnoOf(error) ?? '')) throw error
+    return false
+  }
+}
+
 /** Makes files of a copy from files of other copies on the node. Where that can't be done, they are extracted. */
 export class FileTaker {
   readonly #root: string
@@ -68,7 +85,7 @@ export class FileTaker {
     const wanted = { root: this.#root, ...file }
     const edits = plan?.edits ?? []
     try {
-      if (edits.length === 0 && taken.isTwin && link(taken, wanted)) return 'link'
+      if (edits.length === 0 && taken.isTwin && linkTwin(taken, pathOf(wanted.root, wanted.path), wanted)) return 'link'
       if (this.#canClone && this.#clone(taken, wanted)) {
         finish(wanted, edits)
         return 'clone'
@@ -115,8 +132,7 @@ export function readTaken({ from, path, mtime }: Taken, size: number): Buffer | 
 }
 
 /** A further name of the file, which has been looked at by that very name: so nobody can exchange it in between. */
-function link(taken: Taken, wanted: WantedFile): boolean {
-  const target = pathOf(wanted.root, wanted.path)
+function linkTwin(taken: Taken, target: string | Buffer, wanted: Pick<WantedFile, 'size' | 'mode' | 'mtime'>): boolean {
   linkSync(pathOf(taken.from, taken.path), target)
   const facts = lstatSync(target)
   if (!isAsWritten(facts, taken, wanted.size) || (facts.mode & 0o7777) !== wanted.mode) {
