@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { UNPRIVILEGED } from '../platform/as-ordinary-user.ts'
 import { runIn, SHELLS, script, type Workspace, workspace } from './workspace.ts'
 
 /** The script that docs/pixi.md shows. */
@@ -27,7 +28,7 @@ async function isEmptySoon(folder: string): Promise<void> {
 test('a script in [activation] has pixi run work with a copy, which lives until the command has ended', async (context) => {
   const world = await staging(context)
   const { status, stdout, stderr } = runIn(world, [
-    ...['pixi', 'run', 'sh', '-c'],
+    ...[...UNPRIVILEGED, 'pixi', 'run', 'sh', '-c'],
     `echo $CONDA_PREFIX $CONDA_DEFAULT_ENV $DATA; greet; sleep 1; conda-stage --list`,
   ])
   assert.equal(status, 0, stderr)
