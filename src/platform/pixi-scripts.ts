@@ -40,8 +40,8 @@ export function pixiScripts(
 /** With the aliases that pixi shows in its help. */
 const WAITING: ReadonlySet<string> = new Set(['run', 'r', 'shell', 's'])
 
-/** Of the options that may stand before it, `--color` alone takes a value. */
-const subcommandIn = (words: readonly string[]): string =>
+/** Of the options that may stand before it, `--color` alone takes a value. @internal Exported for its tests. */
+export const subcommandIn = (words: readonly string[]): string =>
   words.find((word, at) => at > 0 && !word.startsWith('-') && words[at - 1] !== '--color') ?? ''
 
 const wordsOf = (pid: number): string[] => readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').filter(Boolean)
