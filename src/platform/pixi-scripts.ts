@@ -2,7 +2,7 @@ import { openSync, readFileSync, readlinkSync } from 'node:fs'
 import { basename } from 'node:path'
 import { processFacts } from './process-identity.ts'
 
-/** A run of the scripts of [activation], by which pixi finds out which variables they set. */
+/** A bash of pixi's: most often a run of the scripts of [activation], by which pixi finds out which variables they set. */
 export interface PixiScripts {
   /** Process of pixi. */
   pid: number
@@ -30,8 +30,9 @@ export function pixiScripts(
   const parent = processFacts(pid)?.parent ?? 0
   try {
     if (readlinkSync(`/proc/${parent}/exe`) !== PIXI_EXE) return undefined
+    // Else it is the command itself: `pixi run bash job.sh`.
     const isScripts = wordsOf(pid).some((word) => basename(word) === 'activation.sh')
-    return { pid: parent, waits: WAITING.has(subcommandIn(wordsOf(parent))), keepsErrors: isScripts }
+    return { pid: parent, waits: !isScripts || WAITING.has(subcommandIn(wordsOf(parent))), keepsErrors: isScripts }
   } catch {
     return undefined // a process of another user, or none
   }
