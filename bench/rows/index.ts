@@ -13,6 +13,8 @@ import { running } from './running.ts'
 import { secondStage } from './second-stage.ts'
 import { start } from './start.ts'
 import { starts } from './starts.ts'
+import { store } from './store.ts'
+import { virtualEnvironment } from './virtual-environment.ts'
 import { withConda } from './with-conda.ts'
 
 /** All rows, in the order of the table. */
@@ -28,8 +30,10 @@ export const ROWS: Row[] = [
   freshness,
   start,
   repack,
+  store,
   running,
   withConda,
   starts,
+  virtualEnvironment,
   memory,
 ]

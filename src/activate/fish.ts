@@ -4,7 +4,8 @@ import type { AtExitStep, PathStep, Step } from './steps.ts'
 
 /**
  * fish 3.1 or newer. No function can have the name of a reserved builtin (set, test, string, ...); all others are
- * called through `builtin`. There is no prompt to set: conda's prompt function reads CONDA_PROMPT_MODIFIER.
+ * called through `builtin`. There is no prompt to set: conda's prompt function reads CONDA_PROMPT_MODIFIER, and pixi's calls a function
+ * that prints its part.
  */
 export const fish: Dialect = {
   scriptExtension: '.fish',
@@ -28,6 +29,10 @@ function renderStep(step: Step, context: RenderContext): string[] {
       return [`set -eg ${step.name}`]
     case 'label':
       return renderLabel(step)
+    case 'pixiPrompt':
+      return renderPixiPrompt(step)
+    case 'follow':
+      return [`if test "$${step.name}" = ${quote(step.was)}`, `set -gx ${step.name} ${quote(step.value)}`, 'end']
     case 'path':
       return renderPath(step)
     case 'conda':
@@ -72,6 +77,17 @@ const launch = ({ argv }: { argv: string[] }, { launcher }: RenderContext): stri
   "set -lx LD_PRELOAD ''",
   "set -lx LD_LIBRARY_PATH ''",
   [launcher, ...argv].map(quote).join(' '),
+  'end',
+]
+
+/** pixi's own function with another text: `fish_prompt` in its crates/pixi_core/src/prompt.rs. */
+const renderPixiPrompt = ({ part }: { part: string }): string[] => [
+  'if builtin functions -q __pixi_add_prompt',
+  'function __pixi_add_prompt',
+  'set_color -o green',
+  `echo -n ${quote(part)}`,
+  'set_color normal',
+  'end',
   'end',
 ]
 

@@ -4,6 +4,7 @@ import type { PrefixFacts } from './facts.ts'
 import { activate, deactivate, pathBelow, stateBelow, stateOnTop } from './on-top.ts'
 import { swapPath } from './path.ts'
 import { decoded, pathAfterConda, pathOfOriginal, pathOfStage } from './path-of.ts'
+import { followingVariables } from './pixi.ts'
 import {
   type NewState,
   type Snapshot,
@@ -13,7 +14,7 @@ import {
   stateOfStage,
   type Variables,
 } from './state.ts'
-import type { PathStep, Step } from './steps.ts'
+import type { FollowStep, PathStep, Step } from './steps.ts'
 import { throughConda } from './through-conda.ts'
 import { modifierBefore, pathOfVenvOriginal, pathOfVenvStage, stateOfVenvOriginal, stateOfVenvStage } from './venv.ts'
 
@@ -55,13 +56,14 @@ export function planStage(plan: Swap & Kind & { activator?: Activator; abandon?:
   const { env, ps1, original, staged, isOnTop } = swap
   const isVenv = plan.kind === 'venv'
   const state = isVenv ? stateOfVenvStage(swap) : isOnTop ? stateOnTop(swap) : stateOfStage(swap)
+  const following = isOnTop ? [] : followingVariables(env, spellingsOf(original), staged.prefix)
   const path = isVenv ? pathOfVenvStage(swap) : pathOfStage(swap)
   const after = { ...state.values, PATH: env.PATH === undefined ? null : swapPath(env.PATH, path) }
   const abandon = abandonSteps(plan)
   const steps =
     plan.activator === 'conda' && !isVenv
       ? stageThroughConda(state, isOnTop ? [activate(staged, abandon)] : throughConda(swap, original, staged, abandon))
-      : [check(state, abandon), ...swapSteps(original, staged, path, state)]
+      : [check(state, abandon, following), ...swapSteps(original, staged, path, state), ...following]
   return {
     steps: [...steps, { op: 'rehash' }, { op: 'return', status: 0 }],
     snapshot: {
@@ -69,6 +71,9 @@ export function planStage(plan: Swap & Kind & { activator?: Activator; abandon?:
       variables: Object.fromEntries(
         Object.entries(after).map(([name, value]) => [name, { before: env[name] ?? null, after: value }]),
       ),
+      ...(following.length > 0 && {
+        following: Object.fromEntries(following.map(({ name, was, value }) => [name, { before: was, after: value }])),
+      }),
       ...(ps1 !== undefined && { ps1: { before: ps1, after: state.ps1! } }),
       modifier: {
         before: isVenv ? modifierBefore(swap) : (env.CONDA_PROMPT_MODIFIER ?? ''),
@@ -98,6 +103,7 @@ export function planUnstage(
   if (plan.isOnTop) return { steps: [...stepsBelow(swap), ...end] }
   const state = stateOfOriginal(swap, plan.snapshot)
   const path = pathOfOriginal(swap, plan.snapshot?.variables.PATH)
+  const following = followingBack(swap, plan.snapshot)
   const steps =
     plan.activator === 'conda'
       ? [
@@ -105,7 +111,11 @@ export function planUnstage(
           ...stateSteps(state),
           ...pathAfterConda(swap, plan.snapshot?.variables.PATH),
         ]
-      : [check(state, [{ op: 'return', status: 1 }]), ...swapSteps(staged, original, path, state)]
+      : [
+          check(state, [{ op: 'return', status: 1 }], following),
+          ...swapSteps(staged, original, path, state),
+          ...following,
+        ]
   return { steps: [...steps, ...end] }
 }
 
@@ -115,6 +125,15 @@ function leaveVenv(swap: Swap, plan: { snapshot?: Snapshot | undefined; isOnTop?
   const path = pathOfVenvOriginal(swap, { snapshot, isOnTop })
   return [check(state, [{ op: 'return', status: 1 }]), path, ...stateSteps(state)]
 }
+
+const spellingsOf = ({ prefix, real }: PrefixFacts): string[] => [...new Set([prefix, real])]
+
+/** Variables that are still as staging left them become exactly what they were. */
+const followingBack = ({ env, original, staged }: Swap, snapshot: Snapshot | undefined): FollowStep[] =>
+  followingVariables(env, spellingsOf(staged), original.prefix).map((step) => {
+    const known = snapshot?.following?.[step.name]
+    return known?.after === step.was ? { ...step, value: known.before } : step
+  })
 
 /** Takes the stage off what it was put on. Without a snapshot, only conda knows what that was. */
 function stepsBelow(swap: Swap & { snapshot?: Snapshot | undefined; activator?: Activator }): Step[] {
@@ -160,7 +179,7 @@ function swapSteps(leave: PrefixFacts, enter: PrefixFacts, path: PathStep, state
   ]
 }
 
-function stateSteps({ values, ps1, label }: NewState): Step[] {
+function stateSteps({ values, ps1, label, pixiPart }: NewState): Step[] {
   const variables = Object.entries(values).map(
     ([name, value]): Step => (value === null ? { op: 'unset', name } : { op: 'export', name, value }),
   )
@@ -168,13 +187,21 @@ function stateSteps({ values, ps1, label }: NewState): Step[] {
     ...variables,
     ...(ps1 === undefined ? [] : [{ op: 'prompt', value: ps1 } as const]),
     ...(label === undefined ? [] : [{ op: 'label', from: label[0], to: label[1] } as const]),
+    ...(pixiPart === undefined ? [] : [{ op: 'pixiPrompt', part: pixiPart } as const]),
   ]
 }
 
 /** Before anything is changed. */
-const check = ({ values, ps1 }: NewState, otherwise: Step[]): Step => ({
+const check = ({ values, ps1 }: NewState, otherwise: Step[], following: readonly FollowStep[] = []): Step => ({
   op: 'check',
-  names: ['PATH', ...Object.keys(values), ...(ps1 === undefined ? [] : ['PS1'])],
+  names: [
+    ...new Set([
+      'PATH',
+      ...Object.keys(values),
+      ...following.map(({ name }) => name),
+      ...(ps1 === undefined ? [] : ['PS1']),
+    ]),
+  ],
   otherwise,
 })
 

@@ -49,6 +49,14 @@ function renderStep(words: Words, step: Step, context: RenderContext): string[] 
       return [`PS1=${quote(step.value)}`]
     case 'label':
       return words.label?.(step) ?? []
+    case 'pixiPrompt':
+      return []
+    case 'follow':
+      return [
+        `if ${words.builtin}[ "\${${step.name}-}" = ${quote(step.was)} ]; then`,
+        `${special}export ${step.name}=${quote(step.value)}`,
+        'fi',
+      ]
     case 'path':
       return renderPath(words, step)
     case 'rehash':

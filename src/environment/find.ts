@@ -7,6 +7,7 @@ import type { Siblings } from '../model/relocation.ts'
 import { exists, readdir, realpath, stat } from '../platform/remote-fs.ts'
 import { isGone, unreadable } from '../platform/unreadable.ts'
 import { originalBase } from './base-of-copy.ts'
+import { pixiName } from './pixi.ts'
 
 /**
  * An environment: a folder that holds a `conda-meta` folder, whatever tool made it, or that has a `pyvenv.cfg` (PEP 405), which
@@ -20,7 +21,7 @@ export interface Environment {
   real: string
   /** That path is not valid UTF-8, and `real` is `prefix`: what names the environment by it is not found. */
   isRealUnnamed?: true
-  /** Last part of `prefix`. */
+  /** Last part of `prefix`. Of an environment of pixi, what people call it. */
   name: string
   /** Whether conda itself lives in it. Such an environment holds the package cache and other environments. */
   isBase: boolean
@@ -67,12 +68,13 @@ export async function findEnvironment({ prefix: given, env, cwd, asBase }: FindO
   const real = await realpath(prefix).catch(asUnreadable(prefix))
   // Then it can only be reached by the path that was given.
   const isNamed = !isMisread(real)
+  const paths = { prefix, real: isNamed ? real : prefix }
+  const ofPixi = kind === 'conda' ? await pixiName(paths, env) : undefined
   return {
-    kind,
-    prefix,
-    real: isNamed ? real : prefix,
+    kind: ofPixi === undefined ? kind : 'pixi',
+    ...paths,
     ...(!isNamed && { isRealUnnamed: true }),
-    name: basename(prefix),
+    name: ofPixi ?? basename(prefix),
     isBase: kind === 'conda' && (await isBase(prefix, real, env)),
     ownerUid: folder.uid,
   }

@@ -72,12 +72,12 @@ async function aloneFrom(
   ownerUid: number,
   { env }: Options,
 ): Promise<AloneArchive> {
-  const { prefixes, created, watched } = await readHead(archive, handle)
+  const { prefixes, created, watched, name } = await readHead(archive, handle)
   const [given, real = given] = prefixes as [string, string?]
   if (!isPrefix(given) || !isPrefix(real)) throw forElsewhere(archive)
   const prefix = (await activeAmong(prefixes, env)) ?? given
-  const kind = kindIn(watched)
-  const environment = { kind, prefix, real, name: basename(prefix), isBase: false, ownerUid }
+  const named = prefix === given ? name : basename(prefix)
+  const environment = { kind: kindIn(watched), prefix, real, name: named, isBase: false, ownerUid }
   return { archive, environment, created, alone: await readIdentity(archive, handle) }
 }
 

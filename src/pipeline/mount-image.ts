@@ -4,7 +4,14 @@ import { readHead, readIndex } from '../archive/reader.ts'
 import { archiveItems } from '../archive/reuse/archive-items.ts'
 import { writeArchive } from '../archive/writer.ts'
 import { leaveScripts } from '../auto-stage/script.ts'
-import { archiveFolders, chooseWritable, openTrusted, openTrustedIfThere, publishArchive } from '../cache/index.ts'
+import {
+  archiveFolders,
+  chooseWritable,
+  openTrusted,
+  openTrustedIfThere,
+  ownFolders,
+  publishArchive,
+} from '../cache/index.ts'
 import type { Environment } from '../environment/find.ts'
 import { imageMaker } from '../image/image-programs.ts'
 import { RelocatedMembers } from '../image/relocated-members.ts'
@@ -65,8 +72,7 @@ export async function freshMountImage(
 export async function makeMountImage(environment: Environment, base: string, options: Options): Promise<MountImage> {
   const { onProgress, signal, uid } = options
   const archive = options.aloneArchive?.path ?? (await packedFor(environment, options))
-  const folders = archiveFolders(options)
-  const { path } = await chooseWritable([imagePath(environment, options)], folders)
+  const { path } = await chooseWritable([imagePath(environment, options)], ownFolders(options))
   const said = { message: `Making an image that can be mounted: ${path}`, what: 'image' }
   return await timedInfo(onProgress, said, () =>
     publishArchive({

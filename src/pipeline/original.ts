@@ -20,16 +20,14 @@ export function fillIn<Options extends PackOptions>(options: Options): Filled<Op
 }
 
 /**
- * Prefix of the environment that is meant, or of its original if it is a staged copy.
+ * The environment that is meant, or its original if it is a staged copy.
  * @throws StageError NO_ENVIRONMENT, NOT_AN_ENVIRONMENT, BASE_REFUSED
  */
-export async function originalOf(given: PackOptions): Promise<string> {
+export async function originalOf(given: PackOptions): Promise<Environment> {
   const options = fillIn(given)
   const { prefix } = await findEnvironment(options)
   const staged = await findStage(prefix)
-  return staged
-    ? (await findOriginal({ ...options, prefix: staged.record.original })).prefix
-    : (await findOriginal(options)).prefix
+  return await findOriginal(staged ? { ...options, prefix: staged.record.original } : options)
 }
 
 /**

@@ -1,5 +1,12 @@
 import { isUnwritable } from '../archive/failure.ts'
-import { archiveFolders, chooseWritable, pruneArchives, publishOrLose, removeLeftoversOfDead } from '../cache/index.ts'
+import {
+  archiveFolders,
+  chooseWritable,
+  foldersToMake,
+  pruneArchives,
+  publishOrLose,
+  removeLeftoversOfDead,
+} from '../cache/index.ts'
 import type { Environment } from '../environment/find.ts'
 import { StageError } from '../errors.ts'
 import { stat } from '../platform/remote-fs.ts'
@@ -69,7 +76,7 @@ async function packInto(candidates: readonly string[], job: Job, before?: StageE
   const { environment, options } = job
   const { onProgress, output } = options
   const phase = { kind: 'phase', phase: 'pack', prefix: environment.prefix, environment: environment.kind } as const
-  const place = await chooseWritable(candidates, archiveFolders(options)).catch(asUnwritable)
+  const place = await chooseWritable(candidates, foldersToMake(environment, options)).catch(asUnwritable)
   if (place instanceof StageError) {
     // A user who names a file wants that file.
     if (output !== undefined) throw place

@@ -7,6 +7,7 @@ import { verifyArchive } from '../archive/verify/verify-archive.ts'
 import { openTrusted, removeLeftovers, temporaryName, withArchiveLock } from '../cache/index.ts'
 import { expectedMembers } from '../conda-pack/plain-tool-members.ts'
 import { type Environment, findEnvironment } from '../environment/find.ts'
+import { pixiName } from '../environment/pixi.ts'
 import { StageError } from '../errors.ts'
 import { attributeReasons } from '../image/retire/attributes.ts'
 import { type Difference, differencesOf, differentBytes } from '../image/retire/compare.ts'
@@ -42,6 +43,7 @@ export async function retire(given: RetireOptions): Promise<RetireResult> {
   const options = fillIn(given)
   const { uid, signal } = options
   const places = await placesOf(options)
+  await assertNotOfPixi(places, 'RETIRE_REFUSED', options)
   await assertFolderWritable(places, 'RETIRE_REFUSED')
   const withLock = <T>(body: () => Promise<T>): Promise<T> =>
     options.dryRun ? body() : withArchiveLock(places.archive, { owners: [uid], ...(signal && { signal }) }, body)
@@ -90,6 +92,19 @@ async function placesOf(options: Options): Promise<Places> {
 export async function recover(places: Places, { onProgress }: Pick<Options, 'onProgress'>): Promise<void> {
   await removeLeftovers(places.archive)
   for (const message of await places.recover()) onProgress({ kind: 'info', message })
+}
+
+/** Not even our lock may stand among the environments of pixi. @throws StageError with this code */
+export async function assertNotOfPixi(
+  { prefix }: Places,
+  code: 'RETIRE_REFUSED' | 'RESTORE_FAILED',
+  { env }: Pick<Options, 'env'>,
+): Promise<void> {
+  if ((await pixiName({ prefix, real: prefix }, env)) === undefined) return
+  throw new StageError(code, `${prefix} belongs to pixi, which takes all that stands beside it for environments`, {
+    path: prefix,
+    hint: "'pixi clean' removes the environment, and 'pixi install' makes it again from pixi.lock.",
+  })
 }
 
 /** Renaming needs that. @throws StageError with this code */

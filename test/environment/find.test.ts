@@ -30,11 +30,11 @@ test('an environment keeps the path that it was named by, links not resolved, an
   assert.deepEqual([alias.prefix, alias.real, alias.name], [`${prefix}-alias`, prefix, 'env-alias'])
 })
 
-test('an environment without a history, as pixi makes it, is found', async (t) => {
+test('an environment without a history, as old versions of pixi made it, is found', async (t) => {
   const folder = await temporaryFolder(t)
   const prefix = join(folder, '.pixi/envs/default')
   await mkdir(join(prefix, 'conda-meta'), { recursive: true })
-  assert.equal((await find(prefix)).name, 'default')
+  assert.equal((await find(prefix)).prefix, prefix)
 })
 
 test('the owner of an environment is the owner of the folder, not of a link to it', {

@@ -1,7 +1,6 @@
 import { configureAutoUnstaging } from '../../auto-stage/auto-unstage.ts'
 import { disableAutoStaging, enableAutoStaging } from '../../auto-stage/configure.ts'
 import type { AutoStaging } from '../../auto-stage/script.ts'
-import { kindAt } from '../../environment/find.ts'
 import { StageError } from '../../errors.ts'
 import { originalOf } from '../../pipeline/original.ts'
 import type { Context } from '../command.ts'
@@ -14,8 +13,10 @@ export async function autoStageCommand({ options, session, messages }: Context):
   messages.info('Configuring automatic staging of original conda environment ...')
   const { allowBase } = options
   const prefix = options.prefix === undefined ? {} : { prefix: options.prefix }
-  const original = await originalOf({ ...prefix, allowBase: allowBase || !enable, env: session.env, cwd: session.cwd })
-  if ((await kindAt(original)) === 'venv') throw noScripts(original)
+  const where = { ...prefix, env: session.env, cwd: session.cwd }
+  const { prefix: original, kind } = await originalOf({ ...where, allowBase: allowBase || !enable })
+  if (kind === 'venv') throw noScripts(original)
+  if (enable && kind === 'pixi') throw ofPixi(original)
   if (onlyAutoUnstage !== undefined) {
     await configureAutoUnstaging(original, onlyAutoUnstage, session.launcher)
     messages.info(`${enable ? 'Enabled' : 'Disabled'} auto unstaging`)
@@ -34,3 +35,13 @@ const noScripts = (prefix: string): StageError =>
     path: prefix,
     hint: `Activate and stage it in one line: . '${prefix}/bin/activate' && conda-stage`,
   })
+
+const ofPixi = (prefix: string): StageError =>
+  new StageError(
+    'ENVIRONMENT_UNWRITABLE',
+    `${prefix} belongs to pixi, which makes it anew without what others put into it`,
+    {
+      path: prefix,
+      hint: 'Name a script in pixi.toml under [activation]. It needs two lines, which docs/pixi.md shows.',
+    },
+  )

@@ -92,7 +92,7 @@ async function wayOf(becomes: number, context: Context): Promise<Way> {
       const { copy } = await stageInPlace({ ...given, strict, readInPlace })
       return { words: [], prefix: copy?.prefix, isCopy: true, copy }
     }
-    const prefix = await originalOf(given)
+    const { prefix } = await originalOf(given)
     if (isInPlace(await realpath(prefix))) return { words: [], prefix, isCopy: true }
     const inPlace = { ...given, prefix, strict, readInPlace }
     const { copy, shown } = options.withBase ? await onItsBase(inPlace, context) : await stageInPlace(inPlace)
