@@ -16,6 +16,7 @@ import { starts } from './starts.ts'
 import { store } from './store.ts'
 import { virtualEnvironment } from './virtual-environment.ts'
 import { withConda } from './with-conda.ts'
+import { wrapper } from './wrapper.ts'
 
 /** All rows, in the order of the table. */
 export const ROWS: Row[] = [
@@ -29,6 +30,7 @@ export const ROWS: Row[] = [
   pack,
   freshness,
   start,
+  wrapper,
   repack,
   store,
   running,
