@@ -66,6 +66,8 @@ const TESTING: Prerequisite[] = [
   program('yash'),
   program('git'),
   program('strace'),
+  // Has reflinks.
+  daemon('mkfs.btrfs', 'btrfs-progs'),
   program('systemd-tmpfiles', 'systemd'),
   program('zstd'),
   program('tar'),

@@ -13,6 +13,9 @@ import { running } from './running.ts'
 import { secondStage } from './second-stage.ts'
 import { start } from './start.ts'
 import { starts } from './starts.ts'
+import { store } from './store.ts'
+import { virtualEnvironment } from './virtual-environment.ts'
+import { withConda } from './with-conda.ts'
 import { wrapper } from './wrapper.ts'
 
 /** All rows, in the order of the table. */
@@ -29,7 +32,10 @@ export const ROWS: Row[] = [
   start,
   wrapper,
   repack,
+  store,
   running,
+  withConda,
   starts,
+  virtualEnvironment,
   memory,
 ]

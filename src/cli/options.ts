@@ -332,7 +332,8 @@ What stays in your session: the function conda-stage (in bash and sh also __cond
 a copy is active, also what conda would have set for it: PATH, CONDA_PREFIX, CONDA_DEFAULT_ENV,
 CONDA_PROMPT_MODIFIER, PS1 or prompt, and the environment's own variables, with CONDA_STAGE_STAGED=true among
 them; after --nodes also CONDA_STAGE_NODES, the nodes that have the copy; after --with-conda also the variables
-by which conda is called (CONDA_EXE, _CONDA_EXE, CONDA_PYTHON_EXE, _CONDA_ROOT, CONDA_ROOT). Nothing else.
+by which conda is called (CONDA_EXE, _CONDA_EXE, CONDA_PYTHON_EXE, _CONDA_ROOT, CONDA_ROOT), and
+MAMBA_ROOT_PREFIX if mamba is there. Nothing else.
 
 Exit status: 0 success; 1 failure (the original environment is active and untouched); 2 wrong usage or configuration.
 Load the shell function with:  eval "$(conda-stage --source)"
