@@ -40,6 +40,7 @@ export default defineConfig({
         'configuration',
         'sharing',
       ),
+      group('From other programs', 'wrappers', 'recipes'),
       group('Other ways', 'exec', 'mount', 'images', 'retire', 'conda-pack'),
       group('When something is wrong', 'troubleshooting', 'what-still-reaches-the-original'),
       group('For sites', 'administrators', 'security', 'reliability', 'performance', 'scale'),
