@@ -64,6 +64,7 @@ const TESTING: Prerequisite[] = [
   program('ksh93', 'ksh93u+m'),
   program('busybox'),
   program('yash'),
+  program('git'),
   program('strace'),
   program('systemd-tmpfiles', 'systemd'),
   program('zstd'),

@@ -44,6 +44,8 @@ function renderStep(step: Step, context: RenderContext): string[] {
       return ['""rehash']
     case 'conda':
       return renderConda(step, context)
+    case 'condaFrom':
+      return step.from.flatMap((from) => renderCondaFrom(from, step.to))
     case 'run': {
       const command = [context.launcher, ...step.argv].map(quote).join(' ')
       return [`( ""setenv LD_PRELOAD "" ; ""setenv LD_LIBRARY_PATH "" ; ""exec ${command} )`, 'if ( $status ) ""exit 1']
@@ -91,6 +93,12 @@ function renderPath(step: PathStep): string[] {
     'set argv = ( )',
     'endif',
   ]
+}
+
+/** The alias is `source BASE/etc/profile.d/conda.csh`. */
+function renderCondaFrom(from: string, to: string): string[] {
+  const [file, other] = [from, to].map((root) => quote(`${root}/etc/profile.d/conda.csh`))
+  return [`if ( x"\`alias conda\`" == xsource\\ ${file} ) alias conda source ${other}`]
 }
 
 function renderConda(step: Step & { op: 'conda' }, context: RenderContext): string[] {

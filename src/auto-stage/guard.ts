@@ -11,7 +11,7 @@ export const withoutAutoStaging = (steps: Step[]): Step[] => [
 
 function freeBeforeEnd(steps: Step[]): Step[] {
   return steps.flatMap((step): Step[] => {
-    if (step.op === 'conda') return [{ ...step, otherwise: freeBeforeEnd(step.otherwise) }]
+    if (step.op === 'conda' || step.op === 'check') return [{ ...step, otherwise: freeBeforeEnd(step.otherwise) }]
     // Either of these may leave the function.
     return step.op === 'return' || step.op === 'run' ? [{ op: 'unset', name: GUARD }, step] : [step]
   })

@@ -9,6 +9,7 @@ export interface AutoStaging {
   /** Remove the copy when the session leaves it. */
   unstage: boolean
   writable?: boolean
+  withConda?: boolean
   onFailure?: OnFailure
   /** As --path; absolute. */
   path?: string
@@ -46,9 +47,10 @@ function scripts(path: string, template: string, words: Record<string, string[]>
   })
 }
 
-const argumentsOf = ({ unstage, writable, onFailure, path }: AutoStaging): string[] => [
+const argumentsOf = ({ unstage, writable, withConda, onFailure, path }: AutoStaging): string[] => [
   `--auto-unstage=${unstage ? 'enable' : 'disable'}`,
   ...(writable === undefined ? [] : [writable ? '--writable' : '--read-only']),
+  ...(withConda ? ['--with-conda'] : []),
   ...(onFailure === undefined ? [] : [`--on-failure=${onFailure}`]),
   ...(path === undefined ? [] : [`--path=${path}`]),
 ]

@@ -33,7 +33,8 @@ export function watch({ launcher, prefix, marker, processes, env }: Watch): void
   const ids = processes.flatMap(({ pid, started }) => [String(pid), started])
   const { LD_PRELOAD, LD_LIBRARY_PATH, BASH_ENV, ...others } = env
   // By this variable a process counts as one of its job. This one may outlive it.
-  const { [jobOf(env)?.variable ?? '']: _, ...rest } = others
+  // Nor is it one that would call conda from a copy.
+  const { [jobOf(env)?.variable ?? '']: _, CONDA_EXE, _CONDA_EXE, ...rest } = others
   startAtEnd({
     argv: [shell, script, launcher, prefix, marker, ...ids],
     // Not the environment's own `sleep`.

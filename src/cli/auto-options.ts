@@ -47,6 +47,7 @@ export function autoOptions(
       unstage,
       ...(given.writable !== undefined && { writable: true }),
       ...(given.readOnly !== undefined && { writable: false }),
+      ...(given.withConda !== undefined && { withConda: true }),
       ...(given.onFailure !== undefined && { onFailure: given.onFailure as OnFailure }),
       ...(given.path !== undefined && { path: resolve(cwd, given.path as string) }),
       ...(prologue !== undefined && { prologue }),

@@ -10,7 +10,15 @@ import { limitFailure } from '../platform/limits.ts'
 import { abandonCalls, onLongWait } from '../platform/waiting.ts'
 import type { Command } from './command.ts'
 import { type Action, readOptions } from './options.ts'
-import { createMessages, errorData, type Messages, stillWaiting, styleData, writeJson } from './render/messages.ts'
+import {
+  createMessages,
+  errorData,
+  type Messages,
+  sendErrorsTo,
+  stillWaiting,
+  styleData,
+  writeJson,
+} from './render/messages.ts'
 import { type Session, startThreads } from './session.ts'
 
 // Each action loads only its own modules: every job script pays for the start of the program.
@@ -65,6 +73,7 @@ export async function main(session: Session, signal: AbortSignal): Promise<numbe
     undo = body
   }
   try {
+    sendErrorsTo(session.errors)
     const options = await readOptions(session.args, session.env, session.cwd)
     if (!WITHOUT_FILES.has(options.action)) startThreads(process)
     const hasColour = !session.env.NO_COLOR && session.env.TERM !== 'dumb'

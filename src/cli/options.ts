@@ -16,6 +16,8 @@ import { type NodeOptions, nodeOptions, ON_NODE_FAILURE } from './node-options.t
 import { addPackOptions, askedFormat, packShape, type ShapeOptions } from './pack-options.ts'
 import { type RunOptions, runOptions, splitCommand } from './run-options.ts'
 import { sourceOption } from './shell-names.ts'
+import { checkWithBase, withBaseOption } from './with-base-option.ts'
+import { checkWithConda, withCondaOption } from './with-conda-option.ts'
 
 /** What a user can ask for; each action has a file in commands/. */
 const ACTIONS = [
@@ -68,6 +70,8 @@ export interface Options extends Settings, ShapeOptions, AutoOptions, NodeOption
   completionShell?: CompletionShell
   /** Value of --modulefile. */
   moduleSystem?: ModuleSystemName
+  /** With --finish-unstage: copies that are given back with the one that is left. */
+  companions?: string[]
   /** When --unstage began, in milliseconds since 1970. */
   since?: number
   /** Value of --on-node, if it has one. */
@@ -118,6 +122,8 @@ export async function readOptions(args: readonly string[], variables: Variables,
   for (const name of ['prefix', 'name', 'path', 'output', 'archive'])
     if (given[name] === '') throw usage(`--${name} is empty`)
   if (given.archive !== undefined) checkArchive(given, action)
+  checkWithConda(given, action, usage)
+  checkWithBase(given, action, usage)
   // A variable with a wrong value must not stop anyone from reading about it.
   const env = action === 'help' ? {} : variables
   const files = WITHOUT_SETTINGS.has(action) ? [] : await readConfigFiles(env, cwd)
@@ -151,6 +157,7 @@ export async function readOptions(args: readonly string[], variables: Variables,
     given.output !== undefined && { output: given.output },
     given.archive !== undefined && { archive: given.archive },
     given.since !== undefined && { since: given.since },
+    given.companion !== undefined && { companions: given.companion },
     typeof given.onNode === 'string' && { exchange: given.onNode },
     given.modulefile !== undefined && { moduleSystem: given.modulefile },
     typeof given.completion === 'string' && { completionShell: given.completion as CompletionShell },
@@ -222,6 +229,7 @@ function commandLine(): Command {
     .option('-h, --help', 'print this help')
     .addOption(new Option('--finish-unstage').hideHelp())
     .addOption(new Option('--abandon').hideHelp())
+    .addOption(new Option('--companion <prefix...>').hideHelp())
     .addOption(new Option('--since <ms>').argParser(Number).hideHelp())
     .addOption(new Option('--auto').hideHelp())
     .addOption(new Option('--leave').hideHelp())
@@ -258,6 +266,8 @@ function commandLine(): Command {
     )
     .option('--in-place', 'with --mount, --exec or --shell: read the image from where it lies, without a copy')
     .option('--private', 'make a copy that nobody else uses')
+    .addOption(withCondaOption())
+    .addOption(withBaseOption())
     .option('--skip-local', 'do not copy an environment that is on local disk already (the default in jobs)')
     .option('--no-skip-local', 'copy it anyway')
     .addOption(
@@ -301,6 +311,8 @@ Variables:
   CONDA_STAGE=false        do nothing, and succeed
   CONDA_STAGE_PATH         same as --path
   CONDA_STAGE_WRITABLE     true: same as --writable; false: same as --read-only
+  CONDA_STAGE_WITH_CONDA   true: same as --with-conda
+  CONDA_STAGE_WITH_BASE    true: same as --with-base
   CONDA_STAGE_SKIP_LOCAL   true: same as --skip-local; false: same as --no-skip-local
   CONDA_STAGE_SITE_CONFIG  the site's configuration file (default: /etc/conda-stage/config.yaml)
   CONDA_STAGE_VERBOSE      true: same as --verbose; false: same as --quiet
@@ -315,7 +327,8 @@ Variables:
 What stays in your session: the function conda-stage (in bash and sh also __conda_stage; in tcsh an alias). While
 a copy is active, also what conda would have set for it: PATH, CONDA_PREFIX, CONDA_DEFAULT_ENV,
 CONDA_PROMPT_MODIFIER, PS1 or prompt, and the environment's own variables, with CONDA_STAGE_STAGED=true among
-them; after --nodes also CONDA_STAGE_NODES, the nodes that have the copy. Nothing else.
+them; after --nodes also CONDA_STAGE_NODES, the nodes that have the copy; after --with-conda also the variables
+by which conda is called (CONDA_EXE, _CONDA_EXE, CONDA_PYTHON_EXE, _CONDA_ROOT, CONDA_ROOT). Nothing else.
 
 Exit status: 0 success; 1 failure (the original environment is active and untouched); 2 wrong usage or configuration.
 Load the shell function with:  eval "$(conda-stage --source)"

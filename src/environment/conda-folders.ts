@@ -1,7 +1,8 @@
 import { basename, delimiter, dirname, join } from 'node:path'
 import { homeOf } from '../platform/home.ts'
 import { readSmall } from '../platform/read-small.ts'
-import { readdir, realpath } from '../platform/remote-fs.ts'
+import { exists, readdir, realpath } from '../platform/remote-fs.ts'
+import { originalBase } from './base-of-copy.ts'
 
 export type Variables = Readonly<Record<string, string | undefined>>
 
@@ -36,8 +37,32 @@ export async function basesOf(env: Variables): Promise<string[]> {
     const program = await realpath(join(folder, 'conda')).catch(() => undefined)
     if (program !== undefined) bases.push(baseOf(program))
   }
-  return [...new Set(bases.filter((base): base is string => base?.startsWith('/') ?? false))]
+  const found = bases.filter((base): base is string => base?.startsWith('/') ?? false)
+  return [...new Set(await Promise.all(found.map(originalBase)))]
 }
+
+/** The installation from which the session's conda function, or else its PATH, calls conda. */
+export async function baseOfSession(env: Variables): Promise<string | undefined> {
+  const [named] = namesOfBase(env)
+  if (named !== undefined) return named
+  for (const folder of (env.PATH ?? '').split(delimiter)) {
+    if (!folder.startsWith('/')) continue
+    const program = join(folder, 'conda')
+    if (!(await exists(program))) continue
+    // A link from elsewhere leads into the installation; the folder of an installation is named as it is.
+    const base = baseOf(program)
+    return base !== undefined && (await exists(join(base, 'conda-meta')))
+      ? base
+      : baseOf(await realpath(program).catch(() => undefined))
+  }
+  return undefined
+}
+
+/** The installations that a session's variables name, the one that its conda function calls first. */
+export const namesOfBase = (env: Variables): string[] =>
+  [baseOf(env.CONDA_EXE), baseOf(env._CONDA_EXE), env._CONDA_ROOT].filter(
+    (base): base is string => base?.startsWith('/') ?? false,
+  )
 
 /** BASE of BASE/bin/conda or BASE/condabin/conda. */
 function baseOf(program: string | undefined): string | undefined {

@@ -39,6 +39,12 @@ const Lease = v.object({
   nodes: v.optional(v.object({ call: v.string(), launcher: v.string(), names: v.array(v.string()) })),
   /** What activate/ needs to restore the session; opaque here. */
   activation: v.optional(v.unknown()),
+  /** The same for the session's conda, if that runs from this copy. */
+  conda: v.optional(v.unknown()),
+  /** Of a virtual environment whose base is staged, too: the base's copy, and the lease of it that goes with this one. */
+  base: v.optional(v.object({ prefix: v.string(), lease: v.string() })),
+  /** Another copy that this user got along with this one, and which lease of it: of the base installation, for instance. */
+  companion: v.optional(v.object({ prefix: v.string(), lease: v.string() })),
 })
 
 export type Holder = v.InferOutput<typeof Holder>

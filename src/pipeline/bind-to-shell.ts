@@ -1,4 +1,3 @@
-import { realpath } from 'node:fs/promises'
 import { basename } from 'node:path'
 import type { Bound } from '../auto-stage/exit-step.ts'
 import { type Watch, watch } from '../auto-stage/watch.ts'
@@ -16,7 +15,7 @@ import {
 } from '../leases/lease.ts'
 import { errnoOf } from '../platform/errno.ts'
 import { identityOf, isTraced, ownIdentity, type ProcessIdentity } from '../platform/process-identity.ts'
-import { processesUsing } from '../platform/users-of.ts'
+import { programsOf } from '../stage/programs.ts'
 import { findStage, type Stage } from '../stage/record.ts'
 import { isSourceThere } from '../stage/source.ts'
 
@@ -57,9 +56,19 @@ export async function inheritLease(prefix: string, lease: Lease): Promise<HeldLe
   const { pid } = lease.holder.processes[0]!
   if (leases.some((held) => isLive(held) && held.lease.holder.processes.some((process) => process.pid === pid)))
     return undefined
-  const { activation } = leases.findLast((held) => held.lease.activation !== undefined)?.lease ?? {}
-  const own = { ...lease, activation }
+  const { activation, base } = leases.findLast((held) => held.lease.activation !== undefined)?.lease ?? {}
+  const own = { ...lease, activation, ...(base && { base: await inheritBase(base.prefix, lease) }) }
   return { file: await addLease(stage.folder, own), lease: own }
+}
+
+async function inheritBase(prefix: string, lease: Lease): Promise<Lease['base']> {
+  const stage = await findStage(prefix)
+  return (
+    stage && {
+      prefix,
+      lease: await addLease(stage.folder, { ...lease, original: stage.record.original, bound: false }),
+    }
+  )
 }
 
 export interface Left {
@@ -125,7 +134,9 @@ async function leaveLast(
     await keep(folder, null)
     return 'last'
   }
-  const programs = processesUsing(await realpath(folder)).map(identityOf)
+  const programs = (await programsOf({ folder, record }))
+    .filter((pid) => !own.some(({ lease }) => lease.holder.processes.some((process) => process.pid === pid)))
+    .map(identityOf)
   if (programs.length > 0) {
     await waitFor(programs, own.pop()!, { bound, start })
     return 'used'

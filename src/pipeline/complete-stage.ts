@@ -7,6 +7,7 @@ import type { ArchiveIndex } from '../model/archive-index.ts'
 import { jobId } from '../platform/job.ts'
 import { ownIdentity } from '../platform/process-identity.ts'
 import { packageRoot } from '../platform/program.ts'
+import { addLinksOfBase, CONDA_PROGRAM, condarcOf } from '../stage/base-files.ts'
 import type { ExtractResult } from '../stage/finish-tree.ts'
 import { noteFolders } from '../stage/intact.ts'
 import { type IndexBytes, keepIndex } from '../stage/kept-index.ts'
@@ -15,6 +16,7 @@ import { noteLocalFolder } from '../stage/noted-folders.ts'
 import { addOwnFiles } from '../stage/own-files.ts'
 import type { Place } from '../stage/place.ts'
 import { type Stage, type StageRecord, writeRecord } from '../stage/record.ts'
+import { leadToBase, PYVENV_CFG } from '../stage/venv-base.ts'
 import { leftMessages } from './left-messages.ts'
 import type { StageOptions, StageResult } from './options.ts'
 import type { Filled } from './original.ts'
@@ -43,9 +45,13 @@ export async function completeStage(
   if (readOnly) onProgress({ kind: 'phase', phase: 'read-only', prefix: environment.prefix, target: prefix })
   // At the original's own path the copy goes with the last process that sees it.
   const scripts = form === 'tree' ? leaveScripts(`${packageRoot()}/bin/conda-stage`) : []
-  const own = addOwnFiles(prefix, { entries: index.entries, readOnly, scripts })
+  const hasConda = form === 'tree' && environment.isBase && index.entries.some(({ path }) => path === CONDA_PROGRAM)
+  if (hasConda) scripts.push(condarcOf(environment.prefix))
+  const own = addOwnFiles(prefix, { kind: environment.kind, entries: index.entries, readOnly, scripts })
+  if (hasConda) own.push(...addLinksOfBase(prefix, environment.prefix))
   await keepIndex(bytes, folder)
   const { files, bytes: size, digests } = result
+  if (options.base) digests.push([PYVENV_CFG, leadToBase(prefix, index.entries, options.base)])
   const source = { path: archive, created: index.created }
   const contents = { files, bytes: size, digests: Object.fromEntries(digests) }
   const record = recordOf({ prefix, source, ...contents }, environment, options)
@@ -64,13 +70,15 @@ export function recordOf(
   environment: Environment,
   options: Filled<StageOptions & AloneFacts>,
 ): StageRecord {
-  const { form = 'tree', writable, alone } = options
+  const { form = 'tree', writable, alone, base } = options
   return {
     version: 1,
+    ...(environment.kind !== 'conda' && { kind: environment.kind }),
     original: environment.prefix,
     real: environment.real,
     isPrivate: !isShared(options),
     ...(alone !== undefined && { alone }),
+    ...(base && { base }),
     prefix,
     ...(form !== 'tree' && { form }),
     archive: { ...(path !== undefined && { path }), created },

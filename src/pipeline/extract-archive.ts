@@ -44,7 +44,7 @@ async function extractOpenArchive(
   environment: Environment,
   options: Filled<StageOptions & AloneFacts>,
 ): Promise<StageResult> {
-  const { uid, form, alone } = options
+  const { uid, form, alone, base } = options
   if (form === 'image') return (await import('./stage-image.ts')).stageImage({ archive, handle }, environment, options)
   const index = await readIndex(archive, handle)
   // Now, because somebody may cut the archive while it is extracted.
@@ -52,7 +52,9 @@ async function extractOpenArchive(
   await noteUse(handle, uid)
   const local = await findLocalFolder({ ...options, needed: roomFor(index) })
   await prepareLocal(local, options)
-  const contents = isShared(options) ? contentsOf(environment.real, index.created, uid, { form, alone }) : undefined
+  const contents = isShared(options)
+    ? contentsOf(environment.real, index.created, uid, { form, alone, base })
+    : undefined
   const file = fileOf(await handle.stat({ bigint: true }))
   return await extractOpen({ archive, file, handle, index, bytes }, { local, contents }, environment, options)
 }

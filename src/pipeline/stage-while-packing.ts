@@ -110,7 +110,7 @@ async function make(making: Making, options: Filled<StageOptions>): Promise<Stag
   const { name } = environment
   const length = await likelyLength(contents)
   const derived = isShared(options)
-    ? contentsOf(environment.real, contents.created, uid, { form: options.form })
+    ? contentsOf(environment.real, contents.created, uid, { form: options.form, base: options.base })
     : undefined
   return await withNewPlace({ local, name, length, uid, contents: derived }, async (place) => {
     const result = await publishTree({ prefix: place.prefix, signal }, (root) => fill(root, place, making, options))

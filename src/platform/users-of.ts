@@ -13,6 +13,27 @@ export function processesUsing(folder: string): number[] {
 }
 
 /**
+ * This user's processes, except our own, that would call conda from the folder: they were started with CONDA_EXE, or csh's
+ * _CONDA_EXE, leading there. Shells and whatever starts shells, such as tmux, have conda from such a variable alone.
+ * @param folders the folder in its spellings
+ */
+export function processesCallingConda(folders: readonly string[]): number[] {
+  const names = folders.map((folder) => `CONDA_EXE=${folder}/`)
+  const calls = (pid: string): boolean => {
+    try {
+      const environ = readFileSync(`/proc/${pid}/environ`, 'utf8')
+      return names.some((name) => environ.includes(name))
+    } catch {
+      return false
+    }
+  }
+  return processes()
+    .filter((name) => /^\d+$/.test(name) && name !== String(process.pid))
+    .filter(calls)
+    .map(Number)
+}
+
+/**
  * Whether a process sees the folder at another place, in a mount namespace of its own. Nothing that it runs from there has the
  * folder's path. Its list of mounts has the path in the disk's own terms, hence only the folder's name; for an image, that is what
  * its server calls itself. A mount point in the folder says nothing: a namespace has those of the one that it was made in.

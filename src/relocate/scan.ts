@@ -47,6 +47,12 @@ const BEHIND = Math.max(4 * REACH, MARSHAL_REACH + 8)
 
 const NOTHING = Buffer.alloc(0)
 
+/**
+ * conda's configuration says where conda is to install and what to keep where. That is the user's, and stays when a copy goes: a
+ * base's own configuration may name its `envs` and `pkgs`.
+ */
+const CONDAS_CONFIGURATION = /^(?:\.?condarc|\.mambarc|condarc\.d\/[^/]+\.ya?ml)$/
+
 /** Larger byte code is not read in full. */
 const MAX_PYC = 64 * 1024 * 1024
 
@@ -142,7 +148,7 @@ export class PrefixScanner {
   }
 
   #found(): Relocation | undefined {
-    if (this.#occurrences.length === 0) return undefined
+    if (this.#occurrences.length === 0 || CONDAS_CONFIGURATION.test(this.#file.path)) return undefined
     const all = this.#kind(this.#hasNul)
     const payload = all === 'container' ? undefined : findPayload(this.#head, this.#tail, this.#seen)
     const end = payload?.start ?? this.#seen

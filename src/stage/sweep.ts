@@ -1,5 +1,5 @@
 import { lstatSync, readdirSync } from 'node:fs'
-import { realpath, rename } from 'node:fs/promises'
+import { rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { isCancelled } from '../errors.ts'
 import { isOver, keep, keptUntil } from '../leases/kept.ts'
@@ -8,9 +8,9 @@ import { isAnnouncedIn } from '../leases/removal.ts'
 import { sweepTurn } from '../leases/turn.ts'
 import { isDead } from '../platform/process-identity.ts'
 import { followPath } from '../platform/safe-path.ts'
-import { processesUsing } from '../platform/users-of.ts'
 import { losesChanges } from './changes.ts'
 import { FOLDER_NAME, MARKER, OWNER, REMOVING_NAME } from './names.ts'
+import { programsOf } from './programs.ts'
 import { folderOf, readOwner, readRecord, type Stage } from './record.ts'
 import { isLeased, setAside } from './remove.ts'
 import { removeTree } from './remove-tree.ts'
@@ -109,7 +109,7 @@ export async function whyStanding(stage: Stage, { dryRun = false } = {}): Promis
   const { folder, record } = stage
   const dead = await leasesOf(folder)
   if (await someLive(dead)) return 'used'
-  if (processesUsing(await realpath(folder)).length > 0) return 'programs'
+  if ((await programsOf(stage)).length > 0) return 'programs'
   // A session that was killed could not say how long the copy may stand.
   for (const { file, lease } of dryRun ? [] : dead) {
     if (lease.keepMinutes !== 0) await keep(folder, lease.keepMinutes)

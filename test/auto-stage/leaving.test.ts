@@ -40,7 +40,7 @@ test('a copy from which a program still runs is removed when the program has end
     wait $! && echo well`,
   )
   assert.equal(stdout, '1\nwell\n', stderr)
-  assert.match(stderr, /INFO: Programs are still running from .*\/my: it will be removed when they end\n/)
+  assert.match(stderr, /INFO: Programs still need .*\/my: it will be removed when they end\n/)
   await auto.gone()
 })
 

@@ -47,6 +47,7 @@ test('every setting can be given in a file, and --status names that file', async
     'skip-local': false,
     writable: true,
     private: true,
+    'with-conda': true,
     'keep-minutes': 30,
     'allow-base': true,
     activator: 'conda',

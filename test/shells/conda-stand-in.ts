@@ -1,6 +1,7 @@
 /**
  * Prints what `conda shell.posix activate|deactivate|reactivate` prints in conda 26.9, or shell.fish or shell.csh. Names are
- * those of $CONDA_ROOT_STAND_IN/envs. Each call adds a line to the file $CONDA_LOG_STAND_IN.
+ * those of $CONDA_ROOT_STAND_IN/envs. Each call adds a line to the file $CONDA_LOG_STAND_IN. $CONDA_RUNS_FROM_STAND_IN is conda's
+ * sys.prefix: then it sets the variables by which it is called.
  */
 import { appendFileSync, existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
@@ -34,6 +35,16 @@ const active = env.CONDA_PREFIX ?? ''
 const [command, ...rest] = process.argv.slice(2)
 appendFileSync(env.CONDA_LOG_STAND_IN!, `${process.argv.slice(2).join(' ')}\n`)
 
+const from = env.CONDA_RUNS_FROM_STAND_IN
+const metavars: Record<string, string> = from
+  ? {
+      CONDA_EXE: `${from}/bin/conda`,
+      _CONDA_EXE: `${from}/bin/conda`,
+      CONDA_PYTHON_EXE: `${from}/bin/python`,
+      _CONDA_ROOT: from,
+    }
+  : {}
+
 const lines = command === 'activate' ? activate(rest) : command === 'reactivate' ? reactivate() : deactivate()
 process.stdout.write(`${lines.join('\n')}\n`)
 
@@ -59,7 +70,12 @@ function activate(args: string[]): string[] {
   return [
     ...(replaced ? scripts(active, 'deactivate.d').reverse() : []),
     ...prompt(`(${defaultEnv(prefix)}) `),
-    ...exports({ PATH: replaced ? path(active, prefix) : path('', prefix), ...state(prefix, level + 1), ...values }),
+    ...exports({
+      PATH: replaced ? path(active, prefix) : path('', prefix),
+      ...state(prefix, level + 1),
+      ...values,
+      ...metavars,
+    }),
     ...scripts(prefix, 'activate.d'),
   ]
 }
@@ -79,7 +95,7 @@ function deactivate(): string[] {
     ...scripts(active, 'deactivate.d').reverse(),
     ...exports(level > 1 ? emptied : {}),
     ...prompt(level > 1 ? `(${defaultEnv(below)}) ` : ''),
-    ...exports(values),
+    ...exports({ ...values, ...metavars }),
     ...(level > 1 ? scripts(below, 'activate.d') : []),
   ]
 }
@@ -91,7 +107,12 @@ function reactivate(): string[] {
   return [
     ...scripts(active, 'deactivate.d').reverse(),
     ...prompt(modifier),
-    ...exports({ PATH: path(active, active), CONDA_SHLVL: String(level), CONDA_PROMPT_MODIFIER: modifier }),
+    ...exports({
+      PATH: path(active, active),
+      CONDA_SHLVL: String(level),
+      CONDA_PROMPT_MODIFIER: modifier,
+      ...metavars,
+    }),
     ...scripts(active, 'activate.d'),
   ]
 }

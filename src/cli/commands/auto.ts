@@ -1,21 +1,24 @@
 import { shellLevel } from '../../activate/state.ts'
 import type { Step } from '../../activate/steps.ts'
 import { exitStep } from '../../auto-stage/exit-step.ts'
+import { namesOfBase } from '../../environment/conda-folders.ts'
 import { originalInSession } from '../../pipeline/activation.ts'
-import { leave } from '../../pipeline/bind-to-shell.ts'
-import { unstage } from '../../pipeline.ts'
-import { losesChanges } from '../../stage/changes.ts'
 import { findStage } from '../../stage/record.ts'
 import type { Command, Context } from '../command.ts'
-import { progressOf } from '../library-options.ts'
 import { sayLines } from '../render/messages.ts'
-import { shellWord } from '../render/shell-word.ts'
-import { leaveNodes, NO_NODES } from './leave-nodes.ts'
+import { leaveCopy } from './leave-copy.ts'
+import { NO_NODES } from './leave-nodes.ts'
 import { survivable } from './on-failure.ts'
-import { activation, stageOrSkip } from './stage.ts'
+import { activation, condaAlone, stageOrSkip } from './stage.ts'
 
-/** The script in the original's activate.d calls this. Whatever happens, the activation continues. */
-export const autoCommand: Command = survivable(autoStageActive)
+/**
+ * The script in the original's activate.d calls this. Whatever happens, the activation continues. A virtual environment that is
+ * active, too, is not meant.
+ */
+export const autoCommand: Command = survivable((context) => {
+  const { VIRTUAL_ENV: _, ...env } = context.session.env
+  return autoStageActive({ ...context, session: { ...context.session, env } })
+})
 
 async function autoStageActive(context: Context): Promise<Step[] | undefined> {
   const { options, session, messages } = context
@@ -32,7 +35,7 @@ async function autoStageActive(context: Context): Promise<Step[] | undefined> {
     return [{ op: 'conda', argv: ['deactivate'], prefix: { is: copy }, otherwise: [end] }, end]
   }
   const result = await stageOrSkip(context)
-  if (result === undefined) return undefined
+  if (result === undefined) return await condaAlone(context, shell)
   return await activation(context, shell, result, { bound: options.autoUnstage === true })
 }
 
@@ -47,36 +50,13 @@ async function copyBeneath(env: Context['session']['env']): Promise<string | und
 export async function leaveCommand(context: Context): Promise<Step[] | undefined> {
   const { options, session, messages } = context
   const prefix = options.prefix ?? ''
-  const left = await leave(prefix, options.session, session)
+  // conda goes on to run from here: what it prints sets its variables again, after this script.
+  if (session.shell && namesOfBase(session.env).includes(prefix)) {
+    messages.verbose(`${prefix} stays: conda runs from it`)
+    return undefined
+  }
+  const left = await leaveCopy(prefix, options.session, context)
   if (left === undefined) return undefined
-  if (left.state === 'shared') messages.verbose(`${prefix} stays: others use it`)
-  else if (left.state === 'kept') messages.verbose(`${prefix} stands for the next one`)
-  else if (left.state === 'used')
-    messages.info(`Programs are still running from ${prefix}: it will be removed when they end`)
-  else if (left.state === 'last')
-    messages.warning(
-      `${prefix} is kept, because its original ${left.original} is gone. To remove it: conda-stage --unstage --force --prefix=${shellWord(prefix)}`,
-    )
-  else if (left.state === 'free' && !(await isKept(prefix, context))) await remove(prefix, context)
-  // While programs run from it, the lease stays, and so does what it says.
-  if (left.state !== 'used') await leaveNodes(left.lease, prefix, context)
   const end: Step[] = [exitStep('notAtExit', left.bound), { op: 'return', status: 0 }]
   return left.lease.nodes ? [NO_NODES, ...end] : end
-}
-
-/** Of several that leave at the same time, each may see that nobody uses the copy any more. */
-async function remove(prefix: string, context: Context): Promise<void> {
-  await unstage({ prefix, cwd: context.session.cwd, onProgress: progressOf(context) }).catch(async (error: unknown) => {
-    if (await findStage(prefix)) throw error
-  })
-}
-
-/** Nobody can be asked when a session ends: a copy stays if what the user did in it would be lost. */
-async function isKept(prefix: string, { messages }: Context): Promise<boolean> {
-  const stage = await findStage(prefix)
-  if (!stage || !(await losesChanges(stage))) return false
-  messages.warning(
-    `${prefix} is kept, because files in it were changed. To remove it: conda-stage --unstage --prefix=${shellWord(prefix)}`,
-  )
-  return true
 }

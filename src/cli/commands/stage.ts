@@ -1,10 +1,10 @@
 import { resolve } from 'node:path'
 import { isatty } from 'node:tty'
 import type { CallingShell } from '../../activate/call.ts'
-import { readFacts } from '../../activate/facts.ts'
+import { factsFor } from '../../activate/facts-for.ts'
 import { NOTHING } from '../../activate/on-top.ts'
 import { planAgain, planStage } from '../../activate/plan.ts'
-import { STAGED } from '../../activate/state.ts'
+import { type Snapshot, STAGED, type Variables } from '../../activate/state.ts'
 import type { Step } from '../../activate/steps.ts'
 import { assertCondaCanActivate } from '../../activate/through-conda.ts'
 import { beforeEnd, exitStep } from '../../auto-stage/exit-step.ts'
@@ -12,6 +12,8 @@ import { withoutAutoStaging } from '../../auto-stage/guard.ts'
 import { StageError } from '../../errors.ts'
 import { leasesOfCaller } from '../../leases/holder.ts'
 import { leasesOf } from '../../leases/lease.ts'
+import { activePrefix, isVenvActive } from '../../model/active.ts'
+import { type EnvironmentKind, nounOf } from '../../model/kind.ts'
 import { isInPlace } from '../../mount/in-place.ts'
 import { originalInSession, saveActivation } from '../../pipeline/activation.ts'
 import { bindToShell, guard, inheritLease } from '../../pipeline/bind-to-shell.ts'
@@ -46,16 +48,16 @@ async function stageActiveOrNamed(context: Context): Promise<Step[] | undefined>
   const isPathWanted = options.prefix !== undefined || (options.archive !== undefined && !shell)
   if (!isPathWanted && !shell && !options.dryRun) throw noShellFunction()
   if (options.session !== undefined && !processFacts(options.session)) throw noSuchProcess(options.session)
-  const named = resolve(session.cwd, options.prefix ?? session.env.CONDA_PREFIX ?? '')
+  const active = activePrefix(session.env)
+  const named = resolve(session.cwd, options.prefix ?? active ?? '')
   const staged = options.archive === undefined ? await findStage(named) : undefined
   if (staged) return await alreadyStaged(staged, context)
   if (await standsInPlace(context)) return undefined
   if (options.dryRun) return await unlessLocal(context, () => dryRun(context))
-  const active = session.env.CONDA_PREFIX
-  if (options.activator === 'conda' && shell && active && !isPathWanted)
+  if (options.activator === 'conda' && shell && active && !isPathWanted && !isVenvActive(session.env))
     assertCondaCanActivate({ prefix: active }, shell.dialect)
   const result = await stageOrSkip(context)
-  if (result === undefined) return undefined
+  if (result === undefined) return isPathWanted || !shell ? undefined : await condaAlone(context, shell)
   if (options.json || isPathWanted) await giveResult(result, context)
   if (isPathWanted) await guard(result, session)
   // A person at a terminal may have expected more; a program has not.
@@ -92,7 +94,7 @@ function tellIfLittleGained({ original, payback }: StageResult, { options, sessi
 
 /** In a command of --exec, which may call a script that stages: no failure either. */
 async function standsInPlace({ options, session, messages }: Context): Promise<boolean> {
-  const prefix = resolve(session.cwd, options.prefix ?? session.env.CONDA_PREFIX ?? '')
+  const prefix = resolve(session.cwd, options.prefix ?? activePrefix(session.env) ?? '')
   // Who has no mount of ours need not look.
   if (session.env[STAGED] === undefined || !isInPlace(await realpath(prefix).catch(() => prefix))) return false
   messages.info(`Already staged: the copy stands in the place of ${prefix}`)
@@ -104,7 +106,7 @@ async function standsInPlace({ options, session, messages }: Context): Promise<b
 /** A job script may call another that stages too, and automatic staging may have been first: no failure. */
 async function alreadyStaged(staged: Stage, context: Context): Promise<Step[] | undefined> {
   const { options, session, messages } = context
-  const { prefix } = staged.record
+  const { prefix, kind } = staged.record
   const original = await originalInSession(staged, { env: session.env })
   if (options.nodes !== undefined) throw alreadyHere(prefix)
   // Nothing can be read from a mount whose server was killed.
@@ -115,14 +117,15 @@ async function alreadyStaged(staged: Stage, context: Context): Promise<Step[] | 
   else if (options.prefix !== undefined) writeResult(`${prefix}\n`)
   const { shell, env } = session
   if (options.prefix !== undefined || !shell || options.dryRun) return undefined
-  const facts = (folder: string) => readFacts(folder, shell.dialect, env)
+  const facts = factsFor(kind, { dialect: shell.dialect, env })
   const [before, copy] = [await facts(original), await facts(prefix)]
   for (const { message, hint } of [...before.unreadable, ...copy.unreadable]) messages.warning(message, hint)
-  const steps = planAgain({ env, original: before, staged: copy })
+  const steps = planAgain({ kind, env, original: before, staged: copy })
   const bound = options.keepMinutes !== Number.POSITIVE_INFINITY
   const lease = leaseFor(original, { ...stageOptions(context), env })
   const held = shell.pid === undefined ? undefined : await inheritLease(prefix, { ...lease, bound })
-  return held && bound ? beforeEnd(steps, exitStep('atExit', bindToShell(held, prefix, session))) : steps
+  const all = held && bound ? beforeEnd(steps, exitStep('atExit', bindToShell(held, prefix, session))) : steps
+  return await andConda(all, { env }, context)
 }
 
 /** The copy of the named archive is what this session has: it needs no further lease. */
@@ -131,13 +134,54 @@ async function activeAlready(result: StageResult, context: Context): Promise<und
   await giveUp(result, context)
 }
 
+/** The environment stays as it is; its conda may gain from a copy. */
+export async function condaAlone(context: Context, shell: CallingShell): Promise<Step[] | undefined> {
+  if (!context.options.withConda || context.options.nodes !== undefined) return undefined
+  const { withConda } = await import('./with-conda.ts')
+  const { steps, undo } = await withConda(context, shell, { env: context.session.env })
+  context.ifUndelivered(undo)
+  return [...steps, { op: 'return', status: 0 }]
+}
+
+/** The steps that make the session call conda from a copy, too, in front of the last one. */
+async function andConda(
+  steps: Step[],
+  state: { env: Variables; main?: StageResult },
+  context: Context,
+): Promise<Step[]> {
+  const { options, session, ifUndelivered } = context
+  if (!options.withConda || options.nodes !== undefined || !session.shell) return steps
+  const conda = await (await import('./with-conda.ts')).withConda(context, session.shell, state)
+  ifUndelivered(async () => {
+    await conda.undo()
+    if (state.main) await giveUp(state.main, context)
+  })
+  return [...steps.slice(0, -1), ...conda.steps, ...steps.slice(-1)]
+}
+
+/** The session's variables when the copy is active, as far as they are known before its scripts have run. */
+const envAfter = (env: Variables, { variables }: Snapshot): Variables => ({
+  ...env,
+  ...Object.fromEntries(Object.entries(variables).map(([name, { after }]) => [name, after ?? undefined])),
+})
+
 /** Returns undefined, with a message, if the environment would not gain from a copy. */
 export const stageOrSkip = (context: Context): Promise<StageResult | undefined> =>
   unlessLocal(context, async () =>
     context.options.nodes === undefined
-      ? await stage(stageOptions(context))
+      ? await stageAlone(context)
       : await (await import('./nodes.ts')).stageEverywhere(context),
   )
+
+async function stageAlone(context: Context): Promise<StageResult> {
+  const { withBase, archive } = context.options
+  if (!withBase || archive !== undefined) return await stage(stageOptions(context))
+  const { onBase } = await import('./with-base.ts')
+  return await onBase(context, {
+    stage: (base) => stage({ ...stageOptions(context), ...base }),
+    copyOf: (result) => result,
+  })
+}
 
 async function unlessLocal<T>(context: Context, body: () => Promise<T>): Promise<T | undefined> {
   return await body().catch((error: unknown) => {
@@ -166,29 +210,32 @@ export async function activation(
   const { options, session, messages, ifUndelivered } = context
   const { prefix, lease: file } = result
   try {
-    const facts = (each: string) => readFacts(each, shell.dialect, session.env)
-    const active = session.env.CONDA_PREFIX
+    const kind = (await findStage(prefix))?.record.kind
+    const activator = kind === 'venv' ? 'own' : options.activator
+    const facts = factsFor(kind, { dialect: shell.dialect, env: session.env })
+    const active = activePrefix(session.env)
     const isOnTop = options.archive !== undefined && active !== result.original
-    const replaced = isOnTop ? active : result.original
+    const replaced = isOnTop ? replacedBy(kind, session.env) : result.original
     const [original, staged] = await Promise.all([replaced ? facts(replaced) : NOTHING, facts(prefix)])
     for (const error of [...original.unreadable, ...staged.unreadable]) throw error
     for (const message of original.notTaken) messages.warning(message)
-    if (options.activator === 'conda') {
+    if (activator === 'conda') {
       for (const facts of [original, staged]) assertCondaCanActivate(facts, shell.dialect)
     }
     const status = statusOfFailure(options)
     const { steps, snapshot } = planStage({
+      kind,
       env: session.env,
       ps1: shell.ps1,
       original,
       staged,
-      activator: options.activator,
+      activator,
       isOnTop,
       abandon: {
         argv: [
           '--abandon',
           `--prefix=${prefix}`,
-          ...(options.activator === 'conda' ? ['--activator=conda'] : []),
+          ...(activator === 'conda' ? ['--activator=conda'] : []),
           ...(status === 1 ? [] : ['--on-failure=continue']),
         ],
         status,
@@ -196,19 +243,26 @@ export async function activation(
     })
     const isBound = more.bound && (shell.pid ?? options.session) !== undefined
     const held = await saveActivation(file, { snapshot, bound: isBound })
-    messages.info(`Activating staged conda environment: ${prefix}`)
+    const dropped = kind === 'venv' ? await (await import('./left-venv.ts')).dropLeft(result, context) : []
+    messages.info(`Activating staged ${nounOf(kind)}: ${prefix}`)
     tellIfLittleGained(result, context)
     if (!isBound) await guard(result, session)
     const { nodes } = held.lease
-    const known = nodes ? beforeEnd(steps, nodesStep(nodes.names)) : steps
-    const all = isBound ? beforeEnd(known, exitStep('atExit', bindToShell(held, prefix, session))) : known
+    const first = [...dropped, ...steps]
+    const known = nodes ? beforeEnd(first, nodesStep(nodes.names)) : first
+    const bound = isBound ? beforeEnd(known, exitStep('atExit', bindToShell(held, prefix, session))) : known
     ifUndelivered(() => giveUp(result, context))
-    return options.activator === 'conda' ? withoutAutoStaging(all) : all
+    const all = await andConda(bound, { env: envAfter(session.env, snapshot), main: result }, context)
+    return activator === 'conda' ? withoutAutoStaging(all) : all
   } catch (error) {
     await giveUp(result, context)
     throw error
   }
 }
+
+/** What a stage that goes on top of it takes the place of: conda has one environment, and a virtual one takes no place. */
+export const replacedBy = (kind: EnvironmentKind | undefined, env: Context['session']['env']): string | undefined =>
+  kind === 'venv' ? undefined : env.CONDA_PREFIX
 
 /** The shell calls this if it, or conda, could not activate the copy. The reason has been reported by then. */
 export async function abandonCommand(context: Context): Promise<undefined> {
@@ -217,6 +271,7 @@ export async function abandonCommand(context: Context): Promise<undefined> {
   const stage = await findStage(options.prefix ?? '')
   const [own] = stage ? leasesOfCaller(caller, await leasesOf(stage.folder)) : []
   await leaveNodes(own?.lease, options.prefix ?? '', context)
+  if (own?.lease.companion) await unstage(own.lease.companion).catch(() => {})
   await unstage({ prefix: options.prefix ?? '', cwd: session.cwd, env: session.env, caller })
   const throughConda = options.activator === 'conda'
   const who = throughConda ? 'conda' : 'This shell'

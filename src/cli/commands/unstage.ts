@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
-import { readFacts } from '../../activate/facts.ts'
+import type { CallingShell } from '../../activate/call.ts'
+import { factsFor } from '../../activate/facts-for.ts'
 import { NOTHING } from '../../activate/on-top.ts'
 import { findStaged, planUnstage } from '../../activate/plan.ts'
 import type { Snapshot } from '../../activate/state.ts'
@@ -10,7 +11,10 @@ import { withoutAutoStaging } from '../../auto-stage/guard.ts'
 import { StageError } from '../../errors.ts'
 import { leasesOfCaller } from '../../leases/holder.ts'
 import { type HeldLease, leasesOf, liveAmong } from '../../leases/lease.ts'
+import { activePrefix, isVenvActive } from '../../model/active.ts'
 import { wholeSeconds } from '../../model/amounts.ts'
+import { CONDABIN_OF_A_COPY, IN_A_COPY } from '../../model/copy-of-base.ts'
+import { nounOf } from '../../model/kind.ts'
 import { isInPlace } from '../../mount/in-place.ts'
 import { stagesOf } from '../../pipeline/activation.ts'
 import { boundOf } from '../../pipeline/bind-to-shell.ts'
@@ -26,56 +30,93 @@ import { writeJson } from '../render/messages.ts'
 import { leaveNodes, NO_NODES } from './leave-nodes.ts'
 import { noShellFunction } from './stage.ts'
 import { sweeper } from './sweep.ts'
+import type { CondaBack } from './with-conda.ts'
 
 /** Makes the shell go back to the original and then call --finish-unstage. With --prefix it only gives that copy back. */
 export async function unstageCommand(context: Context): Promise<Step[] | undefined> {
   const { options, session, messages } = context
   if (options.prefix !== undefined) return await unstageNamed(options.prefix, context)
+  const conda = await condaOf(context)
   const stages = await stagesOf(session.env)
   const found = findStaged(session.env, (prefix) => stages.has(prefix))
-  const active = session.env.CONDA_PREFIX
-  if (found.where === 'none') throw active && isInPlace(active) ? inPlace(active) : notStaged(active)
-  if (found.where === 'beneath') throw beneath(found.prefix)
+  const active = activePrefix(session.env)
+  if (conda && found.where !== 'beneath') messages.info(`conda runs from its installation again: ${conda.original}`)
+  if (found.where === 'none') {
+    const left = await (await import('./left-venv.ts')).giveBackLeft(context)
+    if (left) return left
+    if (conda) return condaAlone(conda, context)
+    throw active && isInPlace(active) ? inPlace(active) : notStaged(active)
+  }
+  if (found.where === 'beneath') throw beneath(found.prefix, session.env)
   const { shell } = session
   if (!shell) throw noShellFunction()
   const stage = stages.get(found.prefix)!
+  const { kind } = stage.record
+  const activator = kind === 'venv' ? 'own' : options.activator
   const { own, inherited, users } = await leasesIn(stage, context)
   const original = inherited?.lease.original ?? stage.record.original
   await assertOriginalThere({ ...stage.record, original }, context)
   if (users.length === 0) await confirmLoss(stage, context)
   const snapshot = inherited?.lease.activation as Snapshot | undefined
   const isOnTop = snapshot?.isOnTop === true
-  const replaced = isOnTop ? snapshot.variables.CONDA_PREFIX?.before : original
-  messages.info(isOnTop ? 'Unstaging ...' : 'Unstaging and reverting to original conda environment ...')
-  messages.info(`Original conda environment: ${original}`)
-  const facts = (prefix: string) => readFacts(prefix, shell.dialect, session.env)
+  const replaced = isOnTop ? (snapshot.variables.CONDA_PREFIX?.before ?? undefined) : original
+  messages.info(isOnTop ? 'Unstaging ...' : `Unstaging and reverting to original ${nounOf(kind)} ...`)
+  messages.info(`Original ${nounOf(kind)}: ${original}`)
+  const env = conda?.env ?? session.env
+  const facts = factsFor(kind, { dialect: shell.dialect, env })
   const [before, staged] = await Promise.all([replaced ? facts(replaced) : NOTHING, facts(found.prefix)])
   // Leaving is possible all the same.
   for (const { message } of [...before.unreadable, ...staged.unreadable]) messages.warning(message)
-  if (options.activator === 'conda' && replaced) assertCondaCanActivate(before, shell.dialect)
+  if (activator === 'conda' && replaced) assertCondaCanActivate(before, shell.dialect)
   const { steps } = planUnstage({
-    env: session.env,
+    kind,
+    env,
     ps1: shell.ps1,
     original: before,
     staged,
     snapshot,
     isOnTop,
-    activator: options.activator,
-    remove: [
-      '--finish-unstage',
-      `--prefix=${stage.record.prefix}`,
-      ...(shell.pid === undefined ? [] : [`--session=${shell.pid}`]),
-      `--since=${Date.now()}`,
-      ...passedOn(context),
-    ],
+    activator,
+    remove: finishing({ prefix: stage.record.prefix, conda, shell }, context),
   })
   const bound = own && boundOf(own, stage.record.prefix)
   const all: Step[] = [
+    ...(conda?.steps ?? []),
     ...(bound ? [exitStep('notAtExit', bound)] : []),
     ...(own?.lease.nodes ? [NO_NODES] : []),
     ...steps,
   ]
-  return options.activator === 'conda' ? withoutAutoStaging(all) : all
+  return activator === 'conda' ? withoutAutoStaging(all) : all
+}
+
+/** Nothing is loaded for it unless the session's conda runs from a copy. */
+async function condaOf(context: Context): Promise<CondaBack | undefined> {
+  const { CONDA_EXE, _CONDA_EXE, _CONDA_ROOT, PATH = '' } = context.session.env
+  const isNamed = [CONDA_EXE, _CONDA_EXE, _CONDA_ROOT].some((path) => path !== undefined && IN_A_COPY.test(path))
+  if (!isNamed && !CONDABIN_OF_A_COPY.test(PATH)) return undefined
+  return await (await import('./with-conda.ts')).condaBack(context)
+}
+
+/** The copy of the environment was left before, as with `conda deactivate`, or there was none. */
+function condaAlone(conda: CondaBack, context: Context): Step[] {
+  const { shell } = context.session
+  if (!shell) throw noShellFunction()
+  return [...conda.steps, { op: 'run', argv: finishing({ conda, shell }, context) }, { op: 'return', status: 0 }]
+}
+
+/** Arguments for the launcher, when the session has left the copies. */
+function finishing(
+  { prefix, conda, shell }: { prefix?: string; conda: CondaBack | undefined; shell: CallingShell },
+  context: Context,
+): string[] {
+  return [
+    '--finish-unstage',
+    ...(prefix === undefined ? [] : [`--prefix=${prefix}`]),
+    ...(conda && conda.copy !== prefix ? [`--companion=${conda.copy}`] : []),
+    ...(shell.pid === undefined ? [] : [`--session=${shell.pid}`]),
+    `--since=${Date.now()}`,
+    ...passedOn(context),
+  ]
 }
 
 /** The caller's lease; or else the one that its shell has inherited from the shell that staged; and who else uses the copy. */
@@ -106,13 +147,16 @@ async function unstageNamed(prefix: string, context: Context): Promise<undefined
 export async function finishUnstageCommand(context: Context): Promise<undefined> {
   const { options, session, messages } = context
   const caller = callerOf(context)
-  const given = { prefix: options.prefix ?? '', cwd: session.cwd, env: session.env, force: options.force, caller }
+  for (const companion of options.companions ?? [])
+    await (await import('./companion.ts')).leaveCompanion(companion, context)
+  if (options.prefix === undefined) return
+  const given = { prefix: options.prefix, cwd: session.cwd, env: session.env, force: options.force, caller }
   const stage = await findStage(given.prefix)
   if (stage) await leaveOtherNodes((await leasesIn(stage, context)).own, stage, context)
   const { original, kept } = await unstage({ ...given, onProgress: progressOf(context) }, sweeper(session))
-  const active = session.env.CONDA_PREFIX
-  if (stage?.record.alone === undefined) messages.info(`Activating original conda environment: ${original}`)
-  else messages.info(active ? `Active conda environment: ${active}` : 'No conda environment is active')
+  const active = activePrefix(session.env)
+  if (stage?.record.alone === undefined) messages.info(`Activating original ${nounOf(stage?.record.kind)}: ${original}`)
+  else messages.info(active ? `Active environment: ${active}` : 'No environment is active')
   if (kept) messages.info(whyKept(kept, options.session))
   else messages.info(`Total unstage time: ${wholeSeconds((Date.now() - (options.since ?? Date.now())) / 1000)}`)
   if (options.json) writeJson({ original, prefix: options.prefix, ...keptData(kept) })
@@ -171,13 +215,14 @@ const inPlace = (prefix: string): StageError =>
     hint: "Leave it with 'exit'.",
   })
 
-function beneath(prefix: string): StageError {
+function beneath(prefix: string, env: Context['session']['env']): StageError {
+  const how = isVenvActive(env) ? 'deactivate' : 'conda deactivate'
   return new StageError(
     'NOT_STAGED',
     `The staged copy ${prefix} is not on top: another environment was activated after it`,
     {
       path: prefix,
-      hint: "Leave that environment first ('conda deactivate'), then run 'conda-stage --unstage' again.",
+      hint: `Leave that environment first ('${how}'), then run 'conda-stage --unstage' again.`,
     },
   )
 }

@@ -11,7 +11,8 @@ import { rows } from './rows.ts'
 import { shown } from './shown.ts'
 
 export function statusText(status: Status, { session, options }: Pick<Context, 'session' | 'options'>): string {
-  const { prefix, isStaged, original, problem, isBase, isLocal, archive, image, payback, autoStage, local } = status
+  const { prefix, isStaged, original, problem, isBase, isLocal, archive, image, payback, autoStage, conda, local } =
+    status
   const isVerbose = options.verbosity === 'verbose' || options.verbosity === 'debug'
   return rows([
     ['active environment', prefix ?? 'none'],
@@ -24,6 +25,7 @@ export function statusText(status: Status, { session, options }: Pick<Context, '
     ['original', isLocal ? 'on local disk: a copy gains little' : undefined],
     ['staging', payback && paybackText(payback)],
     ['automatic staging', autoStage && autoStaging(autoStage)],
+    ['conda', conda && `runs from ${conda.prefix}, the copy of ${conda.original}`],
     ['local folder', local.path ? `${local.path} (from ${local.source})` : (local.problem ?? 'none')],
     ['shell function', session.shell ? `loaded (${session.shell.dialect})` : 'not loaded'],
   ])

@@ -1,8 +1,10 @@
 import { resolve } from 'node:path'
 import type { DialectName } from '../../../activate/dialects.ts'
 import { planEnter } from '../../../activate/enter.ts'
-import { readFacts } from '../../../activate/facts.ts'
+import { factsFor } from '../../../activate/facts-for.ts'
 import type { Step } from '../../../activate/steps.ts'
+import { planEnterVenv } from '../../../activate/venv.ts'
+import { kindAt } from '../../../environment/find.ts'
 import { isInPlace } from '../../../mount/in-place.ts'
 import { realpath } from '../../../platform/remote-fs.ts'
 import { findStage } from '../../../stage/record.ts'
@@ -24,9 +26,11 @@ export async function stepsInto(
   { prefix, isCopy, dialect, ps1 }: { prefix: string; isCopy: boolean; dialect: DialectName; ps1?: string | undefined },
   { session: { env }, messages }: Pick<Context, 'session' | 'messages'>,
 ): Promise<Step[]> {
-  const facts = (each: string) => readFacts(each, dialect, env)
-  const [entered, active] = await Promise.all([facts(prefix), env.CONDA_PREFIX ? facts(env.CONDA_PREFIX) : undefined])
+  const kind = await kindAt(prefix)
+  const facts = factsFor(kind, { dialect, env })
+  const other = kind === 'venv' ? env.VIRTUAL_ENV : env.CONDA_PREFIX
+  const [entered, active] = await Promise.all([facts(prefix), other ? facts(other) : undefined])
   for (const { message, hint } of entered.unreadable) messages.warning(message, hint)
   for (const message of entered.notTaken) messages.warning(message)
-  return planEnter({ env, ps1, entered, active, isCopy })
+  return (kind === 'venv' ? planEnterVenv : planEnter)({ env, ps1, entered, active, isCopy })
 }
