@@ -1,10 +1,11 @@
 /** A release made from the sources, once for each file of tests. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { bundle } from '../../scripts/bundle.ts'
+import { manPage } from '../../scripts/man-page.ts'
 import type { Arch } from '../../scripts/release.ts'
 import { UNPRIVILEGED } from '../platform/as-ordinary-user.ts'
 
@@ -13,6 +14,7 @@ export async function parts(): Promise<{ out: string; what: { arch: Arch; dist: 
   const out = mkdtempSync(join(tmpdir(), 'release test-'))
   process.once('exit', () => rmSync(out, { recursive: true, force: true }))
   await bundle(join(out, 'dist'))
+  writeFileSync(join(out, 'dist/conda-stage.1'), manPage())
   return { out, what: { arch: process.arch as Arch, dist: join(out, 'dist'), level: 1 } }
 }
 
