@@ -93,7 +93,16 @@ export async function bundle(folder: string): Promise<void> {
     plugins: [zlibAsWhole],
     banner: { js: LIBRARY_START },
   })
-  for (const step of ['activate', 'auto-stage', 'completion', 'conda-pack', 'image/retire', 'modulefile', 'mount']) {
+  for (const step of [
+    'activate',
+    'auto-stage',
+    'completion',
+    'conda-pack',
+    'image/retire',
+    'modulefile',
+    'mount',
+    'wrappers',
+  ]) {
     cpSync(join(root, `src/${step}/templates`), join(folder, 'templates'), { recursive: true })
   }
   const sources = [program, libraries, library].flatMap(({ metafile }) => Object.keys(metafile!.inputs))

@@ -66,6 +66,8 @@ const TESTING: Prerequisite[] = [
   program('yash'),
   program('git'),
   program('strace'),
+  // Has reflinks.
+  daemon('mkfs.btrfs', 'btrfs-progs'),
   program('systemd-tmpfiles', 'systemd'),
   program('zstd'),
   program('tar'),
@@ -96,6 +98,7 @@ const TESTING: Prerequisite[] = [
   daemon('sshd', 'openssh-server'),
   program('mpirun.openmpi', 'openmpi-bin'),
   program('mpirun.mpich', 'mpich'),
+  program('erb', 'ruby'), // what Open OnDemand's templates are written in
 ]
 
 const isThere = ({ probe: [command, ...args] }: Prerequisite): boolean =>

@@ -12,6 +12,8 @@ export interface Entering {
   ps1?: string | undefined
   /** The environment to activate. */
   entered: PrefixFacts
+  /** What it is called. Default: as conda calls it. */
+  name?: string | undefined
   /** The one that is active: perhaps that very one. */
   active: PrefixFacts | undefined
   /** The prompt says that it is a copy. */
@@ -22,14 +24,15 @@ export interface Entering {
  * Activates an environment as conda would: in place of the one that is active, or as the first one. If it is active already, only
  * the prompt changes.
  */
-export function planEnter({ env, ps1, entered, active, isCopy }: Entering): Step[] {
+export function planEnter(entering: Entering): Step[] {
+  const { env, ps1, entered, active, isCopy } = entering
   const { prefix } = entered
   const end: Step = { op: 'return', status: 0 }
   const isActive = active?.real === entered.real
   if (isActive && !isCopy) return [end]
   const pixi = isActive ? promptOfPixi(env) : undefined
   if (pixi) return [STAGED_STEP, ...promptStep(shownIn(ps1, pixi)), { op: 'pixiPrompt', part: pixi.starred }, end]
-  const name = condaName(prefix, env)
+  const { name = condaName(prefix, env) } = entering
   const star = isCopy ? '*' : ''
   const old = env.CONDA_PROMPT_MODIFIER
   const names = active ? [env.CONDA_DEFAULT_ENV ?? '', active.prefix, active.real, basename(active.prefix)] : []

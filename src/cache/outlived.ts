@@ -35,12 +35,14 @@ export async function outlivedArchives({
   archiveFolder?: string
   original?: string | undefined
 }): Promise<OutlivedArchive[]> {
-  const folderBeside = (prefix: string): string =>
-    dirname(maybePixi(prefix, env) ? pixiArchiveBase({ prefix, real: prefix }) : prefix)
+  const foldersBeside = (prefix: string): string[] => [
+    dirname(prefix),
+    ...(maybePixi(prefix, env) ? [dirname(pixiArchiveBase({ prefix, real: prefix }))] : []),
+  ]
   const folders = new Set([
     ...archiveFolders({ env, ...(archiveFolder !== undefined && { archiveFolder }) }),
     ...(await environmentFolders(env, await basesOf(env))),
-    ...[...(await listedPrefixes(env)), ...(original === undefined ? [] : [original])].map(folderBeside),
+    ...[...(await listedPrefixes(env)), ...(original === undefined ? [] : [original])].flatMap(foldersBeside),
   ])
   const found = await Promise.all([...folders].map((folder) => outlivedIn(folder, uid)))
   return found.flat()

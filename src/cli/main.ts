@@ -39,6 +39,7 @@ const COMMANDS: Record<Action | 'skip', () => Promise<Command>> = {
   verify: async () => (await import('./commands/verify.ts')).verifyCommand,
   retire: async () => (await import('./commands/retire.ts')).retireCommand,
   restore: async () => (await import('./commands/retire.ts')).restoreCommand,
+  wrappers: async () => (await import('./commands/wrappers.ts')).wrappersCommand,
   modulefile: async () => (await import('./commands/modulefile.ts')).modulefileCommand,
   list: async () => (await import('./commands/list.ts')).listCommand,
   clean: async () => (await import('./commands/clean.ts')).cleanCommand,

@@ -18,6 +18,7 @@ import { type RunOptions, runOptions, splitCommand } from './run-options.ts'
 import { sourceOption } from './shell-names.ts'
 import { checkWithBase, withBaseOption } from './with-base-option.ts'
 import { checkWithConda, withCondaOption } from './with-conda-option.ts'
+import { addWrapperOptions, type WrapperOptions, wrapperOptions } from './wrapper-options.ts'
 
 /** What a user can ask for; each action has a file in commands/. */
 const ACTIONS = [
@@ -29,6 +30,7 @@ const ACTIONS = [
   'verify',
   'retire',
   'restore',
+  'wrappers',
   'autoStage',
   'source',
   'completion',
@@ -50,7 +52,7 @@ export type Action = (typeof ACTIONS)[number] | (typeof INNER)[number]
 
 type Variables = Readonly<Record<string, string | undefined>>
 
-export interface Options extends Settings, ShapeOptions, AutoOptions, NodeOptions, RunOptions {
+export interface Options extends Settings, ShapeOptions, AutoOptions, NodeOptions, RunOptions, WrapperOptions {
   action: Action
   force: boolean
   dryRun: boolean
@@ -149,6 +151,7 @@ export async function readOptions(args: readonly string[], variables: Variables,
       ...runOptions(given, action, words, usage),
       ...nodeOptions(given, action, settings, usage),
       ...autoOptions(given, action, { env, cwd }, usage),
+      ...wrapperOptions(given, action, usage),
       origins,
       files,
     },
@@ -218,6 +221,7 @@ function commandLine(): Command {
     .option('--verify', 'check the staged copy, or the archive of an environment that is not staged')
     .option('--retire', 'replace an environment by its archive, when that is known to hold all of it')
     .option('--restore', 'bring a retired environment back as it was')
+    .option('--wrappers <dir>', "write small programs into DIR/bin that start the environment's programs from its copy")
     .addOption(new Option('--auto-stage <what>', 'stage the environment whenever it is activated').choices(SWITCH))
     .addOption(sourceOption())
     .addOption(new Option('--completion [shell]', 'print shell code that completes options').choices(COMPLETION_SHELLS))
@@ -303,7 +307,7 @@ function commandLine(): Command {
     .option('--verbose', 'show more')
     .option('--debug', 'show everything, with stack traces of errors')
     .option('--full', 'with --version: also print the versions of everything that it runs on')
-  return addPackOptions(command.optionsGroup('Archives:'))
+  return addPackOptions(addWrapperOptions(command).optionsGroup('Archives:'))
 }
 
 const HELP_END = `
@@ -328,7 +332,8 @@ What stays in your session: the function conda-stage (in bash and sh also __cond
 a copy is active, also what conda would have set for it: PATH, CONDA_PREFIX, CONDA_DEFAULT_ENV,
 CONDA_PROMPT_MODIFIER, PS1 or prompt, and the environment's own variables, with CONDA_STAGE_STAGED=true among
 them; after --nodes also CONDA_STAGE_NODES, the nodes that have the copy; after --with-conda also the variables
-by which conda is called (CONDA_EXE, _CONDA_EXE, CONDA_PYTHON_EXE, _CONDA_ROOT, CONDA_ROOT). Nothing else.
+by which conda is called (CONDA_EXE, _CONDA_EXE, CONDA_PYTHON_EXE, _CONDA_ROOT, CONDA_ROOT), and
+MAMBA_ROOT_PREFIX if mamba is there. Nothing else.
 
 Exit status: 0 success; 1 failure (the original environment is active and untouched); 2 wrong usage or configuration.
 Load the shell function with:  eval "$(conda-stage --source)"

@@ -153,6 +153,26 @@ export interface RestoreResult {
   entries: number
 }
 
+/** Options of writeWrappers(). */
+export interface WrappersOptions extends PackOptions {
+  /** Folder for `bin/NAME`. */
+  folder: string
+  /** Absolute path of bin/conda-stage. */
+  launcher: string
+  /** Names of programs in the environment's `bin`. Default: all that don't change the environment. */
+  programs?: readonly string[]
+  /** Also write kernelspecs for Jupyter, by this name; empty: the environment's. */
+  kernelspec?: string
+}
+
+export interface WrappersResult {
+  original: string
+  folder: string
+  programs: string[]
+  /** Their folders. */
+  kernelspecs: string[]
+}
+
 export interface PackResult {
   /** The environment that was packed. */
   prefix: string

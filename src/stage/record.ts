@@ -41,6 +41,8 @@ const Record = v.object({
   /** The number of files, and their bytes. */
   files: v.optional(v.number()),
   bytes: v.optional(v.number()),
+  /** What it had in common with other copies when it was made: files that take up no room of their own, and their bytes. */
+  shared: v.optional(v.object({ files: v.number(), bytes: v.number() })),
   /** For files that were relocated at another length, by path (BytePath): the first 16 bytes of the SHA-256, in hex. */
   digests: v.record(v.string(), v.string()),
 })

@@ -68,6 +68,16 @@ test('in a pixi shell that was opened with a copy, --unstage goes back to the or
   await isEmptySoon(world.local)
 })
 
+test('what a script in [activation] stages is said on the terminal, which pixi does not keep to itself', async (context) => {
+  const world = await staging(context)
+  const command = ['script', '--quiet', '--return', '--command', 'pixi run greet', '/dev/null']
+  const { status, stdout } = runIn(world, command)
+  assert.equal(status, 0, stdout)
+  assert.match(stdout, /INFO: Activating staged pixi environment: [\s\S]*Hello from the environment/)
+  const failed = runIn({ ...world, env: { ...world.env, CONDA_STAGE_PATH: '/proc/nothing' } }, command)
+  assert.match(failed.stdout, /ERROR: .*\/proc\/nothing[\s\S]*Hello from the environment/)
+})
+
 test('if staging fails, the script in [activation] leaves the original active', async (context) => {
   const world = await staging(context)
   const env = { ...world.env, CONDA_STAGE_PATH: '/proc/nothing' }

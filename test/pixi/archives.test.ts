@@ -4,7 +4,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, wr
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { UNPRIVILEGED } from '../platform/as-ordinary-user.ts'
-import { runIn, type Workspace, workspace } from './workspace.ts'
+import { runIn, script, type Workspace, workspace } from './workspace.ts'
 
 const RELATIVE = '--prefix=.pixi/envs/default'
 
@@ -53,6 +53,18 @@ test('the archive is found in its place from anywhere, and --status and --verify
   const { archive: shown } = JSON.parse(succeed(world, '--status', RELATIVE, '--json'))
   assert.deepEqual(shown, { path: archive, state: 'fresh' })
   succeed(world, '--verify', RELATIVE)
+})
+
+test('with --nodes, that archive goes to the nodes of a job', async (context) => {
+  const world = await workspace(context)
+  const lines = [
+    `eval "$(conda-stage --source)"; eval "$(pixi shell-hook)"`,
+    `conda-stage --nodes=n1 --launcher='env NODE={node}'; echo "$CONDA_PREFIX"; conda-stage --quiet --unstage`,
+  ]
+  const { stdout, stderr } = script(world, 'bash', lines.join('\n'))
+  assert.match(stdout, new RegExp(`^${world.local}/conda-stage_[^/]+/my-project$`, 'm'), stderr)
+  assert.match(stderr, /Sending \S+\/my-project\/\.pixi\/conda-stage\/default\.tar\.zst /)
+  assert.deepEqual(readdirSync(world.local), [])
 })
 
 test('an install by pixi that changes nothing leaves the archive fresh, and one that does makes it out of date', async (context) => {

@@ -9,6 +9,7 @@ import { SHELLS, script, type Workspace, type WorkspaceOptions, workspace } from
 const LOAD = {
   bash: `eval "$(conda-stage --source)"; PS1='$ '; eval "$(pixi shell-hook --shell bash)"`,
   zsh: `eval "$(conda-stage --source)"; PS1='$ '; eval "$(pixi shell-hook --shell zsh)"`,
+  sh: `eval "$(conda-stage --source=sh)"; PS1='$ '; eval "$(pixi shell-hook --shell bash)"`,
   fish: 'conda-stage --source | source; pixi shell-hook --shell fish | source',
 }
 
@@ -48,7 +49,7 @@ const CASES: { title: string; options: WorkspaceOptions; env?: Record<string, st
   },
 ]
 
-for (const shell of SHELLS) {
+for (const shell of [...SHELLS, 'sh'] as const) {
   describe(`in ${shell}, behind pixi shell-hook`, () => {
     for (const { title, options, env = {}, part } of CASES) {
       test(`conda-stage stages ${title}, leaves pixi's own variables alone, and --unstage gives back all that was there`, async (context) => {
@@ -82,6 +83,71 @@ test('a copy goes with the shell that staged it', async (context) => {
   const ended = script(world, 'bash', `${LOAD.bash}; conda-stage; ls ${world.local}`)
   assert.match(ended.stdout, /^conda-stage_/m)
   assert.deepEqual(readdirSync(world.local), [])
+})
+
+test('pixi run in a staged session works with the original, and after conda-stage in a nested shell with the same copy', async (context) => {
+  const world = await workspace(context)
+  const lines = [
+    ...[LOAD.bash, 'conda-stage --quiet', 'echo "$CONDA_PREFIX"', `pixi run sh -c 'echo "$CONDA_PREFIX"'`],
+    `pixi shell << 'END' | sed -n 's/^nested: //p'
+conda-stage --quiet
+echo "nested: $CONDA_PREFIX"
+exit
+END`,
+    'conda-stage --quiet --unstage; echo "$CONDA_PREFIX"',
+  ]
+  const { stdout, stderr } = script(world, 'bash', lines.join('\n'))
+  const [copy, run, nested, after] = stdout.trim().split(/\r?\n/)
+  assert.notEqual(copy, world.prefix, stderr)
+  assert.deepEqual([run, nested, after], [world.prefix, copy, world.prefix], stderr)
+})
+
+test('when pixi add has activated the original again, conda-stage stages it as it is now, and --unstage leaves no star', async (context) => {
+  const world = await workspace(context)
+  // What the function does that pixi's hook defines.
+  const add = `touch ${world.prefix}/conda-meta/numpy-1-0.json; eval "$(pixi shell-hook --change-ps1 false)"`
+  const show = 'echo "$PS1 $CONDA_PREFIX $(ls "$CONDA_PREFIX/conda-meta" | grep -c numpy)"'
+  const lines = [
+    LOAD.bash,
+    'conda-stage --quiet',
+    show,
+    add,
+    show,
+    'conda-stage --quiet',
+    show,
+    'conda-stage --quiet --unstage',
+    show,
+  ]
+  const { stdout, stderr } = script(world, 'bash', lines.join('\n'))
+  const seen = stdout
+    .trim()
+    .split('\n')
+    .map((line) => line.split(/\$ +| (?=\d)/))
+  const [first, added, second, after] = seen.map(([prompt, prefix, count]) => ({ prompt, prefix, count }))
+  assert.equal(first?.prompt, '(my-project*) ', stderr)
+  assert.deepEqual([added!.prefix, added!.count], [world.prefix, '1'])
+  assert.deepEqual([second!.prompt, second!.count], ['(my-project*) ', '1'])
+  assert.ok(![first!.prefix, world.prefix].includes(second!.prefix))
+  assert.deepEqual(after, { prompt: '(my-project) ', prefix: world.prefix, count: '1' })
+  assert.deepEqual(readdirSync(world.local), [])
+})
+
+test('pixi run behind --exec runs from the copy that stands in the place of the original', async (context) => {
+  const world = await workspace(context)
+  const look = `echo "$CONDA_PREFIX $PIXI_PROMPT"; findmnt -no TARGET -T "$CONDA_PREFIX"; greet`
+  const { status, stdout, stderr } = script(
+    world,
+    'bash',
+    `${LOAD.bash}; conda-stage --exec -- pixi run sh -c '${look}'`,
+  )
+  assert.equal(status, 0, stderr)
+  assert.equal(stdout, `${world.prefix} (my-project) \n${world.prefix}\nHello from the environment\n`)
+})
+
+test('outside of pixi, --exec calls an environment of pixi by its workspace, as pixi does', async (context) => {
+  const world = await workspace(context)
+  const call = `conda-stage --exec --quiet --prefix=.pixi/envs/default -- sh -c 'echo "$CONDA_DEFAULT_ENV $CONDA_PROMPT_MODIFIER"'`
+  assert.equal(script(world, 'bash', call).stdout, 'my-project (my-project*) \n')
 })
 
 test('neither pixi nor git takes notice of anything of ours in a workspace', async (context) => {

@@ -8,14 +8,17 @@ import { LAUNCHER } from '../cli/world.ts'
 import { readyCache } from '../fixtures/cache.ts'
 import { smallEnvironment } from '../fixtures/environment.ts'
 
+/** Those that pixi opens. */
 export const SHELLS = ['bash', 'zsh', 'fish'] as const
 
-export type PixiShell = (typeof SHELLS)[number]
+/** pixi's code for bash is also one for sh. */
+export type PixiShell = (typeof SHELLS)[number] | 'sh'
 
 const ARGV: Record<PixiShell, string[]> = {
   bash: ['bash', '--norc'],
   zsh: ['zsh', '--no-rcs'],
   fish: ['fish', '--no-config'],
+  sh: ['dash'],
 }
 
 export interface Workspace {

@@ -23,6 +23,7 @@ import { stage, unstage } from '../../pipeline.ts'
 import { jobId } from '../../platform/job.ts'
 import { processFacts } from '../../platform/process-identity.ts'
 import { realpath } from '../../platform/remote-fs.ts'
+import { stopAfter } from '../../platform/signals.ts'
 import { findStage, type Stage } from '../../stage/record.ts'
 import type { Command, Context } from '../command.ts'
 import { callerOf, stageOptions } from '../library-options.ts'
@@ -56,8 +57,10 @@ async function stageActiveOrNamed(context: Context): Promise<Step[] | undefined>
   if (options.dryRun) return await unlessLocal(context, () => dryRun(context))
   if (options.activator === 'conda' && shell && active && !isPathWanted && !isVenvActive(session.env))
     assertCondaCanActivate({ prefix: active }, shell.dialect)
+  const note = options.note === undefined ? undefined : await notesOf(options.note, named, context)
   const result = await stageOrSkip(context)
   if (result === undefined) return isPathWanted || !shell ? undefined : await condaAlone(context, shell)
+  await note?.(result)
   if (options.json || isPathWanted) await giveResult(result, context)
   if (isPathWanted) await guard(result, session)
   // A person at a terminal may have expected more; a program has not.
@@ -68,6 +71,15 @@ async function stageActiveOrNamed(context: Context): Promise<Step[] | undefined>
     return await activation(context, shell, result, { bound: options.keepMinutes !== Number.POSITIVE_INFINITY })
   tellIfLittleGained(result, context)
   return undefined
+}
+
+/** A wrapper runs without its note, too. It waits for us: if it is ended, nobody needs the copy. */
+async function notesOf(file: string, original: string, { options, session }: Context) {
+  const { noteForWrappers } = await import('../../pipeline/wrapper-note.ts')
+  const caller = options.session ?? session.parentPid
+  stopAfter(() => processFacts(caller) !== undefined)
+  const note = await noteForWrappers(file, { original, env: session.env })
+  return async (copy: StageResult): Promise<void> => await note(copy).catch(() => {})
 }
 
 /** Nobody would ever find a copy whose path is lost. */

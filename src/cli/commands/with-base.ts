@@ -59,7 +59,7 @@ async function stageBase(
     messages.info(`The Python of ${prefix} is the system's (${base.prefix}), which is not staged`)
     return undefined
   }
-  const copy = await stageCompanion(base.prefix, context, { asBase: true, ...(caller && { caller }) })
+  const copy = await stageCompanion({ prefix: base.prefix, asBase: true, ...(caller && { caller }) }, context)
   return copy && { copy, base: { original: base.prefix, real: base.real, prefix: copy.prefix } }
 }
 

@@ -5,6 +5,7 @@ import { factsFor } from '../../../activate/facts-for.ts'
 import type { Step } from '../../../activate/steps.ts'
 import { planEnterVenv } from '../../../activate/venv.ts'
 import { kindAt } from '../../../environment/find.ts'
+import { pixiName } from '../../../environment/pixi.ts'
 import { isInPlace } from '../../../mount/in-place.ts'
 import { realpath } from '../../../platform/remote-fs.ts'
 import { findStage } from '../../../stage/record.ts'
@@ -32,5 +33,6 @@ export async function stepsInto(
   const [entered, active] = await Promise.all([facts(prefix), other ? facts(other) : undefined])
   for (const { message, hint } of entered.unreadable) messages.warning(message, hint)
   for (const message of entered.notTaken) messages.warning(message)
-  return (kind === 'venv' ? planEnterVenv : planEnter)({ env, ps1, entered, active, isCopy })
+  const entering = { env, ps1, entered, active, isCopy }
+  return kind === 'venv' ? planEnterVenv(entering) : planEnter({ ...entering, name: await pixiName(entered, env) })
 }
