@@ -30,7 +30,7 @@ export default defineConfig({
       { text: 'Quick start', items: [{ text: 'Install and use', link: '/' }, page('docs/work-with-conda.md')] },
       group('How to', 'usage', 'job-scripts', 'nodes', 'auto-staging', 'shells', 'configuration', 'sharing'),
       group('Other ways', 'exec', 'mount', 'images', 'retire', 'conda-pack'),
-      group('When something is wrong', 'troubleshooting', 'what-still-reaches-the-original'),
+      group('When something is wrong', 'troubleshooting', 'what-still-reaches-the-original', 'evidence'),
       group('For sites', 'administrators', 'security', 'reliability', 'performance', 'scale'),
       group('Inside', 'comparison', 'architecture', 'archive-format'),
       {
