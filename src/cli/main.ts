@@ -35,6 +35,7 @@ const COMMANDS: Record<Action | 'skip', () => Promise<Command>> = {
   exec: async () => (await import('./commands/run/exec.ts')).execCommand,
   shell: async () => (await import('./commands/run/exec.ts')).shellCommand,
   enter: async () => (await import('./commands/run/enter.ts')).enterCommand,
+  benchmark: async () => (await import('./commands/evidence/benchmark.ts')).benchmarkCommand,
   proof: async () => (await import('./commands/evidence/proof.ts')).proofCommand,
   pack: async () => (await import('./commands/pack.ts')).packCommand,
   verify: async () => (await import('./commands/verify.ts')).verifyCommand,

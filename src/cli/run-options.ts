@@ -1,5 +1,5 @@
 /** What takes a command of the user's, or opens a shell. */
-const RUNS = /^--(?:exec|shell|proof)(?:=|$)/
+const RUNS = /^--(?:exec|shell|proof|benchmark)(?:=|$)/
 
 /** Separates our own arguments from a command of the user's, which stands behind `--`. */
 export function splitCommand(args: readonly string[]): {

@@ -25,6 +25,8 @@ export interface EvidenceOptions extends StageOptions {
   launcher: string
   env: NonNullable<StageOptions['env']>
   cwd: string
+  /** Called with the original, and with the words by which a command starts in it, before anything is staged. */
+  beforeStaging?(original: string, into: readonly string[]): Promise<void>
 }
 
 /**
@@ -40,11 +42,14 @@ export async function withCopy<T>(options: EvidenceOptions, body: (copy: Copy) =
     wordsInto({ prefix, isCopy: prefix === own }, { env, launcher, warn })
   if (active) {
     const { original, prefix, files = 0, bytes = 0 } = active.record
+    await options.beforeStaging?.(original, await into(prefix)(original))
     return await body({ original, prefix, files, bytes, into: into(prefix) })
   }
+  const meant = await originalOf(options)
+  await options.beforeStaging?.(meant, await into('')(meant))
   const started = monotonicMs()
   const caller = { env, session: ownIdentity().pid }
-  const copy = await stage({ ...options, prefix: await originalOf(options), writable: false, caller })
+  const copy = await stage({ ...options, prefix: meant, writable: false, caller })
   const seconds = (monotonicMs() - started) / 1000
   const { original, prefix, files, bytes, lease } = copy
   try {
