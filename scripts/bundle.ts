@@ -1,6 +1,6 @@
 import { cpSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type BuildOptions, build, type Plugin } from 'esbuild'
 
@@ -8,6 +8,8 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
 /** Libraries that few calls need get a file each: whatever is in the program itself is compiled at every start. */
 const APART = ['cli-progress', 'yaml', 'yauzl']
+/** Of the charting library, only what we use. */
+const CHARTS = { file: 'src/cli/render/report/parts-of-echarts.ts', name: 'echarts' }
 
 const COMMON: BuildOptions = {
   absWorkingDir: root,
@@ -35,6 +37,8 @@ const apart: Plugin = {
   setup({ onResolve }) {
     const filter = new RegExp(`^(${APART.join('|')})$`)
     onResolve({ filter }, ({ path }) => ({ path: `./libraries/${path}.cjs`, external: true }))
+    const charts = new RegExp(`/${basename(CHARTS.file, '.ts')}\\.ts$`)
+    onResolve({ filter: charts }, () => ({ path: `./libraries/${CHARTS.name}.cjs`, external: true }))
   },
 }
 
@@ -84,6 +88,12 @@ export async function bundle(folder: string): Promise<void> {
   await build({ ...PROGRAM, outdir: folder, entryPoints, plugins: [apart, whenUsed] })
   await build({ ...PROGRAM, outdir: join(folder, 'libraries'), entryPoints: APART })
   await build({
+    ...PROGRAM,
+    outdir: join(folder, 'libraries'),
+    entryPoints: { [CHARTS.name]: CHARTS.file },
+    minify: true,
+  })
+  await build({
     ...COMMON,
     outdir: folder,
     entryPoints: { index: 'src/index.ts' },
@@ -91,7 +101,16 @@ export async function bundle(folder: string): Promise<void> {
     plugins: [zlibAsWhole],
     banner: { js: LIBRARY_START },
   })
-  for (const step of ['activate', 'auto-stage', 'completion', 'conda-pack', 'image/retire', 'modulefile', 'mount']) {
+  for (const step of [
+    'activate',
+    'auto-stage',
+    'cli/render/report',
+    'completion',
+    'conda-pack',
+    'image/retire',
+    'modulefile',
+    'mount',
+  ]) {
     cpSync(join(root, `src/${step}/templates`), join(folder, 'templates'), { recursive: true })
   }
 }

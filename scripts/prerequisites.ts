@@ -94,6 +94,7 @@ const TESTING: Prerequisite[] = [
   daemon('sshd', 'openssh-server'),
   program('mpirun.openmpi', 'openmpi-bin'),
   program('mpirun.mpich', 'mpich'),
+  program('chromium'), // looks at the report
 ]
 
 const isThere = ({ probe: [command, ...args] }: Prerequisite): boolean =>

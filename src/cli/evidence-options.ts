@@ -48,6 +48,7 @@ export function evidenceOptions(
   if (!command?.length) throw usage(`--${action} needs a command: conda-stage --${action} -- COMMAND...`)
   for (const name of ['writable', 'nodes', 'mount'])
     if (given[name] !== undefined) throw usage(`--${action} and --${name} can't be combined`)
-  if (given.report === '') throw usage('--report is empty')
+  if (given.report !== undefined && !/[^/]\.html?$/.test(given.report as string))
+    throw usage('--report names no page: its name ends in .html')
   return { command, runs, ...(given.report !== undefined && { report: resolve(cwd, given.report as string) }) }
 }

@@ -1,7 +1,7 @@
 import { StageError } from '../errors.ts'
 import { USUAL_STARTS_TO_PAY } from '../model/cost.ts'
 import { type TimedRun, type Times, timedRun } from './timed-run.ts'
-import { type EvidenceOptions, withCopy } from './with-copy.ts'
+import { type Copy, type EvidenceOptions, withCopy } from './with-copy.ts'
 
 /** How long a command takes from one of the two. */
 interface Side {
@@ -37,6 +37,8 @@ export interface BenchmarkOptions extends EvidenceOptions {
   /** Starts of each, after the first one. */
   runs: number
   onRun?(done: number, all: number): void
+  /** Called when all is measured, while the copy is still there. */
+  afterwards?(copy: Copy): Promise<void>
 }
 
 /**
@@ -62,7 +64,8 @@ export async function benchmark(options: BenchmarkOptions): Promise<Benchmark> {
   const beforeStaging = async (prefix: string, into: readonly string[]) => {
     firstOfOriginal = await runFrom(prefix, into)
   }
-  return await withCopy({ ...options, onProgress, beforeStaging }, async ({ original, prefix, seconds, into }) => {
+  return await withCopy({ ...options, onProgress, beforeStaging }, async (ready) => {
+    const { original, prefix, seconds, into } = ready
     const [intoOriginal, intoCopy] = [await into(original), await into(prefix)]
     const first = { original: firstOfOriginal!, copy: await runFrom(prefix, intoCopy) }
     const repeated = { original: [] as Times[], copy: [] as Times[] }
@@ -70,6 +73,7 @@ export async function benchmark(options: BenchmarkOptions): Promise<Benchmark> {
       repeated.original.push(await runFrom(original, intoOriginal))
       repeated.copy.push(await runFrom(prefix, intoCopy))
     }
+    await options.afterwards?.(ready)
     const side = (which: 'original' | 'copy', at: string): Side => ({
       prefix: at,
       first: first[which],

@@ -8,7 +8,7 @@ import { folderOf } from '../stage/record.ts'
 import { type Cause, type Circumstances, causeOf } from './causes.ts'
 import { type Kind, kindOf, placesOf } from './places.ts'
 import type { FileCall } from './trace/calls.ts'
-import { findTracer, traceCommand } from './trace/strace.ts'
+import { findTracer, type Tracer, traceCommand } from './trace/strace.ts'
 import { type Copy, type EvidenceOptions, withCopy } from './with-copy.ts'
 
 /** How often names were looked up. */
@@ -59,20 +59,30 @@ export interface Proof extends Count {
  * @throws StageError NO_PROGRAM without strace, or if the command could not be started; NOT_TRACED; and as `stage`
  */
 export async function prove(options: EvidenceOptions): Promise<Proof> {
+  const tracer = await tracerFor(options)
+  return await withCopy(options, (copy) => proveWith(tracer, copy, options))
+}
+
+/** The same with a copy that is there. */
+export const proveFrom = async (copy: Copy, options: EvidenceOptions): Promise<Proof> =>
+  await proveWith(await tracerFor(options), copy, options)
+
+async function tracerFor({ env, cwd, prefix }: EvidenceOptions): Promise<Tracer> {
+  const asked = prefix ?? env.CONDA_PREFIX
+  return await findTracer(env, asked ? [resolve(cwd, asked)] : [])
+}
+
+async function proveWith(tracer: Tracer, copy: Copy, options: EvidenceOptions): Promise<Proof> {
   const { command, env, cwd, signal } = options
-  const asked = options.prefix ?? env.CONDA_PREFIX
-  const tracer = await findTracer(env, asked ? [resolve(cwd, asked)] : [])
-  return await withCopy(options, async (copy) => {
-    const names = new Names()
-    const before = await copy.into(copy.prefix)
-    const { status } = await traceCommand(tracer, { before, command, env, cwd, signal }, (call) => names.add(call))
-    if (names.total === 0)
-      throw new StageError('NO_PROGRAM', `${command[0]} could not be started in ${copy.prefix}`, {
-        path: copy.prefix,
-        hint: 'Give the command as you would in the activated environment, behind --.',
-      })
-    return { command, status, copy: copy.prefix, original: copy.original, ...(await evaluated(names, copy, options)) }
-  })
+  const names = new Names()
+  const before = await copy.into(copy.prefix)
+  const { status } = await traceCommand(tracer, { before, command, env, cwd, signal }, (call) => names.add(call))
+  if (names.total === 0)
+    throw new StageError('NO_PROGRAM', `${command[0]} could not be started in ${copy.prefix}`, {
+      path: copy.prefix,
+      hint: 'Give the command as you would in the activated environment, behind --.',
+    })
+  return { command, status, copy: copy.prefix, original: copy.original, ...(await evaluated(names, copy, options)) }
 }
 
 /** What a program asked for, each name once. */

@@ -32,7 +32,7 @@ const faster = (ratio: number, what: string): string =>
     : `${what} is slower from the copy: it takes ${(1 / ratio).toFixed(1)} times as long`
 
 /** Whether staging is worth it, in sentences. */
-function verdictOf({ staging, startsToPay, pays, why }: Benchmark): string[] {
+export function verdictOf({ staging, startsToPay, pays, why }: Benchmark): string[] {
   const { seconds: took, joined } = staging
   const made =
     took === undefined

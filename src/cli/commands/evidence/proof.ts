@@ -4,13 +4,16 @@ import type { Command } from '../../command.ts'
 import { writeData, writeJson } from '../../render/messages.ts'
 import { proofText } from '../../render/proof-text.ts'
 import { measured } from './measured.ts'
+import { assertWritable, writeReport } from './report.ts'
 
 /** Shows where a command looks names up when it runs from the copy. Fails if the command does, behind what was counted. */
 export const proofCommand: Command = async (context) => {
   const { options, session } = context
+  await assertWritable(options.report)
   const proof = await prove(measured(context))
   if (options.json) writeJson(proof)
   else writeData(proofText(proof, session.env))
+  if (options.report !== undefined) await writeReport(options.report, proof, { command: proof.command, proof }, context)
   if (proof.status !== 0) throw failed(proof)
   return undefined
 }
