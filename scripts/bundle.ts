@@ -110,6 +110,7 @@ export async function bundle(folder: string): Promise<void> {
     'image/retire',
     'modulefile',
     'mount',
+    'wrappers',
   ]) {
     cpSync(join(root, `src/${step}/templates`), join(folder, 'templates'), { recursive: true })
   }

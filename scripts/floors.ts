@@ -17,8 +17,8 @@ const FLOORS = [
   'pipeline',
   'conda-pack image', // other forms of an archive: conda-pack's, and images that are mounted
   'stage mount', // two ways to a local prefix: extract a copy, or mount in a private namespace
-  'workers cache leases [store]', // store: what copies on one node have in common
-  'inventory archive environment auto-stage completion modulefile [wrappers]', // wrappers: programs that start from the copy
+  'workers cache leases store', // store: what copies on one node have in common
+  'inventory archive environment auto-stage completion modulefile wrappers', // wrappers: programs that start from the copy
   'relocate activate config',
   'platform', // calls of the system that wait, fail or tell about the machine
   'model',

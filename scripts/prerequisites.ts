@@ -64,7 +64,10 @@ const TESTING: Prerequisite[] = [
   program('ksh93', 'ksh93u+m'),
   program('busybox'),
   program('yash'),
+  program('git'),
   program('strace'),
+  // Has reflinks.
+  daemon('mkfs.btrfs', 'btrfs-progs'),
   program('systemd-tmpfiles', 'systemd'),
   program('zstd'),
   program('tar'),
@@ -95,6 +98,7 @@ const TESTING: Prerequisite[] = [
   program('mpirun.openmpi', 'openmpi-bin'),
   program('mpirun.mpich', 'mpich'),
   program('chromium'), // looks at the report
+  program('erb', 'ruby'), // what Open OnDemand's templates are written in
 ]
 
 const isThere = ({ probe: [command, ...args] }: Prerequisite): boolean =>

@@ -9,7 +9,7 @@ import { isShared } from './pipeline/share.ts'
 import { shareStage } from './pipeline/share-stage.ts'
 import { countProgress, timed } from './pipeline/timing.ts'
 import { warnIfLeft } from './pipeline/warn-if-left.ts'
-import { findStage } from './stage/record.ts'
+import { findStage, type Stage } from './stage/record.ts'
 import { detachStage, MANY_FILES, ownStage } from './stage/remove.ts'
 
 /**
@@ -81,11 +81,22 @@ export async function unstage(
   sweepBehind?: (local: string) => void,
 ): Promise<options.UnstageResult> {
   const options = fillIn(given)
-  const { cwd, uid, onProgress } = options
+  const { cwd, uid } = options
   const stage = await ownStage(resolve(cwd, given.prefix), uid)
+  const { kept, base } = await giveBack(stage, options)
+  const { original, prefix } = stage.record
+  const result = kept ? { original, prefix, kept } : await removeStage(stage, options, sweepBehind)
+  // Its copy starts from there, so that one comes first. Whoever gave the base's back before is right, too.
+  if (base && (await findStage(base.prefix))) await unstage({ ...given, ...base }, sweepBehind)
+  return result
+}
+
+async function removeStage(
+  stage: Stage,
+  { onProgress }: Filled<options.UnstageOptions>,
+  sweepBehind?: (local: string) => void,
+): Promise<options.UnstageResult> {
   const { original, prefix, form, files = 0 } = stage.record
-  const kept = await giveBack(stage, options)
-  if (kept) return { original, prefix, kept }
   return await timed(onProgress, { kind: 'phase', phase: 'remove', prefix, target: stage.folder }, async () => {
     const remove = await detachStage(stage)
     if (remove === 'in use') return { original, prefix, kept: { users: await usersOf(stage) } }

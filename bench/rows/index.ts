@@ -13,6 +13,10 @@ import { running } from './running.ts'
 import { secondStage } from './second-stage.ts'
 import { start } from './start.ts'
 import { starts } from './starts.ts'
+import { store } from './store.ts'
+import { virtualEnvironment } from './virtual-environment.ts'
+import { withConda } from './with-conda.ts'
+import { wrapper } from './wrapper.ts'
 
 /** All rows, in the order of the table. */
 export const ROWS: Row[] = [
@@ -26,8 +30,12 @@ export const ROWS: Row[] = [
   pack,
   freshness,
   start,
+  wrapper,
   repack,
+  store,
   running,
+  withConda,
   starts,
+  virtualEnvironment,
   memory,
 ]

@@ -41,7 +41,7 @@ export const repack: Row = {
 }
 
 /** Gives every file of one small package new content, and records it as conda does. */
-function reinstall({ prefix }: Bench): void {
+export function reinstall({ prefix }: Bench): void {
   const meta = join(prefix, 'conda-meta')
   const records = readdirSync(meta)
     .filter((name) => name.endsWith('.json'))

@@ -10,6 +10,12 @@ import type { PathStep, Step } from './steps.ts'
  */
 const NAMES = ['CONDA_EXE', '_CONDA_EXE', 'CONDA_PYTHON_EXE', '_CONDA_ROOT', 'CONDA_ROOT'] as const
 
+/**
+ * mamba 2 takes the installation from which PATH calls it for the one to work in, unless this variable names another
+ * (`get_root_prefix_from_mamba_bin` in libmamba's configuration.cpp). What it makes in a copy would be gone with the copy.
+ */
+const ROOT_OF_MAMBA = 'MAMBA_ROOT_PREFIX'
+
 /** What was exchanged, for planCondaBack(). JSON-serialisable; `null` is an unset variable. */
 export interface CondaSnapshot {
   variables: Record<string, Change<string | null>>
@@ -31,6 +37,7 @@ const CONDABIN = '/condabin'
  * Has the session call conda from a copy of its installation. Variables that are unset stay so. PATH names the copy where it names
  * the installation's condabin; where it has only the installation's bin, the copy's condabin goes before that.
  * @param hasCondabin whether the copy has that folder
+ * @param hasMamba whether mamba is in it
  * @param abandon arguments for the launcher, if the session has a variable that can't be changed: then nothing is exchanged
  */
 export function planConda({
@@ -38,12 +45,14 @@ export function planConda({
   base,
   copy,
   hasCondabin,
+  hasMamba,
   abandon,
 }: {
   env: Variables
   base: Base
   copy: string
   hasCondabin: boolean
+  hasMamba: boolean
   abandon?: string[] | undefined
 }): { steps: Step[]; snapshot: CondaSnapshot } {
   const roots = [base.prefix, base.real]
@@ -51,6 +60,7 @@ export function planConda({
     const root = roots.find((root) => isWithin(env[name] ?? '', root))
     return root === undefined ? [] : [[name, copy + env[name]!.slice(root.length)]]
   })
+  if (hasMamba && env[ROOT_OF_MAMBA] === undefined) values.push([ROOT_OF_MAMBA, base.prefix])
   const entries = hasCondabin ? entriesFor(env.PATH ?? '', roots, copy) : []
   const path = pathStep(env, entries)
   const before = decoded(env.PATH)
@@ -95,7 +105,7 @@ export function planCondaBack({
   original: string
   snapshot: CondaSnapshot | undefined
 }): { steps: Step[]; env: Variables } {
-  const values = NAMES.flatMap((name): [string, string | null][] => {
+  const values = [...NAMES, ROOT_OF_MAMBA].flatMap((name): [string, string | null][] => {
     const [change, now] = [snapshot?.variables[name], env[name]]
     if (change && change.after === now) return [[name, change.before]]
     const root = [copy.prefix, copy.real].find((root) => isWithin(now ?? '', root))

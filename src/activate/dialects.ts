@@ -3,6 +3,7 @@ import { csh } from './csh.ts'
 import type { Dialect } from './dialect.ts'
 import { fish } from './fish.ts'
 import { posix } from './posix.ts'
+import { quotePosix } from './quote.ts'
 
 export const dialects = {
   bash: posix({
@@ -24,6 +25,9 @@ export const dialects = {
     rehash: '\\builtin rehash',
     condition: true,
     atExit: zshAtExit,
+    label: ({ from, to }) => [
+      `if \\builtin [ "\${psvar[9]-}" = ${quotePosix(from)} ]; then psvar[9]=${quotePosix(to)}; fi`,
+    ],
   }),
   sh: posix({
     // Here a function can't replace a special builtin, and `command` bypasses those that replace other builtins.

@@ -2,6 +2,7 @@ import { basename } from 'node:path'
 import { exportedName } from './exported-name.ts'
 import type { PrefixFacts } from './facts.ts'
 import { pathOfStage } from './path-of.ts'
+import { type PixiPrompt, promptOfPixi, swapPixiPart } from './pixi.ts'
 import { replaceName, swapModifier } from './prompt.ts'
 import { condaName, STAGED, shellLevel, type Variables } from './state.ts'
 import type { Step } from './steps.ts'
@@ -11,6 +12,8 @@ export interface Entering {
   ps1?: string | undefined
   /** The environment to activate. */
   entered: PrefixFacts
+  /** What it is called. Default: as conda calls it. */
+  name?: string | undefined
   /** The one that is active: perhaps that very one. */
   active: PrefixFacts | undefined
   /** The prompt says that it is a copy. */
@@ -21,9 +24,15 @@ export interface Entering {
  * Activates an environment as conda would: in place of the one that is active, or as the first one. If it is active already, only
  * the prompt changes.
  */
-export function planEnter({ env, ps1, entered, active, isCopy }: Entering): Step[] {
+export function planEnter(entering: Entering): Step[] {
+  const { env, ps1, entered, active, isCopy } = entering
   const { prefix } = entered
-  const name = condaName(prefix, env)
+  const end: Step = { op: 'return', status: 0 }
+  const isActive = active?.real === entered.real
+  if (isActive && !isCopy) return [end]
+  const pixi = isActive ? promptOfPixi(env) : undefined
+  if (pixi) return [STAGED_STEP, ...promptStep(shownIn(ps1, pixi)), { op: 'pixiPrompt', part: pixi.starred }, end]
+  const { name = condaName(prefix, env) } = entering
   const star = isCopy ? '*' : ''
   const old = env.CONDA_PROMPT_MODIFIER
   const names = active ? [env.CONDA_DEFAULT_ENV ?? '', active.prefix, active.real, basename(active.prefix)] : []
@@ -33,11 +42,11 @@ export function planEnter({ env, ps1, entered, active, isCopy }: Entering): Step
   // A shell that was just opened may have inherited the modifier, but not the prompt that it is in.
   const isShown = active !== undefined && old !== undefined && ps1?.includes(old) === true
   const prompt: Step[] = [
-    ...(isCopy ? [{ op: 'export', name: STAGED, value: 'true' } as const] : []),
+    ...(isCopy ? [STAGED_STEP] : []),
     { op: 'export', name: 'CONDA_PROMPT_MODIFIER', value: modifier },
     ...promptStep(swapModifier(ps1, isShown ? old : undefined, modifier)),
   ]
-  if (active?.real === entered.real) return [...(isCopy ? prompt : []), { op: 'return', status: 0 }]
+  if (isActive) return [...prompt, end]
   return [
     ...(active?.deactivateScripts ?? []).map((script): Step => ({ op: 'source', script })),
     active ? pathOfStage({ env, original: active, staged: entered }) : inFront(`${prefix}/bin`),
@@ -54,9 +63,15 @@ export function planEnter({ env, ps1, entered, active, isCopy }: Entering): Step
     ),
     ...entered.activateScripts.map((script): Step => ({ op: 'source', script })),
     { op: 'rehash' },
-    { op: 'return', status: 0 },
+    end,
   ]
 }
+
+const STAGED_STEP: Step = { op: 'export', name: STAGED, value: 'true' }
+
+/** A shell that was just opened has a prompt of its own. */
+const shownIn = (ps1: string | undefined, { plain, starred }: PixiPrompt): string | undefined =>
+  ps1 === undefined || ps1.includes(plain) ? swapPixiPart(ps1, plain, starred) : starred + ps1
 
 const promptStep = (ps1: string | undefined): Step[] => (ps1 === undefined ? [] : [{ op: 'prompt', value: ps1 }])
 

@@ -58,7 +58,7 @@ export async function readFacts(
 }
 
 /** A link, `//`, `/./` and the like. `envs` of a base prefix holds other environments. */
-async function otherSpellings(prefix: string, real: string, path: string): Promise<Record<string, string>> {
+export async function otherSpellings(prefix: string, real: string, path: string): Promise<Record<string, string>> {
   const spellings: Record<string, string> = {}
   for (const entry of new Set(path.split(':'))) {
     if (!entry.startsWith('/') || entry.includes('\uFFFD')) continue
@@ -92,4 +92,4 @@ async function isFile(folder: string, entry: Dirent, failures: StageError[]): Pr
   )
 }
 
-const realPath = (path: string): Promise<string> => realpath(path).catch(() => path)
+export const realPath = (path: string): Promise<string> => realpath(path).catch(() => path)

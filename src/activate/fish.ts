@@ -4,7 +4,8 @@ import type { AtExitStep, PathStep, Step } from './steps.ts'
 
 /**
  * fish 3.1 or newer. No function can have the name of a reserved builtin (set, test, string, ...); all others are
- * called through `builtin`. There is no prompt to set: conda's prompt function reads CONDA_PROMPT_MODIFIER.
+ * called through `builtin`. There is no prompt to set: conda's prompt function reads CONDA_PROMPT_MODIFIER, and pixi's calls a function
+ * that prints its part.
  */
 export const fish: Dialect = {
   scriptExtension: '.fish',
@@ -26,6 +27,12 @@ function renderStep(step: Step, context: RenderContext): string[] {
       return [`set -gx ${step.name} ${quote(step.value)}`]
     case 'unset':
       return [`set -eg ${step.name}`]
+    case 'label':
+      return renderLabel(step)
+    case 'pixiPrompt':
+      return renderPixiPrompt(step)
+    case 'follow':
+      return [`if test "$${step.name}" = ${quote(step.was)}`, `set -gx ${step.name} ${quote(step.value)}`, 'end']
     case 'path':
       return renderPath(step)
     case 'conda':
@@ -45,11 +52,42 @@ function renderStep(step: Step, context: RenderContext): string[] {
   }
 }
 
+/**
+ * The function is venv's own: those of virtualenv and uv show VIRTUAL_ENV_PROMPT. Up to Python 3.11 it prints `'(NAME) '`, then
+ * `NAME` in colours. `deactivate` puts the user's function back, whatever this one is by then.
+ */
+function renderLabel({ from, to }: Step & { op: 'label' }): string[] {
+  const [was, becomes] = [from, to].map((name) => ({ plain: name, quoted: quote(name), old: quote(`(${name}) `) }))
+  const ending = ' (set_color normal)'
+  const replacements = [
+    [was!.old, becomes!.old],
+    [` ${was!.quoted}${ending}`, ` ${becomes!.quoted}${ending}`],
+    [` ${was!.plain}${ending}`, ` ${becomes!.quoted}${ending}`],
+  ]
+  const replace = replacements.map(([a, b]) => `| builtin string replace -- ${quote(a!)} ${quote(b!)}`).join(' ')
+  return [
+    'if builtin functions -q fish_prompt _old_fish_prompt',
+    `builtin functions fish_prompt ${replace} | builtin source`,
+    'end',
+  ]
+}
+
 const launch = ({ argv }: { argv: string[] }, { launcher }: RenderContext): string[] => [
   'begin',
   "set -lx LD_PRELOAD ''",
   "set -lx LD_LIBRARY_PATH ''",
   [launcher, ...argv].map(quote).join(' '),
+  'end',
+]
+
+/** pixi's own function with another text: `fish_prompt` in its crates/pixi_core/src/prompt.rs. */
+const renderPixiPrompt = ({ part }: { part: string }): string[] => [
+  'if builtin functions -q __pixi_add_prompt',
+  'function __pixi_add_prompt',
+  'set_color -o green',
+  `echo -n ${quote(part)}`,
+  'set_color normal',
+  'end',
   'end',
 ]
 

@@ -1,7 +1,10 @@
+import { activePrefix } from '../model/active.ts'
+import type { EnvironmentKind } from '../model/kind.ts'
 import type { PrefixFacts } from './facts.ts'
 import { activate, deactivate, pathBelow, stateBelow, stateOnTop } from './on-top.ts'
 import { swapPath } from './path.ts'
 import { decoded, pathAfterConda, pathOfOriginal, pathOfStage } from './path-of.ts'
+import { followingVariables } from './pixi.ts'
 import {
   type NewState,
   type Snapshot,
@@ -11,8 +14,9 @@ import {
   stateOfStage,
   type Variables,
 } from './state.ts'
-import type { PathStep, Step } from './steps.ts'
+import type { FollowStep, PathStep, Step } from './steps.ts'
 import { throughConda } from './through-conda.ts'
+import { modifierBefore, pathOfVenvOriginal, pathOfVenvStage, stateOfVenvOriginal, stateOfVenvStage } from './venv.ts'
 
 /**
  * own: the steps do everything that conda would do. conda: they call the session's own conda function, and then add the
@@ -21,6 +25,11 @@ import { throughConda } from './through-conda.ts'
  */
 export type Activator = 'own' | 'conda'
 
+interface Kind {
+  /** Of the original. conda's and pixi's are activated alike, a virtual environment always by ourselves. Default: conda. */
+  kind?: EnvironmentKind | undefined
+}
+
 interface Abandon {
   argv: string[]
   status: number
@@ -28,7 +37,8 @@ interface Abandon {
 
 /**
  * Replaces the active original by the stage, in the same position of conda's stack. CONDA_SHLVL, CONDA_PREFIX_n and
- * CONDA_STACKED_n keep their values, so conda, mamba and micromamba carry on from there.
+ * CONDA_STACKED_n keep their values, so conda, mamba and micromamba carry on from there. Of a virtual environment all of conda's
+ * variables stay.
  *
  * If a script of activate.d fails, the others still run. One that calls `exit` ends the session, as it does with conda.
  *
@@ -38,20 +48,22 @@ interface Abandon {
  *   to return: if the session has a variable that can't be changed or, for activator 'conda', no function to call. The original
  *   is still active then, or again.
  */
-export function planStage(plan: Swap & { activator?: Activator; abandon?: Abandon; isOnTop?: boolean }): {
+export function planStage(plan: Swap & Kind & { activator?: Activator; abandon?: Abandon; isOnTop?: boolean }): {
   steps: Step[]
   snapshot: Snapshot
 } {
   const swap = { ...plan, ps1: decoded(plan.ps1) }
   const { env, ps1, original, staged, isOnTop } = swap
-  const state = isOnTop ? stateOnTop(swap) : stateOfStage(swap)
-  const path = pathOfStage(swap)
+  const isVenv = plan.kind === 'venv'
+  const state = isVenv ? stateOfVenvStage(swap) : isOnTop ? stateOnTop(swap) : stateOfStage(swap)
+  const following = isOnTop ? [] : followingVariables(env, spellingsOf(original), staged.prefix)
+  const path = isVenv ? pathOfVenvStage(swap) : pathOfStage(swap)
   const after = { ...state.values, PATH: env.PATH === undefined ? null : swapPath(env.PATH, path) }
   const abandon = abandonSteps(plan)
   const steps =
-    plan.activator === 'conda'
+    plan.activator === 'conda' && !isVenv
       ? stageThroughConda(state, isOnTop ? [activate(staged, abandon)] : throughConda(swap, original, staged, abandon))
-      : [check(state, abandon), ...swapSteps(original, staged, path, state)]
+      : [check(state, abandon, following), ...swapSteps(original, staged, path, state), ...following]
   return {
     steps: [...steps, { op: 'rehash' }, { op: 'return', status: 0 }],
     snapshot: {
@@ -59,8 +71,14 @@ export function planStage(plan: Swap & { activator?: Activator; abandon?: Abando
       variables: Object.fromEntries(
         Object.entries(after).map(([name, value]) => [name, { before: env[name] ?? null, after: value }]),
       ),
+      ...(following.length > 0 && {
+        following: Object.fromEntries(following.map(({ name, was, value }) => [name, { before: was, after: value }])),
+      }),
       ...(ps1 !== undefined && { ps1: { before: ps1, after: state.ps1! } }),
-      modifier: { before: env.CONDA_PROMPT_MODIFIER ?? '', after: state.modifier },
+      modifier: {
+        before: isVenv ? modifierBefore(swap) : (env.CONDA_PROMPT_MODIFIER ?? ''),
+        after: state.modifier,
+      },
     },
   }
 }
@@ -75,15 +93,17 @@ export function planStage(plan: Swap & { activator?: Activator; abandon?: Abando
  *   session depends on the files any more. It does not run if an earlier step fails.
  */
 export function planUnstage(
-  plan: Swap & { snapshot?: Snapshot | undefined; activator?: Activator; remove?: string[]; isOnTop?: boolean },
+  plan: Swap & Kind & { snapshot?: Snapshot | undefined; activator?: Activator; remove?: string[]; isOnTop?: boolean },
 ): { steps: Step[] } {
   const swap = { ...plan, ps1: decoded(plan.ps1) }
   const { original, staged } = swap
   const remove: Step[] = plan.remove ? [{ op: 'run', argv: plan.remove }] : []
   const end: Step[] = [{ op: 'rehash' }, ...remove, { op: 'return', status: 0 }]
+  if (plan.kind === 'venv') return { steps: [...leaveVenv(swap, plan), ...end] }
   if (plan.isOnTop) return { steps: [...stepsBelow(swap), ...end] }
   const state = stateOfOriginal(swap, plan.snapshot)
   const path = pathOfOriginal(swap, plan.snapshot?.variables.PATH)
+  const following = followingBack(swap, plan.snapshot)
   const steps =
     plan.activator === 'conda'
       ? [
@@ -91,9 +111,29 @@ export function planUnstage(
           ...stateSteps(state),
           ...pathAfterConda(swap, plan.snapshot?.variables.PATH),
         ]
-      : [check(state, [{ op: 'return', status: 1 }]), ...swapSteps(staged, original, path, state)]
+      : [
+          check(state, [{ op: 'return', status: 1 }], following),
+          ...swapSteps(staged, original, path, state),
+          ...following,
+        ]
   return { steps: [...steps, ...end] }
 }
+
+function leaveVenv(swap: Swap, plan: { snapshot?: Snapshot | undefined; isOnTop?: boolean }): Step[] {
+  const { snapshot, isOnTop = false } = plan
+  const state = stateOfVenvOriginal(swap, { snapshot, isOnTop })
+  const path = pathOfVenvOriginal(swap, { snapshot, isOnTop })
+  return [check(state, [{ op: 'return', status: 1 }]), path, ...stateSteps(state)]
+}
+
+const spellingsOf = ({ prefix, real }: PrefixFacts): string[] => [...new Set([prefix, real])]
+
+/** Variables that are still as staging left them become exactly what they were. */
+const followingBack = ({ env, original, staged }: Swap, snapshot: Snapshot | undefined): FollowStep[] =>
+  followingVariables(env, spellingsOf(staged), original.prefix).map((step) => {
+    const known = snapshot?.following?.[step.name]
+    return known?.after === step.was ? { ...step, value: known.before } : step
+  })
 
 /** Takes the stage off what it was put on. Without a snapshot, only conda knows what that was. */
 function stepsBelow(swap: Swap & { snapshot?: Snapshot | undefined; activator?: Activator }): Step[] {
@@ -105,15 +145,23 @@ function stepsBelow(swap: Swap & { snapshot?: Snapshot | undefined; activator?: 
 }
 
 /** In a session that has the stage already: the stage comes first in PATH again, should PATH have been reset since. */
-export const planAgain = (swap: Swap): Step[] => [pathOfStage(swap), { op: 'rehash' }, { op: 'return', status: 0 }]
+export const planAgain = ({ kind, ...swap }: Swap & Kind): Step[] => [
+  kind === 'venv' ? pathOfVenvStage(swap) : pathOfStage(swap),
+  { op: 'rehash' },
+  { op: 'return', status: 0 },
+]
 
-/** Where in conda's stack the session has a stage. A stage beneath another environment can't be left before that one. */
+/**
+ * Where the session has a stage: active, also if a virtual environment was activated on top of it, or beneath another environment
+ * that has to be left before it.
+ */
 export function findStaged(
   env: Variables,
   isStaged: (prefix: string) => boolean,
 ): { where: 'active' | 'beneath'; prefix: string } | { where: 'none' } {
-  const active = env.CONDA_PREFIX
-  if (active && isStaged(active)) return { where: 'active', prefix: active }
+  for (const active of [activePrefix(env), env.CONDA_PREFIX])
+    if (active && isStaged(active)) return { where: 'active', prefix: active }
+  if (env.VIRTUAL_ENV && isStaged(env.VIRTUAL_ENV)) return { where: 'beneath', prefix: env.VIRTUAL_ENV }
   for (let level = shellLevel(env) - 1; level > 0; level--) {
     const prefix = env[`CONDA_PREFIX_${level}`]
     if (prefix && isStaged(prefix)) return { where: 'beneath', prefix }
@@ -131,17 +179,29 @@ function swapSteps(leave: PrefixFacts, enter: PrefixFacts, path: PathStep, state
   ]
 }
 
-function stateSteps({ values, ps1 }: NewState): Step[] {
+function stateSteps({ values, ps1, label, pixiPart }: NewState): Step[] {
   const variables = Object.entries(values).map(
     ([name, value]): Step => (value === null ? { op: 'unset', name } : { op: 'export', name, value }),
   )
-  return ps1 === undefined ? variables : [...variables, { op: 'prompt', value: ps1 }]
+  return [
+    ...variables,
+    ...(ps1 === undefined ? [] : [{ op: 'prompt', value: ps1 } as const]),
+    ...(label === undefined ? [] : [{ op: 'label', from: label[0], to: label[1] } as const]),
+    ...(pixiPart === undefined ? [] : [{ op: 'pixiPrompt', part: pixiPart } as const]),
+  ]
 }
 
 /** Before anything is changed. */
-const check = ({ values, ps1 }: NewState, otherwise: Step[]): Step => ({
+const check = ({ values, ps1 }: NewState, otherwise: Step[], following: readonly FollowStep[] = []): Step => ({
   op: 'check',
-  names: ['PATH', ...Object.keys(values), ...(ps1 === undefined ? [] : ['PS1'])],
+  names: [
+    ...new Set([
+      'PATH',
+      ...Object.keys(values),
+      ...following.map(({ name }) => name),
+      ...(ps1 === undefined ? [] : ['PS1']),
+    ]),
+  ],
   otherwise,
 })
 

@@ -19,6 +19,8 @@ interface Words {
   /** Whether errexit is suspended in a file that is sourced on the left of `||`. In dash it isn't. */
   condition: boolean
   atExit: AtExit
+  /** Puts another name into the prompt, if that is where this shell has it. */
+  label?(step: Step & { op: 'label' }): string[]
 }
 
 /** The function's positional parameters hold temporary values, because sh has no local variables. */
@@ -45,6 +47,16 @@ function renderStep(words: Words, step: Step, context: RenderContext): string[] 
       return [`${special}unset -v ${step.name}`]
     case 'prompt':
       return [`PS1=${quote(step.value)}`]
+    case 'label':
+      return words.label?.(step) ?? []
+    case 'pixiPrompt':
+      return []
+    case 'follow':
+      return [
+        `if ${words.builtin}[ "\${${step.name}-}" = ${quote(step.was)} ]; then`,
+        `${special}export ${step.name}=${quote(step.value)}`,
+        'fi',
+      ]
     case 'path':
       return renderPath(words, step)
     case 'rehash':

@@ -13,11 +13,14 @@ export function swapModifier(ps1: string | undefined, old: string | undefined, m
 /** Replaces the first of `names`, longest first, that is a word in `text`. */
 export function replaceName(text: string, names: string[], to: string): string {
   for (const name of names.filter(Boolean).sort((a, b) => b.length - a.length)) {
-    const word = new RegExp(`(?<![\\w.-])${name.replace(SPECIAL, '\\$&')}(?![\\w.-])`, 'u')
+    const word = new RegExp(`(?<![\\w.-])${literal(name)}(?![\\w.-])`, 'u')
     if (word.test(text)) return text.replace(word, () => to)
   }
   return text
 }
+
+/** A pattern that is this text. */
+export const literal = (text: string): string => text.replace(SPECIAL, '\\$&')
 
 const SPECIAL = /[\\^$.*+?()[\]{}|/]/g
 

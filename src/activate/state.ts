@@ -1,6 +1,7 @@
 import { basename, dirname } from 'node:path'
 import { exportedName } from './exported-name.ts'
 import type { PrefixFacts } from './facts.ts'
+import { promptOfPixi, swapPixiPart } from './pixi.ts'
 import { replaceFirst, replaceName, swapModifier } from './prompt.ts'
 
 /** True while a copy is active, as with conda-stage 0.7.1. */
@@ -28,6 +29,8 @@ export interface Snapshot {
   isOnTop?: true
   variables: Record<string, Change<string | null>>
   ps1?: Change<string>
+  /** In a session of pixi: variables that follow the environment. */
+  following?: Record<string, Change<string>>
   /** The environment's part of the prompt, even if there is no CONDA_PROMPT_MODIFIER. */
   modifier: Change<string>
 }
@@ -41,6 +44,10 @@ export interface Change<T> {
 export interface NewState {
   values: Record<string, string | null>
   ps1: string | undefined
+  /** Where a shell keeps a virtual environment's name out of PS1: what it is there, and what it becomes. */
+  label?: [from: string, to: string]
+  /** In a session of pixi: the environment's part of the prompt. */
+  pixiPart?: string
 }
 
 /**
@@ -49,6 +56,11 @@ export interface NewState {
  */
 export function stateOfStage(swap: Swap): NewState & { modifier: string } {
   const { env, original, staged } = swap
+  const pixi = promptOfPixi(env)
+  if (pixi !== undefined) {
+    const ps1 = swapPixiPart(swap.ps1, pixi.plain, pixi.starred)
+    return { values: stageValues(swap), ps1, modifier: env.CONDA_PROMPT_MODIFIER ?? '', pixiPart: pixi.starred }
+  }
   const hasConda = env.CONDA_SHLVL !== undefined
   const name = env.CONDA_DEFAULT_ENV || original.prefix
   const label = basename(name)
@@ -56,12 +68,18 @@ export function stateOfStage(swap: Swap): NewState & { modifier: string } {
   const names = [name, original.prefix, original.real, basename(original.prefix)]
   // An empty modifier means `changeps1: false`. If there is none at all, the stage's part goes in front of the prompt.
   const modifier = old === undefined ? `(${label}*) ` : replaceName(old, names, `${label}*`)
-  const values: NewState['values'] = { CONDA_PREFIX: staged.prefix }
+  const values = stageValues(swap)
   if (hasConda || env.CONDA_DEFAULT_ENV !== undefined) values.CONDA_DEFAULT_ENV = condaName(staged.prefix, env)
   if (hasConda || old !== undefined) values.CONDA_PROMPT_MODIFIER = modifier
+  return { values, ps1: swapModifier(swap.ps1, old, modifier), modifier }
+}
+
+/** CONDA_PREFIX and the environment's own variables. */
+function stageValues({ env, original, staged }: Swap): NewState['values'] {
+  const values: NewState['values'] = { CONDA_PREFIX: staged.prefix }
   for (const key of Object.keys(original.variables)) values[exportedName(env, key)] = savedValue(env, key)
   for (const [key, value] of Object.entries(staged.variables)) values[exportedName(env, key)] = value
-  return { values, ps1: swapModifier(swap.ps1, old, modifier), modifier }
+  return values
 }
 
 /**
@@ -75,15 +93,17 @@ export function stateOfOriginal(swap: Swap, snapshot: Snapshot | undefined): New
     return change && change.after === (env[name] ?? null) ? change.before : otherwise()
   }
   const values: NewState['values'] = { CONDA_PREFIX: restored('CONDA_PREFIX', () => original.prefix) }
-  const defaultEnv = restored('CONDA_DEFAULT_ENV', () => condaName(original.prefix, env))
-  if (env.CONDA_DEFAULT_ENV !== undefined) values.CONDA_DEFAULT_ENV = defaultEnv
-  const name = defaultEnv ?? original.prefix
   for (const key of variableNames(swap, snapshot)) {
     const current = env[key] ?? null
     values[key] = restored(key, () =>
       snapshot?.variables[key] ? (current?.replaceAll(staged.prefix, original.prefix) ?? null) : leftValue(swap, key),
     )
   }
+  const pixi = promptOfPixi(env)
+  if (pixi) return { values, ps1: swapPixiPart(swap.ps1, pixi.starred, pixi.plain), pixiPart: pixi.plain }
+  const defaultEnv = restored('CONDA_DEFAULT_ENV', () => condaName(original.prefix, env))
+  if (env.CONDA_DEFAULT_ENV !== undefined) values.CONDA_DEFAULT_ENV = defaultEnv
+  const name = defaultEnv ?? original.prefix
   const old = env.CONDA_PROMPT_MODIFIER
   if (old === undefined) return { values, ps1: ps1OfOriginal(swap, snapshot, snapshot?.modifier.after, '') }
   const names = [`${basename(name)}*`, staged.prefix, staged.real, `${basename(staged.prefix)}*`]

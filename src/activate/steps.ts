@@ -8,8 +8,17 @@ export type Step =
   | { op: 'source'; script: string }
   | { op: 'export'; name: string; value: string }
   | { op: 'unset'; name: string }
+  /**
+   * Another name for a virtual environment in the shell's prompt, where PS1 does not hold it: the array `psvar` of zsh has it if
+   * virtualenv made the environment, and the function `fish_prompt` if venv did. Other shells do nothing.
+   */
+  | { op: 'label'; from: string; to: string }
   /** The shell's own prompt variable (PS1), which is not exported. */
   | { op: 'prompt'; value: string }
+  /** The environment's part of the prompt that pixi has given to a shell whose prompt is a function. Other shells do nothing. */
+  | { op: 'pixiPrompt'; part: string }
+  /** If the variable then still has this value, it gets another one. csh, which pixi has no code for, does nothing. */
+  | FollowStep
   | PathStep
   /** Forget where commands were found. */
   | { op: 'rehash' }
@@ -37,6 +46,13 @@ export interface CheckStep {
   op: 'check'
   names: string[]
   otherwise: Step[]
+}
+
+export interface FollowStep {
+  op: 'follow'
+  name: string
+  was: string
+  value: string
 }
 
 /**

@@ -1,9 +1,11 @@
-import { dirname, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { asWriteFailure } from '../archive/failure.ts'
+import { pixiArchiveBase } from '../environment/pixi.ts'
 import { StageError } from '../errors.ts'
 import type { ArchiveFormat } from '../model/archive-index.ts'
 import { shortHash } from '../model/digest.ts'
 import { cutName, isMisread, LONGEST_NAME } from '../model/file-names.ts'
+import type { EnvironmentKind } from '../model/kind.ts'
 import { homeOf } from '../platform/home.ts'
 import { expandFolder } from '../platform/job.ts'
 import { mkdir, open, unlink } from '../platform/remote-fs.ts'
@@ -21,10 +23,11 @@ interface CandidateOptions {
 }
 
 /**
- * Files that may be the environment's archive, best first: in the configured folder, beside the environment, in the user's
- * cache folder. Does not access the file system.
+ * Files that may be the environment's archive, best first: in the configured folder, beside the environment (of pixi's, beside
+ * `envs`), in the user's cache folder. A virtual environment stands in the folder of a project, which is git's business, so nothing
+ * goes beside it. Does not access the file system.
  */
-export function archiveCandidates(environment: Named & { real: string }, options: CandidateOptions): string[] {
+export function archiveCandidates(environment: Named, options: CandidateOptions): string[] {
   if (options.output !== undefined) return [resolve(options.cwd, options.output)]
   // Environments of the same name need different archives.
   const hash = shortHash(environment.real)
@@ -40,7 +43,7 @@ export function candidatesBefore(
   environment: Named,
   options: Omit<CandidateOptions, 'output'>,
 ): string[] | undefined {
-  if (archive === beside(environment, options) && archiveFolders(options).length === 1) return []
+  if (archive === beside(environment, options)[0] && archiveFolders(options).length === 1) return []
   const hash = HASHED.exec(archive)?.[1]
   if (hash === undefined) return undefined
   const candidates = candidatesWith(hash, environment, options)
@@ -49,22 +52,50 @@ export function candidatesBefore(
 
 const HASHED = /-([0-9a-f]{12})\.[a-z.]+$/
 
-type Named = { prefix: string; name: string }
+interface Named {
+  prefix: string
+  real: string
+  name: string
+  kind: EnvironmentKind
+}
 
-const beside = ({ prefix, name }: Named, { format = 'tar.zst' }: Pick<CandidateOptions, 'format'>): string =>
-  join(dirname(prefix), `${name}.${format}`)
+function beside(environment: Named, { format = 'tar.zst' }: Pick<CandidateOptions, 'format'>): string[] {
+  const { prefix, name, kind } = environment
+  if (kind === 'venv' || kind === 'python') return []
+  return [`${kind === 'pixi' ? pixiArchiveBase(environment) : join(dirname(prefix), name)}.${format}`]
+}
+
+/** Folders that are made for archives, each with its mode; others have to be there. */
+export type FoldersToMake = ReadonlyMap<string, number>
+
+/** Whoever may read an environment may read the archive beside it. */
+export const foldersToMake = (environment: Named, options: FolderOptions): FoldersToMake =>
+  new Map([
+    ...ownFolders(options),
+    ...(environment.kind === 'pixi' ? [[dirname(pixiArchiveBase(environment)), 0o777] as const] : []),
+  ])
+
+export const ownFolders = (options: FolderOptions): FoldersToMake =>
+  new Map(archiveFolders(options).map((folder) => [folder, 0o700]))
+
+type FolderOptions = Pick<CandidateOptions, 'archiveFolder' | 'env'>
 
 function candidatesWith(hash: string, environment: Named, options: Omit<CandidateOptions, 'output'>): string[] {
   const { format = 'tar.zst' } = options
   const ending = `-${hash}.${format}`
+  const name = collectedName(environment)
   const collected = archiveFolders(options).map((folder) =>
-    join(folder, `${cutName(environment.name, LONGEST_NAME - ending.length)}${ending}`),
+    join(folder, `${cutName(name, LONGEST_NAME - ending.length)}${ending}`),
   )
-  return [...collected.slice(0, -1), beside(environment, options), ...collected.slice(-1)]
+  return [...collected.slice(0, -1), ...beside(environment, options), ...collected.slice(-1)]
 }
 
+/** Nearly all virtual environments have the name `.venv`: what tells them apart for people is the project's. */
+const collectedName = ({ kind, prefix, name }: Named): string =>
+  kind === 'venv' ? [basename(dirname(prefix)), name.replace(/^\./, '')].filter(Boolean).join('-') : name
+
 /** Folders for the archives of many environments: the configured one, if any, then the user's cache folder. */
-export function archiveFolders({ archiveFolder, env }: Pick<CandidateOptions, 'archiveFolder' | 'env'>): string[] {
+export function archiveFolders({ archiveFolder, env }: FolderOptions): string[] {
   const configured = archiveFolder === undefined ? undefined : expandFolder(archiveFolder, env)
   return [...(configured && 'path' in configured ? [configured.path] : []), cacheFolder(env)]
 }
@@ -78,19 +109,20 @@ function cacheFolder(env: CandidateOptions['env']): string {
 
 /**
  * The first candidate that can be written: nothing stands there, or one of our archives, and its folder takes a new file. That is
- * tried, because modes say nothing on a read-only mount or about root. Folders for archives (`ours`) are made; others have to
+ * tried, because modes say nothing on a read-only mount or about root. Some folders are made; others have to
  * exist. `passedOver` says why earlier candidates can't be written.
  * @throws StageError ARCHIVE_UNWRITABLE, ARCHIVE_FOREIGN, NO_SPACE if there is none; it says what is wrong with the first.
  */
 export async function chooseWritable(
   candidates: readonly string[],
-  ours: readonly string[],
+  toMake: FoldersToMake,
 ): Promise<{ path: string; passedOver: { path: string; reason: string }[] }> {
   const failures: StageError[] = []
   for (const path of candidates) {
     try {
       assertNamed(path)
-      if (ours.includes(dirname(path))) await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+      const mode = toMake.get(dirname(path))
+      if (mode !== undefined) await mkdir(dirname(path), { recursive: true, mode })
       await assertReplaceable(path)
       await tryToWrite(path)
       return { path, passedOver: failures.map(({ message }, at) => ({ path: candidates[at]!, reason: message })) }

@@ -1,4 +1,11 @@
-export { archiveCandidates, archiveFolders, candidatesBefore, chooseWritable } from './candidates.ts'
+export {
+  archiveCandidates,
+  archiveFolders,
+  candidatesBefore,
+  chooseWritable,
+  foldersToMake,
+  ownFolders,
+} from './candidates.ts'
 export { removeLeftoversOfDead } from './leftovers.ts'
 export { withArchiveLock } from './lock.ts'
 export { type OutlivedArchive, outlivedArchives } from './outlived.ts'

@@ -1,6 +1,7 @@
 import { dirname, join } from 'node:path'
 import { readHead } from '../archive/reader.ts'
 import { basesOf, environmentFolders, listedPrefixes } from '../environment/conda-folders.ts'
+import { maybePixi, pixiArchiveBase } from '../environment/pixi.ts'
 import { ARCHIVE_FORMATS } from '../model/archive-index.ts'
 import { retiredArchiveOf } from '../model/file-names.ts'
 import type { Variables } from '../platform/job.ts'
@@ -34,11 +35,14 @@ export async function outlivedArchives({
   archiveFolder?: string
   original?: string | undefined
 }): Promise<OutlivedArchive[]> {
+  const foldersBeside = (prefix: string): string[] => [
+    dirname(prefix),
+    ...(maybePixi(prefix, env) ? [dirname(pixiArchiveBase({ prefix, real: prefix }))] : []),
+  ]
   const folders = new Set([
     ...archiveFolders({ env, ...(archiveFolder !== undefined && { archiveFolder }) }),
     ...(await environmentFolders(env, await basesOf(env))),
-    ...(await listedPrefixes(env)).map((prefix) => dirname(prefix)),
-    ...(original === undefined ? [] : [dirname(original)]),
+    ...[...(await listedPrefixes(env)), ...(original === undefined ? [] : [original])].flatMap(foldersBeside),
   ])
   const found = await Promise.all([...folders].map((folder) => outlivedIn(folder, uid)))
   return found.flat()

@@ -34,10 +34,15 @@ export function packOptions(context: Context): PackOptions {
   }
 }
 
+/** Minutes. */
+const KEPT_FOR_WRAPPERS = 60
+
 export function stageOptions(context: Context): StageOptions {
   const { path, archive, localFolders, localFoldersOnly, writable, skipLocal, keepMinutes } = context.options
-  const { action, autoUnstage } = context.options
+  const { action, autoUnstage, note } = context.options
   const isKept = action === 'auto' && autoUnstage !== true
+  // The programs that wrappers start come and go.
+  const minutes = note === undefined ? keepMinutes : keepMinutes || KEPT_FOR_WRAPPERS
   return {
     ...packOptions(context),
     ...(path !== undefined && { path }),
@@ -48,7 +53,7 @@ export function stageOptions(context: Context): StageOptions {
     writable,
     ...(context.options.mount && { form: 'mount' as const, inPlace: context.options.inPlace }),
     isPrivate: context.options.private,
-    keepMinutes: isKept || keepMinutes === Number.POSITIVE_INFINITY ? null : keepMinutes,
+    keepMinutes: isKept || minutes === Number.POSITIVE_INFINITY ? null : minutes,
     caller: callerOf(context),
   }
 }

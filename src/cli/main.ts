@@ -15,6 +15,7 @@ import {
   errorData,
   isAnswered,
   type Messages,
+  sendErrorsTo,
   stillWaiting,
   styleData,
   writeJson,
@@ -41,6 +42,7 @@ const COMMANDS: Record<Action | 'skip', () => Promise<Command>> = {
   verify: async () => (await import('./commands/verify.ts')).verifyCommand,
   retire: async () => (await import('./commands/retire.ts')).retireCommand,
   restore: async () => (await import('./commands/retire.ts')).restoreCommand,
+  wrappers: async () => (await import('./commands/wrappers.ts')).wrappersCommand,
   modulefile: async () => (await import('./commands/modulefile.ts')).modulefileCommand,
   list: async () => (await import('./commands/list.ts')).listCommand,
   clean: async () => (await import('./commands/clean.ts')).cleanCommand,
@@ -75,6 +77,7 @@ export async function main(session: Session, signal: AbortSignal): Promise<numbe
     undo = body
   }
   try {
+    sendErrorsTo(session.errors)
     const options = await readOptions(session.args, session.env, session.cwd)
     if (!WITHOUT_FILES.has(options.action)) startThreads(process)
     const hasColour = !session.env.NO_COLOR && session.env.TERM !== 'dumb'

@@ -17,7 +17,9 @@ import { type NodeOptions, nodeOptions, ON_NODE_FAILURE } from './node-options.t
 import { addPackOptions, askedFormat, packShape, type ShapeOptions } from './pack-options.ts'
 import { type RunOptions, runOptions, splitCommand } from './run-options.ts'
 import { sourceOption } from './shell-names.ts'
+import { checkWithBase, withBaseOption } from './with-base-option.ts'
 import { checkWithConda, withCondaOption } from './with-conda-option.ts'
+import { addWrapperOptions, type WrapperOptions, wrapperOptions } from './wrapper-options.ts'
 
 /** What a user can ask for; each action has a file in commands/. */
 const ACTIONS = [
@@ -31,6 +33,7 @@ const ACTIONS = [
   'verify',
   'retire',
   'restore',
+  'wrappers',
   'autoStage',
   'source',
   'completion',
@@ -52,7 +55,14 @@ export type Action = (typeof ACTIONS)[number] | (typeof INNER)[number]
 
 type Variables = Readonly<Record<string, string | undefined>>
 
-export interface Options extends Settings, ShapeOptions, AutoOptions, NodeOptions, RunOptions, EvidenceOptions {
+export interface Options
+  extends Settings,
+    ShapeOptions,
+    AutoOptions,
+    NodeOptions,
+    RunOptions,
+    WrapperOptions,
+    EvidenceOptions {
   action: Action
   force: boolean
   dryRun: boolean
@@ -125,6 +135,7 @@ export async function readOptions(args: readonly string[], variables: Variables,
     if (given[name] === '') throw usage(`--${name} is empty`)
   if (given.archive !== undefined) checkArchive(given, action)
   checkWithConda(given, action, usage)
+  checkWithBase(given, action, usage)
   // A variable with a wrong value must not stop anyone from reading about it.
   const env = action === 'help' ? {} : variables
   const files = WITHOUT_SETTINGS.has(action) ? [] : await readConfigFiles(env, cwd)
@@ -151,6 +162,7 @@ export async function readOptions(args: readonly string[], variables: Variables,
       ...evidenceOptions(given, action, words, { cwd, usage }),
       ...nodeOptions(given, action, settings, usage),
       ...autoOptions(given, action, { env, cwd }, usage),
+      ...wrapperOptions(given, action, usage),
       origins,
       files,
     },
@@ -220,6 +232,7 @@ function commandLine(): Command {
     .option('--verify', 'check the staged copy, or the archive of an environment that is not staged')
     .option('--retire', 'replace an environment by its archive, when that is known to hold all of it')
     .option('--restore', 'bring a retired environment back as it was')
+    .option('--wrappers <dir>', "write small programs into DIR/bin that start the environment's programs from its copy")
     .addOption(new Option('--auto-stage <what>', 'stage the environment whenever it is activated').choices(SWITCH))
     .addOption(sourceOption())
     .addOption(new Option('--completion [shell]', 'print shell code that completes options').choices(COMPLETION_SHELLS))
@@ -269,6 +282,7 @@ function commandLine(): Command {
     .option('--in-place', 'with --mount, --exec or --shell: read the image from where it lies, without a copy')
     .option('--private', 'make a copy that nobody else uses')
     .addOption(withCondaOption())
+    .addOption(withBaseOption())
     .option('--skip-local', 'do not copy an environment that is on local disk already (the default in jobs)')
     .option('--no-skip-local', 'copy it anyway')
     .addOption(
@@ -304,7 +318,7 @@ function commandLine(): Command {
     .option('--verbose', 'show more')
     .option('--debug', 'show everything, with stack traces of errors')
     .option('--full', 'with --version: also print the versions of everything that it runs on')
-  addPackOptions(command.optionsGroup('Archives:'))
+  addPackOptions(addWrapperOptions(command).optionsGroup('Archives:'))
   return addEvidenceOptions(command.optionsGroup('Actions that measure:'))
 }
 
@@ -314,6 +328,7 @@ Variables:
   CONDA_STAGE_PATH         same as --path
   CONDA_STAGE_WRITABLE     true: same as --writable; false: same as --read-only
   CONDA_STAGE_WITH_CONDA   true: same as --with-conda
+  CONDA_STAGE_WITH_BASE    true: same as --with-base
   CONDA_STAGE_SKIP_LOCAL   true: same as --skip-local; false: same as --no-skip-local
   CONDA_STAGE_SITE_CONFIG  the site's configuration file (default: /etc/conda-stage/config.yaml)
   CONDA_STAGE_VERBOSE      true: same as --verbose; false: same as --quiet
@@ -330,7 +345,8 @@ What stays in your session: the function conda-stage (in bash and sh also __cond
 a copy is active, also what conda would have set for it: PATH, CONDA_PREFIX, CONDA_DEFAULT_ENV,
 CONDA_PROMPT_MODIFIER, PS1 or prompt, and the environment's own variables, with CONDA_STAGE_STAGED=true among
 them; after --nodes also CONDA_STAGE_NODES, the nodes that have the copy; after --with-conda also the variables
-by which conda is called (CONDA_EXE, _CONDA_EXE, CONDA_PYTHON_EXE, _CONDA_ROOT, CONDA_ROOT). Nothing else.
+by which conda is called (CONDA_EXE, _CONDA_EXE, CONDA_PYTHON_EXE, _CONDA_ROOT, CONDA_ROOT), and
+MAMBA_ROOT_PREFIX if mamba is there. Nothing else.
 
 Exit status: 0 success; 1 failure (the original environment is active and untouched); 2 wrong usage or configuration.
 Load the shell function with:  eval "$(conda-stage --source)"

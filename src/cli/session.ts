@@ -1,5 +1,6 @@
 import { access, fstatSync } from 'node:fs'
 import { type CallingShell, readCall } from '../activate/call.ts'
+import { openTerminal, pixiRunning } from '../platform/pixi-scripts.ts'
 import { packageRoot } from '../platform/program.ts'
 import { reserveThreads } from '../platform/waiting.ts'
 
@@ -12,6 +13,8 @@ export interface Session {
   uid: number
   /** Number of the calling process. That is the shell, because the launcher replaces itself with Node. */
   parentPid: number
+  /** A descriptor for messages. Not standard error if nobody ever sees that. */
+  errors: number
   /** Whether standard error is a terminal. */
   isErrorShown: boolean
   /** Whether standard output is a terminal, not a file or a pipe. */
@@ -20,13 +23,16 @@ export interface Session {
   becomes: number | undefined
   /** `bin/conda-stage`, which starts this program. */
   launcher: string
-  /** The shell function that called us. */
+  /** The shell function that called us. Its process is the one that uses a copy. */
   shell: CallingShell | undefined
 }
+
+const STANDARD_ERROR = 2
 
 /** @param process this program's own; variables that are meant for Node alone are removed from its environment */
 export function captureSession(process: NodeJS.Process): Session {
   const { env, shell, becomes, isErrorShown } = readCall(process.env)
+  const pixi = shell && pixiRunning(shell, env)
   const threads = Number(process.env.UV_THREADPOOL_SIZE)
   if (threads > FEW && process.argv.some((arg) => WITH_FEW.has(arg))) process.env.UV_THREADPOOL_SIZE = `${FEW}`
   return {
@@ -35,11 +41,13 @@ export function captureSession(process: NodeJS.Process): Session {
     cwd: process.cwd(),
     uid: process.getuid?.() ?? 0,
     parentPid: process.ppid,
-    isErrorShown: isErrorShown ?? (isDevice(2) && process.stderr.isTTY === true),
+    // pixi keeps what is written to standard error.
+    errors: (pixi && openTerminal()) ?? STANDARD_ERROR,
+    isErrorShown: isErrorShown ?? (isDevice(STANDARD_ERROR) && process.stderr.isTTY === true),
     isDataShown: isDevice(1),
     becomes,
     launcher: `${packageRoot()}/bin/conda-stage`,
-    shell,
+    shell: pixi === undefined ? shell : { ...shell!, pid: pixi },
   }
 }
 

@@ -5,9 +5,10 @@ import { type BytePath, bytePathOf } from '../model/byte-path.ts'
 import { digestFrom } from '../model/digest.ts'
 import type { RenamedMembers } from '../model/entry.ts'
 import type { ArchiveItem } from '../model/item.ts'
+import { type EnvironmentKind, kindIn } from '../model/kind.ts'
 import { readSmall } from '../platform/read-small.ts'
 import { lstat } from '../platform/remote-fs.ts'
-import { prefixRecord, RECORD_PATH } from './prefix-record.ts'
+import { prefixRecord, recordPath } from './prefix-record.ts'
 
 /** The scripts that conda-pack's users expect in an unpacked environment. */
 const SCRIPTS = ['activate', 'activate.fish', 'deactivate', 'conda-unpack'] as const
@@ -26,7 +27,10 @@ interface PlainToolOptions {
  * archive brought them. In the archive, people who unpack it have to find ours under the documented names. A script
  * that is ours already keeps its name.
  */
-export async function renamedScripts(prefix: string, { unpack }: PlainToolOptions): Promise<RenamedMembers> {
+export async function renamedScripts(
+  { prefix, kind }: { prefix: string; kind: EnvironmentKind },
+  { unpack }: PlainToolOptions,
+): Promise<RenamedMembers> {
   const renamed = new Map<BytePath, BytePath>()
   const rename = async (name: BytePath): Promise<void> => {
     const own = name + OWN
@@ -34,7 +38,7 @@ export async function renamedScripts(prefix: string, { unpack }: PlainToolOption
     renamed.set(name, own)
   }
   await Promise.all(
-    scriptsFor(unpack).map(async (script) => {
+    scriptsFor(kind, unpack).map(async (script) => {
       const name = bytePathOf(`bin/${script}`)
       const type = await typeAt(`${prefix}/${name}`)
       if (type === 'other' || (type === 'file' && !(await isOurs(`${prefix}/${name}`, script)))) await rename(name)
@@ -53,10 +57,11 @@ export function plainToolMembers(
 ): ArchiveItem[] {
   const mtimeNs = BigInt(Date.parse(created) || 0) * 1_000_000n
   const taken = new Set(entries.map(({ path }) => path).filter((path) => !renamed.has(path)))
-  const scripts = scriptsFor(unpack).map((script) =>
+  const kind = kindIn(entries)
+  const scripts = scriptsFor(kind, unpack).map((script) =>
     member(`bin/${script}`, script === 'conda-unpack' ? 0o755 : 0o644, template(script), mtimeNs),
   )
-  const record = unpack ? [member(RECORD_PATH, 0o644, prefixRecord(entries, prefixes, renamed), mtimeNs)] : []
+  const record = unpack ? [member(recordPath(kind), 0o644, prefixRecord(entries, prefixes, renamed), mtimeNs)] : []
   return [...scripts, ...record].filter(({ entry }) => !taken.has(entry.path))
 }
 
@@ -71,7 +76,7 @@ export function expectedMembers({
 }: Pick<ArchiveIndex, 'entries' | 'prefixes' | 'created'>): { path: BytePath; digest: string }[] {
   const known = new Map(entries.map((entry) => [entry.path, entry]))
   const renamed = new Map<BytePath, BytePath>()
-  for (const script of SCRIPTS) {
+  for (const script of scriptsFor(kindIn(entries), true)) {
     const path = bytePathOf(`bin/${script}`)
     const entry = known.get(path)
     const isOwn = entry?.type === 'file' && entry.digest === digestFrom(hash('sha256', template(script), 'hex'))
@@ -92,7 +97,9 @@ interface PlainToolFacts {
   renamed: RenamedMembers
 }
 
-const scriptsFor = (unpack: boolean): Script[] => SCRIPTS.filter((script) => unpack || script !== 'conda-unpack')
+/** A virtual environment has scripts to activate it, which conda-unpack relocates. */
+const scriptsFor = (kind: EnvironmentKind, unpack: boolean): Script[] =>
+  SCRIPTS.filter((script) => (script === 'conda-unpack' ? unpack : kind !== 'venv'))
 
 /** A folder counts as nothing: no script of ours can take its place. */
 async function typeAt(path: string): Promise<'file' | 'other' | 'nothing'> {

@@ -1,6 +1,7 @@
 import type { ArchivedEntry, ArchivedFile } from '../model/archive-index.ts'
 import { type BytePath, bytePathOf, parentOf } from '../model/byte-path.ts'
 import type { RenamedMembers } from '../model/entry.ts'
+import type { EnvironmentKind } from '../model/kind.ts'
 import type { Escaping, Occurrence, Relocation } from '../model/relocation.ts'
 import { refit } from '../relocate/elf.ts'
 import { escapings, unitWidth } from '../relocate/encodings.ts'
@@ -10,7 +11,8 @@ import { relocateTarget, withoutDetour } from '../relocate/symlink.ts'
  * Tells `bin/conda-unpack` where the prefix stands, file by file. conda-unpack updates this record as it relocates, so that
  * an environment can be moved more than once. The record is JSON; byte paths and texts in it are latin1.
  */
-export const RECORD_PATH: BytePath = 'conda-meta/conda-stage-prefixes'
+export const recordPath = (kind: EnvironmentKind): BytePath =>
+  kind === 'venv' ? '.conda-stage-prefixes' : 'conda-meta/conda-stage-prefixes'
 
 interface PrefixRecord {
   format: 1

@@ -55,6 +55,7 @@ export const SETTINGS = {
   },
   private: { kind: 'flag', default: false, variables: { CONDA_STAGE_PRIVATE: TRUE_FALSE } },
   withConda: { kind: 'flag', default: false, variables: { CONDA_STAGE_WITH_CONDA: TRUE_FALSE } },
+  withBase: { kind: 'flag', default: false, variables: { CONDA_STAGE_WITH_BASE: TRUE_FALSE } },
   keepMinutes: { kind: 'number', from: 0, to: 525_600, unlimited: true, default: 0, flags: { keep: undefined } },
   allowBase: { kind: 'flag', default: false, variables: { CONDA_STAGE_ALLOW_BASE: TRUE_FALSE } },
   activator: { kind: 'choice', of: ['own', 'conda'], default: 'own' },

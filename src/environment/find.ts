@@ -1,20 +1,27 @@
 import { basename, dirname, resolve } from 'node:path'
 import { StageError } from '../errors.ts'
+import { activePrefix } from '../model/active.ts'
 import { isMisread, retiredArchiveOf } from '../model/file-names.ts'
+import type { EnvironmentKind } from '../model/kind.ts'
 import type { Siblings } from '../model/relocation.ts'
 import { exists, readdir, realpath, stat } from '../platform/remote-fs.ts'
 import { isGone, unreadable } from '../platform/unreadable.ts'
 import { originalBase } from './base-of-copy.ts'
+import { pixiName } from './pixi.ts'
 
-/** A conda environment: a folder that holds a `conda-meta` folder, whatever tool made it. */
+/**
+ * An environment: a folder that holds a `conda-meta` folder, whatever tool made it, or that has a `pyvenv.cfg` (PEP 405), which
+ * venv, virtualenv and uv write.
+ */
 export interface Environment {
+  kind: EnvironmentKind
   /** The logical path, as it was given: absolute, symbolic links not resolved, no slash at the end. */
   prefix: string
   /** The path with symbolic links resolved. */
   real: string
   /** That path is not valid UTF-8, and `real` is `prefix`: what names the environment by it is not found. */
   isRealUnnamed?: true
-  /** Last part of `prefix`. */
+  /** Last part of `prefix`. Of an environment of pixi, what people call it. */
   name: string
   /** Whether conda itself lives in it. Such an environment holds the package cache and other environments. */
   isBase: boolean
@@ -35,39 +42,48 @@ export const prefixesOf = ({
   prefix === real && spellings.length === 0 ? [prefix] : [prefix, real, ...spellings]
 
 export interface FindOptions {
-  /** From --prefix. The default is the active environment, CONDA_PREFIX. */
+  /** From --prefix. The default is the active environment, see `activePrefix`. */
   prefix?: string
   env: Readonly<Record<string, string | undefined>>
   cwd: string
+  /** The prefix may also be that of a Python which is no environment. */
+  asBase?: boolean
 }
 
 /** @throws StageError USAGE, NO_ENVIRONMENT, NOT_AN_ENVIRONMENT, UNREADABLE. */
-export async function findEnvironment({ prefix: given, env, cwd }: FindOptions): Promise<Environment> {
+export async function findEnvironment({ prefix: given, env, cwd, asBase }: FindOptions): Promise<Environment> {
   if (given === '') throw new StageError('USAGE', '--prefix is empty', { hint: 'Give the path of an environment.' })
-  const wanted = given ?? env.CONDA_PREFIX
+  const wanted = given ?? activePrefix(env)
   if (!wanted) {
-    throw new StageError('NO_ENVIRONMENT', 'no conda environment is active', {
-      hint: 'Activate one (conda activate NAME), or name one with --prefix=PATH.',
+    throw new StageError('NO_ENVIRONMENT', 'no environment is active', {
+      hint: 'Activate a conda environment (conda activate NAME) or a virtual environment (. ENV/bin/activate), or name one with --prefix=PATH.',
     })
   }
   const prefix = resolve(cwd, wanted)
   const folder = await lookUp(prefix)
   if (folder === undefined) throw (await exists(retiredArchiveOf(prefix))) ? retired(prefix) : noSuchFolder(prefix)
-  if (!folder.isDirectory() || !(await isFolder(`${prefix}/conda-meta`))) {
-    throw notAnEnvironment(prefix, 'is not a conda environment')
-  }
+  const kind = folder.isDirectory() ? ((await kindAt(prefix)) ?? (asBase ? 'python' : undefined)) : undefined
+  if (kind === undefined) throw notAnEnvironment(prefix, 'is no environment')
   if (prefix === '/') throw notAnEnvironment(prefix, "is the root of the file system and can't be staged")
   const real = await realpath(prefix).catch(asUnreadable(prefix))
   // Then it can only be reached by the path that was given.
   const isNamed = !isMisread(real)
+  const paths = { prefix, real: isNamed ? real : prefix }
+  const ofPixi = kind === 'conda' ? await pixiName(paths, env) : undefined
   return {
-    prefix,
-    real: isNamed ? real : prefix,
+    kind: ofPixi === undefined ? kind : 'pixi',
+    ...paths,
     ...(!isNamed && { isRealUnnamed: true }),
-    name: basename(prefix),
-    isBase: await isBase(prefix, real, env),
+    name: ofPixi ?? basename(prefix),
+    isBase: kind === 'conda' && (await isBase(prefix, real, env)),
     ownerUid: folder.uid,
   }
+}
+
+/** What kind of environment a folder is; undefined if none. One look-up for conda's. */
+export async function kindAt(prefix: string): Promise<EnvironmentKind | undefined> {
+  if (await isFolder(`${prefix}/conda-meta`)) return 'conda'
+  return (await lookUp(`${prefix}/pyvenv.cfg`))?.isFile() ? 'venv' : undefined
 }
 
 /**
@@ -132,5 +148,5 @@ function noSuchFolder(prefix: string): StageError {
 const notAnEnvironment = (prefix: string, what: string): StageError =>
   new StageError('NOT_AN_ENVIRONMENT', `${prefix} ${what}`, {
     path: prefix,
-    hint: 'An environment is a folder that holds a conda-meta folder. Give its path, or its name with -n NAME.',
+    hint: "An environment is a folder that holds a conda-meta folder, or a pyvenv.cfg. Give its path, or a conda environment's name with -n NAME.",
   })

@@ -4,6 +4,7 @@ import { holdsPackages, WATCHED, watchedIn } from '../model/watched.ts'
 import { drain, IN_FLIGHT } from '../platform/in-flight.ts'
 import { type Difference, difference, explain, isByteCode, type Seen } from './difference.ts'
 import { entryOnDisk, pathsOnDisk } from './on-disk.ts'
+import { rewrittenByPixi } from './pixi.ts'
 import { holdsContent, holdsContentNow, isScriptFolder } from './script-folders.ts'
 
 export type Freshness = { fresh: true } | { fresh: false; reason: string; path: BytePath }
@@ -40,11 +41,13 @@ export interface QuickCheckOptions {
 export async function checkQuick(
   environment: { prefix: string },
   archived: ArchivedState,
-  options: QuickCheckOptions,
+  given: QuickCheckOptions,
 ): Promise<Freshness> {
   const { entries, spotChecks = [] } = archived
+  const isRewritten = rewrittenByPixi(entries)
+  const options = { ...given, isExcluded: (path: BytePath) => isRewritten(path) || given.isExcluded(path) }
   const watched = watchedIn(entries)
-  const paths = new Set([...watched, ...spotChecks])
+  const paths = new Set([...watched, ...spotChecks].filter((path) => !isRewritten(path)))
   const before = new Map<BytePath, Archived>()
   for (const entry of entries) if (paths.has(entry.path)) before.set(entry.path, entry)
   const seen: Difference[] = []

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { editableInstalls } from '../environment/editable.ts'
 import { StageError } from '../errors.ts'
+import { activePrefix } from '../model/active.ts'
 import { homeOf } from '../platform/home.ts'
 import { realpath } from '../platform/remote-fs.ts'
 import { readKeptIndex } from '../stage/kept-index.ts'
@@ -68,7 +69,7 @@ export const proveFrom = async (copy: Copy, options: EvidenceOptions): Promise<P
   await proveWith(await tracerFor(options), copy, options)
 
 async function tracerFor({ env, cwd, prefix }: EvidenceOptions): Promise<Tracer> {
-  const asked = prefix ?? env.CONDA_PREFIX
+  const asked = prefix ?? activePrefix(env)
   return await findTracer(env, asked ? [resolve(cwd, asked)] : [])
 }
 

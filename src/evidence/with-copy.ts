@@ -1,7 +1,8 @@
 import { resolve } from 'node:path'
-import { wordsInto } from '../activate/words-into.ts'
+import { activePrefix } from '../model/active.ts'
 import type { StageOptions } from '../pipeline/options.ts'
 import { originalOf } from '../pipeline/original.ts'
+import { wordsInto } from '../pipeline/words-into.ts'
 import { stage, unstage } from '../pipeline.ts'
 import { monotonicMs } from '../platform/clock.ts'
 import { ownIdentity } from '../platform/process-identity.ts'
@@ -36,7 +37,7 @@ export interface EvidenceOptions extends StageOptions {
 export async function withCopy<T>(options: EvidenceOptions, body: (copy: Copy) => Promise<T>): Promise<T> {
   const { env, cwd, launcher, onProgress = () => {} } = options
   const warn = (message: string) => onProgress({ kind: 'warning', message })
-  const asked = options.prefix ?? env.CONDA_PREFIX
+  const asked = options.prefix ?? activePrefix(env)
   const active = asked ? await findStage(resolve(cwd, asked)) : undefined
   const into = (own: string) => (prefix: string) =>
     wordsInto({ prefix, isCopy: prefix === own }, { env, launcher, warn })
@@ -45,7 +46,7 @@ export async function withCopy<T>(options: EvidenceOptions, body: (copy: Copy) =
     await options.beforeStaging?.(original, await into(prefix)(original))
     return await body({ original, prefix, files, bytes, into: into(prefix) })
   }
-  const meant = await originalOf(options)
+  const { prefix: meant } = await originalOf(options)
   await options.beforeStaging?.(meant, await into('')(meant))
   const started = monotonicMs()
   const caller = { env, session: ownIdentity().pid }

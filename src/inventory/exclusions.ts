@@ -13,8 +13,14 @@ export type IsExcluded = (path: BytePath) => boolean
  */
 const LOCK = /^(?:conda-meta\/conda-meta\.lock|\.guard|\.conda_lock(?:-\d+)?)$/
 
-/** The path that conda-pack/prefix-record.ts writes. */
-const UNPACK_RECORD = 'conda-meta/conda-stage-prefixes'
+/**
+ * The path of the environment, as pixi checks it. pixi offers to delete a folder in which it names another one, and never looks into
+ * a copy, so no copy has it, in whatever form. Source: `verify_prefix_location_unchanged` in pixi's crates/pixi_core/src/environment/mod.rs.
+ */
+const PIXI_PREFIX = 'conda-meta/pixi_env_prefix'
+
+/** The paths that conda-pack/prefix-record.ts writes, in a conda environment and in a virtual one. */
+const UNPACK_RECORDS = ['conda-meta/conda-stage-prefixes', '.conda-stage-prefixes']
 
 /**
  * Tells what neither goes into an archive nor makes it stale:
@@ -22,6 +28,7 @@ const UNPACK_RECORD = 'conda-meta/conda-stage-prefixes'
  *   to the environment.
  * - locks of package managers.
  * - the scripts of automatic staging.
+ * - the path that pixi has noted of it.
  * - the record that conda-unpack reads in an environment that was unpacked from one of our archives: each archive has its own.
  * - our own archives inside the prefix: each of `archives` (absolute paths), its lock `.ARCHIVE.lock`, and the unfinished
  *   `.tmp.*` beside it.
@@ -30,7 +37,7 @@ export function exclusions(
   environment: { prefix: string; real: string; isBase: boolean },
   archives: readonly string[] = [],
 ): IsExcluded {
-  const exact = new Set<BytePath>([UNPACK_RECORD, ...(environment.isBase ? ['pkgs', 'envs'] : [])])
+  const exact = new Set<BytePath>([PIXI_PREFIX, ...UNPACK_RECORDS, ...(environment.isBase ? ['pkgs', 'envs'] : [])])
   const unfinished: BytePath[] = []
   for (const archive of archives) {
     for (const root of new Set([environment.prefix, environment.real])) {

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { rename, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as v from 'valibot'
@@ -25,8 +25,8 @@ const Holder = v.object({
 
 const Lease = v.object({
   holder: Holder,
-  /** ISO 8601. */
-  since: v.string(),
+  /** ISO 8601. What a wrapper leaves has none: the shell can't tell the time, the file can. */
+  since: v.optional(v.string()),
   /** The original prefix, as this user of the copy named it. */
   original: v.string(),
   /** Whether the copy is given up when the session leaves it or ends. */
@@ -41,6 +41,8 @@ const Lease = v.object({
   activation: v.optional(v.unknown()),
   /** The same for the session's conda, if that runs from this copy. */
   conda: v.optional(v.unknown()),
+  /** Of a virtual environment whose base is staged, too: the base's copy, and the lease of it that goes with this one. */
+  base: v.optional(v.object({ prefix: v.string(), lease: v.string() })),
   /** Another copy that this user got along with this one, and which lease of it: of the base installation, for instance. */
   companion: v.optional(v.object({ prefix: v.string(), lease: v.string() })),
 })
@@ -50,7 +52,7 @@ export type Holder = v.InferOutput<typeof Holder>
 // Calls on local disk are synchronous here: a quarter of the time of a call that joins went into handing them to threads.
 
 /** Says who uses a copy. Each is a file in the folder `.leases` beside the copy, so no lease can spoil another one. */
-export type Lease = v.InferOutput<typeof Lease>
+export type Lease = v.InferOutput<typeof Lease> & { since: string }
 
 export interface HeldLease {
   file: string
@@ -125,7 +127,8 @@ export async function leasesOf(stage: string): Promise<HeldLease[]> {
  */
 export async function readLease(file: string): Promise<HeldLease | undefined> {
   try {
-    return { file, lease: v.parse(Lease, JSON.parse((await readLocal(file, MOST)).toString())) }
+    const lease = v.parse(Lease, JSON.parse((await readLocal(file, MOST)).toString()))
+    return { file, lease: { ...lease, since: lease.since ?? statSync(file).mtime.toISOString() } }
   } catch (error) {
     if (error instanceof NotRead && error.kind === 'failed') throw unreadable(file, error.cause)
     return undefined

@@ -1,6 +1,9 @@
+import type { EnvironmentKind } from './kind.ts'
+
 /** What pack(), stage() and unstage() report as they work, to renderers and to users of the library. */
 export type ProgressEvent =
-  | { kind: 'phase'; phase: Phase; prefix: string; archive?: string; target?: string }
+  /** `environment`: of which kind it is; conda's if that is missing. */
+  | { kind: 'phase'; phase: Phase; prefix: string; environment?: EnvironmentKind; archive?: string; target?: string }
   | {
       kind: 'progress'
       phase: 'pack' | 'extract' | 'remove' | 'verify'

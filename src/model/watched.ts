@@ -6,7 +6,7 @@ import type { Entry, FileEntry } from './entry.ts'
  * goes or is replaced, and single files, the spot checks, that people edit in place.
  */
 
-const FILES: readonly BytePath[] = ['conda-meta/history', 'conda-meta/state']
+const FILES: readonly BytePath[] = ['conda-meta/history', 'conda-meta/state', 'pyvenv.cfg']
 
 const FOLDERS: readonly BytePath[] = [
   'conda-meta',

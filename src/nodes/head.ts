@@ -156,14 +156,14 @@ async function pourArchive(
 
 function orderFor(plan: PlannedCopy, request: NodesRequest, { env, keepMinutes, threads }: NodesOptions): StageOrder {
   const call = randomBytes(12).toString('hex')
-  const { isBase, name, ownerUid, prefix, real } = plan.environment
+  const { isBase, kind, name, ownerUid, prefix, real } = plan.environment
   return {
     kind: 'stage',
     version: programVersion(),
     call,
     platform: request.platform,
     job: jobOf(env),
-    environment: { isBase, name, ownerUid, prefix, real },
+    environment: { isBase, kind, name, ownerUid, prefix, real },
     local: { ...plan.local, named: request.isLocalNamed },
     place: plan.place,
     archive: plan.archive,

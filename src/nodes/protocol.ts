@@ -1,4 +1,5 @@
 import * as v from 'valibot'
+import { ENVIRONMENT_KINDS } from '../model/kind.ts'
 
 /**
  * What the head, which the user's shell called, and our process on each node say to each other, a line of JSON each. The plan
@@ -16,6 +17,7 @@ const Order = v.variant('kind', [
     /** The job, or undefined outside of jobs. */
     job: v.optional(v.object({ variable: v.string(), id: v.string() })),
     environment: v.object({
+      kind: v.picklist(ENVIRONMENT_KINDS),
       prefix: v.string(),
       real: v.string(),
       name: v.string(),

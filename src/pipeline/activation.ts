@@ -20,7 +20,7 @@ export async function originalInSession({ folder, record }: Stage, caller: Calle
 
 /** By prefix: the stages among the environments that are active in the session, both the top one and those beneath it. */
 export async function stagesOf(env: Readonly<Record<string, string | undefined>>): Promise<Map<string, Stage>> {
-  const names = Object.keys(env).filter((name) => /^CONDA_PREFIX(?:_\d+)?$/.test(name))
+  const names = Object.keys(env).filter((name) => /^(?:CONDA_PREFIX(?:_\d+)?|VIRTUAL_ENV)$/.test(name))
   const stages = new Map<string, Stage>()
   for (const prefix of new Set(names.map((name) => env[name]!))) {
     const stage = await findStage(prefix)

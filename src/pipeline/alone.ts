@@ -4,6 +4,8 @@ import { isOurs, readHead, readIdentity } from '../archive/reader.ts'
 import { openTrusted, ownerOfNamed } from '../cache/index.ts'
 import type { Environment } from '../environment/find.ts'
 import { StageError } from '../errors.ts'
+import { activePrefix } from '../model/active.ts'
+import { kindIn } from '../model/kind.ts'
 import { describeUser } from '../platform/accounts.ts'
 import { closeRead } from '../platform/close.ts'
 import { realpath } from '../platform/remote-fs.ts'
@@ -70,19 +72,18 @@ async function aloneFrom(
   ownerUid: number,
   { env }: Options,
 ): Promise<AloneArchive> {
-  const { prefixes, created } = await readHead(archive, handle)
+  const { prefixes, created, watched, name } = await readHead(archive, handle)
   const [given, real = given] = prefixes as [string, string?]
   if (!isPrefix(given) || !isPrefix(real)) throw forElsewhere(archive)
   const prefix = (await activeAmong(prefixes, env)) ?? given
-  const environment = { prefix, real, name: basename(prefix), isBase: false, ownerUid }
+  const named = prefix === given ? name : basename(prefix)
+  const environment = { kind: kindIn(watched), prefix, real, name: named, isBase: false, ownerUid }
   return { archive, environment, created, alone: await readIdentity(archive, handle) }
 }
 
 /** The active environment, by the name that the session has for it, if it is this archive's. */
-async function activeAmong(
-  prefixes: readonly string[],
-  { CONDA_PREFIX: active }: Options['env'],
-): Promise<string | undefined> {
+async function activeAmong(prefixes: readonly string[], env: Options['env']): Promise<string | undefined> {
+  const active = activePrefix(env)
   if (!active) return undefined
   const prefix = resolve('/', active)
   const isIt = prefixes.includes(prefix) || prefixes.includes(await realpath(prefix).catch(() => ''))
@@ -92,7 +93,8 @@ async function activeAmong(
 /** conda-pack does not say where the environment was: its place counts as beside the archive, under the archive's name. */
 async function converted(path: string, handle: FileHandle, options: Options): Promise<AloneArchive> {
   const prefix = join(dirname(path), basename(path).replace(/\.(?:tar(?:\.\w+)?|t[gx]z|tbz2|tzst|zip)$/i, ''))
-  const environment = { prefix, real: prefix, name: basename(prefix), isBase: false, ownerUid: options.uid }
+  const name = basename(prefix)
+  const environment = { kind: 'conda' as const, prefix, real: prefix, name, isBase: false, ownerUid: options.uid }
   const archive = await convertForeign({ path, handle }, environment, options)
   const ours = await openTrusted(archive, [options.uid])
   try {

@@ -1,7 +1,9 @@
 import { readHead } from '../archive/reader.ts'
+import { installedSizes } from '../environment/installed-sizes.ts'
 import { readRecords } from '../environment/records.ts'
 import type { Amount, Site } from '../model/cost.ts'
 import { USUAL_BANDWIDTH } from '../model/cost.ts'
+import type { EnvironmentKind } from '../model/kind.ts'
 import { defaultThreads } from '../platform/cpus.ts'
 
 /** What an archive holds. */
@@ -10,8 +12,9 @@ export async function amountIn(archive: string): Promise<Amount> {
   return { files, bytes, entries }
 }
 
-/** Sizes of the files that conda's records list: those that it has not installed are missing. Only the records are read. */
-export async function recordedSizes(prefix: string): Promise<number[]> {
+/** Sizes of the files that conda's records or pip's list: others are missing. Only the records are read. */
+export async function recordedSizes({ kind, prefix }: { kind: EnvironmentKind; prefix: string }): Promise<number[]> {
+  if (kind === 'venv') return await installedSizes(prefix)
   const { paths } = await readRecords(prefix)
   return [...paths.values()].map(({ recordedSize = 0 }) => recordedSize)
 }

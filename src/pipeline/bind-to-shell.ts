@@ -56,9 +56,19 @@ export async function inheritLease(prefix: string, lease: Lease): Promise<HeldLe
   const { pid } = lease.holder.processes[0]!
   if (leases.some((held) => isLive(held) && held.lease.holder.processes.some((process) => process.pid === pid)))
     return undefined
-  const { activation } = leases.findLast((held) => held.lease.activation !== undefined)?.lease ?? {}
-  const own = { ...lease, activation }
+  const { activation, base } = leases.findLast((held) => held.lease.activation !== undefined)?.lease ?? {}
+  const own = { ...lease, activation, ...(base && { base: await inheritBase(base.prefix, lease) }) }
   return { file: await addLease(stage.folder, own), lease: own }
+}
+
+async function inheritBase(prefix: string, lease: Lease): Promise<Lease['base']> {
+  const stage = await findStage(prefix)
+  return (
+    stage && {
+      prefix,
+      lease: await addLease(stage.folder, { ...lease, original: stage.record.original, bound: false }),
+    }
+  )
 }
 
 export interface Left {

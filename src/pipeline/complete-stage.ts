@@ -3,12 +3,13 @@ import { encodeHead } from '../archive/index/head.ts'
 import { leaveScripts } from '../auto-stage/script.ts'
 import type { Environment } from '../environment/find.ts'
 import { addLease } from '../leases/lease.ts'
+import { megabytes } from '../model/amounts.ts'
 import type { ArchiveIndex } from '../model/archive-index.ts'
 import { jobId } from '../platform/job.ts'
 import { ownIdentity } from '../platform/process-identity.ts'
 import { packageRoot } from '../platform/program.ts'
 import { addLinksOfBase, CONDA_PROGRAM, condarcOf } from '../stage/base-files.ts'
-import type { ExtractResult } from '../stage/finish-tree.ts'
+import type { ExtractResult, Shared } from '../stage/finish-tree.ts'
 import { noteFolders } from '../stage/intact.ts'
 import { type IndexBytes, keepIndex } from '../stage/kept-index.ts'
 import { noteArchive } from '../stage/noted-archive.ts'
@@ -16,6 +17,7 @@ import { noteLocalFolder } from '../stage/noted-folders.ts'
 import { addOwnFiles } from '../stage/own-files.ts'
 import type { Place } from '../stage/place.ts'
 import { type Stage, type StageRecord, writeRecord } from '../stage/record.ts'
+import { leadToBase, PYVENV_CFG } from '../stage/venv-base.ts'
 import { leftMessages } from './left-messages.ts'
 import type { StageOptions, StageResult } from './options.ts'
 import type { Filled } from './original.ts'
@@ -46,19 +48,25 @@ export async function completeStage(
   const scripts = form === 'tree' ? leaveScripts(`${packageRoot()}/bin/conda-stage`) : []
   const hasConda = form === 'tree' && environment.isBase && index.entries.some(({ path }) => path === CONDA_PROGRAM)
   if (hasConda) scripts.push(condarcOf(environment.prefix))
-  const own = addOwnFiles(prefix, { entries: index.entries, readOnly, scripts })
+  const own = addOwnFiles(prefix, { kind: environment.kind, entries: index.entries, readOnly, scripts })
   if (hasConda) own.push(...addLinksOfBase(prefix, environment.prefix))
   await keepIndex(bytes, folder)
-  const { files, bytes: size, digests } = result
+  const { files, bytes: size, digests, shared } = result
+  if (options.base) digests.push([PYVENV_CFG, leadToBase(prefix, index.entries, options.base)])
   const source = { path: archive, created: index.created }
-  const contents = { files, bytes: size, digests: Object.fromEntries(digests) }
+  const isSharing = shared !== undefined && shared.files > 0
+  if (isSharing) onProgress({ kind: 'info', message: sharedText(shared, files) })
+  const contents = { files, bytes: size, digests: Object.fromEntries(digests), ...(isSharing && { shared }) }
   const record = recordOf({ prefix, source, ...contents }, environment, options)
   await noteFolders({ folder, record }, { entries: index.entries, own })
   if (file !== undefined) await noteArchive(folder, file, encodeHead(index))
   return await publishStage({ folder, record }, environment, options)
 }
 
-interface Contents extends Pick<StageRecord, 'prefix' | 'files' | 'bytes' | 'digests'> {
+const sharedText = (shared: Shared, files: number): string =>
+  `Shares ${shared.files} of ${files} files (${megabytes(shared.bytes)}) with other copies on this node: they take up no room of their own`
+
+interface Contents extends Pick<StageRecord, 'prefix' | 'files' | 'bytes' | 'digests' | 'shared'> {
   /** The archive, without a path if that could not be written. */
   source: { path: string | undefined; created: string }
 }
@@ -68,13 +76,15 @@ export function recordOf(
   environment: Environment,
   options: Filled<StageOptions & AloneFacts>,
 ): StageRecord {
-  const { form = 'tree', writable, alone } = options
+  const { form = 'tree', writable, alone, base } = options
   return {
     version: 1,
+    ...(environment.kind !== 'conda' && { kind: environment.kind }),
     original: environment.prefix,
     real: environment.real,
     isPrivate: !isShared(options),
     ...(alone !== undefined && { alone }),
+    ...(base && { base }),
     prefix,
     ...(form !== 'tree' && { form }),
     archive: { ...(path !== undefined && { path }), created },

@@ -22,6 +22,8 @@ export interface StagedCopy {
   /** Of its files; missing for stages of older versions. */
   bytes?: number
   files?: number
+  /** Bytes in files that it had in common with other copies when it was made: they take up no room of their own. */
+  sharedBytes?: number
   /** ISO 8601. */
   created: string
   readOnly: boolean
@@ -45,7 +47,7 @@ export async function listCopies(given: StageOptions): Promise<StagedCopy[]> {
 }
 
 export async function stagedCopy({ folder, record }: Stage): Promise<StagedCopy> {
-  const { prefix, original, form = 'tree', bytes, files, created, readOnly, isPrivate = true } = record
+  const { prefix, original, form = 'tree', bytes, files, shared, created, readOnly, isPrivate = true } = record
   const live = await liveAmong(await leasesOf(folder))
   const users = oneOfEachUser(live).map(({ lease: { holder, since } }): CopyUser => {
     const { kind, job, processes } = holder
@@ -58,6 +60,7 @@ export async function stagedCopy({ folder, record }: Stage): Promise<StagedCopy>
     original,
     form,
     ...(bytes !== undefined && { bytes }),
+    ...(shared && { sharedBytes: shared.bytes }),
     ...(files !== undefined && { files }),
     created,
     readOnly,

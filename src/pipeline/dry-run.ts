@@ -130,7 +130,7 @@ async function expectedOf(
   const look = { isExcluded, mayHang: mayHang(environment.real), ...(signal && { signal }) }
   const listed = isLeast ? undefined : await inventory(environment, look)
   const sizes =
-    listed?.flatMap((entry) => (entry.type === 'file' ? [entry.size] : [])) ?? (await recordedSizes(environment.prefix))
+    listed?.flatMap((entry) => (entry.type === 'file' ? [entry.size] : [])) ?? (await recordedSizes(environment))
   const room = leastRoom(sizes.map((recordedSize) => ({ type: 'file', path: '', recordedSize })))
   const amount = amountOf(sizes, listed?.length)
   return { ...amount, isLeast, packSeconds: firstStageSeconds(amount, siteOf(lookUpMs, threads)), room }

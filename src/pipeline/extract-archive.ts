@@ -2,6 +2,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { readIndex } from '../archive/reader.ts'
 import { noteUse, openTrusted } from '../cache/index.ts'
 import type { Environment } from '../environment/find.ts'
+import { StageError } from '../errors.ts'
 import type { ArchiveIndex } from '../model/archive-index.ts'
 import { closeRead } from '../platform/close.ts'
 import { findLocalFolder } from '../platform/local-disk.ts'
@@ -10,11 +11,13 @@ import { type IndexBytes, indexBytes } from '../stage/kept-index.ts'
 import { fileOf } from '../stage/noted-archive.ts'
 import { contentsOf, type WantedPlace, wantedLength, withNewPlace } from '../stage/place.ts'
 import { roomFor } from '../stage/room.ts'
+import { EqualFiles } from '../store/equal-files.ts'
 import { type Damaged, identityOfOpen, isDamage } from './archive-choice.ts'
 import { completeStage } from './complete-stage.ts'
 import { prepareLocal } from './local.ts'
 import type { StageOptions, StageResult } from './options.ts'
 import type { Filled } from './original.ts'
+import { otherCopies } from './other-copies.ts'
 import { type AloneFacts, isShared, type LeaseFacts } from './share.ts'
 import { timed } from './timing.ts'
 
@@ -44,17 +47,38 @@ async function extractOpenArchive(
   environment: Environment,
   options: Filled<StageOptions & AloneFacts>,
 ): Promise<StageResult> {
-  const { uid, form, alone } = options
+  const { uid, form, alone, base } = options
   if (form === 'image') return (await import('./stage-image.ts')).stageImage({ archive, handle }, environment, options)
   const index = await readIndex(archive, handle)
   // Now, because somebody may cut the archive while it is extracted.
   const bytes = await indexBytes({ archive, handle }, index)
   await noteUse(handle, uid)
-  const local = await findLocalFolder({ ...options, needed: roomFor(index) })
+  const local = await localFolderFor(index, options)
   await prepareLocal(local, options)
-  const contents = isShared(options) ? contentsOf(environment.real, index.created, uid, { form, alone }) : undefined
+  const contents = isShared(options)
+    ? contentsOf(environment.real, index.created, uid, { form, alone, base })
+    : undefined
   const file = fileOf(await handle.stat({ bigint: true }))
   return await extractOpen({ archive, file, handle, index, bytes }, { local, contents }, environment, options)
+}
+
+/** If there is room nowhere for a whole copy, there may be enough for what other copies on the node don't have. */
+async function localFolderFor(
+  index: ArchiveIndex,
+  options: Filled<StageOptions & AloneFacts>,
+): Promise<Awaited<ReturnType<typeof findLocalFolder>>> {
+  const { uid, writable, form } = options
+  return await findLocalFolder({ ...options, needed: roomFor(index) }).catch(async (error: unknown) => {
+    const isFull = error instanceof StageError && (error.code === 'NO_SPACE' || error.code === 'NO_INODES')
+    if (!isFull || writable) throw error
+    const local = await findLocalFolder({ ...options, needed: { bytes: 0, inodes: 0 } })
+    const copies = await otherCopies(local.real, index, { uid })
+    const equal = new EqualFiles(copies, { index, to: form === 'plain' ? undefined : index.prefixes[0] })
+    const needed = roomFor(index, (file) => (form === 'plain' || !file.relocation) && equal.of(file)?.isTwin === true)
+    return await findLocalFolder({ ...options, path: local.path, needed }).catch(() => {
+      throw error
+    })
+  })
 }
 
 interface OpenArchive {
@@ -79,6 +103,7 @@ export async function extractOpen(
   const wanted = { ...where, name: environment.name, length: wantedLength(index), uid }
   return await withNewPlace(wanted, async (place) => {
     const { folder, prefix } = place
+    const copies = readOnly ? await otherCopies(where.local.real, index, { uid }) : []
     const phase = { kind: 'phase', phase: 'extract', prefix: environment.prefix, archive, target: folder } as const
     const result = await timed(onProgress, phase, () =>
       extract({
@@ -88,6 +113,7 @@ export async function extractOpen(
         prefix,
         isPlain: form === 'plain',
         readOnly,
+        copies,
         threads,
         onProgress,
         signal,

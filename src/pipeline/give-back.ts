@@ -1,31 +1,43 @@
 import { leasesOfCaller } from '../leases/holder.ts'
 import { isOver, keep, keptUntil, type Until } from '../leases/kept.ts'
-import { type HeldLease, type Holder, leasesOf, liveAmong, oneOfEachUser, removeLease } from '../leases/lease.ts'
+import {
+  type HeldLease,
+  type Holder,
+  type Lease,
+  leasesOf,
+  liveAmong,
+  oneOfEachUser,
+  removeLease,
+} from '../leases/lease.ts'
 import { errnoOf } from '../platform/errno.ts'
 import type { Stage } from '../stage/record.ts'
 import type { UnstageOptions, UnstageResult } from './options.ts'
 import { callerOf } from './share.ts'
 
-/** Gives the caller's lease of a stage back. @returns why the stage stays; undefined if nobody uses it */
+/**
+ * Gives the caller's lease of a stage back.
+ * @returns why the stage stays, if somebody uses it; and what the lease says of the base of a virtual environment
+ */
 export async function giveBack(
   stage: Stage,
   { lease, caller, env, force }: UnstageOptions & { env: NonNullable<UnstageOptions['env']> },
-): Promise<UnstageResult['kept']> {
+): Promise<Pick<UnstageResult, 'kept'> & Pick<Lease, 'base'>> {
   const leases = await leasesOf(stage.folder)
   const own =
     lease === undefined
       ? leasesOfCaller(callerOf({ ...(caller && { caller }), env }), leases)
       : leases.filter(({ file }) => file === lease)
   const given = await giveFirst(own)
+  const base = given?.lease.base && { base: given.lease.base }
   const users = await usersOf(stage)
-  if (users.length > 0) return { users }
-  if (force) return undefined
+  if (users.length > 0) return { ...base, kept: { users } }
+  if (force) return { ...base }
   // Whoever was killed could not say how long the copy may stand.
   const gone = [...(given ? [given] : []), ...(await leasesOf(stage.folder))]
   const minutes = Math.max(0, ...gone.map(({ lease }) => lease.keepMinutes ?? 0))
   const until = minutes ? await keepIfThere(stage.folder, minutes) : await keptUntil(stage.folder)
   // One that is kept without an end is kept until somebody unstages it.
-  return until === null || isOver(until) ? undefined : { until: until! }
+  return until === null || isOver(until) ? { ...base } : { ...base, kept: { until: until! } }
 }
 
 /** Undefined if another process, which gave its own lease back at the same time, has removed the copy. */

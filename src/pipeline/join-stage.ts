@@ -19,7 +19,7 @@ import { warnIfLeft } from './warn-if-left.ts'
 export async function sharedStages(
   { real }: Environment,
   folders: readonly string[],
-  { uid, form = 'tree', alone }: Pick<Filled<StageOptions>, 'uid' | 'form'> & AloneFacts,
+  { uid, form = 'tree', alone, base }: Pick<Filled<StageOptions>, 'uid' | 'form' | 'base'> & AloneFacts,
 ): Promise<Stage[]> {
   const stages = await Promise.all(folders.map((folder) => stagesIn(folder, uid)))
   return stages
@@ -29,6 +29,7 @@ export async function sharedStages(
         record.real === real &&
         record.isPrivate === false &&
         record.alone === alone &&
+        record.base?.prefix === base?.prefix &&
         (record.form ?? 'tree') === form,
     )
 }

@@ -4,7 +4,14 @@ import { readHead, readIndex } from '../archive/reader.ts'
 import { archiveItems } from '../archive/reuse/archive-items.ts'
 import { writeArchive } from '../archive/writer.ts'
 import { leaveScripts } from '../auto-stage/script.ts'
-import { archiveFolders, chooseWritable, openTrusted, openTrustedIfThere, publishArchive } from '../cache/index.ts'
+import {
+  archiveFolders,
+  chooseWritable,
+  openTrusted,
+  openTrustedIfThere,
+  ownFolders,
+  publishArchive,
+} from '../cache/index.ts'
 import type { Environment } from '../environment/find.ts'
 import { imageMaker } from '../image/image-programs.ts'
 import { RelocatedMembers } from '../image/relocated-members.ts'
@@ -12,6 +19,7 @@ import { assertAsPacked } from '../image/write-image.ts'
 import type { ArchiveHead, ArchiveIndex, Relocated } from '../model/archive-index.ts'
 import { shortHash } from '../model/digest.ts'
 import { cutName, LONGEST_NAME } from '../model/file-names.ts'
+import { kindIn } from '../model/kind.ts'
 import { closeRead } from '../platform/close.ts'
 import { defaultThreads } from '../platform/cpus.ts'
 import { findLocalFolder } from '../platform/local-disk.ts'
@@ -64,8 +72,7 @@ export async function freshMountImage(
 export async function makeMountImage(environment: Environment, base: string, options: Options): Promise<MountImage> {
   const { onProgress, signal, uid } = options
   const archive = options.aloneArchive?.path ?? (await packedFor(environment, options))
-  const folders = archiveFolders(options)
-  const { path } = await chooseWritable([imagePath(environment, options)], folders)
+  const { path } = await chooseWritable([imagePath(environment, options)], ownFolders(options))
   const said = { message: `Making an image that can be mounted: ${path}`, what: 'image' }
   return await timedInfo(onProgress, said, () =>
     publishArchive({
@@ -141,7 +148,8 @@ async function writeFrom(archive: string, path: string, { environment, base, opt
       localFolder: async () => (await findLocalFolder({ ...options, needed: { bytes: 0, inodes: 0 } })).path,
       signal,
     })
-    const added = addedEntries(index.entries, leaveScripts(launcher()))
+    const isVenv = kindIn(index.entries) === 'venv'
+    const added = isVenv ? [] : addedEntries(index.entries, leaveScripts(launcher()))
     onProgress({ kind: 'detail', message: `Making the image for ${prefix} from ${archive}` })
     const { name, prefixes, siblings, platform, created, whole } = index
     const generator = `conda-stage ${programVersion()}`

@@ -8,11 +8,12 @@ import type { Payback } from '../model/cost.ts'
 import type { Form } from '../model/form.ts'
 import type { OnProgress } from '../model/progress.ts'
 import type { Shown } from '../mount/namespace.ts'
+import type { BaseCopy } from '../stage/venv-base.ts'
 import type { Finding } from '../stage/verify.ts'
 
 /** Options of pack(); stage() takes them too, since it packs if there is no fresh archive. */
 export interface PackOptions {
-  /** Environment to pack. Default: the active one (CONDA_PREFIX of `env`). */
+  /** Environment to pack. Default: the active one, by the variables of `env`: conda's or pixi's (CONDA_PREFIX), or a virtual environment (VIRTUAL_ENV). */
   prefix?: string
   /** Archive file. Default: `NAME.tar.zst` beside the environment, else in the user's cache folder. */
   output?: string
@@ -33,6 +34,8 @@ export interface PackOptions {
   ignoreMissingFiles?: boolean
   /** Allow packing a base environment (without its pkgs/ and envs/). */
   allowBase?: boolean
+  /** The prefix may also be that of a Python which is no environment: virtual environments are made of it. */
+  asBase?: boolean
   /** Who packs. conda-pack writes `NAME.tar.gz` if no `output` is named. */
   packer?: 'own' | 'conda-pack'
   /** Folder inside the archive that holds the environment. Default: none. */
@@ -80,6 +83,8 @@ export interface StageOptions extends PackOptions {
   inPlace?: boolean
   /** Make a copy that nobody else uses. Default: true for a writable copy, else false. */
   isPrivate?: boolean
+  /** Of a virtual environment: the copy of its base from which the copy is to start. Only such copies are shared. */
+  base?: BaseCopy
   /** How long the copy stands when nobody uses it any more; null: until somebody removes it. Default: 0. */
   keepMinutes?: number | null
   /** Who uses the copy. It may be removed when that process has ended. Default: this process. */
@@ -146,6 +151,26 @@ export interface RestoreResult {
   files: number
   bytes: number
   entries: number
+}
+
+/** Options of writeWrappers(). */
+export interface WrappersOptions extends PackOptions {
+  /** Folder for `bin/NAME`. */
+  folder: string
+  /** Absolute path of bin/conda-stage. */
+  launcher: string
+  /** Names of programs in the environment's `bin`. Default: all that don't change the environment. */
+  programs?: readonly string[]
+  /** Also write kernelspecs for Jupyter, by this name; empty: the environment's. */
+  kernelspec?: string
+}
+
+export interface WrappersResult {
+  original: string
+  folder: string
+  programs: string[]
+  /** Their folders. */
+  kernelspecs: string[]
 }
 
 export interface PackResult {

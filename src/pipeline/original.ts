@@ -20,16 +20,14 @@ export function fillIn<Options extends PackOptions>(options: Options): Filled<Op
 }
 
 /**
- * Prefix of the environment that is meant, or of its original if it is a staged copy.
+ * The environment that is meant, or its original if it is a staged copy.
  * @throws StageError NO_ENVIRONMENT, NOT_AN_ENVIRONMENT, BASE_REFUSED
  */
-export async function originalOf(given: PackOptions): Promise<string> {
+export async function originalOf(given: PackOptions): Promise<Environment> {
   const options = fillIn(given)
   const { prefix } = await findEnvironment(options)
   const staged = await findStage(prefix)
-  return staged
-    ? (await findOriginal({ ...options, prefix: staged.record.original })).prefix
-    : (await findOriginal(options)).prefix
+  return await findOriginal(staged ? { ...options, prefix: staged.record.original } : options)
 }
 
 /**
@@ -43,6 +41,12 @@ export async function findOriginal(options: Filled<PackOptions>): Promise<Enviro
     throw new StageError('ALREADY_STAGED', `${environment.prefix} is a staged copy of ${staged.record.original}`, {
       path: environment.prefix,
       hint: "Go back to the original with 'conda-stage --unstage' first.",
+    })
+  }
+  if (environment.kind === 'venv' && options.packer === 'conda-pack') {
+    throw new StageError('USAGE', `conda-pack can't pack ${environment.prefix}, which is a virtual environment`, {
+      path: environment.prefix,
+      hint: 'Let conda-stage pack it: --packer=own.',
     })
   }
   if (environment.isBase && !options.allowBase) {

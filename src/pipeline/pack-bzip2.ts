@@ -25,7 +25,7 @@ export async function packBzip2(environment: Environment, options: Filled<PackOp
   if (output === undefined) {
     throw new StageError('USAGE', 'a tar.bz2 is an archive for use elsewhere', { hint: 'Name it with --output=FILE.' })
   }
-  const { path } = await chooseWritable([resolve(cwd, output)], [])
+  const { path } = await chooseWritable([resolve(cwd, output)], new Map())
   const write = async (temporary: string): Promise<void> => {
     const tar = temporaryName(path)
     try {

@@ -1,5 +1,12 @@
 import { isUnwritable } from '../archive/failure.ts'
-import { archiveFolders, chooseWritable, pruneArchives, publishOrLose, removeLeftoversOfDead } from '../cache/index.ts'
+import {
+  archiveFolders,
+  chooseWritable,
+  foldersToMake,
+  pruneArchives,
+  publishOrLose,
+  removeLeftoversOfDead,
+} from '../cache/index.ts'
 import type { Environment } from '../environment/find.ts'
 import { StageError } from '../errors.ts'
 import { stat } from '../platform/remote-fs.ts'
@@ -68,8 +75,8 @@ export async function packUnlessFresh(
 async function packInto(candidates: readonly string[], job: Job, before?: StageError): Promise<Packed> {
   const { environment, options } = job
   const { onProgress, output } = options
-  const phase = { kind: 'phase', phase: 'pack', prefix: environment.prefix } as const
-  const place = await chooseWritable(candidates, archiveFolders(options)).catch(asUnwritable)
+  const phase = { kind: 'phase', phase: 'pack', prefix: environment.prefix, environment: environment.kind } as const
+  const place = await chooseWritable(candidates, foldersToMake(environment, options)).catch(asUnwritable)
   if (place instanceof StageError) {
     // A user who names a file wants that file.
     if (output !== undefined) throw place

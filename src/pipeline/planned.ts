@@ -56,10 +56,10 @@ export async function planCopy(given: StageOptions): Promise<PlannedCopy> {
   return await withArchive(archive, [options.uid, environment.ownerUid], async ({ index, bytes, size }) => {
     const needed = roomFor(index)
     const local = await findLocalFolder({ ...options, needed })
-    const { prefix, real, name, isBase, ownerUid } = environment
+    const { kind, prefix, real, name, isBase, ownerUid } = environment
     const contents = contentsOf(real, index.created, options.uid, { alone })
     return {
-      environment: { prefix, real, name, isBase, ownerUid },
+      environment: { kind, prefix, real, name, isBase, ownerUid },
       local: { path: local.path, real: local.real },
       place: placeFor({ local, name, length: wantedLength(index), contents }),
       archive: { path: archive, size, created: index.created, identity: identityOf(bytes) },

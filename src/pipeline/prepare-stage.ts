@@ -12,7 +12,7 @@ import type { Filled } from './original.ts'
 export async function prepareStage(environment: Environment, options: Filled<StageOptions>): Promise<string[]> {
   const { onProgress, skipLocal } = options
   const notes = await localOriginal(environment, options)
-  onProgress({ kind: 'phase', phase: 'stage', prefix: environment.prefix })
+  onProgress({ kind: 'phase', phase: 'stage', prefix: environment.prefix, environment: environment.kind })
   assertStageable(environment.name)
   await findLocalFolder({ ...options, needed: { bytes: 0, inodes: 0 }, dryRun: true })
   // A user who has decided on such copies knows it already.

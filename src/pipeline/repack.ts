@@ -132,7 +132,7 @@ async function write(
 ): Promise<void> {
   const { signal, format, compressLevel: level, threads = defaultThreads() } = options
   const header = { ...archiveHeader(environment), ...wholeFacts(options) }
-  const renamed = await renamedScripts(environment.prefix, { unpack: true })
+  const renamed = await renamedScripts(environment, { unpack: true })
   const read = entries.flatMap((entry) => (entry.type === 'file' && !unchanged.has(entry.path) ? [entry] : []))
   const copied = plan.frames.filter(({ parts }) => parts === undefined).length
   const message =

@@ -17,7 +17,7 @@ import { mkdir, realpath } from '../platform/remote-fs.ts'
 import { removeTree } from '../stage/remove-tree.ts'
 import type { RestoreOptions, RestoreResult } from './options.ts'
 import { type Filled, fillIn } from './original.ts'
-import { assertFolderWritable, recover } from './retire.ts'
+import { assertFolderWritable, assertNotOfPixi, recover } from './retire.ts'
 import { countProgress, timed } from './timing.ts'
 
 type Options = Filled<RestoreOptions>
@@ -46,6 +46,7 @@ export async function restore(given: RestoreOptions): Promise<RestoreResult> {
     const files = index.entries.filter((entry) => entry.type === 'file')
     const bytes = files.reduce((sum, { size }) => sum + size, 0)
     const result = { original: prefix, archive: path, files: files.length, bytes, entries: index.entries.length }
+    await assertNotOfPixi(places, 'RESTORE_FAILED', options)
     assertFree(places)
     await assertFolderWritable(places, 'RESTORE_FAILED')
     if (options.dryRun) return result

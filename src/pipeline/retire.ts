@@ -7,6 +7,7 @@ import { verifyArchive } from '../archive/verify/verify-archive.ts'
 import { openTrusted, removeLeftovers, temporaryName, withArchiveLock } from '../cache/index.ts'
 import { expectedMembers } from '../conda-pack/plain-tool-members.ts'
 import { type Environment, findEnvironment } from '../environment/find.ts'
+import { pixiName } from '../environment/pixi.ts'
 import { StageError } from '../errors.ts'
 import { attributeReasons } from '../image/retire/attributes.ts'
 import { type Difference, differencesOf, differentBytes } from '../image/retire/compare.ts'
@@ -17,6 +18,7 @@ import { changeBetween, type Tree, treeOf } from '../image/retire/tree.ts'
 import { throwIfCancelled } from '../inventory/cancel.ts'
 import { exclusions } from '../inventory/exclusions.ts'
 import { leasesOf, someLive } from '../leases/lease.ts'
+import { activePrefix } from '../model/active.ts'
 import type { ArchiveIndex } from '../model/archive-index.ts'
 import { displayPath } from '../model/byte-path.ts'
 import { closeRead } from '../platform/close.ts'
@@ -41,6 +43,7 @@ export async function retire(given: RetireOptions): Promise<RetireResult> {
   const options = fillIn(given)
   const { uid, signal } = options
   const places = await placesOf(options)
+  await assertNotOfPixi(places, 'RETIRE_REFUSED', options)
   await assertFolderWritable(places, 'RETIRE_REFUSED')
   const withLock = <T>(body: () => Promise<T>): Promise<T> =>
     options.dryRun ? body() : withArchiveLock(places.archive, { owners: [uid], ...(signal && { signal }) }, body)
@@ -69,8 +72,9 @@ export async function retire(given: RetireOptions): Promise<RetireResult> {
 
 /** The folder itself may not be a link: that would stay behind. */
 async function placesOf(options: Options): Promise<Places> {
-  const wanted = resolve(options.cwd, options.prefix ?? options.env.CONDA_PREFIX ?? '')
-  if (options.prefix === undefined && !options.env.CONDA_PREFIX) await findEnvironment(options)
+  const active = activePrefix(options.env)
+  const wanted = resolve(options.cwd, options.prefix ?? active ?? '')
+  if (options.prefix === undefined && !active) await findEnvironment(options)
   const folder = await realpath(dirname(wanted)).catch(() => dirname(wanted))
   const prefix = join(folder, basename(wanted))
   const isLink = await lstat(prefix).then(
@@ -88,6 +92,19 @@ async function placesOf(options: Options): Promise<Places> {
 export async function recover(places: Places, { onProgress }: Pick<Options, 'onProgress'>): Promise<void> {
   await removeLeftovers(places.archive)
   for (const message of await places.recover()) onProgress({ kind: 'info', message })
+}
+
+/** Not even our lock may stand among the environments of pixi. @throws StageError with this code */
+export async function assertNotOfPixi(
+  { prefix }: Places,
+  code: 'RETIRE_REFUSED' | 'RESTORE_FAILED',
+  { env }: Pick<Options, 'env'>,
+): Promise<void> {
+  if ((await pixiName({ prefix, real: prefix }, env)) === undefined) return
+  throw new StageError(code, `${prefix} belongs to pixi, which takes all that stands beside it for environments`, {
+    path: prefix,
+    hint: "'pixi clean' removes the environment, and 'pixi install' makes it again from pixi.lock.",
+  })
 }
 
 /** Renaming needs that. @throws StageError with this code */
@@ -124,7 +141,7 @@ async function usesOf(
   options: Options,
 ): Promise<string[]> {
   const { env, cwd } = options
-  const names = Object.keys(env).filter((name) => /^CONDA_PREFIX(?:_\d+)?$/.test(name) && env[name])
+  const names = Object.keys(env).filter((name) => /^(?:CONDA_PREFIX(?:_\d+)?|VIRTUAL_ENV)$/.test(name) && env[name])
   const active = await Promise.all(names.map((name) => realpath(env[name]!).catch(() => env[name]!)))
   const pids = processesIn(prefix)
   const copies = (await stagesOnThisNode(options)).filter(
@@ -132,7 +149,7 @@ async function usesOf(
   )
   const used = await Promise.all(copies.map(async ({ folder }) => await someLive(await leasesOf(folder))))
   return [
-    ...(active.includes(prefix) ? ['it is active in this session (conda deactivate)'] : []),
+    ...(active.includes(prefix) ? ['it is active in this session (conda deactivate, or deactivate)'] : []),
     ...(`${cwd}/`.startsWith(`${prefix}/`) ? ['the current folder is in it (cd elsewhere)'] : []),
     ...(pids.length > 0 ? [`programs of this node use it: process ${pids.slice(0, 5).join(', ')}`] : []),
     ...copies
@@ -176,7 +193,7 @@ async function archiveOf(places: Places, environment: Environment, tree: Tree, o
   const temporary = temporaryName(archive)
   try {
     const quiet = { ...options, force: true, ignoreEditablePackages: true, ignoreMissingFiles: true }
-    const phase = { kind: 'phase', phase: 'pack', prefix: environment.prefix } as const
+    const phase = { kind: 'phase', phase: 'pack', prefix: environment.prefix, environment: environment.kind } as const
     await timed(options.onProgress, phase, () =>
       writeEnvironment(temporary, { environment, candidates: [archive, temporary] }, quiet),
     )

@@ -23,7 +23,13 @@ export async function stageAlone(given: Filled<StageOptions>): Promise<StageResu
   const aloneArchive = { path: source.archive, created: source.created }
   const options = { ...given, alone, aloneArchive }
   const { onProgress } = options
-  onProgress({ kind: 'phase', phase: 'stage', prefix: environment.prefix, archive: source.archive })
+  onProgress({
+    kind: 'phase',
+    phase: 'stage',
+    prefix: environment.prefix,
+    environment: environment.kind,
+    archive: source.archive,
+  })
   assertStageable(environment.name)
   if (options.form !== 'mount') return await copyOf(source, options)
   const { stageMounted } = await import('./mount-stage.ts')

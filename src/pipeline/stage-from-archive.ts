@@ -8,6 +8,7 @@ import type { StageOptions, StageResult } from './options.ts'
 import type { Filled } from './original.ts'
 import type { Packed } from './pack-unless-fresh.ts'
 import { beginPayback } from './payback.ts'
+import { tellIfBaseIsSlow } from './slow-base.ts'
 
 /** Where stages of the same contents may be. */
 export interface Shared {
@@ -29,15 +30,19 @@ export async function stageFromArchive(
   const packed = await archiveFor(environment, options)
   const joined = await joinedFor(packed, environment, options, shared)
   if (joined) return joined
+  const made = async (result: StageResult): Promise<StageResult> => {
+    await tellIfBaseIsSlow(result, environment, options)
+    return addPayback(result)
+  }
   const staged = await stageFrom(packed, environment, options)
-  if (!('damaged' in staged)) return addPayback(staged)
+  if (!('damaged' in staged)) return await made(staged)
   const again = await stageFrom(
     await archiveFor(environment, options, { damaged: staged.damaged }),
     environment,
     options,
   )
   if ('damaged' in again) throw again.damaged.error
-  return addPayback(again)
+  return await made(again)
 }
 
 /** One that is there already, if the archive was. */

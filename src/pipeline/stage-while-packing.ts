@@ -16,6 +16,7 @@ import { completeStage } from './complete-stage.ts'
 import { prepareLocal } from './local.ts'
 import type { StageOptions, StageResult } from './options.ts'
 import type { Filled } from './original.ts'
+import { otherCopies } from './other-copies.ts'
 import { isShared } from './share.ts'
 import { timed } from './timing.ts'
 
@@ -110,7 +111,7 @@ async function make(making: Making, options: Filled<StageOptions>): Promise<Stag
   const { name } = environment
   const length = await likelyLength(contents)
   const derived = isShared(options)
-    ? contentsOf(environment.real, contents.created, uid, { form: options.form })
+    ? contentsOf(environment.real, contents.created, uid, { form: options.form, base: options.base })
     : undefined
   return await withNewPlace({ local, name, length, uid, contents: derived }, async (place) => {
     const result = await publishTree({ prefix: place.prefix, signal }, (root) => fill(root, place, making, options))
@@ -127,7 +128,7 @@ async function fill(
   { local, environment, contents, packed, onBegun }: Making,
   options: Filled<StageOptions>,
 ): Promise<ExtractResult> {
-  const { signal, writable, form, onProgress } = options
+  const { uid, signal, writable, form, onProgress } = options
   const stage = new DirectStage({
     root,
     prefix,
@@ -143,7 +144,8 @@ async function fill(
     const { path: archive, index } = await packed
     const phase = { kind: 'phase', phase: 'extract', prefix: environment.prefix, target: folder } as const
     return await timed(onProgress, { ...phase, ...(archive !== undefined && { archive }) }, async () => {
-      const result = await stage.finish(index)
+      const copies = writable ? [] : await otherCopies(local.real, index, { uid })
+      const result = await stage.finish(index, copies)
       const { files, bytes } = result
       // All at once: the files were written while they were packed.
       onProgress({ kind: 'progress', phase: 'extract', files, totalFiles: files, bytes, totalBytes: bytes })

@@ -3,6 +3,7 @@ import { type OutlivedArchive, outlivedArchives } from '../cache/index.ts'
 import { namesOfBase, type Variables } from '../environment/conda-folders.ts'
 import { findEnvironment } from '../environment/find.ts'
 import { StageError } from '../errors.ts'
+import { activePrefix } from '../model/active.ts'
 import { AUTO_STAGE, AUTO_UNSTAGE } from '../model/auto-scripts.ts'
 import {
   type Amount,
@@ -12,6 +13,7 @@ import {
   paybackOf,
   USUAL_START,
 } from '../model/cost.ts'
+import type { EnvironmentKind } from '../model/kind.ts'
 import { findLocalFolder, localFileSystem } from '../platform/local-disk.ts'
 import { exists } from '../platform/remote-fs.ts'
 import { timeOfLookUp } from '../platform/time-of-look-up.ts'
@@ -32,6 +34,7 @@ export interface Status {
   original?: string
   /** Why the original can't be read. */
   problem?: string
+  kind?: EnvironmentKind
   isBase?: boolean
   /** The original is on local disk already: a copy gains little. */
   isLocal?: boolean
@@ -64,7 +67,7 @@ export async function status(given: StageOptions): Promise<Status> {
     (error: unknown) => ({ problem: messageOf(error) }),
   )
   const stages = await Promise.all((await stagesOnThisNode(options)).map(stagedCopy))
-  const active = options.prefix ?? options.env.CONDA_PREFIX
+  const active = options.prefix ?? activePrefix(options.env)
   const conda = await condaOf(options.env)
   if (!active) return { isStaged: false, ...conda, local, stages, outlived: await outlivedArchives(options) }
   const prefix = resolve(options.cwd, active)
@@ -108,11 +111,11 @@ const autoStagingOf = async (original: string) => ({
 
 async function archiveStatus(
   options: ReturnType<typeof fillIn>,
-): Promise<Pick<Status, 'problem' | 'isBase' | 'isLocal' | 'archive'>> {
+): Promise<Pick<Status, 'problem' | 'kind' | 'isBase' | 'isLocal' | 'archive'>> {
   const environment = await findEnvironment(options).catch(messageOf)
   if (typeof environment === 'string') return { problem: environment }
   const isLocal = (await localFileSystem(environment.real)) !== undefined
-  const facts = { isBase: environment.isBase, isLocal }
+  const facts = { kind: environment.kind, isBase: environment.isBase, isLocal }
   try {
     const { fresh, stale, damaged, candidates, foreign } = await chooseArchive(environment, {
       ...options,
@@ -138,13 +141,13 @@ async function imageStatus(options: ReturnType<typeof fillIn>): Promise<Status['
 
 async function expectedPayback(
   original: string,
-  { archive }: Pick<Status, 'archive'>,
+  { archive, kind = 'conda' }: Pick<Status, 'archive' | 'kind'>,
   { threads }: StageOptions,
 ): Promise<Payback | undefined> {
   try {
     const site = siteOf(await timeOfLookUp(original), threads)
     const isFresh = archive?.state === 'fresh'
-    const amount = isFresh ? await amountIn(archive.path) : await leastAmount(original)
+    const amount = isFresh ? await amountIn(archive.path) : await leastAmount({ kind, prefix: original })
     return paybackOf(amount, site, isFresh ? laterStageSeconds(amount, site) : firstStageSeconds(amount, site))
   } catch (error) {
     // What can't be read has been reported as the state of the archive.
@@ -154,7 +157,7 @@ async function expectedPayback(
 }
 
 /** Files that conda has not installed are in no record: there may be enough for a usual start. */
-async function leastAmount(original: string): Promise<Amount> {
+async function leastAmount(original: Parameters<typeof recordedSizes>[0]): Promise<Amount> {
   const recorded = amountOf(await recordedSizes(original))
   return { ...recorded, files: Math.max(recorded.files, USUAL_START.requests) }
 }

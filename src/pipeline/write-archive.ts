@@ -106,7 +106,7 @@ async function write(
   const recorded = await readRecorded(environment, candidates)
   // An image is not unpacked by people: it has no scripts for them.
   const isImage = shape.format === 'sqfs'
-  const renamed = isImage ? new Map() : await renamedScripts(environment.prefix, { unpack: destPrefix === undefined })
+  const renamed = isImage ? new Map() : await renamedScripts(environment, { unpack: destPrefix === undefined })
   const { early, files } = recorded
   const contents = { recorded: files, workers, prefixes: shape.prefixes, created: header.created }
   const stage = servesStage ? await begin?.(contents) : undefined

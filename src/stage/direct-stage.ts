@@ -5,6 +5,7 @@ import type { Listed } from '../model/listed.ts'
 import { utimesSeconds } from '../model/times.ts'
 import type { Room } from '../platform/room.ts'
 import { currentUmask } from '../platform/umask.ts'
+import type { OtherCopy } from '../store/equal-files.ts'
 import type { FrameWorkers } from '../workers/pool.ts'
 import type { ExtractReport, Target } from '../workers/protocol.ts'
 import type { Piece } from '../workers/work-list.ts'
@@ -14,6 +15,7 @@ import { stagedModes } from './modes.ts'
 import { assertPathsFit } from './path-length.ts'
 import { patchLargeFiles } from './rewrite.ts'
 import { blocksOf } from './room.ts'
+import { shareFiles } from './share-files.ts'
 import type { LargeFile } from './tree.ts'
 import { makeDirectories, makeLargeFiles } from './tree.ts'
 
@@ -137,9 +139,10 @@ export class DirectStage {
   /**
    * To be called when the last frame was taken.
    * @param index the archive's
+   * @param copies others in the same local folder, whose files may serve
    * @throws the first failure of a worker, or as `finishTree`
    */
-  async finish(index: ArchiveIndex): Promise<ExtractResult> {
+  async finish(index: ArchiveIndex, copies: readonly OtherCopy[] = []): Promise<ExtractResult> {
     if (this.#failure) throw this.#failure.error
     const { root, readOnly, signal, from } = this.#options
     const { to } = this.target
@@ -150,7 +153,10 @@ export class DirectStage {
     })
     const { left, digests } = this.#report
     left.push(...patchLargeFiles({ root, large, from, to }))
-    return await finishTree({ root, index, to, readOnly, large, left, digests, signal })
+    if (copies.length === 0) return await finishTree({ root, index, to, readOnly, large, left, digests, signal })
+    const { paths, ...shared } = shareFiles({ root, index, to, modeOf: this.modeOf }, copies)
+    const own = large.filter(({ path }) => !paths.has(path))
+    return { ...(await finishTree({ root, index, to, readOnly, large: own, left, digests, signal })), shared }
   }
 
   /** Gives the stage up if it is not finished. Resolves when nothing is written any more. */

@@ -1,23 +1,31 @@
 import type { ArchivedFile, ArchiveIndex } from '../model/archive-index.ts'
+import type { BytePath } from '../model/byte-path.ts'
 import type { OnProgress } from '../model/progress.ts'
 import { utimesSeconds } from '../model/times.ts'
 import { defaultThreads } from '../platform/cpus.ts'
 import { currentUmask } from '../platform/umask.ts'
 import { answerTo } from '../platform/waiting.ts'
+import { leftBy, planRelocation } from '../relocate/plan.ts'
+import { EqualFiles, type OtherCopy } from '../store/equal-files.ts'
 import { runWorkers } from '../workers/pool.ts'
 import {
   BYTES,
   type Control,
   type ExtractReport,
   FILES,
+  type LeftFile,
   newControl,
   READY,
+  SHARED_BYTES,
+  SHARED_FILES,
   STOP,
   WAITING,
 } from '../workers/protocol.ts'
-import { encodeWorkList, type Piece } from '../workers/work-list.ts'
-import { type ExtractResult, finishTree, publishTree, throwIfCancelled } from './finish-tree.ts'
+import { FileTaker } from '../workers/take-file.ts'
+import { type EqualPlace, encodeWorkList, type Piece } from '../workers/work-list.ts'
+import { type ExtractResult, finishTree, publishTree, type Shared, throwIfCancelled } from './finish-tree.ts'
 import { stagedModes } from './modes.ts'
+import { HISTORY } from './own-files.ts'
 import { assertPathsFit } from './path-length.ts'
 import { makeDirectories, makeLargeFiles } from './tree.ts'
 
@@ -37,6 +45,8 @@ export interface ExtractOptions {
   isPlain?: boolean | undefined
   /** Remove all write bits. */
   readOnly: boolean
+  /** Read-only copies in the same local folder, whose files may serve for this one, if it is read-only itself. */
+  copies?: readonly OtherCopy[] | undefined
   /** Worker threads. Default: the CPUs that this process may use, at most 8. */
   threads?: number | undefined
   onProgress?: OnProgress | undefined
@@ -56,15 +66,66 @@ async function extractInto(root: string, options: ExtractOptions): Promise<Extra
   const mode = stagedModes(readOnly).file
   const files = index.entries.filter((entry) => entry.type === 'file')
   const pieces = files.flatMap((file) => cut(file, index, mode(file.mode)))
-  const large = pieces.filter((piece) => piece.contentOffset === 0 && piece.length < piece.fileSize)
-  const reported = await writeContents({ root, pieces, options }, () => {
-    makeDirectories(root, index.entries)
+  const equal = equalFiles(options)
+  if (equal) makeDirectories(root, index.entries)
+  const taken = equal && takeFiles({ root, pieces, files, equal }, options)
+  const rest = taken ? pieces.filter((piece) => !taken.paths.has(piece.path)) : pieces
+  const large = rest.filter((piece) => piece.contentOffset === 0 && piece.length < piece.fileSize)
+  const { shared, left, digests } = await writeContents({ root, pieces: rest, options }, () => {
+    if (!equal) makeDirectories(root, index.entries)
     makeLargeFiles(
       root,
       large.map(({ path, fileSize: size }) => ({ path, size })),
     )
   })
-  return await finishTree({ root, index, to: targetOf(options), readOnly, large, ...reported, signal })
+  if (taken) left.push(...taken.left)
+  const result = await finishTree({ root, index, to: targetOf(options), readOnly, large, left, digests, signal })
+  if (!taken) return result
+  return { ...result, shared: { files: shared.files + taken.paths.size, bytes: shared.bytes + taken.bytes } }
+}
+
+/**
+ * Makes large files from those of other copies, and tells the workers where they find the small ones. A small file whose turn comes
+ * may still be missing there: then it is extracted.
+ */
+function takeFiles(
+  { root, pieces, files, equal }: { root: string; pieces: Piece[]; files: ArchivedFile[]; equal: EqualFiles },
+  { index, copies = [], ...target }: ExtractOptions,
+): { paths: Set<BytePath>; bytes: number; left: LeftFile[] } {
+  const to = targetOf(target)
+  const taker = new FileTaker(root)
+  const found = new Map(files.map((file) => [file.path, { file, place: placeOf(file, equal) }]))
+  const paths = new Set<BytePath>()
+  const left: LeftFile[] = []
+  let bytes = 0
+  for (const piece of pieces) {
+    const { file, place } = found.get(piece.path)!
+    if (place === undefined) continue
+    const { path, fileSize: size, mode, mtime, length, relocation } = piece
+    if (length === size) piece.equal = place
+    else if (piece.contentOffset === 0) {
+      const plan = relocation && to !== undefined ? planRelocation(relocation, { path }, index.prefixes, to) : undefined
+      const taken = { ...place, from: copies[place.copy]!.prefix }
+      if (plan?.sameLength === false || !taker.take(taken, { path, size, mode, mtime }, plan)) continue
+      paths.add(path)
+      bytes += file.size
+      const stays = relocation && plan && leftBy(plan, relocation)
+      if (stays) left.push({ path, ...stays })
+    }
+  }
+  return { paths, bytes, left }
+}
+
+/** None for the file whose mode changes afterwards. */
+function placeOf(file: ArchivedFile, equal: EqualFiles): EqualPlace | undefined {
+  const found = file.path === HISTORY ? undefined : equal.of(file)
+  return found && { copy: found.copy, path: found.path, mtime: utimesSeconds(found.mtimeNs), isTwin: found.isTwin }
+}
+
+/** Of the other copies. None is looked for if there are none, or if others might change what is shared. */
+function equalFiles({ index, readOnly, copies = [], ...target }: ExtractOptions): EqualFiles | undefined {
+  if (copies.length === 0 || !readOnly) return undefined
+  return new EqualFiles(copies, { index, to: targetOf(target) })
 }
 
 /** What replaces the original prefixes; undefined: nothing does. */
@@ -91,8 +152,8 @@ function cut(file: ArchivedFile, { frames }: ArchiveIndex, mode: number): Piece[
 async function writeContents(
   { root, pieces, options }: { root: string; pieces: Piece[]; options: ExtractOptions },
   prepare: () => void,
-): Promise<ExtractReport> {
-  const { archive, fd, index, prefix, signal } = options
+): Promise<ExtractReport & { shared: Shared }> {
+  const { archive, fd, index, prefix, copies = [], signal } = options
   const { format, frames, prefixes } = index
   const control = newControl()
   const stop = (): void => {
@@ -105,6 +166,7 @@ async function writeContents(
     archive: { fd, path: archive, format },
     frames,
     work: encodeWorkList(pieces, frames.length),
+    copies: copies.map(({ prefix }) => prefix),
     root,
     from: prefixes,
     to: targetOf(options),
@@ -132,7 +194,12 @@ async function writeContents(
     open(control)
     const reports = await workers
     throwIfCancelled(signal, prefix)
-    return { left: reports.flatMap(({ left }) => left), digests: reports.flatMap(({ digests }) => digests) }
+    const [files, bytes] = [SHARED_FILES, SHARED_BYTES].map((at) => Number(control.written[at])) as [number, number]
+    return {
+      left: reports.flatMap(({ left }) => left),
+      digests: reports.flatMap(({ digests }) => digests),
+      shared: { files, bytes },
+    }
   } finally {
     signal?.removeEventListener('abort', stop)
     progress.end()

@@ -22,6 +22,13 @@ export interface ExtractResult {
   left: LeftFile[]
   /** For `verify`: digests of the files whose bytes can't be derived from the index. */
   digests: [BytePath, string][]
+  /** What it has in common with other copies on the node: files that take up no room of their own. */
+  shared?: Shared
+}
+
+export interface Shared {
+  files: number
+  bytes: number
 }
 
 interface Unfinished {

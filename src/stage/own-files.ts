@@ -2,6 +2,7 @@ import { chmodSync, existsSync, lstatSync, mkdirSync, openSync, readFileSync, ut
 import { STAGED } from '../activate/state.ts'
 import { type BytePath, fsPath, parentOf } from '../model/byte-path.ts'
 import type { DirectoryEntry, Entry, FileEntry } from '../model/entry.ts'
+import type { EnvironmentKind } from '../model/kind.ts'
 import { asTime, utimesSeconds } from '../model/times.ts'
 import { closeReadSync } from '../platform/close.ts'
 
@@ -51,17 +52,25 @@ export const OWNER_WRITES = 0o200
 const STANDARD_LIBRARY = /(^|\/)lib\/(python|pypy)\d+\.\d+t?$/
 
 /**
- * Adds the copy's own files and the given ones. Files that the original has under these names stay as they are.
+ * Adds the copy's own files and the given ones. Files that the original has under these names stay as they are. A virtual
+ * environment gets none: no shell runs scripts in it, and pip and uv look for EXTERNALLY-MANAGED in its base.
  * @returns the paths of those that were added
  */
 export function addOwnFiles(
   prefix: string,
   {
+    kind = 'conda',
     entries,
     readOnly,
     scripts,
-  }: { entries: readonly { type: string; path: BytePath }[]; readOnly: boolean; scripts: readonly OwnFile[] },
+  }: {
+    kind?: EnvironmentKind
+    entries: readonly { type: string; path: BytePath }[]
+    readOnly: boolean
+    scripts: readonly OwnFile[]
+  },
 ): BytePath[] {
+  if (kind === 'venv' || kind === 'python') return []
   const files = [...SCRIPTS, ...scripts]
   if (readOnly)
     files.push(FROZEN, ...standardLibraries(entries, (path) => existsSync(fsPath(prefix, path))).map(managed))

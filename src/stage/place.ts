@@ -38,15 +38,29 @@ export interface WantedPlace {
  * What a shared stage holds, for whom. Stages of the same contents have the same path, on whatever node, unless something else
  * is there. Two archives of an environment never have the same time.
  * @param created when the archive was written (ISO 8601)
- * @param alone of the archive's index, if the copy is of the archive alone: whoever made that chose the other two
+ * @param more.alone of the archive's index, if the copy is of the archive alone: whoever made that chose the other two
+ * @param more.base see StageOptions
  */
 export const contentsOf = (
   real: string,
   created: string,
   uid: number,
-  { form = 'tree', alone }: { form?: Form | undefined; alone?: string | undefined } = {},
+  { form = 'tree', alone, base }: Variant = {},
 ): string =>
-  [uid, real, created, ...(form === 'tree' ? [] : [form]), ...(alone === undefined ? [] : [alone])].join('\0')
+  [
+    uid,
+    real,
+    created,
+    ...(form === 'tree' ? [] : [form]),
+    ...(alone === undefined ? [] : [alone]),
+    ...(base ? [base.prefix] : []),
+  ].join('\0')
+
+interface Variant {
+  form?: Form | undefined
+  alone?: string | undefined
+  base?: { prefix: string } | undefined
+}
 
 const SHORTEST_TOKEN = 4
 

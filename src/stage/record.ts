@@ -3,6 +3,7 @@ import { open, rename } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import * as v from 'valibot'
 import { FORMS } from '../model/form.ts'
+import { ENVIRONMENT_KINDS } from '../model/kind.ts'
 import { Identity } from '../platform/identity-schema.ts'
 import { readLocal } from '../platform/read-small.ts'
 import { surroundings } from '../platform/surroundings.ts'
@@ -12,6 +13,8 @@ const Owner = v.object({ owner: Identity })
 
 const Record = v.object({
   version: v.literal(1),
+  /** Missing of conda's. */
+  kind: v.optional(v.picklist(ENVIRONMENT_KINDS)),
   /** The original prefix, as it was given. */
   original: v.string(),
   /** The same with symbolic links resolved. Without it, the stage is not shared. */
@@ -20,6 +23,8 @@ const Record = v.object({
   isPrivate: v.optional(v.boolean()),
   /** Of the archive's index, if the copy is of the archive alone: the original was not looked at, and may be gone. */
   alone: v.optional(v.string()),
+  /** Of a virtual environment whose base is staged, too: that one and its copy. */
+  base: v.optional(v.object({ original: v.string(), real: v.string(), prefix: v.string() })),
   /** The staged prefix. */
   prefix: v.string(),
   /** Missing in a tree. */
@@ -36,6 +41,8 @@ const Record = v.object({
   /** The number of files, and their bytes. */
   files: v.optional(v.number()),
   bytes: v.optional(v.number()),
+  /** What it had in common with other copies when it was made: files that take up no room of their own, and their bytes. */
+  shared: v.optional(v.object({ files: v.number(), bytes: v.number() })),
   /** For files that were relocated at another length, by path (BytePath): the first 16 bytes of the SHA-256, in hex. */
   digests: v.record(v.string(), v.string()),
 })

@@ -1,4 +1,4 @@
-import type { ArchiveIndex } from '../model/archive-index.ts'
+import type { ArchivedFile, ArchiveIndex } from '../model/archive-index.ts'
 import type { Listed } from '../model/listed.ts'
 import type { Room } from '../platform/room.ts'
 
@@ -7,11 +7,17 @@ const BLOCK = 4096
 const ALLOWANCE = 1.03
 const RECORD = { bytes: 1024 * 1024, inodes: 8 }
 
-/** The room that a copy of the archive's tree takes up on a disk with blocks of 4 KiB. */
-export function roomFor({ entries }: Pick<ArchiveIndex, 'entries'>): Room {
+/**
+ * The room that a copy of the archive's tree takes up on a disk with blocks of 4 KiB.
+ * @param isShared whether a file is one of another copy, which takes up no room of its own
+ */
+export function roomFor(
+  { entries }: Pick<ArchiveIndex, 'entries'>,
+  isShared: (file: ArchivedFile) => boolean = () => false,
+): Room {
   let [blocks, inodes] = [0, 0]
   for (const entry of entries) {
-    if (entry.type === 'hardlink') continue
+    if (entry.type === 'hardlink' || (entry.type === 'file' && isShared(entry))) continue
     inodes++
     blocks += entry.type === 'file' ? Math.ceil(entry.size / BLOCK) : 1
   }

@@ -7,10 +7,12 @@ import type { StageRecord } from './record.ts'
  * a copy of an archive alone, that archive.
  */
 export async function isSourceThere({
+  kind,
   original,
   alone,
   archive,
-}: Pick<StageRecord, 'original' | 'alone' | 'archive'>): Promise<boolean> {
-  if ((await exists(`${original}/conda-meta`)) || (await exists(retiredArchiveOf(original)))) return true
+}: Pick<StageRecord, 'kind' | 'original' | 'alone' | 'archive'>): Promise<boolean> {
+  const mark = { conda: 'conda-meta', pixi: 'conda-meta', venv: 'pyvenv.cfg', python: 'bin' }[kind ?? 'conda']
+  if ((await exists(`${original}/${mark}`)) || (await exists(retiredArchiveOf(original)))) return true
   return alone !== undefined && archive.path !== undefined && (await exists(archive.path))
 }

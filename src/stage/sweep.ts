@@ -2,8 +2,9 @@ import { lstatSync, readdirSync } from 'node:fs'
 import { rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { isCancelled } from '../errors.ts'
-import { isOver, keep, keptUntil } from '../leases/kept.ts'
-import { leasesOf, removeLease, someLive } from '../leases/lease.ts'
+import { forget } from '../leases/forget.ts'
+import { isOver, keptUntil } from '../leases/kept.ts'
+import { leasesOf, someLive } from '../leases/lease.ts'
 import { isAnnouncedIn } from '../leases/removal.ts'
 import { sweepTurn } from '../leases/turn.ts'
 import { isDead } from '../platform/process-identity.ts'
@@ -111,10 +112,7 @@ export async function whyStanding(stage: Stage, { dryRun = false } = {}): Promis
   if (await someLive(dead)) return 'used'
   if ((await programsOf(stage)).length > 0) return 'programs'
   // A session that was killed could not say how long the copy may stand.
-  for (const { file, lease } of dryRun ? [] : dead) {
-    if (lease.keepMinutes !== 0) await keep(folder, lease.keepMinutes)
-    await removeLease(file)
-  }
+  if (!dryRun) await forget(folder, dead)
   if (await losesChanges(stage)) return 'changed'
   if (!(await isSourceThere(record))) return 'last'
   const isKept = !isOver(await keptUntil(folder)) || (dryRun && dead.some(({ lease }) => lease.keepMinutes !== 0))

@@ -20,6 +20,7 @@ import { readKeptIndex } from './kept-index.ts'
 import { stagedModes } from './modes.ts'
 import { HISTORY, isOwnFile, OWNER_WRITES } from './own-files.ts'
 import { findStage, type StageRecord } from './record.ts'
+import { isOfBase, PYVENV_CFG } from './venv-base.ts'
 
 /** A difference between a stage and what staging should have left. */
 export interface Finding {
@@ -150,7 +151,7 @@ class Verifier {
 
   #symlink(path: BytePath, expected?: BytePath): void {
     const target = readlinkSync(fsPath(this.#record.prefix, path), 'latin1')
-    if (expected !== undefined && target !== expected)
+    if (expected !== undefined && target !== expected && !isOfBase(target, this.#record.base))
       this.#differs(path, 'changed', `leads to ${displayPath(target)} instead of ${displayPath(expected)}`)
     if (this.#to === undefined || relocateTarget(target, this.#prefixes, '') === target) return
     const why = `is a symbolic link to the original: ${displayPath(target)}`
@@ -163,7 +164,9 @@ class Verifier {
     const { digests } = this.#record
     // A file may have the name of a property that all objects have.
     const expected = Object.hasOwn(digests, entry.path) ? digests[entry.path] : entry.digest
-    const plan = relocation && this.#to ? planRelocation(relocation, entry, this.#prefixes, this.#to) : undefined
+    const leadsToBase = this.#record.base !== undefined && entry.path === PYVENV_CFG
+    const plan =
+      relocation && this.#to && !leadsToBase ? planRelocation(relocation, entry, this.#prefixes, this.#to) : undefined
     const digest = this.#scan(path, facts.size, entry, plan?.sameLength ? plan : undefined)
     if (digest !== expected) this.#differs(path, 'changed', 'has other bytes than the archive')
   }

@@ -34,6 +34,8 @@ export interface ExtractJob extends Target {
   archive: { fd: number; path: string; format: ArchiveFormat }
   frames: readonly Frame[]
   work: WorkList
+  /** The prefixes of other copies on this node, whose files may serve. */
+  copies: readonly string[]
   control: Control
 }
 
@@ -98,7 +100,7 @@ export type FrameReply =
 export interface Control {
   /** Indexed by the constants below. */
   flags: Int32Array<SharedArrayBuffer>
-  /** Files and bytes written so far, for the progress bar. */
+  /** Files and bytes written so far, for the progress bar. How many of them are shared with other copies, and frames that were read. */
   written: BigInt64Array<SharedArrayBuffer>
 }
 
@@ -113,10 +115,13 @@ export const WAITING = 3
 
 export const FILES = 0
 export const BYTES = 1
+export const SHARED_FILES = 2
+export const SHARED_BYTES = 3
+export const FRAMES_READ = 4
 
 export const newControl = (): Control => ({
   flags: new Int32Array(new SharedArrayBuffer(4 * 4)),
-  written: new BigInt64Array(new SharedArrayBuffer(2 * 8)),
+  written: new BigInt64Array(new SharedArrayBuffer(5 * 8)),
 })
 
 /** The last message of a worker that extracts. */

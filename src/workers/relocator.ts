@@ -26,6 +26,24 @@ export class Relocator {
     this.#mayEdit = mayEdit
   }
 
+  /** What replaces the prefix in a file; undefined: nothing does. */
+  planOf({ path }: Pick<Piece, 'path'>, found: StoredRelocation | undefined): RelocationPlan | undefined {
+    const { from, to } = this.#target
+    if (found === undefined || to === undefined) return undefined
+    if (this.#known?.key !== found.key) {
+      const relocation = found.read()
+      const plan = planRelocation(relocation, { path }, from, to)
+      this.#known = { key: found.key, left: leftBy(plan, relocation), plan }
+    }
+    return this.#known!.plan
+  }
+
+  /** Notes what can't be relocated in the file that was planned last. */
+  noteLeft({ path }: Pick<Piece, 'path'>): void {
+    const left = this.#known?.left
+    if (left) this.report.left.push({ path, ...left })
+  }
+
   /**
    * Gives the piece's bytes in the stage: `data` itself if they are the same. A large file in which bytes move is left as it is
    * here, and rewritten when all its pieces are there.
@@ -35,15 +53,9 @@ export class Relocator {
     { path, contentOffset, length, fileSize }: Pick<Piece, 'path' | 'contentOffset' | 'length' | 'fileSize'>,
     found: StoredRelocation | undefined,
   ): Buffer {
-    const { from, to } = this.#target
-    if (found === undefined || to === undefined) return data
-    if (this.#known?.key !== found.key) {
-      const relocation = found.read()
-      const plan = planRelocation(relocation, { path }, from, to)
-      this.#known = { key: found.key, left: leftBy(plan, relocation), plan }
-    }
-    const { left, plan } = this.#known!
-    if (left && contentOffset === 0) this.report.left.push({ path, ...left })
+    const plan = this.planOf({ path }, found)
+    if (plan === undefined) return data
+    if (contentOffset === 0) this.noteLeft({ path })
     if (plan.edits.length === 0) return data
     if (plan.sameLength) {
       const edited = this.#mayEdit ? data : Buffer.from(data)

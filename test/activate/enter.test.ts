@@ -72,3 +72,16 @@ test('in an environment that is active already, only the prompt says that it is 
   assert.deepEqual([scripts, ps1], [[], ['(old*) $ ']])
   assert.deepEqual(planEnter({ env, entered: other, active: other, isCopy: false }), [{ op: 'return', status: 0 }])
 })
+
+test('in a shell of pixi, only the prompt says that the copy stands in the place of the environment', () => {
+  const ofPixi = {
+    PATH: '/p/.pixi/envs/default/bin',
+    CONDA_PREFIX: entered.prefix,
+    CONDA_DEFAULT_ENV: 'my',
+    PIXI_PROMPT: '(my) ',
+  }
+  const steps = planEnter({ env: ofPixi, ps1: '(my) $ ', entered, active: entered, isCopy: true })
+  assert.deepEqual(effects(steps), { set: { CONDA_STAGE_STAGED: 'true' }, unset: [], scripts: [], ps1: ['(my*) $ '] })
+  const own = planEnter({ env: ofPixi, ps1: 'me $ ', entered, active: entered, isCopy: true })
+  assert.deepEqual(effects(own).ps1, ['(my*) me $ '])
+})

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { archiveCandidates, candidatesBefore, chooseWritable } from '../../src/cache/index.ts'
 import { directory, pack, workFolder } from '../archive/support.ts'
 
-const environment = { prefix: '/home/me/envs/demo', real: '/data/me/envs/demo', name: 'demo' }
+const environment = { kind: 'conda' as const, prefix: '/home/me/envs/demo', real: '/data/me/envs/demo', name: 'demo' }
 const surroundings = { env: { HOME: '/home/me' }, cwd: '/work' }
 
 test('an archive is looked for beside the environment, then in the cache folder', () => {
@@ -56,7 +56,7 @@ test('--output replaces all other places', () => {
 test('the archive goes beside the environment if that folder can be written', async (context) => {
   const folder = await workFolder(context)
   const candidates = [`${folder}/demo.tar.zst`, `${folder}/cache/conda-stage/demo.tar.zst`]
-  assert.deepEqual(await chooseWritable(candidates, []), { path: candidates[0], passedOver: [] })
+  assert.deepEqual(await chooseWritable(candidates, new Map()), { path: candidates[0], passedOver: [] })
   assert.deepEqual(await readdir(folder), [])
 })
 
@@ -64,7 +64,7 @@ test('if the folder beside the environment takes no file, the archive goes to th
   const folder = await workFolder(context)
   // Nobody, not even root, can make a file in /proc.
   const candidates = ['/proc/demo.tar.zst', `${folder}/cache/conda-stage/demo.tar.zst`]
-  const { path, passedOver } = await chooseWritable(candidates, [`${folder}/cache/conda-stage`])
+  const { path, passedOver } = await chooseWritable(candidates, new Map([[`${folder}/cache/conda-stage`, 0o700]]))
   assert.equal(path, candidates[1])
   assert.equal(passedOver[0]!.path, '/proc/demo.tar.zst')
   assert.match(passedOver[0]!.reason, /\/proc\/demo\.tar\.zst can't be written/)
@@ -75,20 +75,20 @@ test('a foreign file at the first place is passed over, and an archive of ours i
   const folder = await workFolder(context)
   const candidates = [`${folder}/demo.tar.zst`, `${folder}/cache/demo.tar.zst`]
   await writeFile(candidates[0]!, 'mine')
-  const { path, passedOver } = await chooseWritable(candidates, [`${folder}/cache`])
+  const { path, passedOver } = await chooseWritable(candidates, new Map([[`${folder}/cache`, 0o700]]))
   assert.equal(path, candidates[1])
   assert.match(passedOver[0]!.reason, /was not written by conda-stage/)
   await mkdir(`${folder}/again`)
   await pack(`${folder}/again/demo.tar.zst`, [directory('')])
-  assert.equal((await chooseWritable([`${folder}/again/demo.tar.zst`], [])).path, `${folder}/again/demo.tar.zst`)
+  assert.equal((await chooseWritable([`${folder}/again/demo.tar.zst`], new Map())).path, `${folder}/again/demo.tar.zst`)
 })
 
 test('if no place can be written, the error is about the first', async (context) => {
   const folder = await workFolder(context)
   await writeFile(`${folder}/demo.tar.zst`, 'mine')
-  await assert.rejects(chooseWritable([`${folder}/demo.tar.zst`, '/proc/demo.tar.zst'], []), {
+  await assert.rejects(chooseWritable([`${folder}/demo.tar.zst`, '/proc/demo.tar.zst'], new Map()), {
     code: 'ARCHIVE_FOREIGN',
   })
   const missing = `${folder}/missing/demo.tar.zst`
-  await assert.rejects(chooseWritable([missing], []), { code: 'ARCHIVE_UNWRITABLE', path: missing })
+  await assert.rejects(chooseWritable([missing], new Map()), { code: 'ARCHIVE_UNWRITABLE', path: missing })
 })

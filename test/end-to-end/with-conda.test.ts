@@ -198,24 +198,28 @@ test('a session that can not change a variable of conda keeps its conda, and get
   assert.match(run.stderr, /The variable CONDA_EXE is read-only in this shell/)
 })
 
-test('without conda functions, the copy is found in PATH before the installation', async () => {
-  using session = new CondaSession(BASH)
-  const PATH = `${session.prefix}/bin:/opt/x/bin:${session.base}/bin:/usr/bin:/bin`
-  const run = session.script(
-    `stage --with-conda --no-skip-local
-    command -v conda
-    echo "$PATH"
-    env | grep -c ^CONDA_EXE=
-    conda-stage --quiet --unstage
-    echo "$PATH"`,
-    { ...active(session.prefix), PATH },
-  )
-  const [program, staged, count, back] = run.stdout.split('\n')
-  assert.ok(session.isCopyOfBase(program, '/condabin/conda'), run.stderr)
-  const copy = program!.slice(0, -'/condabin/conda'.length)
-  assert.ok(staged!.endsWith(`:/opt/x/bin:${copy}/condabin:${session.base}/bin:/usr/bin:/bin`), run.stdout)
-  assert.deepEqual([count, back], ['0', PATH])
-})
+for (const shell of EVERY_SHELL.filter(({ name }) => ['bash', 'fish', 'tcsh'].includes(name)))
+  test(`${shell.name}: without conda functions, the copy is found in PATH before the installation`, () => {
+    using session = new CondaSession(shell)
+    const PATH = `${session.prefix}/bin:/opt/x/bin:${session.base}/bin:/usr/bin:/bin`
+    const run = session.script(
+      `stage --with-conda --no-skip-local
+      which conda
+      echo "$PATH"
+      ls -d ${session.local}/*/conda/envs/my
+      conda-stage --quiet --unstage
+      echo "$PATH"`,
+      { ...active(session.prefix), PATH },
+    )
+    const [program, staged, environment, back] = run.stdout.split('\n')
+    assert.ok(session.isCopyOfBase(program, '/condabin/conda'), run.stderr)
+    const copy = program!.slice(0, -'/condabin/conda'.length)
+    assert.ok(staged!.endsWith(`:/opt/x/bin:${copy}/condabin:${session.base}/bin:/usr/bin:/bin`), String(staged))
+    // By the link to those of the original: it is a base, although no variable says so.
+    assert.equal(environment, `${copy}/envs/my`)
+    assert.equal(back, PATH)
+    assert.deepEqual(session.stages(), [])
+  })
 
 test('--with-conda says where it has no meaning; as a setting it has no effect there', async () => {
   using session = new CondaSession(BASH)

@@ -11,7 +11,7 @@ test('the active environment is found by CONDA_PREFIX, another by --prefix, rela
   const prefix = await makePrefix(t)
   const active = await findEnvironment({ env: { CONDA_PREFIX: prefix }, cwd: '/' })
   const uid = process.getuid?.()
-  assert.deepEqual(active, { prefix, real: prefix, name: 'env', isBase: false, ownerUid: uid })
+  assert.deepEqual(active, { kind: 'conda', prefix, real: prefix, name: 'env', isBase: false, ownerUid: uid })
   const named = await findEnvironment({
     prefix: './x/../env//',
     env: { CONDA_PREFIX: '/elsewhere' },
@@ -30,11 +30,11 @@ test('an environment keeps the path that it was named by, links not resolved, an
   assert.deepEqual([alias.prefix, alias.real, alias.name], [`${prefix}-alias`, prefix, 'env-alias'])
 })
 
-test('an environment without a history, as pixi makes it, is found', async (t) => {
+test('an environment without a history, as old versions of pixi made it, is found', async (t) => {
   const folder = await temporaryFolder(t)
   const prefix = join(folder, '.pixi/envs/default')
   await mkdir(join(prefix, 'conda-meta'), { recursive: true })
-  assert.equal((await find(prefix)).name, 'default')
+  assert.equal((await find(prefix)).prefix, prefix)
 })
 
 test('the owner of an environment is the owner of the folder, not of a link to it', {
@@ -58,8 +58,8 @@ test('the error about a folder that is no environment names it, and says what an
   await put(folder, 'file', '')
   const hint = /conda-meta/
   const notOne = { code: 'NOT_AN_ENVIRONMENT', hint }
-  await assert.rejects(find(folder), { ...notOne, path: folder, message: `${folder} is not a conda environment` })
-  await assert.rejects(find(join(folder, 'file')), { ...notOne, message: `${folder}/file is not a conda environment` })
+  await assert.rejects(find(folder), { ...notOne, path: folder, message: `${folder} is no environment` })
+  await assert.rejects(find(join(folder, 'file')), { ...notOne, message: `${folder}/file is no environment` })
   await assert.rejects(find(join(folder, 'gone')), { ...notOne, message: `${folder}/gone does not exist` })
 })
 

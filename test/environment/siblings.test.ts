@@ -29,6 +29,6 @@ test('behind a symbolic link both parent folders are evidence', async (context) 
 
 test('a parent folder that cannot be listed gives no evidence', async (context) => {
   const prefix = `${await temporaryFolder(context)}/gone/env`
-  const environment = { prefix, real: prefix, name: 'env', isBase: false, ownerUid: 0 }
+  const environment = { prefix, real: prefix, name: 'env', isBase: false, ownerUid: 0, kind: 'conda' as const }
   assert.deepEqual((await withSiblings(environment)).siblings, [null])
 })

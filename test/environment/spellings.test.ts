@@ -23,7 +23,7 @@ async function place(t: TestContext, name = 'x'): Promise<Place> {
 }
 
 const found = async (prefix: string, { real = prefix, ...variables } = {} as Record<string, string>) => {
-  const environment = { prefix, real, name: '', isBase: false, ownerUid: 0 }
+  const environment = { prefix, real, name: '', isBase: false, ownerUid: 0, kind: 'conda' as const }
   return (await withSpellings(environment, variables)).spellings ?? []
 }
 

@@ -68,7 +68,7 @@ test('if no environment is active, the message says to activate or to name one',
   const place = await copiedWorld(context)
   const expected = {
     code: 'NO_ENVIRONMENT',
-    says: 'no conda environment is active',
+    says: 'no environment is active',
     hint: /conda activate NAME.*--prefix=/,
   } as const
   await fails(place, ['--pack'], expected)
@@ -77,11 +77,11 @@ test('if no environment is active, the message says to activate or to name one',
   await fails(place, ['--unstage'], { code: 'NOT_STAGED', says: 'no environment is active', hint: '--prefix=STAGED' })
 })
 
-test('a prefix that is not a conda environment is reported as such', async (context) => {
+test('a prefix that is no environment is reported as such', async (context) => {
   const place = await copiedWorld(context)
   const hint = /conda-meta folder.*path.*name with -n NAME/
   const of = (prefix: string) => [`--prefix=${prefix}`, `--path=${place.local}`]
-  await fails(place, of('/usr'), { code: 'NOT_AN_ENVIRONMENT', path: '/usr', says: 'is not a conda environment', hint })
+  await fails(place, of('/usr'), { code: 'NOT_AN_ENVIRONMENT', path: '/usr', says: 'is no environment', hint })
   await fails(place, of('myjupyter'), { code: 'NOT_AN_ENVIRONMENT', path: '/myjupyter', says: 'does not exist', hint })
   const file = `${place.prefix}/bin/greet`
   await fails(place, of(file), { code: 'NOT_AN_ENVIRONMENT', path: file, hint })

@@ -76,9 +76,11 @@ export class ImageMembers implements TarWriter {
   async endFiles(): Promise<void> {}
 
   async finish(): Promise<number> {
-    await this.append(END_OF_TAR)
     await this.#flush()
     await this.#writing
+    // mksquashfs ends at the first of its two blocks. If the second is not in the pipe by then, the pipe breaks. Whether all went
+    // well, `finish` says.
+    await this.#maker.write(END_OF_TAR).catch(() => {})
     await this.#maker.finish()
     const size = await this.#file.size()
     const end = Math.ceil(size / IMAGE_BORDER) * IMAGE_BORDER

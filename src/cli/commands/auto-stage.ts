@@ -1,6 +1,7 @@
 import { configureAutoUnstaging } from '../../auto-stage/auto-unstage.ts'
 import { disableAutoStaging, enableAutoStaging } from '../../auto-stage/configure.ts'
 import type { AutoStaging } from '../../auto-stage/script.ts'
+import { StageError } from '../../errors.ts'
 import { originalOf } from '../../pipeline/original.ts'
 import type { Context } from '../command.ts'
 import { writeJson } from '../render/messages.ts'
@@ -12,7 +13,10 @@ export async function autoStageCommand({ options, session, messages }: Context):
   messages.info('Configuring automatic staging of original conda environment ...')
   const { allowBase } = options
   const prefix = options.prefix === undefined ? {} : { prefix: options.prefix }
-  const original = await originalOf({ ...prefix, allowBase: allowBase || !enable, env: session.env, cwd: session.cwd })
+  const where = { ...prefix, env: session.env, cwd: session.cwd }
+  const { prefix: original, kind } = await originalOf({ ...where, allowBase: allowBase || !enable })
+  if (kind === 'venv') throw noScripts(original)
+  if (enable && kind === 'pixi') throw ofPixi(original)
   if (onlyAutoUnstage !== undefined) {
     await configureAutoUnstaging(original, onlyAutoUnstage, session.launcher)
     messages.info(`${enable ? 'Enabled' : 'Disabled'} auto unstaging`)
@@ -24,3 +28,20 @@ export async function autoStageCommand({ options, session, messages }: Context):
   messages.info(`${enable ? 'Enabled' : 'Disabled'} auto staging`)
   if (options.json) writeJson({ prefix: original, enabled: enable, ...(enable && staging) })
 }
+
+/** conda runs scripts of the environment when it activates it. `bin/activate` runs none, and we write to no file of the original. */
+const noScripts = (prefix: string): StageError =>
+  new StageError('USAGE', `${prefix} is a virtual environment, which can't be staged automatically`, {
+    path: prefix,
+    hint: `Activate and stage it in one line: . '${prefix}/bin/activate' && conda-stage`,
+  })
+
+const ofPixi = (prefix: string): StageError =>
+  new StageError(
+    'ENVIRONMENT_UNWRITABLE',
+    `${prefix} belongs to pixi, which makes it anew without what others put into it`,
+    {
+      path: prefix,
+      hint: 'Name a script in pixi.toml under [activation]. It needs two lines, which docs/pixi.md shows.',
+    },
+  )

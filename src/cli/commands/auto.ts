@@ -11,8 +11,14 @@ import { NO_NODES } from './leave-nodes.ts'
 import { survivable } from './on-failure.ts'
 import { activation, condaAlone, stageOrSkip } from './stage.ts'
 
-/** The script in the original's activate.d calls this. Whatever happens, the activation continues. */
-export const autoCommand: Command = survivable(autoStageActive)
+/**
+ * The script in the original's activate.d calls this. Whatever happens, the activation continues. A virtual environment that is
+ * active, too, is not meant.
+ */
+export const autoCommand: Command = survivable((context) => {
+  const { VIRTUAL_ENV: _, ...env } = context.session.env
+  return autoStageActive({ ...context, session: { ...context.session, env } })
+})
 
 async function autoStageActive(context: Context): Promise<Step[] | undefined> {
   const { options, session, messages } = context

@@ -14,31 +14,34 @@ import { leaveCopy } from './leave-copy.ts'
  * whatever becomes of the first one.
  */
 
+/** Which one it is, and what there is to say about it. */
+type Companion = StageOptions & { prefix: string }
+
 /** Stages a companion. If that fails, a warning says why, and the session goes on without it. */
-export const stageCompanion = (prefix: string, context: Context): Promise<StageResult | undefined> =>
-  ifPossible(prefix, context, async (options) => {
-    context.messages.info(`Staging ${prefix} as well ...`)
+export const stageCompanion = (companion: Companion, context: Context): Promise<StageResult | undefined> =>
+  ifPossible(companion, context, async (options) => {
+    context.messages.info(`Staging ${companion.prefix} as well ...`)
     return await stage(options)
   })
 
 /** What `stageCompanion` would do. */
-export const forecastCompanion = (prefix: string, context: Context): Promise<Forecast | undefined> =>
-  ifPossible(prefix, context, async (options) =>
+export const forecastCompanion = (companion: Companion, context: Context): Promise<Forecast | undefined> =>
+  ifPossible(companion, context, async (options) =>
     (await import('../../pipeline/dry-run.ts')).forecast(options, { onlyPack: false }),
   )
 
 async function ifPossible<T>(
-  prefix: string,
+  companion: Companion,
   context: Context,
   body: (options: StageOptions) => Promise<T>,
 ): Promise<T | undefined> {
   const { messages, signal } = context
   try {
-    return await body({ ...optionsOf(context), prefix })
+    return await body({ ...optionsOf(context), ...companion })
   } catch (error) {
     if (!(error instanceof StageError) || signal.aborted) throw error
     if (error.code === 'ALREADY_LOCAL') messages.info(`${error.message}. Using it as it is`)
-    else messages.warning(`${prefix} is not staged along: ${error.message}`, error.hint)
+    else messages.warning(`${companion.prefix} is not staged along: ${error.message}`, error.hint)
     return undefined
   }
 }

@@ -25,7 +25,11 @@ export async function leaveCopy(prefix: string, pid: number | undefined, context
     )
   else if (left.state === 'free' && !(await isKept(prefix, context))) await remove(prefix, context)
   // While programs run from it, the lease stays, and so does what it says.
-  if (left.state !== 'used') await leaveNodes(left.lease, prefix, context)
+  if (left.state === 'used') return left
+  await leaveNodes(left.lease, prefix, context)
+  const { base } = left.lease
+  if (base && (await findStage(base.prefix)))
+    await unstage({ ...base, cwd: session.cwd, onProgress: progressOf(context) })
   return left
 }
 

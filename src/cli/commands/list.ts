@@ -1,3 +1,4 @@
+import { activePrefix } from '../../model/active.ts'
 import { listCopies } from '../../pipeline/copies.ts'
 import type { Context } from '../command.ts'
 import { stageOptions } from '../library-options.ts'
@@ -11,5 +12,5 @@ export async function listCommand(context: Context): Promise<undefined> {
   // What could not be waited for would be missing without a word.
   signal.throwIfAborted()
   if (options.json) writeJson({ stages })
-  else writeData(stages.length === 0 ? 'No copies on this node\n' : copiesText(stages, session.env.CONDA_PREFIX))
+  else writeData(stages.length === 0 ? 'No copies on this node\n' : copiesText(stages, activePrefix(session.env)))
 }

@@ -1,4 +1,5 @@
 import type { Lease } from '../../leases/lease.ts'
+import { activePrefix } from '../../model/active.ts'
 import { counted } from '../../model/amounts.ts'
 import { type NodesResult, stageOnNodes, unstageOnNodes } from '../../nodes/head.ts'
 import { launcherFor } from '../../nodes/launchers.ts'
@@ -52,7 +53,8 @@ const surroundings = (env: Variables) => ({ env: variablesFor(env), host: machin
 
 /** Without what would have programs on the nodes look into the environment that is active here. */
 function variablesFor(env: Variables): Variables {
-  const { CONDA_PREFIX: prefix, LD_PRELOAD: _, ...others } = env
+  const prefix = activePrefix(env)
+  const { CONDA_PREFIX: _, VIRTUAL_ENV: __, LD_PRELOAD: ___, ...others } = env
   const libraries = env.LD_LIBRARY_PATH?.split(':').filter((folder) => !`${folder}/`.startsWith(`${prefix}/`))
   return { ...others, LD_LIBRARY_PATH: libraries?.join(':') || undefined }
 }

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { StageError } from '../../errors.ts'
+import { activePrefix } from '../../model/active.ts'
 import { diskFailure } from '../../platform/disk-failure.ts'
 import { limitFailure } from '../../platform/limits.ts'
 import type { Command, Context } from '../command.ts'
@@ -35,7 +36,7 @@ export const survivable =
 /** Callers that asked for a prefix to work in get the original's. */
 function goOn(error: unknown, { options, session, messages }: Context): void {
   const asked = options.prefix === undefined ? undefined : resolve(session.cwd, options.prefix)
-  const original = asked ?? session.env.CONDA_PREFIX
+  const original = asked ?? activePrefix(session.env)
   const what = original === undefined ? 'Nothing was staged' : `'${original}' was not staged`
   if (!(error instanceof StageError)) messages.error(error)
   if (error instanceof StageError) messages.warning(`${what}: ${error.message}`, error.hint)

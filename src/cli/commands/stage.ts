@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { isatty } from 'node:tty'
 import type { CallingShell } from '../../activate/call.ts'
-import { readFacts } from '../../activate/facts.ts'
+import { factsFor } from '../../activate/facts-for.ts'
 import { NOTHING } from '../../activate/on-top.ts'
 import { planAgain, planStage } from '../../activate/plan.ts'
 import { type Snapshot, STAGED, type Variables } from '../../activate/state.ts'
@@ -12,6 +12,8 @@ import { withoutAutoStaging } from '../../auto-stage/guard.ts'
 import { StageError } from '../../errors.ts'
 import { leasesOfCaller } from '../../leases/holder.ts'
 import { leasesOf } from '../../leases/lease.ts'
+import { activePrefix, isVenvActive } from '../../model/active.ts'
+import { type EnvironmentKind, nounOf } from '../../model/kind.ts'
 import { isInPlace } from '../../mount/in-place.ts'
 import { originalInSession, saveActivation } from '../../pipeline/activation.ts'
 import { bindToShell, guard, inheritLease } from '../../pipeline/bind-to-shell.ts'
@@ -21,6 +23,7 @@ import { stage, unstage } from '../../pipeline.ts'
 import { jobId } from '../../platform/job.ts'
 import { processFacts } from '../../platform/process-identity.ts'
 import { realpath } from '../../platform/remote-fs.ts'
+import { stopAfter } from '../../platform/signals.ts'
 import { findStage, type Stage } from '../../stage/record.ts'
 import type { Command, Context } from '../command.ts'
 import { callerOf, stageOptions } from '../library-options.ts'
@@ -46,16 +49,18 @@ async function stageActiveOrNamed(context: Context): Promise<Step[] | undefined>
   const isPathWanted = options.prefix !== undefined || (options.archive !== undefined && !shell)
   if (!isPathWanted && !shell && !options.dryRun) throw noShellFunction()
   if (options.session !== undefined && !processFacts(options.session)) throw noSuchProcess(options.session)
-  const named = resolve(session.cwd, options.prefix ?? session.env.CONDA_PREFIX ?? '')
+  const active = activePrefix(session.env)
+  const named = resolve(session.cwd, options.prefix ?? active ?? '')
   const staged = options.archive === undefined ? await findStage(named) : undefined
   if (staged) return await alreadyStaged(staged, context)
   if (await standsInPlace(context)) return undefined
   if (options.dryRun) return await unlessLocal(context, () => dryRun(context))
-  const active = session.env.CONDA_PREFIX
-  if (options.activator === 'conda' && shell && active && !isPathWanted)
+  if (options.activator === 'conda' && shell && active && !isPathWanted && !isVenvActive(session.env))
     assertCondaCanActivate({ prefix: active }, shell.dialect)
+  const note = options.note === undefined ? undefined : await notesOf(options.note, named, context)
   const result = await stageOrSkip(context)
   if (result === undefined) return isPathWanted || !shell ? undefined : await condaAlone(context, shell)
+  await note?.(result)
   if (options.json || isPathWanted) await giveResult(result, context)
   if (isPathWanted) await guard(result, session)
   // A person at a terminal may have expected more; a program has not.
@@ -66,6 +71,15 @@ async function stageActiveOrNamed(context: Context): Promise<Step[] | undefined>
     return await activation(context, shell, result, { bound: options.keepMinutes !== Number.POSITIVE_INFINITY })
   tellIfLittleGained(result, context)
   return undefined
+}
+
+/** A wrapper runs without its note, too. It waits for us: if it is ended, nobody needs the copy. */
+async function notesOf(file: string, original: string, { options, session }: Context) {
+  const { noteForWrappers } = await import('../../pipeline/wrapper-note.ts')
+  const caller = options.session ?? session.parentPid
+  stopAfter(() => processFacts(caller) !== undefined)
+  const note = await noteForWrappers(file, { original, env: session.env })
+  return async (copy: StageResult): Promise<void> => await note(copy).catch(() => {})
 }
 
 /** Nobody would ever find a copy whose path is lost. */
@@ -92,7 +106,7 @@ function tellIfLittleGained({ original, payback }: StageResult, { options, sessi
 
 /** In a command of --exec, which may call a script that stages: no failure either. */
 async function standsInPlace({ options, session, messages }: Context): Promise<boolean> {
-  const prefix = resolve(session.cwd, options.prefix ?? session.env.CONDA_PREFIX ?? '')
+  const prefix = resolve(session.cwd, options.prefix ?? activePrefix(session.env) ?? '')
   // Who has no mount of ours need not look.
   if (session.env[STAGED] === undefined || !isInPlace(await realpath(prefix).catch(() => prefix))) return false
   messages.info(`Already staged: the copy stands in the place of ${prefix}`)
@@ -104,7 +118,7 @@ async function standsInPlace({ options, session, messages }: Context): Promise<b
 /** A job script may call another that stages too, and automatic staging may have been first: no failure. */
 async function alreadyStaged(staged: Stage, context: Context): Promise<Step[] | undefined> {
   const { options, session, messages } = context
-  const { prefix } = staged.record
+  const { prefix, kind } = staged.record
   const original = await originalInSession(staged, { env: session.env })
   if (options.nodes !== undefined) throw alreadyHere(prefix)
   // Nothing can be read from a mount whose server was killed.
@@ -115,10 +129,10 @@ async function alreadyStaged(staged: Stage, context: Context): Promise<Step[] | 
   else if (options.prefix !== undefined) writeResult(`${prefix}\n`)
   const { shell, env } = session
   if (options.prefix !== undefined || !shell || options.dryRun) return undefined
-  const facts = (folder: string) => readFacts(folder, shell.dialect, env)
+  const facts = factsFor(kind, { dialect: shell.dialect, env })
   const [before, copy] = [await facts(original), await facts(prefix)]
   for (const { message, hint } of [...before.unreadable, ...copy.unreadable]) messages.warning(message, hint)
-  const steps = planAgain({ env, original: before, staged: copy })
+  const steps = planAgain({ kind, env, original: before, staged: copy })
   const bound = options.keepMinutes !== Number.POSITIVE_INFINITY
   const lease = leaseFor(original, { ...stageOptions(context), env })
   const held = shell.pid === undefined ? undefined : await inheritLease(prefix, { ...lease, bound })
@@ -167,9 +181,19 @@ const envAfter = (env: Variables, { variables }: Snapshot): Variables => ({
 export const stageOrSkip = (context: Context): Promise<StageResult | undefined> =>
   unlessLocal(context, async () =>
     context.options.nodes === undefined
-      ? await stage(stageOptions(context))
+      ? await stageAlone(context)
       : await (await import('./nodes.ts')).stageEverywhere(context),
   )
+
+async function stageAlone(context: Context): Promise<StageResult> {
+  const { withBase, archive } = context.options
+  if (!withBase || archive !== undefined) return await stage(stageOptions(context))
+  const { onBase } = await import('./with-base.ts')
+  return await onBase(context, {
+    stage: (base) => stage({ ...stageOptions(context), ...base }),
+    copyOf: (result) => result,
+  })
+}
 
 async function unlessLocal<T>(context: Context, body: () => Promise<T>): Promise<T | undefined> {
   return await body().catch((error: unknown) => {
@@ -198,29 +222,32 @@ export async function activation(
   const { options, session, messages, ifUndelivered } = context
   const { prefix, lease: file } = result
   try {
-    const facts = (each: string) => readFacts(each, shell.dialect, session.env)
-    const active = session.env.CONDA_PREFIX
+    const kind = (await findStage(prefix))?.record.kind
+    const activator = kind === 'venv' ? 'own' : options.activator
+    const facts = factsFor(kind, { dialect: shell.dialect, env: session.env })
+    const active = activePrefix(session.env)
     const isOnTop = options.archive !== undefined && active !== result.original
-    const replaced = isOnTop ? active : result.original
+    const replaced = isOnTop ? replacedBy(kind, session.env) : result.original
     const [original, staged] = await Promise.all([replaced ? facts(replaced) : NOTHING, facts(prefix)])
     for (const error of [...original.unreadable, ...staged.unreadable]) throw error
     for (const message of original.notTaken) messages.warning(message)
-    if (options.activator === 'conda') {
+    if (activator === 'conda') {
       for (const facts of [original, staged]) assertCondaCanActivate(facts, shell.dialect)
     }
     const status = statusOfFailure(options)
     const { steps, snapshot } = planStage({
+      kind,
       env: session.env,
       ps1: shell.ps1,
       original,
       staged,
-      activator: options.activator,
+      activator,
       isOnTop,
       abandon: {
         argv: [
           '--abandon',
           `--prefix=${prefix}`,
-          ...(options.activator === 'conda' ? ['--activator=conda'] : []),
+          ...(activator === 'conda' ? ['--activator=conda'] : []),
           ...(status === 1 ? [] : ['--on-failure=continue']),
         ],
         status,
@@ -228,20 +255,26 @@ export async function activation(
     })
     const isBound = more.bound && (shell.pid ?? options.session) !== undefined
     const held = await saveActivation(file, { snapshot, bound: isBound })
-    messages.info(`Activating staged conda environment: ${prefix}`)
+    const dropped = kind === 'venv' ? await (await import('./left-venv.ts')).dropLeft(result, context) : []
+    messages.info(`Activating staged ${nounOf(kind)}: ${prefix}`)
     tellIfLittleGained(result, context)
     if (!isBound) await guard(result, session)
     const { nodes } = held.lease
-    const known = nodes ? beforeEnd(steps, nodesStep(nodes.names)) : steps
+    const first = [...dropped, ...steps]
+    const known = nodes ? beforeEnd(first, nodesStep(nodes.names)) : first
     const bound = isBound ? beforeEnd(known, exitStep('atExit', bindToShell(held, prefix, session))) : known
     ifUndelivered(() => giveUp(result, context))
     const all = await andConda(bound, { env: envAfter(session.env, snapshot), main: result }, context)
-    return options.activator === 'conda' ? withoutAutoStaging(all) : all
+    return activator === 'conda' ? withoutAutoStaging(all) : all
   } catch (error) {
     await giveUp(result, context)
     throw error
   }
 }
+
+/** What a stage that goes on top of it takes the place of: conda has one environment, and a virtual one takes no place. */
+export const replacedBy = (kind: EnvironmentKind | undefined, env: Context['session']['env']): string | undefined =>
+  kind === 'venv' ? undefined : env.CONDA_PREFIX
 
 /** The shell calls this if it, or conda, could not activate the copy. The reason has been reported by then. */
 export async function abandonCommand(context: Context): Promise<undefined> {

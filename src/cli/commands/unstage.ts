@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import type { CallingShell } from '../../activate/call.ts'
-import { readFacts } from '../../activate/facts.ts'
+import { factsFor } from '../../activate/facts-for.ts'
 import { NOTHING } from '../../activate/on-top.ts'
 import { findStaged, planUnstage } from '../../activate/plan.ts'
 import type { Snapshot } from '../../activate/state.ts'
@@ -11,8 +11,10 @@ import { withoutAutoStaging } from '../../auto-stage/guard.ts'
 import { StageError } from '../../errors.ts'
 import { leasesOfCaller } from '../../leases/holder.ts'
 import { type HeldLease, leasesOf, liveAmong } from '../../leases/lease.ts'
+import { activePrefix, isVenvActive } from '../../model/active.ts'
 import { wholeSeconds } from '../../model/amounts.ts'
 import { CONDABIN_OF_A_COPY, IN_A_COPY } from '../../model/copy-of-base.ts'
+import { nounOf } from '../../model/kind.ts'
 import { isInPlace } from '../../mount/in-place.ts'
 import { stagesOf } from '../../pipeline/activation.ts'
 import { boundOf } from '../../pipeline/bind-to-shell.ts'
@@ -37,37 +39,44 @@ export async function unstageCommand(context: Context): Promise<Step[] | undefin
   const conda = await condaOf(context)
   const stages = await stagesOf(session.env)
   const found = findStaged(session.env, (prefix) => stages.has(prefix))
-  const active = session.env.CONDA_PREFIX
+  const active = activePrefix(session.env)
   if (conda && found.where !== 'beneath') messages.info(`conda runs from its installation again: ${conda.original}`)
-  if (found.where === 'none' && conda) return condaAlone(conda, context)
-  if (found.where === 'none') throw active && isInPlace(active) ? inPlace(active) : notStaged(active)
-  if (found.where === 'beneath') throw beneath(found.prefix)
+  if (found.where === 'none') {
+    const left = await (await import('./left-venv.ts')).giveBackLeft(context)
+    if (left) return left
+    if (conda) return condaAlone(conda, context)
+    throw active && isInPlace(active) ? inPlace(active) : notStaged(active)
+  }
+  if (found.where === 'beneath') throw beneath(found.prefix, session.env)
   const { shell } = session
   if (!shell) throw noShellFunction()
   const stage = stages.get(found.prefix)!
+  const { kind } = stage.record
+  const activator = kind === 'venv' ? 'own' : options.activator
   const { own, inherited, users } = await leasesIn(stage, context)
   const original = inherited?.lease.original ?? stage.record.original
   await assertOriginalThere({ ...stage.record, original }, context)
   if (users.length === 0) await confirmLoss(stage, context)
   const snapshot = inherited?.lease.activation as Snapshot | undefined
   const isOnTop = snapshot?.isOnTop === true
-  const replaced = isOnTop ? snapshot.variables.CONDA_PREFIX?.before : original
-  messages.info(isOnTop ? 'Unstaging ...' : 'Unstaging and reverting to original conda environment ...')
-  messages.info(`Original conda environment: ${original}`)
+  const replaced = isOnTop ? (snapshot.variables.CONDA_PREFIX?.before ?? undefined) : original
+  messages.info(isOnTop ? 'Unstaging ...' : `Unstaging and reverting to original ${nounOf(kind)} ...`)
+  messages.info(`Original ${nounOf(kind)}: ${original}`)
   const env = conda?.env ?? session.env
-  const facts = (prefix: string) => readFacts(prefix, shell.dialect, env)
+  const facts = factsFor(kind, { dialect: shell.dialect, env })
   const [before, staged] = await Promise.all([replaced ? facts(replaced) : NOTHING, facts(found.prefix)])
   // Leaving is possible all the same.
   for (const { message } of [...before.unreadable, ...staged.unreadable]) messages.warning(message)
-  if (options.activator === 'conda' && replaced) assertCondaCanActivate(before, shell.dialect)
+  if (activator === 'conda' && replaced) assertCondaCanActivate(before, shell.dialect)
   const { steps } = planUnstage({
+    kind,
     env,
     ps1: shell.ps1,
     original: before,
     staged,
     snapshot,
     isOnTop,
-    activator: options.activator,
+    activator,
     remove: finishing({ prefix: stage.record.prefix, conda, shell }, context),
   })
   const bound = own && boundOf(own, stage.record.prefix)
@@ -77,7 +86,7 @@ export async function unstageCommand(context: Context): Promise<Step[] | undefin
     ...(own?.lease.nodes ? [NO_NODES] : []),
     ...steps,
   ]
-  return options.activator === 'conda' ? withoutAutoStaging(all) : all
+  return activator === 'conda' ? withoutAutoStaging(all) : all
 }
 
 /** Nothing is loaded for it unless the session's conda runs from a copy. */
@@ -145,9 +154,9 @@ export async function finishUnstageCommand(context: Context): Promise<undefined>
   const stage = await findStage(given.prefix)
   if (stage) await leaveOtherNodes((await leasesIn(stage, context)).own, stage, context)
   const { original, kept } = await unstage({ ...given, onProgress: progressOf(context) }, sweeper(session))
-  const active = session.env.CONDA_PREFIX
-  if (stage?.record.alone === undefined) messages.info(`Activating original conda environment: ${original}`)
-  else messages.info(active ? `Active conda environment: ${active}` : 'No conda environment is active')
+  const active = activePrefix(session.env)
+  if (stage?.record.alone === undefined) messages.info(`Activating original ${nounOf(stage?.record.kind)}: ${original}`)
+  else messages.info(active ? `Active environment: ${active}` : 'No environment is active')
   if (kept) messages.info(whyKept(kept, options.session))
   else messages.info(`Total unstage time: ${wholeSeconds((Date.now() - (options.since ?? Date.now())) / 1000)}`)
   if (options.json) writeJson({ original, prefix: options.prefix, ...keptData(kept) })
@@ -206,13 +215,14 @@ const inPlace = (prefix: string): StageError =>
     hint: "Leave it with 'exit'.",
   })
 
-function beneath(prefix: string): StageError {
+function beneath(prefix: string, env: Context['session']['env']): StageError {
+  const how = isVenvActive(env) ? 'deactivate' : 'conda deactivate'
   return new StageError(
     'NOT_STAGED',
     `The staged copy ${prefix} is not on top: another environment was activated after it`,
     {
       path: prefix,
-      hint: "Leave that environment first ('conda deactivate'), then run 'conda-stage --unstage' again.",
+      hint: `Leave that environment first ('${how}'), then run 'conda-stage --unstage' again.`,
     },
   )
 }

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import type { ArchiveFinding } from '../../archive/verify/finding.ts'
 import { StageError } from '../../errors.ts'
+import { activePrefix } from '../../model/active.ts'
 import { counted, megabytes } from '../../model/amounts.ts'
 import { verify, verifyArchive } from '../../pipeline.ts'
 import { findStage } from '../../stage/record.ts'
@@ -18,7 +19,7 @@ export async function verifyCommand(context: Context): Promise<undefined> {
   const { options, session } = context
   const file = options.archive ?? options.output
   if (file !== undefined) return await verifyFile(context, { archive: file })
-  const named = options.prefix ?? session.env.CONDA_PREFIX
+  const named = options.prefix ?? activePrefix(session.env)
   if (!named) {
     throw new StageError('NO_ENVIRONMENT', 'No environment is active', {
       hint: 'Stage or activate one first, name one with --prefix=ENV, or name an archive with --output=FILE',

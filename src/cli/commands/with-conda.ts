@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { dirname } from 'node:path'
 import type { CallingShell } from '../../activate/call.ts'
 import { type CondaSnapshot, planConda, planCondaBack } from '../../activate/conda.ts'
 import type { Variables } from '../../activate/state.ts'
@@ -7,12 +8,13 @@ import { exitStep } from '../../auto-stage/exit-step.ts'
 import { baseOfSession, namesOfBase } from '../../environment/conda-folders.ts'
 import { leasesOfCaller } from '../../leases/holder.ts'
 import { leasesOf, readLease, writeLease } from '../../leases/lease.ts'
+import { CONDABIN_OF_A_COPY } from '../../model/copy-of-base.ts'
 import { bindToShell, boundOf, guard, inheritLease } from '../../pipeline/bind-to-shell.ts'
 import type { Forecast } from '../../pipeline/dry-run.ts'
 import type { StageResult } from '../../pipeline/options.ts'
 import { leaseFor } from '../../pipeline/share.ts'
 import { realpath } from '../../platform/remote-fs.ts'
-import { CONDA_PROGRAM } from '../../stage/base-files.ts'
+import { CONDARC } from '../../stage/base-files.ts'
 import { findStage, type Stage } from '../../stage/record.ts'
 import type { Context } from '../command.ts'
 import { callerOf, stageOptions } from '../library-options.ts'
@@ -46,12 +48,12 @@ export async function withConda(
   if (already) return { ...nothing, steps: await heldBy(already, shell, context) }
   const real = await realpath(prefix).catch(() => prefix)
   const isMain = main !== undefined && (await realpath(main.original).catch(() => main.original)) === real
-  const copy = isMain ? main : await stageCompanion(prefix, context)
+  const copy = isMain ? main : await stageCompanion(asBase(prefix, env), context)
   if (copy === undefined) return nothing
   const undo = async () => (isMain ? undefined : giveUp(copy, context))
   try {
-    if (!existsSync(`${copy.prefix}/${CONDA_PROGRAM}`)) {
-      messages.warning(`conda stays that of ${prefix}: its copy ${copy.prefix} has no ${CONDA_PROGRAM}`)
+    if (!existsSync(`${copy.prefix}/${CONDARC}`)) {
+      messages.warning(`conda stays that of ${prefix}: its copy ${copy.prefix} is none of a base with conda`)
       await undo()
       return nothing
     }
@@ -60,6 +62,7 @@ export async function withConda(
       base: { prefix, real },
       copy: copy.prefix,
       hasCondabin: existsSync(`${copy.prefix}/condabin/conda`),
+      hasMamba: existsSync(`${copy.prefix}/bin/mamba`),
       // Only conda could not be exchanged: the session has its environment.
       abandon: isMain ? undefined : ['--abandon', `--prefix=${copy.prefix}`, '--on-failure=continue'],
     })
@@ -80,12 +83,15 @@ export async function withConda(
   }
 }
 
+/** The variables name it as the base, also where only PATH led to it. */
+const asBase = (prefix: string, env: Variables) => ({ prefix, env: { ...env, _CONDA_ROOT: prefix } })
+
 /** What `withConda` would stage besides this original. */
 export async function forecastConda(original: string, context: Context): Promise<Forecast | undefined> {
   const prefix = await baseOfSession(context.session.env)
   if (prefix === undefined || (await findStage(prefix)) !== undefined) return undefined
   const [base, main] = await Promise.all([prefix, original].map((each) => realpath(each).catch(() => each)))
-  return base === main ? undefined : await forecastCompanion(prefix, context)
+  return base === main ? undefined : await forecastCompanion(asBase(prefix, context.session.env), context)
 }
 
 /** A shell that has inherited its conda from the one that staged it uses the copy itself. */
@@ -110,8 +116,9 @@ export interface CondaBack {
 /** Undefined if the session's conda does not run from a copy. */
 export async function condaBack(context: Context): Promise<CondaBack | undefined> {
   const { env } = context.session
-  const named = [...namesOfBase(env), (await baseOfSession(env)) ?? '']
-  const stages = await Promise.all(named.map(findStage))
+  // A shell that has loaded conda anew has only PATH from the session.
+  const inPath = (env.PATH ?? '').split(':').filter((entry) => CONDABIN_OF_A_COPY.test(entry))
+  const stages = await Promise.all([...namesOfBase(env), ...inPath.map(dirname)].map(findStage))
   const stage = stages.find((found) => found !== undefined)
   if (stage === undefined) return undefined
   const { prefix, original } = stage.record

@@ -9,9 +9,10 @@ export const copiesText = (copies: readonly StagedCopy[], active: string | undef
   copies.map((copy) => copyText(copy, active)).join('')
 
 function copyText(copy: StagedCopy, active: string | undefined): string {
-  const { prefix, original, form, bytes, created, readOnly, isPrivate, nodes } = copy
+  const { prefix, original, form, bytes, sharedBytes, created, readOnly, isPrivate, nodes } = copy
   const facts = [
     bytes === undefined ? undefined : megabytes(bytes),
+    sharedBytes ? `${megabytes(sharedBytes)} of it shared with others` : undefined,
     `${duration((Date.now() - Date.parse(created)) / 1000)} old`,
     FORM[form],
     readOnly ? undefined : 'writable',

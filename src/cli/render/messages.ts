@@ -102,9 +102,16 @@ export function clearTransient(): void {
   isTransientShown = false
 }
 
+/** A descriptor. */
+let errors = 2
+
+export function sendErrorsTo(descriptor: number): void {
+  errors = descriptor
+}
+
 function tell(text: string): void {
   try {
-    write(2, text)
+    write(errors, text)
   } catch {}
 }
 

@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs'
 import { wholeSeconds } from '../../model/amounts.ts'
+import { nounOf } from '../../model/kind.ts'
 import type { Phase, ProgressEvent } from '../../model/progress.ts'
 import { createBar } from './bar.ts'
 import { createBusy } from './busy.ts'
@@ -86,10 +87,10 @@ function phaseLine(event: Extract<ProgressEvent, { kind: 'phase' }>): string | u
   switch (event.phase) {
     case 'stage':
       return event.archive === undefined
-        ? `Staging current conda environment (${event.prefix}) to local disk ...`
-        : `Staging ${event.archive} (conda environment ${event.prefix}, as it was then) to local disk ...`
+        ? `Staging current ${nounOf(event.environment)} (${event.prefix}) to local disk ...`
+        : `Staging ${event.archive} (${nounOf(event.environment)} ${event.prefix}, as it was then) to local disk ...`
     case 'pack':
-      return 'Packaging conda environment ...'
+      return `Packaging ${nounOf(event.environment)} ...`
     case 'extract':
       return event.archive === undefined
         ? `Extracting to ${event.target}`

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
-import { stepsInto } from '../../../activate/words-into.ts'
 import { isInPlace } from '../../../mount/in-place.ts'
+import { stepsInto } from '../../../pipeline/words-into.ts'
 import { realpath } from '../../../platform/remote-fs.ts'
 import { findStage } from '../../../stage/record.ts'
 import type { Command } from '../../command.ts'

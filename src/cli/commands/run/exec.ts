@@ -2,16 +2,17 @@ import { resolve } from 'node:path'
 import { deliverCode } from '../../../activate/call.ts'
 import { quotePosix } from '../../../activate/quote.ts'
 import { MARK } from '../../../activate/render.ts'
-import { wordsInto } from '../../../activate/words-into.ts'
 import { flag } from '../../../config/resolve.ts'
 import { StageError } from '../../../errors.ts'
+import { activePrefix } from '../../../model/active.ts'
 import { isInPlace } from '../../../mount/in-place.ts'
 import { showing } from '../../../mount/namespace.ts'
 import { shellOf, shellWords } from '../../../mount/shells.ts'
 import { saveActivation } from '../../../pipeline/activation.ts'
 import { bindToShell, guard } from '../../../pipeline/bind-to-shell.ts'
-import type { StageResult } from '../../../pipeline/options.ts'
+import type { InPlaceOptions, InPlaceResult, StageResult } from '../../../pipeline/options.ts'
 import { originalOf } from '../../../pipeline/original.ts'
+import { wordsInto } from '../../../pipeline/words-into.ts'
 import { stageInPlace } from '../../../pipeline.ts'
 import { processFacts } from '../../../platform/process-identity.ts'
 import { realpath } from '../../../platform/remote-fs.ts'
@@ -76,7 +77,7 @@ const STANDARD_OUTPUT = 1
 async function wayOf(becomes: number, context: Context): Promise<Way> {
   const { options, session, messages, signal } = context
   const { env, cwd } = session
-  const asked = options.prefix === undefined ? env.CONDA_PREFIX : resolve(cwd, options.prefix)
+  const asked = options.prefix === undefined ? activePrefix(env) : resolve(cwd, options.prefix)
   const fromOriginal: Way = { words: [], prefix: asked, isCopy: false }
   if (flag('CONDA_STAGE', env) === false) {
     messages.info('CONDA_STAGE=false: no copy is made')
@@ -90,9 +91,10 @@ async function wayOf(becomes: number, context: Context): Promise<Way> {
       const { copy } = await stageInPlace({ ...given, strict, readInPlace })
       return { words: [], prefix: copy?.prefix, isCopy: true, copy }
     }
-    const prefix = await originalOf(given)
+    const { prefix } = await originalOf(given)
     if (isInPlace(await realpath(prefix))) return { words: [], prefix, isCopy: true }
-    const { copy, shown } = await stageInPlace({ ...given, prefix, strict, readInPlace })
+    const inPlace = { ...given, prefix, strict, readInPlace }
+    const { copy, shown } = options.withBase ? await onItsBase(inPlace, context) : await stageInPlace(inPlace)
     if (shown === undefined) return { words: [], prefix: copy?.prefix, isCopy: true, copy }
     return { words: showing(shown, { strict }), prefix, isCopy: true, copy }
   } catch (error) {
@@ -102,6 +104,15 @@ async function wayOf(becomes: number, context: Context): Promise<Way> {
     else messages.warning(`The command runs from the original: ${error.message}`, error.hint)
     return fromOriginal
   }
+}
+
+async function onItsBase(given: InPlaceOptions, context: Context): Promise<InPlaceResult> {
+  const { onBase } = await import('../with-base.ts')
+  return await onBase(context, {
+    caller: given.caller,
+    stage: (base) => stageInPlace({ ...given, ...base }),
+    copyOf: ({ copy }) => copy,
+  })
 }
 
 /** The copy goes when the command has ended, and all that it has started. */

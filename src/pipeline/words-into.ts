@@ -1,10 +1,13 @@
 import { existsSync } from 'node:fs'
-import type { DialectName } from './dialects.ts'
-import { planEnter } from './enter.ts'
-import { readFacts } from './facts.ts'
-import { render } from './render.ts'
-import type { Variables } from './state.ts'
-import type { Step } from './steps.ts'
+import type { DialectName } from '../activate/dialects.ts'
+import { planEnter } from '../activate/enter.ts'
+import { factsFor } from '../activate/facts-for.ts'
+import { render } from '../activate/render.ts'
+import type { Variables } from '../activate/state.ts'
+import type { Step } from '../activate/steps.ts'
+import { planEnterVenv } from '../activate/venv.ts'
+import { kindAt } from '../environment/find.ts'
+import { pixiName } from '../environment/pixi.ts'
 
 export interface Into {
   /** Of the environment. */
@@ -24,11 +27,14 @@ export async function stepsInto(
   dialect: DialectName,
   { env, ps1, warn }: IntoOptions,
 ): Promise<Step[]> {
-  const facts = (each: string) => readFacts(each, dialect, env)
-  const [entered, active] = await Promise.all([facts(prefix), env.CONDA_PREFIX ? facts(env.CONDA_PREFIX) : undefined])
+  const kind = await kindAt(prefix)
+  const facts = factsFor(kind, { dialect, env })
+  const other = kind === 'venv' ? env.VIRTUAL_ENV : env.CONDA_PREFIX
+  const [entered, active] = await Promise.all([facts(prefix), other ? facts(other) : undefined])
   for (const { message, hint } of entered.unreadable) warn(message, hint)
   for (const message of entered.notTaken) warn(message)
-  return planEnter({ env, ps1, entered, active, isCopy })
+  const entering = { env, ps1, entered, active, isCopy }
+  return kind === 'venv' ? planEnterVenv(entering) : planEnter({ ...entering, name: await pixiName(entered, env) })
 }
 
 /** In a function, because the code leaves it. */

@@ -1,0 +1,185 @@
+/** The recipes of docs/recipes.md for tools in Python. */
+import assert from 'node:assert/strict'
+import { type SpawnSyncOptions, spawn, spawnSync } from 'node:child_process'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import { LAUNCHER } from '../cli/world.ts'
+import { realEnvironment } from '../fixtures/environment.ts'
+import { type Slurm, startSlurm } from '../jobs/slurm.ts'
+import { pythonEnvironment } from './python-environment.ts'
+import { noteOf } from './world.ts'
+
+const HERE = import.meta.dirname
+
+const root = mkdtempSync(join(tmpdir(), 'jupyter-'))
+const local = join(root, 'local')
+const wrappers = join(root, 'wrappers')
+const env: Record<string, string> = {
+  HOME: join(root, 'home'),
+  PATH: '/usr/local/bin:/usr/bin:/bin',
+  LANG: 'C.UTF-8',
+  CONDA_STAGE_PATH: local,
+  CONDA_STAGE_SKIP_LOCAL: 'false',
+}
+const original = join(root, 'home/envs/myjupyter')
+/** An environment with Jupyter, which is not staged. */
+let jupyter = ''
+/** The copy. */
+let copy = ''
+
+const run = (command: string, args: readonly string[], options: SpawnSyncOptions = {}) =>
+  spawnSync(command, args, { env, cwd: root, timeout: 120_000, ...options, encoding: 'utf8' })
+
+/** What a command printed, which must succeed. */
+function output(command: string, args: readonly string[], options: SpawnSyncOptions = {}): string {
+  const { status, stdout, stderr, error } = run(command, args, options)
+  assert.equal(status, 0, `${error ?? ''}${stderr}`)
+  return stdout.trim()
+}
+
+let slurm: Slurm
+
+before(async () => {
+  jupyter = (await realEnvironment()).prefix
+  for (const folder of [local, env.HOME!]) mkdirSync(folder)
+  await pythonEnvironment(original)
+  output(LAUNCHER, [`--wrappers=${wrappers}`, `--prefix=${original}`, '--programs=python', '--kernelspec'])
+  copy = output(join(wrappers, 'bin/python'), ['-c', 'import sys; print(sys.prefix)'])
+  slurm = await startSlurm()
+})
+
+after(async () => {
+  await slurm?.stop()
+  rmSync(noteOf(original), { force: true })
+  rmSync(root, { recursive: true })
+})
+
+test('Jupyter starts a kernel from the copy by its kernelspec, runs code there, interrupts and restarts it', () => {
+  const said = JSON.parse(output(join(jupyter, 'bin/python'), [join(HERE, 'kernel.py'), 'myjupyter']))
+  const [prefix, number] = said.first.split(' ')
+  assert.equal(prefix, copy)
+  assert.equal(said.interrupted, 'KeyboardInterrupt')
+  assert.equal(said.same, said.first)
+  assert.match(said.restarted, new RegExp(`^${copy} \\d+$`))
+  assert.notEqual(said.restarted, `${copy} ${number}`)
+})
+
+test("JupyterLab lists the wrapper's kernel, starts it from the copy, and its own kernelspec stays beside it", async () => {
+  const options = ['lab', '--no-browser', '--allow-root', '--ServerApp.token=secret', '--ServerApp.port=0']
+  const server = spawn(join(jupyter, 'bin/jupyter'), options, { env, cwd: root, stdio: ['ignore', 'ignore', 'pipe'] })
+  let said = ''
+  server.stderr.setEncoding('utf8').on('data', (text) => {
+    said += text
+  })
+  try {
+    const started = /http:\/\/127\.0\.0\.1:(\d+)\/lab\?/
+    for (let at = 0; !started.test(said); at++) {
+      assert.ok(at < 600 && server.exitCode === null, said)
+      await pause(100)
+    }
+    const api = `http://127.0.0.1:${started.exec(said)![1]}/api`
+    const headers = { Authorization: 'token secret' }
+    const specs = (await (await fetch(`${api}/kernelspecs`, { headers })).json()) as Kernelspecs
+    assert.deepEqual(Object.keys(specs.kernelspecs).sort(), ['myjupyter', 'python3'])
+    assert.equal(specs.kernelspecs.myjupyter?.spec.display_name, 'Python 3 (ipykernel) (myjupyter*)')
+    const body = JSON.stringify({ name: 'myjupyter' })
+    const answer = await fetch(`${api}/kernels`, { method: 'POST', headers, body })
+    const kernel = (await answer.json()) as { id: string }
+    const programs = () => kernelsOf(server.pid!)
+    for (let at = 0; !programs().some((path) => path.startsWith(`${copy}/bin/python`)); at++) {
+      assert.ok(at < 300, `${programs()}`)
+      await pause(100)
+    }
+    assert.equal((await fetch(`${api}/kernels/${kernel.id}`, { method: 'DELETE', headers })).status, 204)
+  } finally {
+    server.kill('SIGTERM')
+    await new Promise((resolve) => server.once('exit', resolve))
+  }
+})
+
+interface Kernelspecs {
+  kernelspecs: Record<string, { spec: { display_name: string } }>
+}
+
+/** Programs of a process's children. */
+function kernelsOf(parent: number): string[] {
+  const numbers = readFileSync(`/proc/${parent}/task/${parent}/children`, 'utf8').trim().split(' ').filter(Boolean)
+  return numbers.flatMap((number) => (existsSync(`/proc/${number}/exe`) ? [readlinkSync(`/proc/${number}/exe`)] : []))
+}
+
+test("what VS Code's Python extension asks an interpreter, the wrapper answers for the copy", () => {
+  const script = (name: string) => join(HERE, 'vscode', `${name}.py`)
+  const info = JSON.parse(output(join(wrappers, 'bin/python'), ['-I', script('interpreterInfo')]))
+  assert.deepEqual([info.sysPrefix, info.is64Bit], [copy, true])
+  const text = output(join(wrappers, 'bin/python'), [
+    '-I',
+    script('get_output_via_markers'),
+    '-c',
+    'import sys; print(sys.executable)',
+  ])
+  assert.equal(text, `>>>PYTHON-EXEC-OUTPUT\n${copy}/bin/python\n<<<PYTHON-EXEC-OUTPUT`)
+})
+
+test('processes that Python starts by its own path run from the copy, too', () => {
+  const lines = output(join(wrappers, 'bin/python'), [join(HERE, 'workers.py')]).split('\n')
+  assert.deepEqual(
+    lines,
+    ['fork', 'spawn', 'forkserver'].map((method) => `${method} ${copy}`),
+  )
+})
+
+test('cron starts the program from the copy, with the few variables that it gives', () => {
+  const few = { HOME: env.HOME!, LOGNAME: 'me', SHELL: '/bin/sh', PATH: '/usr/bin:/bin' }
+  mkdirSync(join(env.HOME!, '.config/conda-stage'), { recursive: true })
+  writeFileSync(join(env.HOME!, '.config/conda-stage/config.yaml'), `local-folders: [${local}]\n`)
+  const line = `'${join(wrappers, 'bin/python')}' -c 'import sys; print(sys.prefix)'`
+  assert.equal(output('/bin/sh', ['-c', line], { env: few }), copy)
+  rmSync(noteOf(original))
+  assert.equal(output('/bin/sh', ['-c', line], { env: few }), copy)
+})
+
+test('a worker that dask-jobqueue starts by Slurm, and its nanny, run from the copy', () => {
+  const python = join(wrappers, 'bin/python')
+  const result = output(join(original, 'bin/python'), [join(HERE, 'dask_cluster.py'), python, local], {
+    env: { ...env, SLURM_CONF: slurm.config },
+  })
+  assert.deepEqual(JSON.parse(result), [copy, `${copy}/bin/python`])
+})
+
+test("batchspawner's script, which runs its prologue under set -euo pipefail, starts the single-user server from the copy", () => {
+  const python = join(original, 'bin/python')
+  const hook = [
+    `export CONDA_PREFIX='${original}' CONDA_DEFAULT_ENV=myjupyter CONDA_SHLVL=1 PATH='${original}/bin':$PATH`,
+  ]
+  hook.push(`eval "$('${LAUNCHER}' --source bash)"`, 'conda-stage --on-failure=continue')
+  const where = '-c "import sys; print(sys.prefix)"'
+  const ways = {
+    wrapper: ['', `${join(wrappers, 'bin/python')} ${where}`],
+    prologue: [hook.join('\n'), `python ${where}`],
+  }
+  for (const [prologue, command] of Object.values(ways)) {
+    const script = output(python, [join(HERE, 'batch_script.py'), prologue!, command!])
+    assert.match(script, /^set -euo pipefail$/m)
+    assert.equal(output('bash', ['-c', script]), `${copy}\njupyterhub-singleuser ended gracefully`)
+    const nowhere = { ...env, CONDA_STAGE_PATH: '/proc/nowhere' }
+    rmSync(noteOf(original))
+    assert.match(output('bash', ['-c', script], { env: nowhere }), new RegExp(`^${original}\njupyterhub`))
+    output(join(wrappers, 'bin/python'), ['-c', ''])
+  }
+})
+
+test('no copy is made twice by all of these', () => {
+  assert.equal(readdirSync(local).filter((name) => !name.startsWith('.')).length, 1)
+})
