@@ -40,11 +40,10 @@ export async function unstageCommand(context: Context): Promise<Step[] | undefin
   const stages = await stagesOf(session.env)
   const found = findStaged(session.env, (prefix) => stages.has(prefix))
   const active = activePrefix(session.env)
-  if (conda && found.where !== 'beneath') messages.info(`conda runs from its installation again: ${conda.original}`)
   if (found.where === 'none') {
     const left = await (await import('./left-venv.ts')).giveBackLeft(context)
-    if (left) return left
-    if (conda) return condaAlone(conda, context)
+    if (conda) return [...(left ?? []), ...condaAlone(conda, context)]
+    if (left) return [...left, { op: 'return', status: 0 }]
     throw active && isInPlace(active) ? inPlace(active) : notStaged(active)
   }
   if (found.where === 'beneath') throw beneath(found.prefix, session.env)
@@ -60,6 +59,7 @@ export async function unstageCommand(context: Context): Promise<Step[] | undefin
   const snapshot = inherited?.lease.activation as Snapshot | undefined
   const isOnTop = snapshot?.isOnTop === true
   const replaced = isOnTop ? (snapshot.variables.CONDA_PREFIX?.before ?? undefined) : original
+  if (conda) messages.info(runsAgain(conda))
   messages.info(isOnTop ? 'Unstaging ...' : `Unstaging and reverting to original ${nounOf(kind)} ...`)
   messages.info(`Original ${nounOf(kind)}: ${original}`)
   const env = conda?.env ?? session.env
@@ -99,10 +99,14 @@ async function condaOf(context: Context): Promise<CondaBack | undefined> {
 
 /** The copy of the environment was left before, as with `conda deactivate`, or there was none. */
 function condaAlone(conda: CondaBack, context: Context): Step[] {
-  const { shell } = context.session
+  const { session, messages } = context
+  const { shell } = session
   if (!shell) throw noShellFunction()
+  messages.info(runsAgain(conda))
   return [...conda.steps, { op: 'run', argv: finishing({ conda, shell }, context) }, { op: 'return', status: 0 }]
 }
+
+const runsAgain = ({ original }: CondaBack): string => `conda runs from its installation again: ${original}`
 
 /** Arguments for the launcher, when the session has left the copies. */
 function finishing(
