@@ -80,6 +80,7 @@ const TESTING: Prerequisite[] = [
   program('squashfuse_ll', 'squashfuse'),
   program('fusermount3', 'fuse3'),
   program('file'),
+  program('mandoc'),
   program('readelf', 'binutils'),
   program('unshare', 'util-linux'),
   program('script', 'bsdutils'),
@@ -97,6 +98,7 @@ const TESTING: Prerequisite[] = [
   daemon('sshd', 'openssh-server'),
   program('mpirun.openmpi', 'openmpi-bin'),
   program('mpirun.mpich', 'mpich'),
+  program('chromium'), // looks at the report
   program('erb', 'ruby'), // what Open OnDemand's templates are written in
 ]
 

@@ -28,9 +28,21 @@ export default defineConfig({
     outline: [2, 3],
     sidebar: [
       { text: 'Quick start', items: [{ text: 'Install and use', link: '/' }, page('docs/work-with-conda.md')] },
-      group('How to', 'usage', 'job-scripts', 'nodes', 'auto-staging', 'pixi', 'shells', 'configuration', 'sharing'),
+      group(
+        'How to',
+        'usage',
+        'job-scripts',
+        'nodes',
+        'auto-staging',
+        'pixi',
+        'virtual-environments',
+        'shells',
+        'configuration',
+        'sharing',
+      ),
+      group('From other programs', 'wrappers', 'recipes'),
       group('Other ways', 'exec', 'mount', 'images', 'retire', 'conda-pack'),
-      group('When something is wrong', 'troubleshooting', 'what-still-reaches-the-original'),
+      group('When something is wrong', 'troubleshooting', 'what-still-reaches-the-original', 'evidence'),
       group('For sites', 'administrators', 'security', 'reliability', 'performance', 'scale'),
       group('Inside', 'comparison', 'architecture', 'archive-format'),
       {
