@@ -1,6 +1,6 @@
 import { cpSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type BuildOptions, build, type Plugin } from 'esbuild'
 import { licenses } from './licenses.ts'
@@ -9,6 +9,8 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
 /** Libraries that few calls need get a file each: whatever is in the program itself is compiled at every start. */
 const APART = ['cli-progress', 'yaml', 'yauzl']
+/** Of the charting library, only what we use. */
+const CHARTS = { file: 'src/cli/render/report/parts-of-echarts.ts', name: 'echarts' }
 
 const COMMON: BuildOptions = {
   absWorkingDir: root,
@@ -37,6 +39,8 @@ const apart: Plugin = {
   setup({ onResolve }) {
     const filter = new RegExp(`^(${APART.join('|')})$`)
     onResolve({ filter }, ({ path }) => ({ path: `./libraries/${path}.cjs`, external: true }))
+    const charts = new RegExp(`/${basename(CHARTS.file, '.ts')}\\.ts$`)
+    onResolve({ filter: charts }, () => ({ path: `./libraries/${CHARTS.name}.cjs`, external: true }))
   },
 }
 
@@ -85,6 +89,12 @@ export async function bundle(folder: string): Promise<void> {
   const entryPoints = { bin: 'src/start.ts', program: 'src/bin.ts', worker: 'src/workers/worker.ts' }
   const program = await build({ ...PROGRAM, outdir: folder, entryPoints, plugins: [apart, whenUsed] })
   const libraries = await build({ ...PROGRAM, outdir: join(folder, 'libraries'), entryPoints: APART })
+  const charts = await build({
+    ...PROGRAM,
+    outdir: join(folder, 'libraries'),
+    entryPoints: { [CHARTS.name]: CHARTS.file },
+    minify: true,
+  })
   const library = await build({
     ...COMMON,
     outdir: folder,
@@ -96,6 +106,7 @@ export async function bundle(folder: string): Promise<void> {
   for (const step of [
     'activate',
     'auto-stage',
+    'cli/render/report',
     'completion',
     'conda-pack',
     'image/retire',
@@ -105,6 +116,6 @@ export async function bundle(folder: string): Promise<void> {
   ]) {
     cpSync(join(root, `src/${step}/templates`), join(folder, 'templates'), { recursive: true })
   }
-  const sources = [program, libraries, library].flatMap(({ metafile }) => Object.keys(metafile!.inputs))
+  const sources = [program, libraries, charts, library].flatMap(({ metafile }) => Object.keys(metafile!.inputs))
   writeFileSync(join(folder, 'third-party-licenses.txt'), licenses(root, sources))
 }

@@ -13,7 +13,7 @@ import { join } from 'node:path'
 const FLOORS = [
   'bin index start',
   'cli',
-  'nodes [evidence]', // a stage on every node of a job; benchmark, proof and diagnosis
+  'nodes evidence', // a stage on every node of a job; benchmark, proof and diagnosis
   'pipeline',
   'conda-pack image', // other forms of an archive: conda-pack's, and images that are mounted
   'stage mount', // two ways to a local prefix: extract a copy, or mount in a private namespace

@@ -98,6 +98,7 @@ const TESTING: Prerequisite[] = [
   daemon('sshd', 'openssh-server'),
   program('mpirun.openmpi', 'openmpi-bin'),
   program('mpirun.mpich', 'mpich'),
+  program('chromium'), // looks at the report
   program('erb', 'ruby'), // what Open OnDemand's templates are written in
 ]
 

@@ -28,7 +28,9 @@ export type ErrorCode =
   | 'ARCHIVE_UNWRITABLE'
   | 'NO_CONDA_PACK' // --packer=conda-pack: not installed, and could not be installed
   | 'CONDA_PACK_FAILED' // conda-pack ended with an error
-  | 'NO_PROGRAM' // a program of the system that a format needs is not on PATH
+  | 'NO_PROGRAM' // a program of the system that is needed is not on PATH, or the command to be measured is none
+  | 'NOT_TRACED' // --proof: strace may not trace programs here
+  | 'COMMAND_FAILED' // the command of --proof or --benchmark ended with a failure
   | 'IMAGE_FAILED' // the program that makes images failed, or made something else than it was given
   | 'NOT_MOUNTED' // an image can't be mounted here: a copy is extracted instead
   | 'LOCKED' // another packer held the archive's lock for too long

@@ -42,7 +42,7 @@ export default defineConfig({
       ),
       group('From other programs', 'wrappers', 'recipes'),
       group('Other ways', 'exec', 'mount', 'images', 'retire', 'conda-pack'),
-      group('When something is wrong', 'troubleshooting', 'what-still-reaches-the-original'),
+      group('When something is wrong', 'troubleshooting', 'what-still-reaches-the-original', 'evidence'),
       group('For sites', 'administrators', 'security', 'reliability', 'performance', 'scale'),
       group('Inside', 'comparison', 'architecture', 'archive-format'),
       {

@@ -13,6 +13,7 @@ import { type Action, readOptions } from './options.ts'
 import {
   createMessages,
   errorData,
+  isAnswered,
   type Messages,
   sendErrorsTo,
   stillWaiting,
@@ -35,6 +36,8 @@ const COMMANDS: Record<Action | 'skip', () => Promise<Command>> = {
   exec: async () => (await import('./commands/run/exec.ts')).execCommand,
   shell: async () => (await import('./commands/run/exec.ts')).shellCommand,
   enter: async () => (await import('./commands/run/enter.ts')).enterCommand,
+  benchmark: async () => (await import('./commands/evidence/benchmark.ts')).benchmarkCommand,
+  proof: async () => (await import('./commands/evidence/proof.ts')).proofCommand,
   pack: async () => (await import('./commands/pack.ts')).packCommand,
   verify: async () => (await import('./commands/verify.ts')).verifyCommand,
   retire: async () => (await import('./commands/retire.ts')).retireCommand,
@@ -91,7 +94,7 @@ export async function main(session: Session, signal: AbortSignal): Promise<numbe
   } catch (thrown) {
     const error = diskFailure(limitFailure(thrown))
     exitCode = signal.aborted ? stopped(String(signal.reason), messages, archives) : failure(error, messages)
-    if (session.args.includes('--json')) writeFailure(error, signal)
+    if (session.args.includes('--json') && !isAnswered()) writeFailure(error, signal)
   }
   // The shell function takes an empty answer to mean that the program could not start.
   try {
@@ -118,10 +121,9 @@ function failure(error: unknown, messages: Messages): number {
   return error instanceof StageError && (error.code === 'USAGE' || error.code === 'CONFIG') ? 2 : 1
 }
 
-/** With --json, programs find JSON on standard output after a failure, too. --verify has already written its findings. */
+/** With --json, programs find JSON on standard output after a failure, too, unless the result is there already. */
 function writeFailure(error: unknown, signal: AbortSignal): void {
   const data = errorData(error)
-  if (data.code === 'VERIFY_FAILED') return
   const code = data.code === 'BUG' && signal.aborted ? 'CANCELLED' : data.code
   try {
     writeJson({ error: { ...data, code } })

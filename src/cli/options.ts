@@ -11,6 +11,7 @@ import { LAUNCHER_NAMES } from '../nodes/launcher.ts'
 import { type AutoOptions, autoOptions, SWITCH } from './auto-options.ts'
 import { completable } from './completable.ts'
 import { didYouMean } from './did-you-mean.ts'
+import { addEvidenceOptions, type EvidenceOptions, evidenceOptions } from './evidence-options.ts'
 import { mountOption } from './mount-option.ts'
 import { type NodeOptions, nodeOptions, ON_NODE_FAILURE } from './node-options.ts'
 import { addPackOptions, askedFormat, packShape, type ShapeOptions } from './pack-options.ts'
@@ -26,6 +27,8 @@ const ACTIONS = [
   'unstage',
   'exec',
   'shell',
+  'proof',
+  'benchmark',
   'pack',
   'verify',
   'retire',
@@ -52,7 +55,14 @@ export type Action = (typeof ACTIONS)[number] | (typeof INNER)[number]
 
 type Variables = Readonly<Record<string, string | undefined>>
 
-export interface Options extends Settings, ShapeOptions, AutoOptions, NodeOptions, RunOptions, WrapperOptions {
+export interface Options
+  extends Settings,
+    ShapeOptions,
+    AutoOptions,
+    NodeOptions,
+    RunOptions,
+    WrapperOptions,
+    EvidenceOptions {
   action: Action
   force: boolean
   dryRun: boolean
@@ -149,6 +159,7 @@ export async function readOptions(args: readonly string[], variables: Variables,
       ...settings,
       ...packShape(given, settings, { ...shape, format }),
       ...runOptions(given, action, words, usage),
+      ...evidenceOptions(given, action, words, { cwd, usage }),
       ...nodeOptions(given, action, settings, usage),
       ...autoOptions(given, action, { env, cwd }, usage),
       ...wrapperOptions(given, action, usage),
@@ -307,7 +318,8 @@ function commandLine(): Command {
     .option('--verbose', 'show more')
     .option('--debug', 'show everything, with stack traces of errors')
     .option('--full', 'with --version: also print the versions of everything that it runs on')
-  return addPackOptions(addWrapperOptions(command).optionsGroup('Archives:'))
+  addPackOptions(addWrapperOptions(command).optionsGroup('Archives:'))
+  return addEvidenceOptions(command.optionsGroup('Actions that measure:'))
 }
 
 const HELP_END = `
@@ -326,6 +338,7 @@ Variables:
   CONDA_STAGE_NODE         the Node (22.15 or newer) to run with
   CONDA_STAGE_MKSQUASHFS   the program that makes images: mksquashfs or tar2sqfs
   CONDA_STAGE_SQUASHFUSE   the squashfuse_ll that mounts them
+  CONDA_STAGE_STRACE       the strace of --proof
   NO_COLOR                 do not use colours
 
 What stays in your session: the function conda-stage (in bash and sh also __conda_stage; in tcsh an alias). While

@@ -1,5 +1,5 @@
-/** A command that runs, or a shell that opens, with the copy in the original's place. */
-const RUNS = /^--(?:exec|shell)(?:=|$)/
+/** What takes a command of the user's, or opens a shell. */
+const RUNS = /^--(?:exec|shell|proof|benchmark)(?:=|$)/
 
 /** Separates our own arguments from a command of the user's, which stands behind `--`. */
 export function splitCommand(args: readonly string[]): {

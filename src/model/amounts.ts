@@ -2,7 +2,7 @@
 export const counted = (count: number, noun: string): string => `${grouped(count)} ${noun}${count === 1 ? '' : 's'}`
 
 /** With commas between thousands. */
-const grouped = (count: number): string => String(count).replace(/\B(?=(\d{3})+$)/g, ',')
+export const grouped = (count: number): string => String(count).replace(/\B(?=(\d{3})+$)/g, ',')
 
 /** In MB (10^6 bytes), with one digit behind the point below 10 MB. */
 export function megabytes(bytes: number): string {

@@ -95,7 +95,7 @@ export interface Payback {
 }
 
 /** A stage pays if so many usual starts earn it back: hardly anybody starts more programs from one copy by hand. */
-const STARTS_TO_PAY = 10
+export const USUAL_STARTS_TO_PAY = 10
 
 /**
  * Counts look-ups alone: what a start reads is remembered after the first one, whether it was read from the original or from the
@@ -111,6 +111,6 @@ export function paybackOf(amount: Pick<Amount, 'files' | 'bytes'>, site: Site, m
     lookUpMs: site.lookUp * 1000,
     gainSeconds,
     stageSeconds: made,
-    pays: gainSeconds * STARTS_TO_PAY >= toEarn,
+    pays: gainSeconds * USUAL_STARTS_TO_PAY >= toEarn,
   }
 }

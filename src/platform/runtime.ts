@@ -1,4 +1,4 @@
-import { hostname, release } from 'node:os'
+import { availableParallelism, cpus, hostname, release, totalmem } from 'node:os'
 
 /** The versions of everything that this program runs on. */
 export function runtime(): Record<string, string> {
@@ -13,6 +13,13 @@ export function runtime(): Record<string, string> {
     glibc: glibcVersionRuntime ?? 'none',
   }
 }
+
+/** `memory` in bytes; `cores` are those that this process may use. */
+export const hardware = () => ({
+  cpu: cpus()[0]?.model.trim() ?? 'unknown',
+  cores: availableParallelism(),
+  memory: totalmem(),
+})
 
 /** `platform`: of the system and the CPU, such as `linux-x64`. */
 export const machine = () => ({ host: hostname(), platform: `${process.platform}-${process.arch}` })

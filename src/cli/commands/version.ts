@@ -17,7 +17,7 @@ export async function versionCommand({ options, session }: Context): Promise<und
 }
 
 /** Versions of everything that the program runs on. Starts no other program to find out. */
-const surroundingVersions = (session: Session): Record<string, string> => ({
+export const surroundingVersions = (session: Session): Record<string, string> => ({
   'archive format': String(FORMAT_VERSION),
   ...runtime(),
   shell: session.shell?.dialect ?? 'none (called without the shell function)',

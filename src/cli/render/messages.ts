@@ -149,7 +149,15 @@ function output(text: string, isHarmless: (errno: string) => boolean): void {
 }
 
 /** Writes a value for programs to standard output. */
-export const writeJson = (value: unknown, write = writeData): void => write(`${jsonText(value)}\n`)
+export function writeJson(value: unknown, write = writeData): void {
+  write(`${jsonText(value)}\n`)
+  hasAnswered = true
+}
+
+let hasAnswered = false
+
+/** Whether programs have got their value. Findings are written before the failure that they are. */
+export const isAnswered = (): boolean => hasAnswered
 
 function write(descriptor: number, text: string): void {
   let rest: Buffer = Buffer.from(text)

@@ -1,8 +1,7 @@
-import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { deliverCode } from '../../../activate/call.ts'
 import { quotePosix } from '../../../activate/quote.ts'
-import { MARK, render } from '../../../activate/render.ts'
+import { MARK } from '../../../activate/render.ts'
 import { flag } from '../../../config/resolve.ts'
 import { StageError } from '../../../errors.ts'
 import { activePrefix } from '../../../model/active.ts'
@@ -13,6 +12,7 @@ import { saveActivation } from '../../../pipeline/activation.ts'
 import { bindToShell, guard } from '../../../pipeline/bind-to-shell.ts'
 import type { InPlaceOptions, InPlaceResult, StageResult } from '../../../pipeline/options.ts'
 import { originalOf } from '../../../pipeline/original.ts'
+import { wordsInto } from '../../../pipeline/words-into.ts'
 import { stageInPlace } from '../../../pipeline.ts'
 import { processFacts } from '../../../platform/process-identity.ts'
 import { realpath } from '../../../platform/remote-fs.ts'
@@ -21,7 +21,6 @@ import type { Command, Context } from '../../command.ts'
 import { stageOptions } from '../../library-options.ts'
 import { giveUp } from '../leave-nodes.ts'
 import { statusOfFailure } from '../on-failure.ts'
-import { stepsInto } from './enter.ts'
 
 /** Runs a command with the copy in the original's own place. */
 export const execCommand: Command = (context) =>
@@ -124,19 +123,10 @@ async function bind(copy: StageResult, { options, session }: Context): Promise<v
   else await guard(copy, session)
 }
 
-/** In a function, because the code leaves it. */
-const ENTER = 'enter() { eval "$1"; }; enter "$1"; shift; exec "$@"'
-
-/** The words by which a command starts in the environment. None if it is active already, as far as a command can see. */
-async function entering({ prefix, isCopy }: Way, context: Context): Promise<string[]> {
+async function entering({ prefix, isCopy }: Way, { session, messages }: Context): Promise<string[]> {
   if (prefix === undefined) return []
-  // Scripts of activate.d are written for bash. Privileged, it reads no startup file, and passes functions on that it does not take.
-  const bash = ['/bin/bash', '/usr/bin/bash'].find((path) => existsSync(path))
-  const dialect = bash ? 'bash' : 'sh'
-  const steps = await stepsInto({ prefix, isCopy, dialect }, context)
-  if (steps.every(({ op }) => op === 'return')) return []
-  const code = render(steps, dialect, { flags: '', launcher: context.session.launcher })
-  return [...(bash ? [bash, '-p'] : ['/bin/sh']), '-c', ENTER, 'conda-stage', code]
+  const { env, launcher } = session
+  return await wordsInto({ prefix, isCopy }, { env, launcher, warn: messages.warning })
 }
 
 const notLaunched = (): StageError =>

@@ -1,0 +1,26 @@
+import { StageError } from '../../../errors.ts'
+import { prove } from '../../../evidence/proof.ts'
+import type { Command } from '../../command.ts'
+import { writeData, writeJson } from '../../render/messages.ts'
+import { proofText } from '../../render/proof-text.ts'
+import { measured } from './measured.ts'
+import { assertWritable, writeReport } from './report.ts'
+
+/** Shows where a command looks names up when it runs from the copy. Fails if the command does, behind what was counted. */
+export const proofCommand: Command = async (context) => {
+  const { options, session } = context
+  await assertWritable(options.report)
+  const proof = await prove(measured(context))
+  if (options.json) writeJson(proof)
+  else writeData(proofText(proof, session.env))
+  if (options.report !== undefined) await writeReport(options.report, proof, { command: proof.command, proof }, context)
+  if (proof.status !== 0) throw failed(proof)
+  return undefined
+}
+
+function failed({ command, status }: { command: readonly string[]; status: number }): StageError {
+  const how = status > 128 ? `was ended by signal ${status - 128}` : `ended with status ${status}`
+  return new StageError('COMMAND_FAILED', `${command.join(' ')} ${how}`, {
+    hint: 'What it did until then was counted. If it works without conda-stage, please report that.',
+  })
+}
