@@ -7,6 +7,7 @@ import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { bundle } from './bundle.ts'
+import { manPage } from './man-page.ts'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 process.chdir(root)
@@ -17,6 +18,7 @@ mkdirSync('dist')
 writeFileSync('dist/unfinished', '')
 await bundle('dist')
 execFileSync(process.execPath, ['scripts/byte-code.ts', 'dist'], { stdio: 'inherit' })
+writeFileSync('dist/conda-stage.1', manPage())
 renameSync('dist/unfinished', 'dist/built')
 execFileSync('tsc', ['-p', 'tsconfig.types.json'], { stdio: 'inherit' })
 chmodSync('bin/conda-stage', 0o755)

@@ -1,8 +1,9 @@
-import { cpSync } from 'node:fs'
+import { cpSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type BuildOptions, build, type Plugin } from 'esbuild'
+import { licenses } from './licenses.ts'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
@@ -21,6 +22,7 @@ const COMMON: BuildOptions = {
   minifyWhitespace: true,
   lineLimit: 200,
   logLevel: 'warning',
+  metafile: true,
 }
 
 /** Node starts a CommonJS program sooner than a module, and loads parts of itself (crypto, streams) only on use. */
@@ -82,18 +84,18 @@ if (__major < 22 || (__major === 22 && __minor < 15) || (__major === 23 && __min
   throw new Error('conda-stage can be imported by Node.js 22.15, 23.8 or newer; this is ' + process.version + '. Its program, bin/conda-stage, brings a Node of its own.')
 `
 
-/** Makes the JavaScript that the package ships, with the templates of all shells beside it. */
+/** Makes the JavaScript that the package ships, with the templates of all shells and the licenses of others' code beside it. */
 export async function bundle(folder: string): Promise<void> {
   const entryPoints = { bin: 'src/start.ts', program: 'src/bin.ts', worker: 'src/workers/worker.ts' }
-  await build({ ...PROGRAM, outdir: folder, entryPoints, plugins: [apart, whenUsed] })
-  await build({ ...PROGRAM, outdir: join(folder, 'libraries'), entryPoints: APART })
-  await build({
+  const program = await build({ ...PROGRAM, outdir: folder, entryPoints, plugins: [apart, whenUsed] })
+  const libraries = await build({ ...PROGRAM, outdir: join(folder, 'libraries'), entryPoints: APART })
+  const charts = await build({
     ...PROGRAM,
     outdir: join(folder, 'libraries'),
     entryPoints: { [CHARTS.name]: CHARTS.file },
     minify: true,
   })
-  await build({
+  const library = await build({
     ...COMMON,
     outdir: folder,
     entryPoints: { index: 'src/index.ts' },
@@ -114,4 +116,6 @@ export async function bundle(folder: string): Promise<void> {
   ]) {
     cpSync(join(root, `src/${step}/templates`), join(folder, 'templates'), { recursive: true })
   }
+  const sources = [program, libraries, charts, library].flatMap(({ metafile }) => Object.keys(metafile!.inputs))
+  writeFileSync(join(folder, 'third-party-licenses.txt'), licenses(root, sources))
 }

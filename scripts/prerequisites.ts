@@ -80,6 +80,7 @@ const TESTING: Prerequisite[] = [
   program('squashfuse_ll', 'squashfuse'),
   program('fusermount3', 'fuse3'),
   program('file'),
+  program('mandoc'),
   program('readelf', 'binutils'),
   program('unshare', 'util-linux'),
   program('script', 'bsdutils'),

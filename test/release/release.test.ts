@@ -1,0 +1,184 @@
+import assert from 'node:assert/strict'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs'
+import { basename, join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { writeRelease } from '../../scripts/release.ts'
+import { COMPLETION_SHELLS } from '../../src/completion/completion.ts'
+import { temporaryFolder } from '../cli/world.ts'
+import { bare, parts, printed } from './built.ts'
+
+const { out, what } = await parts()
+const archive = writeRelease(out, what)
+const VERSION = '0.1.0'
+
+/** An unpacked release, and a home. */
+function place(context: TestContext) {
+  const root = temporaryFolder(context)
+  execFileSync('tar', ['-xzf', archive, '-C', root])
+  const home = join(root, 'home')
+  mkdirSync(home)
+  const env = { HOME: home, PATH: '/usr/bin:/bin', SHELL: '/bin/bash' }
+  return { root, home, env, release: join(root, basename(archive, '.tar.gz')), prefix: join(root, 'a place') }
+}
+
+/** Makes a release another one. */
+function change(release: string, version: string): void {
+  const file = join(release, 'libexec/conda-stage/package.json')
+  writeFileSync(file, readFileSync(file, 'utf8').replace(/"version": ".*"/, `"version": "${version}"`))
+}
+
+/** All files and links below a folder. */
+const below = (folder: string): string[] =>
+  existsSync(folder)
+    ? readdirSync(folder, { recursive: true, withFileTypes: true }).flatMap((entry) =>
+        entry.isDirectory() ? [] : [join(entry.parentPath, entry.name)],
+      )
+    : []
+
+test('the same program gives the same release, byte for byte, whoever packs it and when', () => {
+  const again = join(out, 'again')
+  cpSync(what.dist, join(again, 'dist'), { recursive: true })
+  const old = process.umask(0o077)
+  try {
+    assert.ok(readFileSync(writeRelease(again, { ...what, dist: join(again, 'dist') })).equals(readFileSync(archive)))
+  } finally {
+    process.umask(old)
+  }
+})
+
+test('the unpacked folder runs where it lies: read-only, with a blank in its path, without variables, and moved elsewhere', (context) => {
+  const { root, release } = place(context)
+  execFileSync('chmod', ['-R', 'a-w', release])
+  assert.equal(printed([join(release, 'bin/conda-stage'), '--version']), `${VERSION}\n`)
+  const moved = join(root, 'moved to here')
+  execFileSync('chmod', ['u+w', release])
+  renameSync(release, moved)
+  const versions = printed([join(moved, 'bin/conda-stage'), '--version', '--full'])
+  assert.match(versions, new RegExp(`^node: v26\\S+ \\(${moved}/libexec/`, 'm'))
+})
+
+test('installs the program, its manual, completions and modulefiles below a folder; users find them where they look', (context) => {
+  const { release, prefix, env } = place(context)
+  printed([join(release, 'install.sh'), `--prefix=${prefix}`], env)
+  execFileSync('rm', ['-r', release])
+  const launcher = join(prefix, 'bin/conda-stage')
+  assert.equal(printed([launcher, '--version']), `${VERSION}\n`)
+  assert.match(readFileSync(join(prefix, 'share/man/man1/conda-stage.1'), 'utf8'), /^\.TH CONDA/)
+  const completions = [
+    'bash-completion/completions/conda-stage',
+    'zsh/site-functions/_conda-stage',
+    'fish/vendor_completions.d/conda-stage.fish',
+  ]
+  for (const [i, shell] of COMPLETION_SHELLS.entries())
+    assert.equal(
+      readFileSync(join(prefix, 'share', completions[i]!), 'utf8'),
+      printed([launcher, `--completion=${shell}`]),
+    )
+  for (const [name, system] of [
+    [VERSION, 'tcl'],
+    [`${VERSION}.lua`, 'lmod'],
+  ])
+    assert.equal(
+      readFileSync(join(prefix, 'share/modulefiles/conda-stage', name!), 'utf8'),
+      printed([launcher, `--modulefile=${system}`]),
+    )
+})
+
+test('without --rc no file of a shell is touched; with it, one line loads the function, however often it is asked for', (context) => {
+  const { release, home, env } = place(context)
+  const rc = join(home, '.bashrc')
+  writeFileSync(rc, 'echo mine >&2') // without the end of the line
+  printed([join(release, 'install.sh')], env)
+  assert.equal(readFileSync(rc, 'utf8'), 'echo mine >&2')
+  for (let i = 0; i < 2; i++) printed([join(release, 'install.sh'), '--rc'], env)
+  assert.equal(readFileSync(rc, 'utf8').split('\n').length, 3)
+  assert.equal(printed(['bash', '--norc', '-c', '. ~/.bashrc; type -t conda-stage'], env), 'function\n')
+  printed([join(release, 'install.sh'), '--uninstall'], env)
+  assert.deepEqual(bare(['bash', '--norc', '-c', '. ~/.bashrc'], env), { status: 0, stdout: '', stderr: 'mine\n' })
+})
+
+test('there is no moment in an upgrade at which a call fails; the program before it stays until the next upgrade', async (context) => {
+  const { release, prefix, env } = place(context)
+  const install = () => printed([join(release, 'install.sh'), `--prefix=${prefix}`], env)
+  const launcher = join(prefix, 'bin/conda-stage')
+  const program = () => realpathSync(launcher)
+  install()
+  const first = program()
+  const log = join(prefix, 'log')
+  const calls = spawn(
+    'sh',
+    [
+      '-c',
+      'while [ -e "$0" ]; do "$1" --version 2>&1 || echo broken; done > "$2"; : > "$2.end"',
+      join(prefix, 'bin'),
+      launcher,
+      log,
+    ],
+    { stdio: 'ignore' },
+  )
+  change(release, '0.2.0')
+  install()
+  assert.equal(printed([launcher, '--version']), '0.2.0\n')
+  assert.deepEqual(readdirSync(join(prefix, 'share/modulefiles/conda-stage')).sort(), ['0.2.0', '0.2.0.lua'])
+  assert.ok(existsSync(first))
+  change(release, '0.3.0')
+  install()
+  calls.kill()
+  await once(calls, 'close')
+  assert.ok(!existsSync(first))
+  const seen = new Set(readFileSync(log, 'utf8').trim().split('\n'))
+  assert.ok(seen.size >= 2 && [...seen].every((line) => /^0\.[123]\.0$/.test(line)), [...seen].join(', '))
+  const after = below(prefix)
+  install()
+  assert.deepEqual(below(prefix), after)
+})
+
+test('a release that does not run on this machine replaces nothing', (context) => {
+  const { release, prefix, env } = place(context)
+  const install = () => bare([join(release, 'install.sh'), `--prefix=${prefix}`], env)
+  assert.equal(install().status, 0)
+  const before = below(prefix)
+  appendFileSync(join(release, 'libexec/conda-stage/dist/bin.cjs'), '}')
+  const { status, stderr } = install()
+  assert.equal(status, 1)
+  assert.match(stderr, /ERROR: This release does not run on this machine\. .* is unchanged\.\n$/)
+  assert.deepEqual(below(prefix), before)
+})
+
+test('a conda-stage that was installed in another way is not replaced', (context) => {
+  const { release, prefix, env } = place(context)
+  mkdirSync(join(prefix, 'bin'), { recursive: true })
+  writeFileSync(join(prefix, 'bin/conda-stage'), 'mine')
+  const { status, stderr } = bare([join(release, 'install.sh'), `--prefix=${prefix}`], env)
+  assert.equal(status, 1)
+  assert.match(stderr, /bin\/conda-stage is there, and is not from this installer/)
+  assert.deepEqual(below(prefix), [join(prefix, 'bin/conda-stage')])
+})
+
+test('what was installed goes without a rest, and what else is there stays', (context) => {
+  const { release, prefix, env } = place(context)
+  const theirs = [join(prefix, 'bin/theirs'), join(prefix, 'share/modulefiles/conda-stage/9')]
+  for (const file of theirs) {
+    mkdirSync(join(file, '..'), { recursive: true })
+    writeFileSync(file, '')
+  }
+  printed([join(release, 'install.sh'), `--prefix=${prefix}`], env)
+  execFileSync('rm', ['-r', release])
+  const own = join(prefix, 'libexec/conda-stage/current/install.sh')
+  assert.ok(lstatSync(own).isFile())
+  printed([own, '--uninstall', `--prefix=${prefix}`], env)
+  assert.deepEqual(below(prefix).sort(), theirs)
+})
