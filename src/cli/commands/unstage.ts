@@ -35,16 +35,19 @@ import type { CondaBack } from './with-conda.ts'
 /** Makes the shell go back to the original and then call --finish-unstage. With --prefix it only gives that copy back. */
 export async function unstageCommand(context: Context): Promise<Step[] | undefined> {
   const { options, session, messages } = context
-  if (options.prefix !== undefined) return await unstageNamed(options.prefix, context)
   const conda = await condaOf(context)
+  if (options.prefix !== undefined) {
+    // The session must not be left with the conda of a copy that is gone.
+    const isConda = conda?.copy === resolve(session.cwd, options.prefix)
+    return conda && isConda && session.shell ? condaAlone(conda, context) : await unstageNamed(options.prefix, context)
+  }
   const stages = await stagesOf(session.env)
   const found = findStaged(session.env, (prefix) => stages.has(prefix))
   const active = activePrefix(session.env)
-  if (conda && found.where !== 'beneath') messages.info(`conda runs from its installation again: ${conda.original}`)
   if (found.where === 'none') {
     const left = await (await import('./left-venv.ts')).giveBackLeft(context)
+    if (conda) return [...(left?.slice(0, -1) ?? []), ...condaAlone(conda, context)]
     if (left) return left
-    if (conda) return condaAlone(conda, context)
     throw active && isInPlace(active) ? inPlace(active) : notStaged(active)
   }
   if (found.where === 'beneath') throw beneath(found.prefix, session.env)
@@ -59,6 +62,7 @@ export async function unstageCommand(context: Context): Promise<Step[] | undefin
   if (users.length === 0) await confirmLoss(stage, context)
   const snapshot = inherited?.lease.activation as Snapshot | undefined
   const isOnTop = snapshot?.isOnTop === true
+  if (conda) tellOf(conda, context)
   const replaced = isOnTop ? (snapshot.variables.CONDA_PREFIX?.before ?? undefined) : original
   messages.info(isOnTop ? 'Unstaging ...' : `Unstaging and reverting to original ${nounOf(kind)} ...`)
   messages.info(`Original ${nounOf(kind)}: ${original}`)
@@ -101,8 +105,12 @@ async function condaOf(context: Context): Promise<CondaBack | undefined> {
 function condaAlone(conda: CondaBack, context: Context): Step[] {
   const { shell } = context.session
   if (!shell) throw noShellFunction()
+  tellOf(conda, context)
   return [...conda.steps, { op: 'run', argv: finishing({ conda, shell }, context) }, { op: 'return', status: 0 }]
 }
+
+const tellOf = ({ original }: CondaBack, { messages }: Context): void =>
+  messages.info(`conda runs from its installation again: ${original}`)
 
 /** Arguments for the launcher, when the session has left the copies. */
 function finishing(
