@@ -27,7 +27,7 @@ export default defineConfig({
     search: { provider: 'local' },
     outline: [2, 3],
     sidebar: [
-      { text: 'Quick start', items: [{ text: 'Install and use', link: '/' }, page('docs/work-with-conda.md')] },
+      { text: 'Quick start', items: [{ text: 'Install and use', link: '/' }, page('docs/installing.md'), page('docs/work-with-conda.md')] },
       group('How to', 'usage', 'job-scripts', 'nodes', 'auto-staging', 'pixi', 'shells', 'configuration', 'sharing'),
       group('Other ways', 'exec', 'mount', 'images', 'retire', 'conda-pack'),
       group('When something is wrong', 'troubleshooting', 'what-still-reaches-the-original'),
