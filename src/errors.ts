@@ -43,6 +43,7 @@ export type ErrorCode =
   | 'DISK_FAILED' // a call that needs a disk failed in a place that knows no better
   | 'NODES_FAILED' // --nodes: a node could not be reached, or has no copy; the hint names them
   | 'VERIFY_FAILED'
+  | 'DOCTOR_FOUND' // --doctor: something is broken
   | 'CANCELLED'
   | 'NO_SHELL_FUNCTION'
   | 'NO_NAMESPACE' // --exec=strict: no copy can stand in the original's own place

@@ -27,7 +27,10 @@ export default defineConfig({
     search: { provider: 'local' },
     outline: [2, 3],
     sidebar: [
-      { text: 'Quick start', items: [{ text: 'Install and use', link: '/' }, page('docs/work-with-conda.md')] },
+      {
+        text: 'Quick start',
+        items: [{ text: 'Install and use', link: '/' }, page('docs/installing.md'), page('docs/work-with-conda.md')],
+      },
       group(
         'How to',
         'usage',

@@ -24,6 +24,7 @@ export function addEvidenceOptions(command: Command): Command {
     )
     .option('--benchmark', 'run it from the original and from the copy, in turns, and compare the times')
     .addOption(new Option('--runs <n>', `with --benchmark: how often (default: ${USUAL_RUNS})`).argParser(count))
+    .option('--doctor', 'look at all that staging depends on, and say what is broken and what to do')
     .option('--report <file>', 'with --proof and --benchmark: write a page to look at in a browser, too')
 }
 

@@ -36,6 +36,7 @@ const COMMANDS: Record<Action | 'skip', () => Promise<Command>> = {
   exec: async () => (await import('./commands/run/exec.ts')).execCommand,
   shell: async () => (await import('./commands/run/exec.ts')).shellCommand,
   enter: async () => (await import('./commands/run/enter.ts')).enterCommand,
+  doctor: async () => (await import('./commands/evidence/doctor.ts')).doctorCommand,
   benchmark: async () => (await import('./commands/evidence/benchmark.ts')).benchmarkCommand,
   proof: async () => (await import('./commands/evidence/proof.ts')).proofCommand,
   pack: async () => (await import('./commands/pack.ts')).packCommand,
@@ -60,7 +61,7 @@ const SWITCHED_OFF: ReadonlySet<Action> = new Set(['stage', 'unstage', 'pack'])
 const WITHOUT_FILES: ReadonlySet<Action> = new Set(['source', 'completion', 'help', 'version'])
 
 /** A mistake in a configuration file must not stop anyone from going back or from seeing what is wrong. */
-const TOLERANT: ReadonlySet<Action> = new Set(['unstage', 'verify', 'status', 'list', 'auto'])
+const TOLERANT: ReadonlySet<Action> = new Set(['unstage', 'verify', 'status', 'list', 'doctor', 'auto'])
 
 /** Runs the program and returns its exit code: 0 success, 1 failure, 2 wrong usage, above 128 stopped by a signal. */
 export async function main(session: Session, signal: AbortSignal): Promise<number> {

@@ -29,6 +29,7 @@ const ACTIONS = [
   'shell',
   'proof',
   'benchmark',
+  'doctor',
   'pack',
   'verify',
   'retire',

@@ -8,8 +8,8 @@ const SYSTEM_FOLDERS = ['/usr/bin', '/bin', '/usr/sbin', '/sbin', '/usr/local/bi
 
 export interface ProgramSearch {
   env: Readonly<Record<string, string | undefined>>
-  /** A variable that names the program. It comes first. */
-  variable: string
+  /** A variable that may name the program. It comes first. */
+  variable?: string
   /** Prefixes of environments whose programs are not taken: they stand on slow disks, or under a mount that is about to be made. */
   without: readonly string[]
 }
@@ -23,7 +23,7 @@ export async function findProgram(
   names: readonly string[],
   { env, variable, without }: ProgramSearch,
 ): Promise<string | undefined> {
-  const named = env[variable]
+  const named = variable === undefined ? undefined : env[variable]
   if (named) {
     if (names.includes(basename(named)) && named.startsWith('/') && (await isProgram(named))) return named
     throw new StageError('NO_PROGRAM', `${variable}=${named} names no program that can be used`, {

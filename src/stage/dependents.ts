@@ -44,7 +44,7 @@ export async function dependentsOf(
   return found.flat()
 }
 
-function jupyterFolder(env: Variables): string {
+export function jupyterFolder(env: Variables): string {
   const data = env.XDG_DATA_HOME?.startsWith('/') ? env.XDG_DATA_HOME : join(homeOf(env), '.local/share')
   return env.JUPYTER_DATA_DIR || join(data, 'jupyter')
 }

@@ -209,6 +209,19 @@ test('a base that is on local disk already, or that can not be staged, stays as 
   assert.match(said, /Activating staged conda environment/)
 })
 
+test('whoever gives back the copy of the base by its path is not left with a conda that is gone', () => {
+  using session = new CondaSession(BASH)
+  const run = session.conda(`with-conda
+    conda-stage --unstage --prefix="$_CONDA_ROOT"
+    echo "$CONDA_PREFIX"
+    echo "$CONDA_EXE"
+    ls ${session.local} | wc -l`)
+  assert.equal(run.status, 0, run.stderr)
+  const [prefix, program, copies] = run.stdout.split('\n')
+  assert.ok(session.isCopy(prefix), run.stderr)
+  assert.deepEqual([program, copies], [`${session.base}/bin/conda`, '1'])
+})
+
 test('a session that can not change a variable of conda keeps its conda, and gets the environment', async () => {
   using session = new CondaSession(BASH)
   const run = session.conda(`readonly CONDA_EXE

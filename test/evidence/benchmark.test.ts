@@ -68,13 +68,16 @@ test('a command that fails stops the measuring, with its status and its last lin
 
 test('a call that is stopped ends the command and all that it has started, and removes the copy', async (context) => {
   const node = await nodeWith(context)
-  const waits = `[ -e ~/log ] || exec touch ~/log; touch ~/up; sleep 600 & wait`
+  const waits = `[ -e ~/log ] || exec touch ~/log; sleep 600 & echo $! > ~/child; touch ~/up; wait`
+  const isRunning = () => existsSync(`/proc/${readFileSync(`${node.env.HOME}/child`, 'utf8').trim()}/exe`)
   const { child, ended } = node.start(['--benchmark', '--', 'sh', '-c', waits])
   for (let tries = 0; tries < 200 && !existsSync(`${node.env.HOME}/up`); tries++) await pause(50)
+  assert.equal(isRunning(), true)
   child.kill('SIGTERM')
   assert.equal((await ended).status, 143)
   assert.ok(await node.isEmpty())
-  assert.doesNotMatch(node.processes(), /sleep 600/)
+  for (let tries = 0; tries < 100 && isRunning(); tries++) await pause(50)
+  assert.equal(isRunning(), false)
 })
 
 /** Burns time in itself and in two generations of children, and writes down what the kernel says about them. */

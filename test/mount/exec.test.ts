@@ -82,6 +82,13 @@ test('a command has the variables of its caller, and no others but those that te
   assert.deepEqual(after!.filter(isKnown).sort(), [...before!, ...added].filter(isKnown).sort())
 })
 
+test('functions that bash has exported, such as Lmod’s module, reach a command of --exec', async (context) => {
+  const node = await nodeWith(context)
+  const env = { 'BASH_FUNC_module%%': '() {  echo "loaded $1"\n}' }
+  const { stdout } = await node.exec(['--exec', '--', 'bash', '-c', 'module tool'], { env })
+  assert.equal(stdout, 'loaded tool\n')
+})
+
 test('a command gets its standard input, and any bytes as arguments and variables', async (context) => {
   const node = await nodeWith(context)
   const caller = `X=$(printf 'a\\377\\nb'); export X; printf 'in\\0put' | "$@" "$X"`

@@ -10,16 +10,29 @@ const ALONE = ['batchspawner==1.3.0']
 
 /** Installs Python with a kernel for Jupyter, Dask and batchspawner, from wheels that stay in the tests' cache. */
 export async function pythonEnvironment(prefix: string): Promise<void> {
-  await installEnvironment(prefix, { specs: ['python', 'pip'], byHand: false, link: 'hardlink' })
+  await installEnvironment(prefix, { specs: ['python', 'pip'], byHand: false })
   const python = join(prefix, 'bin/python')
   const { root } = await readyCache('small')
   const kept = join(root, `for-wrappers-${[...WHEELS, ...ALONE].join('-')}`)
   if (!existsSync(kept)) {
     const aside = mkdtempSync(`${kept}.`)
     const pip = (...args: string[]) =>
-      execFileSync(python, ['-m', 'pip', 'install', '--quiet', '--no-compile', `--target=${aside}/site`, ...args], {
-        stdio: ['ignore', 'ignore', 'inherit'],
-      })
+      execFileSync(
+        python,
+        [
+          '-m',
+          'pip',
+          'install',
+          '--quiet',
+          '--root-user-action=ignore',
+          '--no-warn-script-location',
+          `--target=${aside}/site`,
+          ...args,
+        ],
+        {
+          stdio: ['ignore', 'ignore', 'inherit'],
+        },
+      )
     pip(...WHEELS)
     pip('--no-deps', ...ALONE)
     // pip puts what goes into the prefix there, too.

@@ -28,7 +28,7 @@ import { findStage, type Stage } from '../../stage/record.ts'
 import type { Command, Context } from '../command.ts'
 import { callerOf, stageOptions } from '../library-options.ts'
 import { writeJson, writeResult } from '../render/messages.ts'
-import { littleGained } from '../render/payback-text.ts'
+import { whatItBought } from '../render/payback-text.ts'
 import { shellWord } from '../render/shell-word.ts'
 import { andConda, condaAlone, envAfter } from './and-conda.ts'
 import { dryRun } from './dry-run.ts'
@@ -70,7 +70,7 @@ async function stageActiveOrNamed(context: Context): Promise<Step[] | undefined>
   if (!isPathWanted && shell && result.prefix === active) return await activeAlready(result, context)
   if (!isPathWanted && shell)
     return await activation(context, shell, result, { bound: options.keepMinutes !== Number.POSITIVE_INFINITY })
-  tellIfLittleGained(result, context)
+  tellWhatItBought(result, context)
   return undefined
 }
 
@@ -99,10 +99,11 @@ async function giveResult(result: StageResult, context: Context): Promise<void> 
  * For people who can decide whether to stage the next time. In the output of a job, of which there may be thousands, it would be
  * noise; programs have it in the result.
  */
-function tellIfLittleGained({ original, payback }: StageResult, { options, session, messages }: Context): void {
-  if (payback === undefined || payback.pays || options.json) return
+function tellWhatItBought(result: StageResult, { options, session, messages }: Context): void {
+  const { payback } = result
+  if (payback === undefined || options.json) return
   const isForPeople = jobId(session.env) === undefined || session.isErrorShown
-  messages[isForPeople ? 'info' : 'verbose'](littleGained(original, payback))
+  messages[isForPeople ? 'info' : 'verbose'](whatItBought(result, payback))
 }
 
 /** In a command of --exec, which may call a script that stages: no failure either. */
@@ -227,7 +228,7 @@ export async function activation(
     const held = await saveActivation(file, { snapshot, bound: isBound })
     const dropped = kind === 'venv' ? await (await import('./left-venv.ts')).dropLeft(result, context) : []
     messages.info(`Activating staged ${nounOf(kind)}: ${prefix}`)
-    tellIfLittleGained(result, context)
+    tellWhatItBought(result, context)
     if (!isBound) await guard(result, session)
     const { nodes } = held.lease
     const first = [...dropped, ...steps]

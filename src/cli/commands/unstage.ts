@@ -35,8 +35,12 @@ import type { CondaBack } from './with-conda.ts'
 /** Makes the shell go back to the original and then call --finish-unstage. With --prefix it only gives that copy back. */
 export async function unstageCommand(context: Context): Promise<Step[] | undefined> {
   const { options, session, messages } = context
-  if (options.prefix !== undefined) return await unstageNamed(options.prefix, context)
   const conda = await condaOf(context)
+  if (options.prefix !== undefined) {
+    // The session must not be left with the conda of a copy that is gone.
+    const isConda = conda?.copy === resolve(session.cwd, options.prefix)
+    return conda && isConda && session.shell ? condaAlone(conda, context) : await unstageNamed(options.prefix, context)
+  }
   const stages = await stagesOf(session.env)
   const found = findStaged(session.env, (prefix) => stages.has(prefix))
   const active = activePrefix(session.env)
@@ -58,8 +62,8 @@ export async function unstageCommand(context: Context): Promise<Step[] | undefin
   if (users.length === 0) await confirmLoss(stage, context)
   const snapshot = inherited?.lease.activation as Snapshot | undefined
   const isOnTop = snapshot?.isOnTop === true
+  if (conda) tellOf(conda, context)
   const replaced = isOnTop ? (snapshot.variables.CONDA_PREFIX?.before ?? undefined) : original
-  if (conda) messages.info(runsAgain(conda))
   messages.info(isOnTop ? 'Unstaging ...' : `Unstaging and reverting to original ${nounOf(kind)} ...`)
   messages.info(`Original ${nounOf(kind)}: ${original}`)
   const env = conda?.env ?? session.env
@@ -99,14 +103,14 @@ async function condaOf(context: Context): Promise<CondaBack | undefined> {
 
 /** The copy of the environment was left before, as with `conda deactivate`, or there was none. */
 function condaAlone(conda: CondaBack, context: Context): Step[] {
-  const { session, messages } = context
-  const { shell } = session
+  const { shell } = context.session
   if (!shell) throw noShellFunction()
-  messages.info(runsAgain(conda))
+  tellOf(conda, context)
   return [...conda.steps, { op: 'run', argv: finishing({ conda, shell }, context) }, { op: 'return', status: 0 }]
 }
 
-const runsAgain = ({ original }: CondaBack): string => `conda runs from its installation again: ${original}`
+const tellOf = ({ original }: CondaBack, { messages }: Context): void =>
+  messages.info(`conda runs from its installation again: ${original}`)
 
 /** Arguments for the launcher, when the session has left the copies. */
 function finishing(

@@ -14,7 +14,7 @@ export function proofText(proof: Proof, env: Variables): string {
   const share = files > 0 ? ` (${percent(touched / files)})` : ''
   return [
     line(`${counted(lookUps, 'look-up')}: ${placesOf(proof, home).join(', ')}`),
-    line(`${counted(notFound, 'look-up')} of these found nothing there`),
+    line(`${grouped(notFound)} of these found nothing`),
     ...(unknown > 0 ? [line(`${counted(unknown, 'look-up')} of names whose folder is not known`)] : []),
     line(`${grouped(touched)} of ${counted(files, 'file')} of the environment were looked at${share}`),
     line(

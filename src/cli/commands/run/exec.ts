@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { deliverCode } from '../../../activate/call.ts'
 import { quotePosix } from '../../../activate/quote.ts'
@@ -24,7 +25,10 @@ import { statusOfFailure } from '../on-failure.ts'
 
 /** Runs a command with the copy in the original's own place. */
 export const execCommand: Command = (context) =>
-  become(context, async (way) => [...(await entering(way, context)).map(quotePosix), ANY])
+  become(context, async (way) => {
+    const words = [...(await entering(way, context)), ...lostVariables(context.session.becomes)]
+    return [...words.map(quotePosix), ANY]
+  })
 
 /** The same with the user's own shell, which activates the environment itself, behind its startup files. */
 export const shellCommand: Command = (context) =>
@@ -32,7 +36,8 @@ export const shellCommand: Command = (context) =>
     const shell = shellOf(context.session.env)
     const args = way.prefix === undefined ? undefined : ['--enter', `--prefix=${way.prefix}`, '--quiet']
     const words = args && shellWords(shell, args, context.session)
-    return (words ?? [...(await entering(way, context)), shell, '-i']).map(quotePosix)
+    const lost = lostVariables(context.session.becomes)
+    return (words ? [...lost, ...words] : [...(await entering(way, context)), ...lost, shell, '-i']).map(quotePosix)
   })
 
 /** The user's command, as the launcher got it: its bytes need not be UTF-8. */
@@ -121,6 +126,20 @@ async function bind(copy: StageResult, { options, session }: Context): Promise<v
   const held = await saveActivation(copy.lease, { snapshot: undefined, bound })
   if (bound) bindToShell(held, copy.prefix, session)
   else await guard(copy, session)
+}
+
+/**
+ * Gives a command the variables whose names are no shell's. Some kinds of sh drop these, and with them the functions that bash has
+ * exported, such as Lmod's `module` (BASH_FUNC_module%%). The launcher is run by sh, but the kernel knows what it was called with.
+ */
+function lostVariables(launcher: number | undefined): string[] {
+  try {
+    const variables = readFileSync(`/proc/${launcher}/environ`, 'utf8').split('\0')
+    const lost = variables.filter((each) => /^(?![A-Za-z_]\w*=)[^=]+=/.test(each) && !each.includes('\uFFFD'))
+    return lost.length === 0 ? [] : ['/usr/bin/env', ...lost]
+  } catch {
+    return [] // there is no /proc
+  }
 }
 
 async function entering({ prefix, isCopy }: Way, { session, messages }: Context): Promise<string[]> {
