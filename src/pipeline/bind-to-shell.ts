@@ -134,9 +134,7 @@ async function leaveLast(
     await keep(folder, null)
     return 'last'
   }
-  const programs = (await programsOf({ folder, record }))
-    .filter((pid) => !own.some(({ lease }) => lease.holder.processes.some((process) => process.pid === pid)))
-    .map(identityOf)
+  const programs = await programsBehind({ folder, record }, own)
   if (programs.length > 0) {
     await waitFor(programs, own.pop()!, { bound, start })
     return 'used'
@@ -144,6 +142,32 @@ async function leaveLast(
   const minutes = Math.max(...own.map(({ lease }) => lease.keepMinutes ?? 0))
   if (minutes > 0) await keep(folder, minutes)
   return isOver(await keptUntil(folder)) ? 'free' : 'kept'
+}
+
+/**
+ * Has programs that a session leaves behind hold its lease of the base of a virtual environment: their Python runs from there, or
+ * they have conda from there. false: there are none, and the lease is still to be given back.
+ */
+export async function leaveBaseToPrograms(
+  { prefix, lease: file }: NonNullable<Lease['base']>,
+  start: Start,
+): Promise<boolean> {
+  const [stage, held] = [await findStage(prefix), await readLease(file)]
+  if (!stage || !held) return false
+  const programs = await programsBehind(stage, [held])
+  if (programs.length === 0) return false
+  const own = { ...held, lease: { ...held.lease, bound: true } }
+  await waitFor(programs, own, { bound: boundOf(own, prefix)!, start })
+  return true
+}
+
+/** Programs that need a stage, except those that hold these leases. */
+async function programsBehind(
+  stage: Pick<Stage, 'folder' | 'record'>,
+  own: readonly HeldLease[],
+): Promise<ProcessIdentity[]> {
+  const holders = own.flatMap(({ lease }) => lease.holder.processes.map(({ pid }) => pid))
+  return (await programsOf(stage)).filter((pid) => !holders.includes(pid)).map(identityOf)
 }
 
 const isOf = (pid: number | undefined, { lease: { holder } }: HeldLease): boolean =>

@@ -34,6 +34,32 @@ export function processesCallingConda(folders: readonly string[]): number[] {
 }
 
 /**
+ * This user's processes, except our own, that run one of these programs and were started by a path in the folder, or with variables
+ * (PATH, VIRTUAL_ENV) that lead there. The Python of a virtual environment is a link: nothing else of such a process need be from there.
+ * @param folders the folder in its spellings
+ */
+export function processesRunning(programs: ReadonlySet<string>, folders: readonly string[]): number[] {
+  const isNamed = (file: string): boolean => {
+    const text = readFileSync(file, 'utf8')
+    return folders.some((folder) => text.includes(`${folder}/`))
+  }
+  const runs = (pid: string): boolean => {
+    try {
+      return (
+        programs.has(readlinkSync(`/proc/${pid}/exe`)) &&
+        ['cmdline', 'environ'].some((name) => isNamed(`/proc/${pid}/${name}`))
+      )
+    } catch {
+      return false
+    }
+  }
+  return processes()
+    .filter((name) => /^\d+$/.test(name) && name !== String(process.pid))
+    .filter(runs)
+    .map(Number)
+}
+
+/**
  * Whether a process sees the folder at another place, in a mount namespace of its own. Nothing that it runs from there has the
  * folder's path. Its list of mounts has the path in the disk's own terms, hence only the folder's name; for an image, that is what
  * its server calls itself. A mount point in the folder says nothing: a namespace has those of the one that it was made in.

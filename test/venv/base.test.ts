@@ -6,7 +6,7 @@ import { type TestContext, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { slowfsUnavailable } from '../../bench/slowfs/build.ts'
 import { mountSlow } from '../../bench/slowfs/mount.ts'
-import { fails, run, stageOf, succeed, temporaryFolder, type World } from '../cli/world.ts'
+import { fails, LAUNCHER, run, stageOf, succeed, temporaryFolder, type World } from '../cli/world.ts'
 import { installEnvironment } from '../fixtures/environment.ts'
 import { MAKERS, type Maker, makeVenv } from '../fixtures/virtual-environments.ts'
 
@@ -154,6 +154,26 @@ test("the system's own Python is never staged along, and a Python that is gone c
   const ofNothing = await succeed(place, [...args, `--prefix=${place.prefix}`])
   assert.match(ofNothing.stderr, /WARNING: The Python of \S+ is not found where its pyvenv.cfg says/)
   assert.match(readFileSync(`${ofNothing.stdout.trim()}/pyvenv.cfg`, 'utf8'), new RegExp(`home = ${place.base}/bin`))
+})
+
+test('programs that a session leaves behind keep its virtual environment, and its Python, until they end', async (t) => {
+  const place = await placeWith(t, 'venv')
+  const out = `${place.root}/out`
+  const script = `eval "$("$0" --source=bash)"
+    . ${place.prefix}/bin/activate
+    conda-stage --quiet --no-skip-local --with-base --path=${place.local}
+    python -c 'import time; time.sleep(2); import greeting, wave; print(wave.__file__)' > ${out} 2>&1 &
+    base=$(python -c 'import sys; print(sys.base_prefix)')
+    env -i "$base/bin/python3" -c 'import time; time.sleep(8); import wave; print(wave.__file__)' > ${out}.base 2>&1 &`
+  execFileSync('bash', ['-c', script, LAUNCHER], { env: place.env })
+  assert.equal(place.copies().length, 2)
+  for (let waited = 0; readdirSync(place.local).length > 0; waited += 100) {
+    assert.ok(waited < 30_000, `${readdirSync(place.local)}`)
+    await pause(100)
+  }
+  const [text = '', ofBase = ''] = [out, `${out}.base`].map((file) => readFileSync(file, 'utf8'))
+  assert.match(text, new RegExp(`^${place.local}\\S+ (\\S+) ${place.local}\\S+greeting.py\n\\1/lib/\\S+/wave.py\n$`))
+  assert.equal(ofBase, `${text.split('\n')[1]}\n`, 'a module that is read when the session is long over')
 })
 
 test('--dry-run --with-base shows the size of the Python as well, and then the copy of it that is there', async (t) => {

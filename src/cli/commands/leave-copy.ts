@@ -1,4 +1,4 @@
-import { type Left, leave } from '../../pipeline/bind-to-shell.ts'
+import { type Left, leave, leaveBaseToPrograms } from '../../pipeline/bind-to-shell.ts'
 import { unstage } from '../../pipeline.ts'
 import { losesChanges } from '../../stage/changes.ts'
 import { findStage } from '../../stage/record.ts'
@@ -28,7 +28,7 @@ export async function leaveCopy(prefix: string, pid: number | undefined, context
   if (left.state === 'used') return left
   await leaveNodes(left.lease, prefix, context)
   const { base } = left.lease
-  if (base && (await findStage(base.prefix)))
+  if (base && (await findStage(base.prefix)) && !(await leaveBaseToPrograms(base, session)))
     await unstage({ ...base, cwd: session.cwd, onProgress: progressOf(context) })
   return left
 }

@@ -155,13 +155,17 @@ async function unstageNamed(prefix: string, context: Context): Promise<undefined
 export async function finishUnstageCommand(context: Context): Promise<undefined> {
   const { options, session, messages } = context
   const caller = callerOf(context)
-  for (const companion of options.companions ?? [])
-    await (await import('./companion.ts')).leaveCompanion(companion, context)
-  if (options.prefix === undefined) return
+  const leaveCompanions = async () => {
+    for (const companion of options.companions ?? [])
+      await (await import('./companion.ts')).leaveCompanion(companion, context)
+  }
+  if (options.prefix === undefined) return void (await leaveCompanions())
   const given = { prefix: options.prefix, cwd: session.cwd, env: session.env, force: options.force, caller }
   const stage = await findStage(given.prefix)
   if (stage) await leaveOtherNodes((await leasesIn(stage, context)).own, stage, context)
   const { original, kept } = await unstage({ ...given, onProgress: progressOf(context) }, sweeper(session))
+  // The copy of a base may be both: only conda's lease passes on to programs that would call conda.
+  await leaveCompanions()
   const active = activePrefix(session.env)
   if (stage?.record.alone === undefined) messages.info(`Activating original ${nounOf(stage?.record.kind)}: ${original}`)
   else messages.info(active ? `Active environment: ${active}` : 'No environment is active')
