@@ -1,7 +1,9 @@
+import { NOTHING } from './on-top.ts'
 import { isWithin, swapPath } from './path.ts'
 import { decoded } from './path-of.ts'
 import type { Change, Variables } from './state.ts'
 import type { PathStep, Step } from './steps.ts'
+import { underVenv } from './under-venv.ts'
 
 /**
  * By these conda's functions and conda itself find the installation: `Context.conda_exe_vars_dict` in conda/base/context.py, and
@@ -123,6 +125,7 @@ export function planCondaBack({
     steps: [
       { op: 'check', names: ['PATH', ...values.map(([name]) => name)], otherwise: [{ op: 'return', status: 1 }] },
       path,
+      ...underVenv({ env, original: NOTHING }, path),
       ...stepsFor(values),
       { op: 'condaFrom', from: [...new Set([copy.prefix, copy.real])], to: original },
       { op: 'rehash' },

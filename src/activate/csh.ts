@@ -1,6 +1,6 @@
 import type { Dialect, RenderContext } from './dialect.ts'
 import { swapEntries, swapPath } from './path.ts'
-import type { PathStep, Step } from './steps.ts'
+import type { PathStep, Step, UnderVenvStep } from './steps.ts'
 
 /**
  * tcsh, also if its name is csh. argv holds temporary values; the shell restores it when the file that is sourced with
@@ -40,6 +40,8 @@ function renderStep(step: Step, context: RenderContext): string[] {
       return [`set prompt = ${quote(step.value)}`]
     case 'path':
       return renderPath(step)
+    case 'underVenv':
+      return renderUnderVenv(step)
     case 'rehash':
       return ['""rehash']
     case 'conda':
@@ -94,6 +96,25 @@ function renderPath(step: PathStep): string[] {
     'endif',
   ]
 }
+
+/** PATH is the other one meanwhile. */
+const renderUnderVenv = ({ path, prompt }: UnderVenvStep): string[] => [
+  'if ( $?_OLD_VIRTUAL_PATH ) then',
+  'set __conda_stage_path = $PATH:q',
+  '""setenv PATH $_OLD_VIRTUAL_PATH:q',
+  ...renderPath(path),
+  'set _OLD_VIRTUAL_PATH = $PATH:q',
+  '""setenv PATH $__conda_stage_path:q',
+  '""unset __conda_stage_path',
+  'endif',
+  ...(prompt === undefined
+    ? []
+    : [
+        'if ( $?_OLD_VIRTUAL_PROMPT ) then',
+        `if ( x$_OLD_VIRTUAL_PROMPT:q == x${quote(prompt.was)} ) set _OLD_VIRTUAL_PROMPT = ${quote(prompt.becomes)}`,
+        'endif',
+      ]),
+]
 
 /** The alias is `source BASE/etc/profile.d/conda.csh`. */
 function renderCondaFrom(from: string, to: string): string[] {

@@ -1,6 +1,6 @@
 import type { Dialect, RenderContext } from './dialect.ts'
 import { swapEntries } from './path.ts'
-import type { AtExitStep, PathStep, Step } from './steps.ts'
+import type { AtExitStep, PathStep, Step, UnderVenvStep } from './steps.ts'
 
 /**
  * fish 3.1 or newer. No function can have the name of a reserved builtin (set, test, string, ...); all others are
@@ -35,6 +35,8 @@ function renderStep(step: Step, context: RenderContext): string[] {
       return [`if test "$${step.name}" = ${quote(step.was)}`, `set -gx ${step.name} ${quote(step.value)}`, 'end']
     case 'path':
       return renderPath(step)
+    case 'underVenv':
+      return renderUnderVenv(step)
     case 'conda':
       return renderConda(step, context)
     case 'condaFrom':
@@ -139,6 +141,17 @@ function renderPath(step: PathStep): string[] {
   if (exact === undefined) return ['begin', ...loop, 'end']
   return [`if test "$PATH" = ${quote(exact.when)}`, `set -gx PATH ${quote(exact.becomes)}`, 'else', ...loop, 'end']
 }
+
+/** PATH is the other one meanwhile. The prompt is a function, which asks for the part of conda's. */
+const renderUnderVenv = ({ path }: UnderVenvStep): string[] => [
+  'if set -q _OLD_VIRTUAL_PATH',
+  'set -l __conda_stage_path $PATH',
+  'set -gx PATH $_OLD_VIRTUAL_PATH',
+  ...renderPath(path),
+  'set -gx _OLD_VIRTUAL_PATH $PATH',
+  'set -gx PATH $__conda_stage_path',
+  'end',
+]
 
 /** conda's function returns the status of the last script that it ran, so the state shows whether it worked. */
 function renderConda(step: Step & { op: 'conda' }, context: RenderContext): string[] {

@@ -16,6 +16,7 @@ import {
 } from './state.ts'
 import type { FollowStep, PathStep, Step } from './steps.ts'
 import { throughConda } from './through-conda.ts'
+import { underVenv } from './under-venv.ts'
 import { modifierBefore, pathOfVenvOriginal, pathOfVenvStage, stateOfVenvOriginal, stateOfVenvStage } from './venv.ts'
 
 /**
@@ -110,10 +111,12 @@ export function planUnstage(
           ...throughConda(swap, staged, original, [{ op: 'return', status: 1 }]),
           ...stateSteps(state),
           ...pathAfterConda(swap, plan.snapshot?.variables.PATH),
+          ...underVenv(swap, path, state),
         ]
       : [
           check(state, [{ op: 'return', status: 1 }], following),
           ...swapSteps(staged, original, path, state),
+          ...underVenv(swap, path, state),
           ...following,
         ]
   return { steps: [...steps, ...end] }
@@ -141,7 +144,11 @@ function stepsBelow(swap: Swap & { snapshot?: Snapshot | undefined; activator?: 
   if (snapshot === undefined || swap.activator === 'conda') return [deactivate(staged)]
   const state = stateBelow(swap, snapshot)
   const path = pathBelow(swap, snapshot.variables.PATH)
-  return [check(state, [{ op: 'return', status: 1 }]), ...swapSteps(staged, original, path, state)]
+  return [
+    check(state, [{ op: 'return', status: 1 }]),
+    ...swapSteps(staged, original, path, state),
+    ...underVenv(swap, path, state),
+  ]
 }
 
 /** In a session that has the stage already: the stage comes first in PATH again, should PATH have been reset since. */

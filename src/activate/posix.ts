@@ -1,7 +1,7 @@
 import type { AtExit } from './at-exit.ts'
 import type { Dialect, RenderContext } from './dialect.ts'
 import { quotePosix as quote } from './quote.ts'
-import type { AtExitStep, CheckStep, PathStep, Step } from './steps.ts'
+import type { AtExitStep, CheckStep, PathStep, Step, UnderVenvStep } from './steps.ts'
 
 /**
  * How bash, zsh and sh differ for us. Command words are spelled so that no alias or function of the session can replace
@@ -59,6 +59,8 @@ function renderStep(words: Words, step: Step, context: RenderContext): string[] 
       ]
     case 'path':
       return renderPath(words, step)
+    case 'underVenv':
+      return renderUnderVenv(words, step)
     case 'rehash':
       return [`${words.rehash} || ${words.builtin}:`]
     case 'conda':
@@ -147,6 +149,27 @@ function renderPath({ builtin, special }: Words, { entries = [], from, keep, to,
     'else',
     ...loop,
     'fi',
+  ]
+}
+
+/** PATH is the other one meanwhile. */
+function renderUnderVenv(words: Words, { path, prompt }: UnderVenvStep): string[] {
+  const { builtin, special } = words
+  const shown = prompt && [
+    `if ${builtin}[ "\${_OLD_VIRTUAL_PS1-}" = ${quote(prompt.was)} ]; then`,
+    `_OLD_VIRTUAL_PS1=${quote(prompt.becomes)}`,
+    'fi',
+  ]
+  return [
+    `if ${builtin}[ -n "\${_OLD_VIRTUAL_PATH-}" ]; then`,
+    `__conda_stage_path="\${PATH-}"`,
+    'PATH="$_OLD_VIRTUAL_PATH"',
+    ...renderPath(words, path),
+    '_OLD_VIRTUAL_PATH="$PATH"',
+    `${special}export PATH="$__conda_stage_path"`,
+    `${special}unset -v __conda_stage_path`,
+    'fi',
+    ...(shown ?? []),
   ]
 }
 

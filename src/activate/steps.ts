@@ -20,6 +20,7 @@ export type Step =
   /** If the variable then still has this value, it gets another one. csh, which pixi has no code for, does nothing. */
   | FollowStep
   | PathStep
+  | UnderVenvStep
   /** Forget where commands were found. */
   | { op: 'rehash' }
   /**
@@ -74,6 +75,19 @@ export interface PathStep {
   exact?: { when: string; becomes: string }
   /** PATH when the plan was made, for shells that can't cut strings. Missing if it isn't UTF-8. */
   seen?: string
+}
+
+/**
+ * What the `deactivate` of a virtual environment gives back: the session's PATH and prompt from when it was activated, which its
+ * scripts keep in the shell (_OLD_VIRTUAL_PATH; _OLD_VIRTUAL_PS1, in csh _OLD_VIRTUAL_PROMPT; not exported, so the program can't see
+ * them). Where a copy is given back beneath it, they would bring the copy's folder back when it is gone.
+ */
+export interface UnderVenvStep {
+  op: 'underVenv'
+  /** Changes that PATH as it changes the session's. */
+  path: PathStep
+  /** If the prompt is this one, it gets another. */
+  prompt?: { was: string; becomes: string }
 }
 
 /**

@@ -80,7 +80,7 @@ export function pathOfVenvOriginal(
 }
 
 /** The prompt's part before a stage. None if the stage went on top of what was there. */
-export const modifierBefore = ({ env, original }: Swap): string =>
+export const modifierBefore = ({ env, original }: Pick<Swap, 'env' | 'original'>): string =>
   original === NOTHING ? '' : modifierOf(nameIn(env.VIRTUAL_ENV_PROMPT) ?? basename(original.prefix))
 
 /**

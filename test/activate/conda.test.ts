@@ -47,6 +47,14 @@ test('whatever names the installation leads to the copy, in either spelling, and
   assert.deepEqual(returned.env, SESSION)
 })
 
+test('a virtual environment that was activated while conda ran from the copy gives back a PATH without the copy', () => {
+  const { steps, snapshot } = staged(SESSION)
+  const now = after(SESSION, steps)
+  const inVenv = { ...now, VIRTUAL_ENV: '/v', PATH: `/v/bin:${now.PATH}` }
+  const [saved] = back(inVenv, snapshot).steps.flatMap((step) => (step.op === 'underVenv' ? [step.path] : []))
+  assert.equal(swapPath(now.PATH!, saved!), SESSION.PATH)
+})
+
 test('variables of another installation stay, and so does what is not set', () => {
   const env = { CONDA_EXE: '/home/me/conda/bin/conda', CONDA_ROOT: '/home/me/conda2', PATH: '/usr/bin' }
   const { steps, snapshot } = staged(env)

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { rmSync } from 'node:fs'
 import { describe, test } from 'node:test'
 import { LAUNCHER } from '../auto-stage/auto-world.ts'
+import { makeVenv } from '../fixtures/virtual-environments.ts'
 import { active, EVERY_SHELL } from '../shells/cases.ts'
 import { CondaSession } from './conda-session.ts'
 
@@ -138,6 +139,30 @@ test('a shell in the session that stages, too, keeps its conda when the session 
   const [copy, back, ready, inner] = run.stdout.split('\n')
   assert.deepEqual([back, ready, inner], [`${session.base}/bin/conda`, 'ready', copy], run.stderr)
   await session.gone()
+})
+
+test('one --unstage gives conda back and the copy of a virtual environment that was left, kept or not; one that can not says so alone', async () => {
+  using session = new CondaSession(BASH)
+  const venv = `${session.world.root}/venv`
+  await makeVenv(venv, 'venv')
+  const run = session.conda(`. ${venv}/bin/activate
+    with-conda --keep
+    deactivate
+    ${LAUNCHER} --unstage 2> program
+    conda-stage --unstage
+    echo "$CONDA_EXE"
+    ls ${session.local}
+    cat program
+    . ${venv}/bin/activate
+    stage --no-skip-local --keep
+    deactivate
+    conda-stage --unstage
+    ls ${session.local}`)
+  assert.equal(run.status, 0, run.stderr)
+  const [program, ...said] = run.stdout.split('\n')
+  assert.equal(program, `${session.base}/bin/conda`)
+  assert.match(said[0]!, /^ERROR: Only the shell function conda-stage can change this session/)
+  assert.doesNotMatch(said.join('\n'), /^conda-stage_/m)
 })
 
 test('if the base itself is staged, conda runs from that one copy, which stays for it after conda deactivate', async () => {

@@ -80,6 +80,27 @@ for (const shell of SHELLS) {
     assert.ok(!world.dump('end').env.CONDA_PREFIX)
   })
 
+  for (const [way, stagedOnTop] of [
+    ['a virtual environment', false],
+    ['a staged virtual environment', true],
+  ] as const) {
+    test(`a copy of a conda environment that is given back beneath ${way} in ${shell.name} is nowhere in the session after deactivate`, () => {
+      using world = new World('it')
+      world.environment('my')
+      const { activate, stage, run } = session(world, shell, 'venv')
+      run(
+        [
+          ...['conda activate my', activate, 'deactivate', 'dump before', stage, activate],
+          ...(stagedOnTop ? [stage, 'conda-stage --unstage --quiet'] : []),
+          ...['conda-stage --unstage --quiet', 'dump unstaged', 'deactivate', 'dump left'],
+        ],
+        'stand-in',
+      )
+      assert.ok(world.dump('unstaged').env.PATH?.startsWith(join(root, 'venv/.venv')))
+      assertSame(world.dump('left'), world.dump('before'))
+    })
+  }
+
   test(`a conda environment that was activated over a virtual one in ${shell.name} is the one that is staged and left`, () => {
     using world = new World('it')
     const my = world.environment('my')

@@ -12,7 +12,8 @@ import { callerOf, progressOf, stageOptions } from '../library-options.ts'
 
 /**
  * Gives back the copies of virtual environments that the session has left by `deactivate`, of which nobody tells us, so that it
- * still holds their leases. undefined: there are none.
+ * still holds their leases.
+ * @returns what the shell must still do; undefined if there are none
  */
 export async function giveBackLeft(context: Context): Promise<Step[] | undefined> {
   const { session, messages } = context
@@ -20,6 +21,7 @@ export async function giveBackLeft(context: Context): Promise<Step[] | undefined
   if (shell?.pid === undefined) return undefined
   const caller = callerOf(context)
   const steps: Step[] = []
+  let given = false
   for (const { folder, record } of await stagesOnThisNode(fillIn(stageOptions(context)))) {
     if (record.kind !== 'venv' || env.VIRTUAL_ENV === record.prefix) continue
     const [own] = heldBy(await leasesOf(folder), caller)
@@ -28,8 +30,9 @@ export async function giveBackLeft(context: Context): Promise<Step[] | undefined
     const bound = boundOf(own, record.prefix)
     if (bound) steps.push(exitStep('notAtExit', bound))
     await unstage({ prefix: record.prefix, cwd, env, caller, lease: own.file, onProgress: progressOf(context) })
+    given = true
   }
-  return steps.length === 0 ? undefined : [...steps, { op: 'return', status: 0 }]
+  return given ? steps : undefined
 }
 
 /** A session that stages again what it has left by `deactivate` needs one lease, not two. */

@@ -46,8 +46,8 @@ export async function unstageCommand(context: Context): Promise<Step[] | undefin
   const active = activePrefix(session.env)
   if (found.where === 'none') {
     const left = await (await import('./left-venv.ts')).giveBackLeft(context)
-    if (conda) return [...(left?.slice(0, -1) ?? []), ...condaAlone(conda, context)]
-    if (left) return left
+    if (conda) return [...(left ?? []), ...condaAlone(conda, context)]
+    if (left) return [...left, { op: 'return', status: 0 }]
     throw active && isInPlace(active) ? inPlace(active) : notStaged(active)
   }
   if (found.where === 'beneath') throw beneath(found.prefix, session.env)
