@@ -156,6 +156,31 @@ test("the system's own Python is never staged along, and a Python that is gone c
   assert.match(readFileSync(`${ofNothing.stdout.trim()}/pyvenv.cfg`, 'utf8'), new RegExp(`home = ${place.base}/bin`))
 })
 
+test('--dry-run --with-base shows the size of the Python as well, and then the copy of it that is there', async (t) => {
+  const place = await placeWith(t, 'venv')
+  const args = ['--with-base', '--no-skip-local', `--path=${place.local}`, `--prefix=${place.prefix}`]
+  const before = await succeed(place, ['--dry-run', ...args])
+  assert.match(before.stdout, new RegExp(`original: +${place.prefix}\n[^]*original: +${place.base}\n[^]*size: +\\d`))
+  assert.deepEqual(place.copies(), [])
+  await succeed(place, [`--path=${place.local}`, '--no-skip-local', `--prefix=${place.prefix}`])
+  const [plain] = place.copies()
+  assert.ok(!(await succeed(place, ['--dry-run', ...args])).stdout.includes(plain!), 'a copy without the base')
+  const copy = (await succeed(place, args)).stdout.trim()
+  const [, base] = greeting(copy)
+  const after = JSON.parse((await succeed(place, ['--dry-run', '--json', ...args])).stdout)
+  assert.deepEqual([after.copy, after.base.copy], [copy, base])
+})
+
+test('a virtual environment that was made with the Python of a copy is told so, and that copy is not staged', async (t) => {
+  const place = await placeWith(t, 'uv', { isConda: true })
+  const options = ['--no-skip-local', `--path=${place.local}`]
+  const python = (await succeed(place, [...options, `--prefix=${place.base}`])).stdout.trim()
+  await makeVenv(`${place.root}/new/.venv`, 'venv', { python: `${python}/bin/python3` })
+  const { stderr } = await succeed(place, ['--with-base', ...options, `--prefix=${place.root}/new/.venv`])
+  assert.match(stderr, /WARNING: \S+ was made in a session of a copy: its Python is \S+, and goes with that/)
+  assert.ok(stderr.includes(`Make it again with the Python of ${place.base}.`), stderr)
+})
+
 test('--with-base is refused where no copy of an environment is made', async (t) => {
   const place = await placeWith(t, 'uv')
   for (const others of [['--nodes=all'], ['--mount'], ['--archive=x.tar.zst'], ['--pack'], ['--verify']])

@@ -7,13 +7,19 @@ import { writeData, writeJson } from '../render/messages.ts'
 /** Shows what --stage or --pack would do, and writes nothing. */
 export async function dryRun(context: Context): Promise<undefined> {
   const { options, messages } = context
-  const result = await forecast(stageOptions(context), { onlyPack: options.action === 'pack' })
-  const isInSession = options.action === 'stage' && options.prefix === undefined
-  const conda = options.withConda && isInSession ? await forConda(result.original, context) : undefined
-  if (options.json) writeJson({ dryRun: true, ...result, ...(conda && { conda }) })
-  else writeData([result, ...(conda ? [conda] : [])].map(forecastText).join('\n'))
+  const isStaged = options.action === 'stage'
+  const base = options.withBase && isStaged && options.archive === undefined ? await forBase(context) : undefined
+  const result = await forecast({ ...stageOptions(context), ...base?.main }, { onlyPack: !isStaged })
+  const found =
+    options.withConda && isStaged && options.prefix === undefined ? await forConda(result.original, context) : undefined
+  const conda = found?.original === base?.forecast.original ? undefined : found
+  if (options.json)
+    writeJson({ dryRun: true, ...result, ...(base && { base: base.forecast }), ...(conda && { conda }) })
+  else writeData([result, base?.forecast, conda].flatMap((each) => (each ? [forecastText(each)] : [])).join('\n'))
   messages.info('--dry-run: nothing was written')
 }
+
+const forBase = async (context: Context) => (await import('./with-base.ts')).forecastBase(context)
 
 const forConda = async (original: string, context: Context) =>
   (await import('./with-conda.ts')).forecastConda(original, context)
