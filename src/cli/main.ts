@@ -80,7 +80,8 @@ export async function main(session: Session, signal: AbortSignal): Promise<numbe
     const hasColour = !session.env.NO_COLOR && session.env.TERM !== 'dumb'
     messages = createMessages(options, hasColour && session.isErrorShown)
     styleData(hasColour && session.isDataShown && !options.json)
-    const isOff = flag('CONDA_STAGE', session.env) === false && SWITCHED_OFF.has(options.action)
+    const isForNobody = session.passedOnBy !== undefined && options.action === 'stage'
+    const isOff = isForNobody || (flag('CONDA_STAGE', session.env) === false && SWITCHED_OFF.has(options.action))
     const strict = !isOff && !TOLERANT.has(options.action)
     for (const warning of configWarnings(options.files, strict)) messages.warning(warning)
     const command = await COMMANDS[isOff ? 'skip' : options.action]()

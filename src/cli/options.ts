@@ -205,7 +205,7 @@ export const completableOptions = (): CompletableOption[] => completable(command
 
 function commandLine(): Command {
   const command = new Command('conda-stage')
-    .description('Stage the active conda environment to local disk, and work from there.')
+    .description('Stage the active environment to local disk, and work from there.')
     .usage('[action] [options] [-- command]')
     .helpOption(false)
     .configureHelp({ helpWidth: 100 })
@@ -333,7 +333,8 @@ a copy is active, also what conda would have set for it: PATH, CONDA_PREFIX, CON
 CONDA_PROMPT_MODIFIER, PS1 or prompt, and the environment's own variables, with CONDA_STAGE_STAGED=true among
 them; after --nodes also CONDA_STAGE_NODES, the nodes that have the copy; after --with-conda also the variables
 by which conda is called (CONDA_EXE, _CONDA_EXE, CONDA_PYTHON_EXE, _CONDA_ROOT, CONDA_ROOT), and
-MAMBA_ROOT_PREFIX if mamba is there. Nothing else.
+MAMBA_ROOT_PREFIX if mamba is there. Of a virtual environment: PATH, VIRTUAL_ENV, VIRTUAL_ENV_PROMPT, the prompt,
+and PKG_CONFIG_PATH if it was set. Nothing else.
 
 Exit status: 0 success; 1 failure (the original environment is active and untouched); 2 wrong usage or configuration.
 Load the shell function with:  eval "$(conda-stage --source)"

@@ -1,6 +1,6 @@
 import { access, fstatSync } from 'node:fs'
 import { type CallingShell, readCall } from '../activate/call.ts'
-import { openTerminal, pixiRunning } from '../platform/pixi-scripts.ts'
+import { openTerminal, pixiScripts } from '../platform/pixi-scripts.ts'
 import { packageRoot } from '../platform/program.ts'
 import { reserveThreads } from '../platform/waiting.ts'
 
@@ -25,6 +25,8 @@ export interface Session {
   launcher: string
   /** The shell function that called us. Its process is the one that uses a copy. */
   shell: CallingShell | undefined
+  /** Who runs this session only for its variables, which somebody else takes over when it has ended: nobody known uses a copy. */
+  passedOnBy: 'pixi' | 'direnv' | undefined
 }
 
 const STANDARD_ERROR = 2
@@ -32,7 +34,7 @@ const STANDARD_ERROR = 2
 /** @param process this program's own; variables that are meant for Node alone are removed from its environment */
 export function captureSession(process: NodeJS.Process): Session {
   const { env, shell, becomes, isErrorShown } = readCall(process.env)
-  const pixi = shell && pixiRunning(shell, env)
+  const pixi = shell && pixiScripts(shell, env)
   const threads = Number(process.env.UV_THREADPOOL_SIZE)
   if (threads > FEW && process.argv.some((arg) => WITH_FEW.has(arg))) process.env.UV_THREADPOOL_SIZE = `${FEW}`
   return {
@@ -41,13 +43,13 @@ export function captureSession(process: NodeJS.Process): Session {
     cwd: process.cwd(),
     uid: process.getuid?.() ?? 0,
     parentPid: process.ppid,
-    // pixi keeps what is written to standard error.
-    errors: (pixi && openTerminal()) ?? STANDARD_ERROR,
+    errors: (pixi?.keepsErrors ? openTerminal() : undefined) ?? STANDARD_ERROR,
     isErrorShown: isErrorShown ?? (isDevice(STANDARD_ERROR) && process.stderr.isTTY === true),
     isDataShown: isDevice(1),
     becomes,
     launcher: `${packageRoot()}/bin/conda-stage`,
-    shell: pixi === undefined ? shell : { ...shell!, pid: pixi },
+    shell: pixi ? { ...shell!, pid: pixi.pid } : shell,
+    passedOnBy: pixi?.waits === false ? 'pixi' : env.DIRENV_IN_ENVRC ? 'direnv' : undefined,
   }
 }
 

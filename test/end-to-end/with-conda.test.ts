@@ -180,7 +180,7 @@ test('a base that is on local disk already, or that can not be staged, stays as 
   session.world.write('conda/conda-meta/history', '')
   rmSync(`${session.base}/conda-meta`, { recursive: true })
   const said = without(`${stage} --no-skip-local`)
-  assert.match(said, new RegExp(`WARNING: ${session.base} is not staged along: .* is not a conda environment`))
+  assert.match(said, new RegExp(`WARNING: ${session.base} is not staged along: .* is no environment`))
   assert.match(said, /Activating staged conda environment/)
 })
 
@@ -204,7 +204,7 @@ for (const shell of EVERY_SHELL.filter(({ name }) => ['bash', 'fish', 'tcsh'].in
     const PATH = `${session.prefix}/bin:/opt/x/bin:${session.base}/bin:/usr/bin:/bin`
     const run = session.script(
       `stage --with-conda --no-skip-local
-      which conda
+      ${shell.dialect === 'tcsh' ? 'which' : 'command -v'} conda
       echo "$PATH"
       ls -d ${session.local}/*/conda/envs/my
       conda-stage --quiet --unstage
@@ -243,4 +243,13 @@ test('--dry-run shows what would become of conda', async () => {
   assert.equal(run.status, 0, run.stderr)
   assert.deepEqual(run.stdout.match(/(?<=^original: +)\S+/gm), [session.prefix, session.base])
   assert.deepEqual(session.stages(), [])
+})
+
+test('a session whose copy of conda is gone, as in a job on another node, is told to load conda again', () => {
+  using session = new CondaSession(BASH)
+  const gone = `${session.local}/conda-stage_Gone1/conda`
+  const env = { ...session.variables(), CONDA_EXE: `${gone}/bin/conda`, _CONDA_EXE: `${gone}/bin/conda` }
+  const run = session.conda('with-conda; echo "$CONDA_PREFIX"', env)
+  assert.ok(session.isCopy(run.stdout.trim()), run.stderr)
+  assert.match(run.stderr, /conda of this session has run from a copy that is gone: \S+\n +Load conda again/)
 })

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { UNPRIVILEGED } from '../platform/as-ordinary-user.ts'
 import { runIn, SHELLS, script, type Workspace, workspace } from './workspace.ts'
 
 /** The script that docs/pixi.md shows. */
@@ -27,7 +28,7 @@ async function isEmptySoon(folder: string): Promise<void> {
 test('a script in [activation] has pixi run work with a copy, which lives until the command has ended', async (context) => {
   const world = await staging(context)
   const { status, stdout, stderr } = runIn(world, [
-    ...['pixi', 'run', 'sh', '-c'],
+    ...[...UNPRIVILEGED, 'pixi', 'run', 'sh', '-c'],
     `echo $CONDA_PREFIX $CONDA_DEFAULT_ENV $DATA; greet; sleep 1; conda-stage --list`,
   ])
   assert.equal(status, 0, stderr)
@@ -76,6 +77,36 @@ test('what a script in [activation] stages is said on the terminal, which pixi d
   assert.match(stdout, /INFO: Activating staged pixi environment: [\s\S]*Hello from the environment/)
   const failed = runIn({ ...world, env: { ...world.env, CONDA_STAGE_PATH: '/proc/nothing' } }, command)
   assert.match(failed.stdout, /ERROR: .*\/proc\/nothing[\s\S]*Hello from the environment/)
+})
+
+test('programs that ask pixi for the variables get those of the original, because a copy would be gone when they use them', async (context) => {
+  const world = await staging(context)
+  const { status, stdout, stderr } = runIn(world, ['pixi', 'shell-hook', '--json'])
+  assert.equal(status, 0, stderr)
+  const { CONDA_PREFIX, DATA, CONDA_STAGE_STAGED } = JSON.parse(stdout).environment_variables
+  assert.deepEqual([CONDA_PREFIX, DATA, CONDA_STAGE_STAGED], [world.prefix, `${world.prefix}/share/greet`, undefined])
+  assert.deepEqual(readdirSync(world.local), [])
+  // direnv does the same with what `pixi shell-hook` has printed.
+  const direnv = script(
+    world,
+    'bash',
+    'export DIRENV_IN_ENVRC=1; eval "$(pixi shell-hook)"; echo "$CONDA_PREFIX"; greet',
+  )
+  assert.equal(direnv.stdout, `${world.prefix}\nHello from the environment\n`)
+  assert.match(direnv.stderr, /INFO: direnv only passes variables on: nothing is staged/)
+})
+
+test('a script that pixi run starts may stage by itself, and its messages go where its others go', async (context) => {
+  const world = await workspace(context)
+  writeFileSync(
+    join(world.project, 'job.sh'),
+    'eval "$(conda-stage --source)"; conda-stage; echo "$CONDA_PREFIX"; greet\n',
+  )
+  const command = 'pixi run bash job.sh 2> messages'
+  const { stdout } = runIn(world, ['script', '--quiet', '--return', '--command', command, '/dev/null'])
+  assert.match(stdout, new RegExp(`^${world.local}/conda-stage_[^/]+/my-project\\s+Hello from the environment\\s+$`))
+  assert.match(readFileSync(join(world.project, 'messages'), 'utf8'), /INFO: Activating staged pixi environment/)
+  await isEmptySoon(world.local)
 })
 
 test('if staging fails, the script in [activation] leaves the original active', async (context) => {

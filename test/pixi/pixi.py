@@ -3,7 +3,7 @@ What pixi does in a session, for tests: pixi itself is in no package registry th
 uses, prints the code; the rest follows pixi's sources (0.77): crates/pixi_core/src/{activation,prompt}.rs,
 crates/pixi_cli/src/{shell,shell_hook,run}.rs, and rattler_shell/src/activation.rs.
 
-    pixi.py shell-hook [-e ENV] [--shell SHELL] [--change-ps1 false]
+    pixi.py shell-hook [-e ENV] [--shell SHELL] [--change-ps1 false] [--json]
     pixi.py run [-e ENV] COMMAND...
     pixi.py shell [-e ENV] [--shell SHELL]     # feeds standard input to the shell, in a terminal of its own
 
@@ -12,6 +12,8 @@ the folder of detached environments.
 """
 
 import argparse
+import ctypes
+import json
 import os
 import pty
 import re
@@ -105,10 +107,10 @@ class Workspace:
         """The variables that differ behind the scripts, which run in a bash that ends at once."""
         separator = "____RATTLER_ENV_START____"
         code = f"/usr/bin/env -0\necho {separator}\n{self.script('bash', False)}echo {separator}\n/usr/bin/env -0\n"
-        with tempfile.NamedTemporaryFile("w", suffix=".sh") as file:
-            file.write(code)
-            file.flush()
-            done = subprocess.run(["bash", file.name], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "activation.sh"
+            file.write_text(code)
+            done = subprocess.run(["bash", file], stdin=subprocess.DEVNULL, capture_output=True, text=True)
         if done.returncode != 0:
             sys.exit(f"Failed to run activation script: {done.stderr}")
         before, rest = done.stdout.split(separator, 1)
@@ -170,14 +172,27 @@ def shell_in_terminal(workspace: Workspace, shell: str) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+def look_like_pixi() -> None:
+    """Others see the arguments of this process as those of pixi, without Python's own."""
+    fields = Path("/proc/self/stat").read_text().rsplit(") ", 1)[1].split()
+    start, end = int(fields[45]), int(fields[46])
+    words = "".join(f"{word}\0" for word in ["pixi", *sys.argv[1:]]).encode()
+    ctypes.memmove(start, words.ljust(end - start, b"\0"), end - start)
+
+
 def main() -> int:
+    look_like_pixi()
     parser = argparse.ArgumentParser()
     parser.add_argument("action", choices=["shell-hook", "run", "shell"])
     parser.add_argument("-e", dest="environment", default="default")
     parser.add_argument("--shell", default="bash", choices=list(EXPORT))
     parser.add_argument("--change-ps1", default="true")
+    parser.add_argument("--json", action="store_true")
     given, command = parser.parse_known_args()
     workspace = Workspace(given.environment)
+    if given.action == "shell-hook" and given.json:
+        print(json.dumps({"environment_variables": workspace.run_activation()}))
+        return 0
     if given.action == "shell-hook":
         print(workspace.script(given.shell, True))
         if given.change_ps1 == "true":

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { appendFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { test } from 'node:test'
+import { slowfsUnavailable } from '../../bench/slowfs/build.ts'
 import { recordedSizes } from '../../src/pipeline/amount.ts'
 import { fails, listing, run, stageOf, succeed } from '../cli/world.ts'
 import { UNPRIVILEGED } from '../platform/as-ordinary-user.ts'
@@ -129,4 +130,18 @@ test('what a virtual environment holds is told by the lists of its packages wher
   mkdirSync(list)
   writeFileSync(`${list}/RECORD`, '"a,b.py",sha256=x,1000000\r\nc.py,sha256=y,2000000\r\nit-1.dist-info/RECORD,,\r\n')
   assert.deepEqual(await recordedSizes({ kind: 'venv', prefix: place.prefix }), [1_000_000, 2_000_000, 0])
+})
+
+test('programs of a virtual environment start from a mounted image, whose files are those that were packed', {
+  skip: slowfsUnavailable() ?? false,
+}, async (t) => {
+  const place = await venvWorld(t, 'virtualenv')
+  const args = ['--mount', '--no-skip-local', `--prefix=${place.prefix}`, `--path=${place.local}`]
+  const { stdout, stderr } = await succeed(place, args)
+  const copy = stdout.trim()
+  assert.match(readFileSync('/proc/self/mountinfo', 'utf8'), new RegExp(` ${copy} `), stderr)
+  assert.equal(execFileSync(`${copy}/bin/greet`, { encoding: 'utf8' }), greeted(copy))
+  assert.match((await succeed(place, ['--verify', `--prefix=${copy}`])).stderr, /is sound/)
+  await succeed(place, ['--unstage', `--prefix=${copy}`])
+  assert.deepEqual(readdirSync(place.local), [])
 })

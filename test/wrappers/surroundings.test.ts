@@ -260,6 +260,18 @@ test('without HOME, USER and other variables, the program starts from the copy a
   }
 })
 
+test('where the program of the copy can not be started, the original runs', async (context) => {
+  const world = await wrapped(context)
+  const { stdout } = await world.start([]).ended
+  const program = stdout.trim()
+  chmodSync(dirname(program), 0o700)
+  rmSync(program)
+  writeFileSync(program, '#!/no/such/interpreter\n', { mode: 0o755 })
+  const ended = await world.start(['x']).ended
+  assert.deepEqual([ended.status, ended.stdout], [0, `${world.prefix}/bin/tell\nx\n`])
+  assert.match(ended.stderr, /conda-stage_\w+\/myjupyter\/bin\/tell: /)
+})
+
 test('once the environment was moved, a start says so and what to do', async (context) => {
   const world = await wrapped(context)
   renameSync(world.prefix, `${world.prefix}-moved`)

@@ -42,6 +42,6 @@ const ofPixi = (prefix: string): StageError =>
     `${prefix} belongs to pixi, which makes it anew without what others put into it`,
     {
       path: prefix,
-      hint: 'Name a script in pixi.toml under [activation]. It needs two lines, which docs/pixi.md shows.',
+      hint: 'Name a script in pixi.toml under [activation]: docs/pixi.md shows one.',
     },
   )

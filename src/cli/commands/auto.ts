@@ -6,10 +6,11 @@ import { originalInSession } from '../../pipeline/activation.ts'
 import { findStage } from '../../stage/record.ts'
 import type { Command, Context } from '../command.ts'
 import { sayLines } from '../render/messages.ts'
+import { condaAlone } from './and-conda.ts'
 import { leaveCopy } from './leave-copy.ts'
 import { NO_NODES } from './leave-nodes.ts'
 import { survivable } from './on-failure.ts'
-import { activation, condaAlone, stageOrSkip } from './stage.ts'
+import { activation, stageOrSkip } from './stage.ts'
 
 /**
  * The script in the original's activate.d calls this. Whatever happens, the activation continues. A virtual environment that is
@@ -35,7 +36,7 @@ async function autoStageActive(context: Context): Promise<Step[] | undefined> {
     return [{ op: 'conda', argv: ['deactivate'], prefix: { is: copy }, otherwise: [end] }, end]
   }
   const result = await stageOrSkip(context)
-  if (result === undefined) return await condaAlone(context, shell)
+  if (result === undefined) return await condaAlone(context)
   return await activation(context, shell, result, { bound: options.autoUnstage === true })
 }
 

@@ -4,7 +4,7 @@ import type { CallingShell } from '../../activate/call.ts'
 import { factsFor } from '../../activate/facts-for.ts'
 import { NOTHING } from '../../activate/on-top.ts'
 import { planAgain, planStage } from '../../activate/plan.ts'
-import { type Snapshot, STAGED, type Variables } from '../../activate/state.ts'
+import { STAGED } from '../../activate/state.ts'
 import type { Step } from '../../activate/steps.ts'
 import { assertCondaCanActivate } from '../../activate/through-conda.ts'
 import { beforeEnd, exitStep } from '../../auto-stage/exit-step.ts'
@@ -30,6 +30,7 @@ import { callerOf, stageOptions } from '../library-options.ts'
 import { writeJson, writeResult } from '../render/messages.ts'
 import { littleGained } from '../render/payback-text.ts'
 import { shellWord } from '../render/shell-word.ts'
+import { andConda, condaAlone, envAfter } from './and-conda.ts'
 import { dryRun } from './dry-run.ts'
 import { giveUp, leaveNodes, nodesStep } from './leave-nodes.ts'
 import { statusOfFailure, survivable } from './on-failure.ts'
@@ -59,7 +60,7 @@ async function stageActiveOrNamed(context: Context): Promise<Step[] | undefined>
     assertCondaCanActivate({ prefix: active }, shell.dialect)
   const note = options.note === undefined ? undefined : await notesOf(options.note, named, context)
   const result = await stageOrSkip(context)
-  if (result === undefined) return isPathWanted || !shell ? undefined : await condaAlone(context, shell)
+  if (result === undefined) return isPathWanted ? undefined : await condaAlone(context)
   await note?.(result)
   if (options.json || isPathWanted) await giveResult(result, context)
   if (isPathWanted) await guard(result, session)
@@ -145,37 +146,6 @@ async function activeAlready(result: StageResult, context: Context): Promise<und
   context.messages.info(`Already staged: ${result.prefix} is active`)
   await giveUp(result, context)
 }
-
-/** The environment stays as it is; its conda may gain from a copy. */
-export async function condaAlone(context: Context, shell: CallingShell): Promise<Step[] | undefined> {
-  if (!context.options.withConda || context.options.nodes !== undefined) return undefined
-  const { withConda } = await import('./with-conda.ts')
-  const { steps, undo } = await withConda(context, shell, { env: context.session.env })
-  context.ifUndelivered(undo)
-  return [...steps, { op: 'return', status: 0 }]
-}
-
-/** The steps that make the session call conda from a copy, too, in front of the last one. */
-async function andConda(
-  steps: Step[],
-  state: { env: Variables; main?: StageResult },
-  context: Context,
-): Promise<Step[]> {
-  const { options, session, ifUndelivered } = context
-  if (!options.withConda || options.nodes !== undefined || !session.shell) return steps
-  const conda = await (await import('./with-conda.ts')).withConda(context, session.shell, state)
-  ifUndelivered(async () => {
-    await conda.undo()
-    if (state.main) await giveUp(state.main, context)
-  })
-  return [...steps.slice(0, -1), ...conda.steps, ...steps.slice(-1)]
-}
-
-/** The session's variables when the copy is active, as far as they are known before its scripts have run. */
-const envAfter = (env: Variables, { variables }: Snapshot): Variables => ({
-  ...env,
-  ...Object.fromEntries(Object.entries(variables).map(([name, { after }]) => [name, after ?? undefined])),
-})
 
 /** Returns undefined, with a message, if the environment would not gain from a copy. */
 export const stageOrSkip = (context: Context): Promise<StageResult | undefined> =>

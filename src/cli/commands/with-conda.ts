@@ -8,7 +8,7 @@ import { exitStep } from '../../auto-stage/exit-step.ts'
 import { baseOfSession, namesOfBase } from '../../environment/conda-folders.ts'
 import { leasesOfCaller } from '../../leases/holder.ts'
 import { leasesOf, readLease, writeLease } from '../../leases/lease.ts'
-import { CONDABIN_OF_A_COPY } from '../../model/copy-of-base.ts'
+import { CONDABIN_OF_A_COPY, IN_A_COPY } from '../../model/copy-of-base.ts'
 import { bindToShell, boundOf, guard, inheritLease } from '../../pipeline/bind-to-shell.ts'
 import type { Forecast } from '../../pipeline/dry-run.ts'
 import type { StageResult } from '../../pipeline/options.ts'
@@ -46,6 +46,13 @@ export async function withConda(
   }
   const already = await findStage(prefix)
   if (already) return { ...nothing, steps: await heldBy(already, shell, context) }
+  if (IN_A_COPY.test(`${prefix}/`)) {
+    messages.warning(
+      `conda of this session has run from a copy that is gone: ${prefix}`,
+      'Load conda again, as a login shell does.',
+    )
+    return nothing
+  }
   const real = await realpath(prefix).catch(() => prefix)
   const isMain = main !== undefined && (await realpath(main.original).catch(() => main.original)) === real
   const copy = isMain ? main : await stageCompanion(asBase(prefix, env), context)

@@ -74,10 +74,13 @@ __cs_look() {
   esac
 }
 
+# Whoever removes the copy at this moment, or has damaged it, leaves the original.
+shopt -s execfail
 if __cs_is_known 2> /dev/null || __cs_look; then exec "$__cs_copy/bin/$__cs_program" "$@"; fi
 if [ ! -e "$__cs_environment/bin/$__cs_program" ]; then
   printf '%s\n' "ERROR: $__cs_environment/bin/$__cs_program can't be found" \
     "       If the environment was moved, write its wrappers again:  conda-stage --wrappers=DIR --prefix=ENV" >&2
   exit 127
 fi
+shopt -u execfail
 exec "$__cs_environment/bin/$__cs_program" "$@"
