@@ -2,7 +2,7 @@ import { readdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Row, withArchive } from '../bench.ts'
 import { LOCAL, TOP } from '../layout.ts'
-import { emptied, inTurns, run } from '../measure.ts'
+import { type Ended, emptied, inTurns, run } from '../measure.ts'
 import type { Figure } from '../report.ts'
 import { slowly } from '../slowly.ts'
 import { reinstall } from './repack.ts'
@@ -13,9 +13,8 @@ export const store: Row = {
   async measure(bench) {
     withArchive(bench)
     const kept = join(emptied(join(TOP, 'kept')), 'old')
-    const stage = () =>
-      run(bench.programs.local.launcher, [`--prefix=${bench.prefix}`, `--path=${LOCAL}`, '--session=1', '--quiet'])
-        .seconds
+    const call = (...args: string[]) => run(bench.programs.local.launcher, [...args, '--session=1', '--quiet'])
+    const stage = () => call(`--prefix=${bench.prefix}`, `--path=${LOCAL}`)
     emptied(LOCAL)
     stage()
     const old = readdirSync(LOCAL).find((name) => name.startsWith('conda-stage_'))!
@@ -24,12 +23,14 @@ export const store: Row = {
     withArchive(bench)
     const sizes = { whole: [] as number[], beside: [] as number[] }
     /** Alone or beside the copy of the old version, which stands where it was made. */
-    const timed = (isBeside: boolean, body: () => Promise<number>) => async () => {
+    const timed = (isBeside: boolean, body: () => Promise<Ended>) => async () => {
       emptied(LOCAL)
       if (isBeside) renameSync(kept, join(LOCAL, old))
       const before = used()
-      const seconds = await body()
+      const { seconds, stdout } = await body()
       sizes[isBeside ? 'beside' : 'whole'].push(used() - before)
+      // As users do it: chmod, which emptied() needs, would change what both have in common.
+      call('--unstage', '--force', `--prefix=${stdout.trim()}`)
       if (isBeside) renameSync(join(LOCAL, old), kept)
       return seconds
     }

@@ -8,8 +8,8 @@ import { type NewState, type Snapshot, STAGED, type Swap, type Variables } from 
 import type { PathStep, Step } from './steps.ts'
 
 /*
- * Virtual environments. Their `bin/activate` (of venv, virtualenv and uv, compared in CPython 3.11 to 3.14, virtualenv 21 and uv
- * 0.13) sets VIRTUAL_ENV, VIRTUAL_ENV_PROMPT, PATH and the prompt, unsets PYTHONHOME, and defines `deactivate`, which gives back
+ * Virtual environments. Their `bin/activate` (of venv, virtualenv and uv: CPython 3.11, virtualenv 21 and uv 0.13 were
+ * compared) sets VIRTUAL_ENV, VIRTUAL_ENV_PROMPT, PATH and the prompt, unsets PYTHONHOME, and defines `deactivate`, which gives back
  * what it has saved in the shell. So a stage exchanges what was set and leaves alone what was saved: `deactivate` ends in the state
  * from before activation, with or without a stage. Nothing else marks a stage (not even CONDA_STAGE_STAGED), since nothing of ours
  * runs when the session calls `deactivate`.

@@ -62,7 +62,8 @@ export function exchangeForTwin(taken: Taken, { root, path, ...wanted }: WantedF
     renameSync(aside, pathOf(root, path))
     return true
   } catch (error) {
-    if (!REFUSALS.has(errnoOf(error) ?? '')) throw error
+    const errno = errnoOf(error) ?? ''
+    if (!REFUSALS.has(errno) && errno !== 'EEXIST') throw error
     return false
   }
 }

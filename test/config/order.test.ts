@@ -48,6 +48,7 @@ test('every setting can be given in a file, and --status names that file', async
     writable: true,
     private: true,
     'with-conda': true,
+    'with-base': true,
     'keep-minutes': 30,
     'allow-base': true,
     activator: 'conda',

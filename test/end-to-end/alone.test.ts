@@ -51,7 +51,7 @@ for (const shell of EVERY_SHELL) {
     assert.ok(shell.showsPrompt({ env, rest }, '(my*) > '))
     assertSame(session.world.dump('after'), session.world.dump('before'))
     assert.deepEqual(session.stages(), [])
-    assert.match(run.stderr, /INFO: No conda environment is active\n/)
+    assert.match(run.stderr, /INFO: No environment is active\n/)
   })
 
   for (const conda of CONDAS) {

@@ -50,7 +50,7 @@ test('the file stages, joins, verifies and unstages in a session, and runs a com
     (exec "$1" --prefix=${prefix} --path=${local} --quiet) || exit
     conda-stage --unstage --quiet || exit
     echo "back in $CONDA_PREFIX"
-    "$1" --exec --prefix=${prefix} -- sh -c 'echo "in $CONDA_PREFIX"; exit 7'
+    "$1" --exec --prefix=${prefix} --path=${local} -- sh -c 'echo "in $CONDA_PREFIX"; exit 7'
     echo "status $?"`
   const lines = printed(['bash', '-c', session, 'bash', FILE], env).trim().split('\n')
   assert.match(lines[0]!, new RegExp(`^staged ${local}/conda-stage_`))

@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { copiedWorld, LAUNCHER, run, stageOf, startCommand, succeed, type World } from '../cli/world.ts'
+import { setTimeout as pause } from 'node:timers/promises'
+import { copiedWorld, LAUNCHER, run, stageOf, start, startCommand, succeed, type World } from '../cli/world.ts'
 
 /** Something that is much larger than all else in the environment. */
 const LARGE = Buffer.alloc(3_000_000, 'no prefix in this')
@@ -142,4 +143,20 @@ test('a copy is whole although the one that it takes files from is being removed
     readdirSync(world.local).map((name) => basename(name)),
     [],
   )
+})
+
+test('a call that is killed while it shares files leaves the other copy whole, and the next call makes the new one', async (context) => {
+  const world = await largeWorld(context)
+  const old = await stageOf(world, [`--session=${process.pid}`])
+  change(world)
+  await succeed(world, ['--pack', `--prefix=${world.prefix}`])
+  for (const milliseconds of [60, 90, 120, 150, 180, 210]) {
+    const { child, ended } = start(world, [`--prefix=${world.prefix}`, `--path=${world.local}`])
+    await pause(milliseconds)
+    child.kill('SIGKILL')
+    await ended
+  }
+  const copy = await stageOf(world)
+  for (const prefix of [old, copy]) await succeed(world, ['--verify', `--prefix=${prefix}`])
+  assert.deepEqual(readdirSync(world.local).sort(), [old, copy].map((prefix) => basename(dirname(prefix))).sort())
 })
