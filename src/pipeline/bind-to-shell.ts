@@ -114,7 +114,7 @@ export async function leave(prefix: string, pid: number | undefined, start: Star
     if (await isShared()) return left('shared')
   }
   try {
-    const state = await leaveLast(stage, own, { bound, start })
+    const state = await leaveLast(stage, own, { bound, start, pid })
     await give()
     return left(state)
   } catch (error) {
@@ -127,14 +127,14 @@ export async function leave(prefix: string, pid: number | undefined, start: Star
 async function leaveLast(
   { folder, record }: Stage,
   own: HeldLease[],
-  { bound, start }: { bound: Bound; start: Start },
+  { bound, start, pid }: { bound: Bound; start: Start; pid: number | undefined },
 ): Promise<Left['state']> {
   const { original } = own.at(-1)!.lease
   if (!(await isSourceThere({ ...record, original }))) {
     await keep(folder, null)
     return 'last'
   }
-  const programs = await programsBehind({ folder, record }, own)
+  const programs = await programsBehind({ folder, record }, own, pid)
   if (programs.length > 0) {
     await waitFor(programs, own.pop()!, { bound, start })
     return 'used'
@@ -161,12 +161,15 @@ export async function leaveBaseToPrograms(
   return true
 }
 
-/** Programs that need a stage, except those that hold these leases. */
+/** Programs that need a stage, except those that hold these leases. Who leaves alone is no longer one of those that a session has left. */
 async function programsBehind(
   stage: Pick<Stage, 'folder' | 'record'>,
   own: readonly HeldLease[],
+  leaving?: number,
 ): Promise<ProcessIdentity[]> {
-  const holders = own.flatMap(({ lease }) => lease.holder.processes.map(({ pid }) => pid))
+  const holders = own.flatMap(({ lease: { holder } }) =>
+    holder.kind === 'programs' ? [leaving] : holder.processes.map(({ pid }) => pid),
+  )
   return (await programsOf(stage)).filter((pid) => !holders.includes(pid)).map(identityOf)
 }
 

@@ -1,7 +1,8 @@
 /** `--with-conda` in each shell, with the program that ships. */
 import assert from 'node:assert/strict'
-import { rmSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import { LAUNCHER } from '../auto-stage/auto-world.ts'
 import { makeVenv } from '../fixtures/virtual-environments.ts'
 import { active, EVERY_SHELL } from '../shells/cases.ts'
@@ -111,6 +112,23 @@ test('programs that were started from the session keep the copy from which they 
   assert.equal(run.status, 0, run.stderr)
   assert.match(run.stdout, /^conda-stage_\w+\n$/)
   assert.match(run.stderr, /Programs still need \S+\/conda: it will be removed when they end/)
+  await session.gone()
+})
+
+test('one of several programs that were left behind may go back to its own conda; the others keep the copy', async () => {
+  using session = new CondaSession(BASH)
+  const [on, said] = ['on', 'said'].map((name) => `${session.world.root}/${name}`) as [string, string]
+  const run = session.conda(`with-conda
+    mkfifo ${on}
+    sleep 8 > /dev/null 2>&1 &
+    bash --norc -c 'eval "$("$0" --source=bash)"; read < ${on}; conda-stage --quiet --unstage; echo "$CONDA_EXE" > ${said}.new; ls ${session.local} >> ${said}.new; mv ${said}.new ${said}' ${LAUNCHER} > /dev/null 2>&1 &`)
+  assert.equal(run.status, 0, run.stderr)
+  writeFileSync(on, '\n')
+  for (let waited = 0; !existsSync(said); waited += 50) {
+    assert.ok(waited < 20_000)
+    await pause(50)
+  }
+  assert.match(readFileSync(said, 'utf8'), new RegExp(`^${session.base}/bin/conda\nconda-stage_\\w+\n$`))
   await session.gone()
 })
 
