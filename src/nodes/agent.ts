@@ -1,4 +1,4 @@
-import { realpath, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { StageError } from '../errors.ts'
 import { leasesOf, removeLease } from '../leases/lease.ts'
@@ -9,8 +9,8 @@ import { unstage } from '../pipeline.ts'
 import type { Variables } from '../platform/job.ts'
 import { ownIdentity } from '../platform/process-identity.ts'
 import { programVersion } from '../platform/program.ts'
-import { processesUsing } from '../platform/users-of.ts'
 import { makeOwnFolder } from '../stage/place.ts'
+import { programsOf } from '../stage/programs.ts'
 import { findStage } from '../stage/record.ts'
 import type { Channel } from './channel.ts'
 import type { Answer, Order, StageOrder } from './protocol.ts'
@@ -182,7 +182,7 @@ async function leaveCopy(
 ): Promise<void> {
   const stage = await findStage(prefix)
   const own = stage ? (await leasesOf(stage.folder)).filter(({ lease }) => lease.call === call) : []
-  if (stage && own.length > 0 && processesUsing(await realpath(stage.folder)).length > 0) {
+  if (stage && own.length > 0 && (await programsOf(stage)).length > 0) {
     answer({ kind: 'warning', message: `${prefix} stays: programs run from it` })
   } else {
     for (const { file } of own) {
