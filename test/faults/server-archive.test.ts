@@ -13,7 +13,7 @@ import { forget, pack, type Served, served, stage, untilItWaits } from './served
 const skip = slowfsUnavailable() ?? false
 
 const LARGE = 'share/large'
-const noise = () => randomFillSync(Buffer.alloc(12_000_000))
+const noise = () => randomFillSync(Buffer.alloc(40_000_000))
 
 interface Archived extends Served {
   /** Where the server has the archive, and its name. */
