@@ -150,7 +150,8 @@ export class KillWorld implements Disposable {
   }
 
   async #discard(stage: string): Promise<void> {
-    await execute('sh', ['-c', 'chmod -R u+w "$1"; rm -r "$1"', 'sh', dirname(stage)])
+    // Not the files: other copies may have them as well.
+    await execute('sh', ['-c', 'find "$1" -type d -exec chmod u+w {} +; rm -r "$1"', 'sh', dirname(stage)])
   }
 
   #enable = () => this.#call('--auto-stage=enable', `--prefix=${this.original}`, `--path=${this.local}`)
