@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { helpText } from '../src/cli/options.ts'
+import { helpText } from '../src/cli/command-line.ts'
 import { programVersion } from '../src/platform/program.ts'
 
 const TEMPLATE = join(import.meta.dirname, '../packaging/man/conda-stage.1')

@@ -21,7 +21,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { completableOptions } from '../src/cli/options.ts'
+import { completableOptions } from '../src/cli/command-line.ts'
 import { COMPLETION_SHELLS, type CompletionShell, completion } from '../src/completion/completion.ts'
 import { programVersion } from '../src/platform/program.ts'
 import { manPage } from './man-page.ts'

@@ -1,25 +1,22 @@
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { type Command, CommanderError } from 'commander'
 import type { DialectName } from '../activate/dialects.ts'
-import { COMPLETION_SHELLS, type CompletionShell } from '../completion/completion.ts'
-import type { CompletableOption } from '../completion/option.ts'
+import type { CompletionShell } from '../completion/completion.ts'
 import { type ConfigFile, readConfigFiles } from '../config/files.ts'
 import { type Origins, resolveSettings } from '../config/resolve.ts'
-import { SETTINGS, type Settings } from '../config/settings.ts'
+import type { Settings } from '../config/settings.ts'
 import { StageError } from '../errors.ts'
-import { MODULE_SYSTEMS, type ModuleSystemName } from '../modulefile/modulefile.ts'
-import { LAUNCHER_NAMES } from '../nodes/launcher.ts'
-import { type AutoOptions, autoOptions, SWITCH } from './auto-options.ts'
-import { completable } from './completable.ts'
+import type { ModuleSystemName } from '../modulefile/modulefile.ts'
+import { type AutoOptions, autoOptions } from './auto-options.ts'
+import { commandLine } from './command-line.ts'
 import { didYouMean } from './did-you-mean.ts'
-import { addEvidenceOptions, type EvidenceOptions, evidenceOptions } from './evidence-options.ts'
+import { type EvidenceOptions, evidenceOptions } from './evidence-options.ts'
 import { mountOption } from './mount-option.ts'
-import { type NodeOptions, nodeOptions, ON_NODE_FAILURE } from './node-options.ts'
-import { addPackOptions, askedFormat, packShape, type ShapeOptions } from './pack-options.ts'
+import { type NodeOptions, nodeOptions } from './node-options.ts'
+import { askedFormat, packShape, type ShapeOptions } from './pack-options.ts'
 import { type RunOptions, runOptions, splitCommand } from './run-options.ts'
-import { sourceOption } from './shell-names.ts'
-import { checkWithBase, withBaseOption } from './with-base-option.ts'
-import { checkWithConda, withCondaOption } from './with-conda-option.ts'
-import { addWrapperOptions, type WrapperOptions, wrapperOptions } from './wrapper-options.ts'
+import { checkWithBase } from './with-base-option.ts'
+import { checkWithConda } from './with-conda-option.ts'
+import { type WrapperOptions, wrapperOptions } from './wrapper-options.ts'
 
 /** What a user can ask for; each action has a file in commands/. */
 const ACTIONS = [
@@ -180,9 +177,6 @@ export async function readOptions(args: readonly string[], variables: Variables,
   )
 }
 
-/** What --exec and --shell take. */
-const HOW = ['strict']
-
 /** Whose environment it is, the archive says. */
 function checkArchive(given: Readonly<Record<string, unknown>>, action: Action): void {
   if (action === 'restore') return
@@ -192,169 +186,10 @@ function checkArchive(given: Readonly<Record<string, unknown>>, action: Action):
   if (other !== undefined) throw usage(`--archive and ${optionOf(other)} can't be combined`)
 }
 
-function processNumber(text: string): number {
-  if (/^[1-9]\d{0,9}$/.test(text)) return Number(text)
-  throw new InvalidArgumentError('Give the number of a process.')
-}
-
-function minutes(text: string | number): number {
-  if (text === Number.POSITIVE_INFINITY || text === 'unlimited') return Number.POSITIVE_INFINITY
-  const { from, to } = SETTINGS.keepMinutes
-  if (/^\d+$/.test(`${text}`) && Number(text) >= from && Number(text) <= to) return Number(text)
-  throw new InvalidArgumentError(`Give a whole number of minutes from ${from} to ${to}, or 'unlimited'.`)
-}
-
 async function prefixOf(name: string, env: Variables): Promise<string> {
   const { findByName } = await import('../environment/find-by-name.ts')
   return await findByName(name, env)
 }
-
-/** The text of --help. */
-export const helpText = (): string => commandLine().helpInformation() + HELP_END
-
-/** The options that --help lists, for completion. */
-export const completableOptions = (): CompletableOption[] => completable(commandLine().options)
-
-function commandLine(): Command {
-  const command = new Command('conda-stage')
-    .description('Stage the active environment to local disk, and work from there.')
-    .usage('[action] [options] [-- command]')
-    .helpOption(false)
-    .configureHelp({ helpWidth: 100 })
-    .allowExcessArguments(false)
-    .optionsGroup('Actions (without one: --stage):')
-    .option('--stage', 'copy the active environment to local disk and activate the copy')
-    .option('--unstage', 'go back to the original environment and remove the copy')
-    .addOption(
-      new Option('--exec [how]', "run the command behind '--' with the copy in the original's own place").choices(HOW),
-    )
-    .addOption(new Option('--shell [how]', 'open a shell like that; strict: fail if that place is denied').choices(HOW))
-    .option('--pack', 'write the archive only, unless it is up to date')
-    .option('--verify', 'check the staged copy, or the archive of an environment that is not staged')
-    .option('--retire', 'replace an environment by its archive, when that is known to hold all of it')
-    .option('--restore', 'bring a retired environment back as it was')
-    .option('--wrappers <dir>', "write small programs into DIR/bin that start the environment's programs from its copy")
-    .addOption(new Option('--auto-stage <what>', 'stage the environment whenever it is activated').choices(SWITCH))
-    .addOption(sourceOption())
-    .addOption(new Option('--completion [shell]', 'print shell code that completes options').choices(COMPLETION_SHELLS))
-    .addOption(new Option('--modulefile <system>', 'print a modulefile, for administrators').choices(MODULE_SYSTEMS))
-    .option('--status', 'show what is active, staged and archived')
-    .option('--list', 'show the copies on this node and who uses them')
-    .option('--clean', 'remove the copies that nobody uses and what killed calls left')
-    .option('-V, --version', 'print the version')
-    .option('-h, --help', 'print this help')
-    .addOption(new Option('--finish-unstage').hideHelp())
-    .addOption(new Option('--abandon').hideHelp())
-    .addOption(new Option('--companion <prefix...>').hideHelp())
-    .addOption(new Option('--since <ms>').argParser(Number).hideHelp())
-    .addOption(new Option('--auto').hideHelp())
-    .addOption(new Option('--leave').hideHelp())
-    .addOption(new Option('--enter').hideHelp())
-    .addOption(new Option('--sweep').hideHelp())
-    .addOption(new Option('--on-node [exchange]').hideHelp())
-    .optionsGroup('Options:')
-    .option('-p, --prefix <env>', 'use this environment instead of the active one, and activate nothing')
-    .addOption(new Option('-n, --name <name>', 'use the environment that conda knows by this name').conflicts('prefix'))
-    .option('--path <dir>', 'local folder in which to make conda-stage_TOKEN/NAME')
-    .option(
-      '--mount',
-      "mount an image of the environment instead of extracting a copy; if that can't be done here, extract one",
-    )
-    .option('--nodes <which>', "in a job: make the copy on these nodes, a list such as n1,n2, or 'all'")
-    .option(
-      '--launcher <how>',
-      `with --nodes: what starts programs on the nodes: ${LAUNCHER_NAMES.join(', ')}, or a command such as 'rsh {node}' (default: that of the job's scheduler)`,
-    )
-    .addOption(
-      new Option(
-        '--on-node-failure <what>',
-        'if a node has no copy in the end: fail (the default), or continue',
-      ).choices(ON_NODE_FAILURE),
-    )
-    .option('--archive <file>', 'stage, verify or restore this archive by itself: its environment need not be there')
-    .addOption(new Option('--writable', 'make the copy writable').conflicts('readOnly'))
-    .addOption(new Option('--read-only', 'make the copy read-only (the default)'))
-    .addOption(
-      new Option(
-        '--session <pid>',
-        'process that uses the copy (default: the calling shell, job or login session)',
-      ).argParser(processNumber),
-    )
-    .option('--in-place', 'with --mount, --exec or --shell: read the image from where it lies, without a copy')
-    .option('--private', 'make a copy that nobody else uses')
-    .addOption(withCondaOption())
-    .addOption(withBaseOption())
-    .option('--skip-local', 'do not copy an environment that is on local disk already (the default in jobs)')
-    .option('--no-skip-local', 'copy it anyway')
-    .addOption(
-      new Option('--auto-unstage <what>', 'alone or with --auto-stage: remove the copy when you leave it').choices(
-        SWITCH,
-      ),
-    )
-    .option('--prologue <code>', 'with --auto-stage: shell code to run first, for example to load a module')
-    .addOption(
-      new Option(
-        '--keep [minutes]',
-        'let the copy stand so long for the next one when nobody uses it any more; without a number: until --unstage',
-      )
-        .preset(Number.POSITIVE_INFINITY)
-        .argParser(minutes),
-    )
-    .option('-f, --force', 'pack even if the archive is up to date; with --unstage and --retire: ask nothing')
-    .option('--dry-run', 'show what would be done, with sizes and an estimate of the time; write nothing')
-    .option('--all', 'with --clean: also remove copies that are in use, after a question')
-    .option('-o, --output <file>', 'archive file to write, and to stage from')
-    .addOption(
-      new Option('--check <depth>', 'how thoroughly to look for changes (default: quick)').choices(SETTINGS.check.of),
-    )
-    .addOption(new Option('--activator <who>', 'who activates the copy (default: own)').choices(SETTINGS.activator.of))
-    .addOption(
-      new Option('--on-failure <what>', 'if staging fails: go on with the original and succeed, or fail').choices(
-        SETTINGS.onFailure.of,
-      ),
-    )
-    .option('--ignore-missing-files', 'do not warn about files that conda installed and that are gone')
-    .option('--json', 'print results as JSON on standard output')
-    .addOption(new Option('-q, --quiet', 'show only warnings and errors').conflicts(['verbose', 'debug']))
-    .option('--verbose', 'show more')
-    .option('--debug', 'show everything, with stack traces of errors')
-    .option('--full', 'with --version: also print the versions of everything that it runs on')
-  addPackOptions(addWrapperOptions(command).optionsGroup('Archives:'))
-  return addEvidenceOptions(command.optionsGroup('Actions that measure:'))
-}
-
-const HELP_END = `
-Variables:
-  CONDA_STAGE=false        do nothing, and succeed
-  CONDA_STAGE_PATH         same as --path
-  CONDA_STAGE_WRITABLE     true: same as --writable; false: same as --read-only
-  CONDA_STAGE_WITH_CONDA   true: same as --with-conda
-  CONDA_STAGE_WITH_BASE    true: same as --with-base
-  CONDA_STAGE_SKIP_LOCAL   true: same as --skip-local; false: same as --no-skip-local
-  CONDA_STAGE_SITE_CONFIG  the site's configuration file (default: /etc/conda-stage/config.yaml)
-  CONDA_STAGE_VERBOSE      true: same as --verbose; false: same as --quiet
-  CONDA_STAGE_DEBUG        true: same as --debug
-  CONDA_STAGE_ALLOW_BASE   true: allow the base environment to be staged
-  CONDA_STAGE_PROLOGUE     default of --prologue
-  CONDA_STAGE_NODE         the Node (22.15 or newer) to run with
-  CONDA_STAGE_MKSQUASHFS   the program that makes images: mksquashfs or tar2sqfs
-  CONDA_STAGE_SQUASHFUSE   the squashfuse_ll that mounts them
-  CONDA_STAGE_STRACE       the strace of --proof
-  NO_COLOR                 do not use colours
-
-What stays in your session: the function conda-stage (in bash and sh also __conda_stage; in tcsh an alias). While
-a copy is active, also what conda would have set for it: PATH, CONDA_PREFIX, CONDA_DEFAULT_ENV,
-CONDA_PROMPT_MODIFIER, PS1 or prompt, and the environment's own variables, with CONDA_STAGE_STAGED=true among
-them; after --nodes also CONDA_STAGE_NODES, the nodes that have the copy; after --with-conda also the variables
-by which conda is called (CONDA_EXE, _CONDA_EXE, CONDA_PYTHON_EXE, _CONDA_ROOT, CONDA_ROOT), and
-MAMBA_ROOT_PREFIX if mamba is there. Of a virtual environment: PATH, VIRTUAL_ENV, VIRTUAL_ENV_PROMPT, the prompt,
-and PKG_CONFIG_PATH if it was set. Nothing else.
-
-Exit status: 0 success; 1 failure (the original environment is active and untouched); 2 wrong usage or configuration.
-Load the shell function with:  eval "$(conda-stage --source)"
-              in fish:         conda-stage --source | source
-              in tcsh:         eval "\`conda-stage --source\`"
-`
 
 /** conda-pack also takes `-o=FILE`. */
 const withoutSign = (arg: string): string => arg.replace(/^(-[a-zA-Z])=/, '$1')

@@ -33,7 +33,8 @@ export function wrapperOptions(
   action: string,
   usage: (message: string) => Error,
 ): WrapperOptions {
-  if (given.wrappers === '') throw usage('--wrappers is empty')
+  if (typeof given.wrappers === 'string' && /^(?:$|-)/.test(given.wrappers))
+    throw usage('--wrappers needs a folder: --wrappers=DIR')
   for (const name of ['programs', 'kernelspec'])
     if (given[name] !== undefined && action !== 'wrappers') throw usage(`--${name} works only with --wrappers`)
   const { wrappers, programs, kernelspec, note } = given

@@ -36,7 +36,7 @@ const TRUE_FALSE = { true: true, false: false }
 
 /**
  * Every setting: the one place for its name (with dashes in files), values, default, options and variables. Its help text
- * is in cli/options.ts. An option that is about one environment, file or call is no setting. Neither is --path: files have
+ * is in cli/command-line.ts. An option that is about one environment, file or call is no setting. Neither is --path: files have
  * the list `local-folders` instead.
  */
 export const SETTINGS = {

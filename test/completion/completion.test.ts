@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { completableOptions } from '../../src/cli/options.ts'
+import { completableOptions } from '../../src/cli/command-line.ts'
 import { COMPLETION_SHELLS, type CompletionShell, completion } from '../../src/completion/completion.ts'
 
 const TAB = '\t'

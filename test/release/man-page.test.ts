@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'
 import { manPage } from '../../scripts/man-page.ts'
-import { completableOptions, helpText } from '../../src/cli/options.ts'
+import { completableOptions, helpText } from '../../src/cli/command-line.ts'
 import { COMPLETION_SHELLS, completion } from '../../src/completion/completion.ts'
 
 function mandoc(...args: string[]): string {

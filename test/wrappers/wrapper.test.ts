@@ -254,6 +254,10 @@ test('what was not written by us is not replaced, and nothing is written into an
     says: 'pip changes',
     hint: 'bin/pip',
   })
+  await fails(world, ['--wrappers', `--prefix=${world.prefix}`], {
+    ...{ code: 'USAGE', status: 2 },
+    ...{ says: '--wrappers needs a folder', hint: '--help' },
+  })
   await fails(world, call(wrappers, '--programs=no-such'), {
     code: 'USAGE',
     status: 2,

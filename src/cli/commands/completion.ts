@@ -2,7 +2,7 @@ import { completion, isCompletionShell } from '../../completion/completion.ts'
 import { StageError } from '../../errors.ts'
 import { programOf } from '../../platform/surroundings.ts'
 import type { Context } from '../command.ts'
-import { completableOptions } from '../options.ts'
+import { completableOptions } from '../command-line.ts'
 import { writeData, writeJson } from '../render/messages.ts'
 
 /** Prints the shell code that completes our options: for the named shell, else for the calling one. */

@@ -1,5 +1,5 @@
 import type { Context } from '../command.ts'
-import { helpText } from '../options.ts'
+import { helpText } from '../command-line.ts'
 import { heading, writeData, writeJson } from '../render/messages.ts'
 
 export async function helpCommand({ options }: Context): Promise<undefined> {
