@@ -60,7 +60,7 @@ export class StageError extends Error {
   readonly hint: string | undefined
   readonly lines: readonly string[]
 
-  constructor(code: ErrorCode, message: string, details: Details = {}) {
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
     this.name = 'StageError'
     this.code = code
@@ -70,7 +70,8 @@ export class StageError extends Error {
   }
 }
 
-interface Details {
+/** What a message goes on with. */
+export interface ErrorDetails {
   path?: string
   hint?: string
   lines?: readonly string[]

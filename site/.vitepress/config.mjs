@@ -51,12 +51,15 @@ export default defineConfig({
       {
         text: 'Developers',
         items: [
-          'CONTRIBUTING.md',
-          'bench/README.md',
-          'bench/slowfs/README.md',
-          'test/shells/README.md',
-          'CHANGELOG.md',
-        ].map(page),
+          { text: 'The library, for JavaScript', link: '/api/index.html', target: '_self' },
+          ...[
+            'CONTRIBUTING.md',
+            'bench/README.md',
+            'bench/slowfs/README.md',
+            'test/shells/README.md',
+            'CHANGELOG.md',
+          ].map(page),
+        ],
       },
     ],
   },

@@ -13,13 +13,13 @@ import { isListed, isRunningHere } from './job.ts'
 import { uniqueName } from './names.ts'
 
 const Holder = v.object({
-  /** shell: the one that called. session: whom the caller named. job: the scheduler's. login: a login session. */
+  // shell: the one that called. session: whom the caller named. job: the scheduler's. login: a login session.
   kind: v.picklist(['shell', 'session', 'job', 'login', 'programs']),
   host: v.string(),
   boot: v.string(),
-  /** The lease is live while one of these is, or the job. Without either, nobody is known whose end could end it. */
+  // The lease is live while one of these is, or the job. Without either, nobody is known whose end could end it.
   processes: v.array(Identity),
-  /** In which job. It holds the lease of kind `job`. */
+  // In which job. It holds the lease of kind `job`.
   job: v.optional(v.object({ variable: v.string(), id: v.string() })),
 })
 

@@ -19,6 +19,12 @@ test('npm run build:site makes a site of all pages, without a dead link; each pa
     assert.ok(existsSync(join(ROOT, 'site/dist', page)), page)
     assert.ok(first.includes(`href="/${page}"`), `${page} is not in the list`)
   }
+  // Made by TypeDoc, which fails for what is public and has no description that can be found.
+  assert.match(
+    readFileSync(join(ROOT, 'site/dist/api/functions/stage.html'), 'utf8'),
+    /relocated copy of an environment/,
+  )
+  assert.ok(first.includes('href="/api/index.html"'))
   const [index] = globSync('site/dist/assets/chunks/@localSearchIndex*.js', { cwd: ROOT })
   assert.ok(readFileSync(join(ROOT, index!), 'utf8').includes('/docs/troubleshooting.html#archives'))
 })
