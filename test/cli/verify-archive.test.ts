@@ -11,6 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { test } from 'node:test'
+import { readIndex } from '../../src/archive/reader.ts'
 import { forge } from '../archive/forge.ts'
 import { condaPack } from '../conda-pack/conda-pack.ts'
 import { copiedWorld, fails, run, succeed, type World, world } from './world.ts'
@@ -49,7 +50,7 @@ for (const format of ['tar.zst', 'tar.gz', 'tar', 'zip', 'tar.bz2'] as const)
     assert.match(stderr, new RegExp(`^INFO: ${file} is sound: \\d+ files, `))
     const before = readFileSync(file)
     const bytes = Buffer.from(before)
-    bytes[bytes.length >> 1]! ^= 0x10
+    bytes[await insideContent(file, bytes.length)]! ^= 0x10
     writeFileSync(file, bytes)
     const { status, stdout, stderr: says } = await run(place, ['--verify', `--output=${file}`], nowhere)
     assert.equal(status, 1, says)
@@ -57,6 +58,14 @@ for (const format of ['tar.zst', 'tar.gz', 'tar', 'zip', 'tar.bz2'] as const)
     assert.match(says, new RegExp(`ERROR: ${file}: \\d+ of \\d+ findings matter\n {7}${ASKS_FOR_PACKING}`))
     assert.deepEqual(readFileSync(file), bytes)
   })
+
+/** The middle of an archive may be a byte of a zip's headers that nobody reads. */
+async function insideContent(file: string, size: number): Promise<number> {
+  const index = await readIndex(file).catch(() => undefined)
+  if (index === undefined) return size >> 1
+  const { offset, compressedSize } = index.frames.reduce((a, b) => (b.compressedSize > a.compressedSize ? b : a))
+  return offset + (compressedSize >> 1)
+}
 
 for (const format of ['tar.gz', 'tar', 'zip'] as const)
   test(`--verify --output checks a ${format} of conda-pack as far as it can, and finds that it is cut`, async (context) => {
