@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
-import { closeSync, constants, openSync, writeSync } from 'node:fs'
+import { constants } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import { type BytePath, fsPath } from '../model/byte-path.ts'
 import { digestFrom } from '../model/digest.ts'
 import { writeSparse } from '../platform/write-sparse.ts'
 import { applyToStream } from '../relocate/apply.ts'
 import { leftBy, planRelocation, type RelocationPlan } from '../relocate/plan.ts'
+import { patchFile } from '../workers/patch-file.ts'
 import type { LeftFile } from '../workers/protocol.ts'
 import type { LargeFile } from './tree.ts'
 
@@ -44,21 +45,10 @@ export function patchLargeFiles({ root, large, from, to }: RewriteOptions): Left
   return large.flatMap(({ path, relocation }) => {
     if (relocation === undefined || to === undefined) return []
     const plan = planRelocation(relocation, { path }, from, to)
-    if (plan.sameLength && plan.edits.length > 0) patch(fsPath(root, path), plan)
+    if (plan.sameLength && plan.edits.length > 0) patchFile(fsPath(root, path), plan)
     const left = leftBy(plan, relocation)
     return left ? [{ path, ...left }] : []
   })
-}
-
-function patch(path: Buffer, { edits }: RelocationPlan): void {
-  const fd = openSync(path, constants.O_WRONLY | constants.O_NOFOLLOW)
-  try {
-    for (const { offset, swap } of edits)
-      for (let done = 0; done < swap!.after.length; )
-        done += writeSync(fd, swap!.after, done, swap!.after.length - done, offset + done)
-  } finally {
-    closeSync(fd)
-  }
 }
 
 async function rewrite(

@@ -11,13 +11,13 @@ import {
   type Stats,
   unlinkSync,
   utimesSync,
-  writeSync,
 } from 'node:fs'
 import { type BytePath, fsPath, isAscii } from '../model/byte-path.ts'
 import { accessTime, asTime } from '../model/times.ts'
 import { errnoOf } from '../platform/errno.ts'
 import { readFromSync } from '../platform/fd.ts'
 import type { RelocationPlan } from '../relocate/plan.ts'
+import { patchFile } from './patch-file.ts'
 
 /** A file of another copy on this node, which has the content that is wanted. */
 export interface Taken {
@@ -159,14 +159,7 @@ function finish({ root, path, mode, mtime }: WantedFile, edits: RelocationPlan['
   const target = fsPath(root, path)
   if (edits.length > 0) {
     chmodSync(target, 0o600)
-    const fd = openSync(target, constants.O_WRONLY | constants.O_NOFOLLOW)
-    try {
-      for (const { offset, swap } of edits)
-        for (let done = 0; done < swap!.after.length; )
-          done += writeSync(fd, swap!.after, done, swap!.after.length - done, offset + done)
-    } finally {
-      closeSync(fd)
-    }
+    patchFile(target, { edits })
   }
   utimesSync(target, accessTime(), asTime(mtime))
   chmodSync(target, mode)

@@ -10,13 +10,13 @@ import { writeJson } from '../render/messages.ts'
 export async function autoStageCommand({ options, session, messages }: Context): Promise<undefined> {
   const { onlyAutoUnstage } = options
   const { enable, ...staging } = options.autoStage ?? { enable: onlyAutoUnstage === true }
-  messages.info('Configuring automatic staging of original conda environment ...')
   const { allowBase } = options
   const prefix = options.prefix === undefined ? {} : { prefix: options.prefix }
   const where = { ...prefix, env: session.env, cwd: session.cwd }
   const { prefix: original, kind } = await originalOf({ ...where, allowBase: allowBase || !enable })
   if (kind === 'venv') throw noScripts(original)
   if (enable && kind === 'pixi') throw ofPixi(original)
+  messages.info('Configuring automatic staging of original conda environment ...')
   if (onlyAutoUnstage !== undefined) {
     await configureAutoUnstaging(original, onlyAutoUnstage, session.launcher)
     messages.info(`${enable ? 'Enabled' : 'Disabled'} auto unstaging`)
