@@ -44,7 +44,7 @@ async function figures(bench: Bench): Promise<Figure[]> {
       }),
   })
   // Writes the archive of its Python.
-  stage(bench, ['--with-base'])
+  await slowly(bench.slowness, async () => stage(bench, ['--with-base']))
   for (let n = 0; n < bench.runs; n++) {
     await slowly(bench.slowness, async () => starts.original.push(jupyter(VENV)))
     await slowly(bench.slowness, async () => {
