@@ -1,9 +1,11 @@
 import { dirname } from 'node:path'
 import { valuesIn } from '../../config/yaml.ts'
+import { errnoOf, meaningOf } from '../../platform/errno.ts'
 import { findProgram } from '../../platform/find-program.ts'
 import { jobOf } from '../../platform/job.ts'
 import { readSmall } from '../../platform/read-small.ts'
-import { exists } from '../../platform/remote-fs.ts'
+import { exists, stat } from '../../platform/remote-fs.ts'
+import { isGone } from '../../platform/unreadable.ts'
 import { bad, type Check, type Finding, good, note } from './finding.ts'
 
 /** The session: who called us, what is active, which package managers there are. */
@@ -21,14 +23,21 @@ export const sessionChecks: Readonly<Record<string, Check>> = {
   'active environment': async ({ env }) => {
     const prefix = env.CONDA_PREFIX
     if (!prefix) return [note('active environment', 'none', 'conda activate NAME, or name one with --prefix=ENV.')]
-    if (await exists(`${prefix}/conda-meta`)) return [good('active environment', prefix)]
-    return [
-      bad(
-        'active environment',
-        `${prefix} is active, but gone`,
-        "'conda-stage --unstage' goes back to the original of a copy; otherwise 'conda deactivate', or open a new shell.",
-      ),
-    ]
+    const error = await stat(`${prefix}/conda-meta`).then(
+      () => undefined,
+      (failure: unknown) => failure,
+    )
+    if (error === undefined) return [good('active environment', prefix)]
+    const [what, remedy] = isGone(error)
+      ? [
+          'gone',
+          "'conda-stage --unstage' goes back to the original of a copy; otherwise 'conda deactivate', or open a new shell.",
+        ]
+      : [
+          `can't be read: ${meaningOf(errnoOf(error) ?? String(error))}`,
+          "'conda deactivate', or open a shell of your own.",
+        ]
+    return [bad('active environment', `${prefix} is active, but ${what}`, remedy)]
   },
 
   'package managers': async ({ env }) => {
