@@ -1,4 +1,5 @@
-import { type Caller, leasesOfCaller } from '../leases/holder.ts'
+import { leasesOfCaller } from '../leases/holder.ts'
+import type { Caller } from '../leases/holder-facts.ts'
 import { type HeldLease, leasesOf, readLease, writeLease } from '../leases/lease.ts'
 import { findStage, type Stage } from '../stage/record.ts'
 

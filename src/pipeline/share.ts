@@ -1,4 +1,5 @@
-import { type Caller, holderOf, holderWithoutProcess } from '../leases/holder.ts'
+import { holderOf, holderWithoutProcess } from '../leases/holder.ts'
+import type { Caller } from '../leases/holder-facts.ts'
 import type { Lease } from '../leases/lease.ts'
 import type { Job } from '../platform/job.ts'
 import { ownIdentity } from '../platform/process-identity.ts'
