@@ -11,6 +11,7 @@ import { type AutoOptions, autoOptions } from './auto-options.ts'
 import { commandLine } from './command-line.ts'
 import { didYouMean } from './did-you-mean.ts'
 import { type EvidenceOptions, evidenceOptions } from './evidence-options.ts'
+import { withHome } from './home-paths.ts'
 import { mountOption } from './mount-option.ts'
 import { type NodeOptions, nodeOptions } from './node-options.ts'
 import { askedFormat, packShape, type ShapeOptions } from './pack-options.ts'
@@ -127,7 +128,7 @@ export async function readOptions(args: readonly string[], variables: Variables,
     if (error instanceof CommanderError) throw mistake(error, command)
     throw error
   }
-  const given = command.opts()
+  const given = withHome(command.opts(), variables)
   const action = oneAction(given)
   if (given.full && action !== 'version' && action !== 'help') throw usage('--full works only with --version')
   if (given.dryRun && !['stage', 'pack', 'clean', 'retire', 'restore'].includes(action))
@@ -148,7 +149,7 @@ export async function readOptions(args: readonly string[], variables: Variables,
     env,
     files,
   )
-  const prefix = given.name === undefined ? given.prefix : await prefixOf(given.name, env)
+  const prefix = given.name === undefined ? given.prefix : await prefixOf(given.name as string, env)
   return Object.assign(
     {
       action,
