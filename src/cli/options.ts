@@ -6,7 +6,6 @@ import { type Origins, resolveSettings } from '../config/resolve.ts'
 import type { Settings } from '../config/settings.ts'
 import { StageError } from '../errors.ts'
 import type { ModuleSystemName } from '../modulefile/modulefile.ts'
-import { homeOf } from '../platform/home.ts'
 import { type AutoOptions, autoOptions } from './auto-options.ts'
 import { commandLine } from './command-line.ts'
 import { didYouMean } from './did-you-mean.ts'
@@ -120,10 +119,7 @@ export async function readOptions(args: readonly string[], variables: Variables,
     .configureOutput({ writeOut: () => {}, writeErr: () => {} })
   const { own, command: words } = splitCommand(args)
   try {
-    command.parse(
-      own.map(withoutSign).map((arg) => inHome(arg, variables)),
-      { from: 'user' },
-    )
+    command.parse(own.map(withoutSign), { from: 'user' })
   } catch (error) {
     if (error instanceof CommanderError) throw mistake(error, command)
     throw error
@@ -198,10 +194,6 @@ async function prefixOf(name: string, env: Variables): Promise<string> {
 
 /** conda-pack also takes `-o=FILE`. */
 const withoutSign = (arg: string): string => arg.replace(/^(-[a-zA-Z])=/, '$1')
-
-/** Shells replace `~` at the start of a word only. So `--path=~/local` would name a folder `~`, which nobody means. */
-const inHome = (arg: string, env: Variables): string =>
-  arg.replace(/^(--[a-z-]+=)~(?=\/|$)/, (_, option) => `${option}${homeOf(env)}`)
 
 function oneAction(given: Record<string, unknown>): Action {
   const actions: Action[] = [...ACTIONS, ...INNER]

@@ -105,14 +105,6 @@ test('an empty path, as from an unset variable, is wrong usage and never means t
   await usage(place, ['--prefix=/', '--output='], /--output is empty/)
 })
 
-test('~ behind an = is the home folder, which no shell puts there; elsewhere it is a letter', async (context) => {
-  const place = nowhere(context)
-  const says = async (arg: string) => (await run(place, [arg])).stderr
-  assert.match(await says('--prefix=~/nothing'), new RegExp(`^ERROR: ${place.root}/nothing `, 'm'))
-  assert.match(await says('--prefix=/~/nothing'), /^ERROR: \/~\/nothing /m)
-  assert.match(await says('--prefix=~me'), /^ERROR: \/~me /m)
-})
-
 test('--version prints nothing but the version', async (context) => {
   const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8'))
   const place = nowhere(context)
