@@ -10,6 +10,7 @@ import { type AutoOptions, autoOptions } from './auto-options.ts'
 import { commandLine } from './command-line.ts'
 import { didYouMean } from './did-you-mean.ts'
 import { type EvidenceOptions, evidenceOptions } from './evidence-options.ts'
+import { withHome } from './home-paths.ts'
 import { mountOption } from './mount-option.ts'
 import { type NodeOptions, nodeOptions } from './node-options.ts'
 import { askedFormat, packShape, type ShapeOptions } from './pack-options.ts'
@@ -123,7 +124,7 @@ export async function readOptions(args: readonly string[], variables: Variables,
     if (error instanceof CommanderError) throw mistake(error, command)
     throw error
   }
-  const given = command.opts()
+  const given = withHome(command.opts(), variables)
   const action = oneAction(given)
   if (given.full && action !== 'version' && action !== 'help') throw usage('--full works only with --version')
   if (given.dryRun && !['stage', 'pack', 'clean', 'retire', 'restore'].includes(action))
@@ -144,7 +145,7 @@ export async function readOptions(args: readonly string[], variables: Variables,
     env,
     files,
   )
-  const prefix = given.name === undefined ? given.prefix : await prefixOf(given.name, env, action)
+  const prefix = given.name === undefined ? given.prefix : await prefixOf(given.name as string, env, action)
   return Object.assign(
     {
       action,
