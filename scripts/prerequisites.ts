@@ -99,6 +99,7 @@ const TESTING: Prerequisite[] = [
   program('mpirun.openmpi', 'openmpi-bin'),
   program('mpirun.mpich', 'mpich'),
   program('chromium'), // looks at the report
+  daemon('cron', 'cron'),
   program('java', 'default-jre-headless'), // runs Nextflow
   program('mvn', 'maven'), // fetches it
   program('erb', 'ruby'), // what Open OnDemand's templates are written in
