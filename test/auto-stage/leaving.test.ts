@@ -21,7 +21,7 @@ test("a subshell that ends removes its own automatic copy and leaves its parent'
       conda activate my
       ( conda deactivate; exit 3 )
       ( exit 3 )
-      ${shell.argv[0]} -c ". '\${CONDA_EXE_STAND_IN%.ts}.sh'; conda deactivate"
+      ${shell.argv[0]} -c ". '\${CONDA_EXE_STAND_IN%.*}.sh'; conda deactivate"
       ${count}`,
     )
     assert.equal(stdout, '1\n0\n1\n', stderr)
