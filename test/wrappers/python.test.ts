@@ -10,7 +10,6 @@ import {
   readlinkSync,
   rmSync,
   statfsSync,
-  writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -147,16 +146,6 @@ test('processes that Python starts by its own path run from the copy, too', () =
     lines,
     ['fork', 'spawn', 'forkserver'].map((method) => `${method} ${copy}`),
   )
-})
-
-test('cron starts the program from the copy, with the few variables that it gives', () => {
-  const few = { HOME: env.HOME!, LOGNAME: 'me', SHELL: '/bin/sh', PATH: '/usr/bin:/bin' }
-  mkdirSync(join(env.HOME!, '.config/conda-stage'), { recursive: true })
-  writeFileSync(join(env.HOME!, '.config/conda-stage/config.yaml'), `local-folders: [${local}]\n`)
-  const line = `'${join(wrappers, 'bin/python')}' -c 'import sys; print(sys.prefix)'`
-  assert.equal(output('/bin/sh', ['-c', line], { env: few }), copy)
-  rmSync(noteOf(original))
-  assert.equal(output('/bin/sh', ['-c', line], { env: few }), copy)
 })
 
 test('a worker that dask-jobqueue starts by Slurm, and its nanny, run from the copy', () => {
