@@ -103,6 +103,8 @@ const TESTING: Prerequisite[] = [
   program('bash-static'),
   program('aarch64-linux-gnu-gcc', 'gcc-aarch64-linux-gnu'),
   program('qemu-aarch64-static', 'qemu-user-static'),
+  program('java', 'default-jre-headless'), // runs Nextflow
+  program('mvn', 'maven'), // fetches it
   program('erb', 'ruby'), // what Open OnDemand's templates are written in
 ]
 
