@@ -8,7 +8,12 @@ import type { PackOptions, StageOptions } from './options.ts'
 
 /** Options with defaults filled in, and the warnings so far, for the result. */
 export type Filled<Options extends PackOptions> = Options &
-  Required<Pick<PackOptions, 'env' | 'cwd' | 'onProgress' | 'format' | 'check'>> & { uid: number; warnings: string[] }
+  Required<Pick<PackOptions, 'env' | 'cwd' | 'onProgress' | 'format' | 'check'>> & {
+    uid: number
+    warnings: string[]
+    /** The paths of the original, once it is known: no copy is made in it. */
+    outside?: readonly string[]
+  }
 
 export function fillIn<Options extends PackOptions>(options: Options): Filled<Options> {
   const warnings: string[] = []
@@ -29,6 +34,9 @@ export async function originalOf(given: PackOptions): Promise<Environment> {
   const staged = await findStage(prefix)
   return await findOriginal(staged ? { ...options, prefix: staged.record.original } : options)
 }
+
+/** Under which an environment is never changed. */
+export const pathsOf = ({ prefix, real }: Pick<Environment, 'prefix' | 'real'>): string[] => [prefix, real]
 
 /**
  * The environment that is meant, if it may be packed.

@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { after, before, type TestContext, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { World } from '../cli/world.ts'
+import { LAUNCHER, type World } from '../cli/world.ts'
 import { type Slurm, startSlurm } from '../jobs/slurm.ts'
-import { activatedHook, copiesIn, type Wrapped, wrapped } from './world.ts'
+import { copiesIn, type Wrapped, wrapped } from './world.ts'
 
 const HERE = join(import.meta.dirname, 'open-ondemand')
 
@@ -16,6 +16,14 @@ before(async () => {
   slurm = await startSlurm()
 })
 after(() => slurm.stop())
+
+/** What `conda activate` leaves, and then the hook that the page gives. */
+const hook = ({ prefix }: World): string =>
+  [
+    `export CONDA_PREFIX='${prefix}' CONDA_DEFAULT_ENV='${basename(prefix)}' CONDA_SHLVL=1 PATH='${prefix}/bin':$PATH`,
+    `eval "$('${LAUNCHER}' --source bash)"`,
+    'conda-stage --on-failure=continue',
+  ].join('\n')
 
 interface App {
   template?: 'basic' | 'vnc'
@@ -71,16 +79,16 @@ const SCRIPT = '#!/bin/bash\ntell "$(find_port)"\n'
 
 test("Open OnDemand's before.sh.erb stages for script.sh, or leaves it the original, and the copy goes with the session", (context) =>
   ended(context, (world) => ({
-    before: `${activatedHook(world)}\nport=$(find_port \${host})\nexport port<%# in ERB, as all of it %>\n`,
+    before: `${hook(world)}\nport=$(find_port \${host})\nexport port<%# in ERB, as all of it %>\n`,
     script: SCRIPT,
   })))
 
 test("Open OnDemand's before.sh.erb stages in a session with a VNC server, too", (context) =>
-  ended(context, (world) => ({ template: 'vnc', before: activatedHook(world), script: SCRIPT })))
+  ended(context, (world) => ({ template: 'vnc', before: hook(world), script: SCRIPT })))
 
 test("Open OnDemand's script_wrapper stages around the whole script, or leaves it the original, and the copy goes with the session", (context) =>
   ended(context, (world) => ({
-    wrapper: `${activatedHook(world)}\n%s\n`,
+    wrapper: `${hook(world)}\n%s\n`,
     before: 'port=4711\n',
     script: SCRIPT,
   })))

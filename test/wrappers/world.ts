@@ -1,6 +1,6 @@
 /** An environment with wrappers that count the calls of conda-stage. */
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { shortHash } from '../../src/model/digest.ts'
 import { copiedWorld, LAUNCHER, startCommand, succeed, type World } from '../cli/world.ts'
@@ -58,11 +58,3 @@ export async function wrapped(context: TestContext, options: readonly string[] =
 export const noteOf = (prefix: string): string => join(`/tmp/conda-stage-notes-${process.getuid!()}`, shortHash(prefix))
 
 export const copiesIn = ({ local }: World): string[] => readdirSync(local).filter((name) => !name.startsWith('.'))
-
-/** What `conda activate` leaves, and then the hook that docs/recipes.md gives. */
-export const activatedHook = ({ prefix }: { prefix: string }, options = '--on-failure=continue'): string =>
-  [
-    `export CONDA_PREFIX='${prefix}' CONDA_DEFAULT_ENV='${basename(prefix)}' CONDA_SHLVL=1 PATH='${prefix}/bin':$PATH`,
-    `eval "$('${LAUNCHER}' --source bash)"`,
-    `conda-stage ${options}`,
-  ].join('\n')
