@@ -9,8 +9,6 @@ import {
   readFileSync,
   readlinkSync,
   rmSync,
-  statfsSync,
-  writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
