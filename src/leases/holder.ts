@@ -6,8 +6,8 @@ import {
   type ProcessIdentity,
   processFacts,
 } from '../platform/process-identity.ts'
-import type { Caller, Holder } from './holder-facts.ts'
 import type { HeldLease } from './lease.ts'
+import type { Caller, Holder } from './users.ts'
 
 /**
  * Who holds the lease of a copy: a process that lives as long as somebody may use the copy. Without a shell or a named

@@ -9,11 +9,11 @@ import type { Job } from '../platform/job.ts'
 import { fateOf, ownIdentity } from '../platform/process-identity.ts'
 import { NotRead, readLocal } from '../platform/read-small.ts'
 import { isGone, unreadable } from '../platform/unreadable.ts'
-import type { Holder } from './holder-facts.ts'
 import { isListed, isRunningHere } from './job.ts'
 import { uniqueName } from './names.ts'
+import type { Holder } from './users.ts'
 
-const HOLDER: v.GenericSchema<unknown, Holder> = v.object({
+const HolderInFile: v.GenericSchema<unknown, Holder> = v.object({
   kind: v.picklist(['shell', 'session', 'job', 'login', 'programs']),
   host: v.string(),
   boot: v.string(),
@@ -22,7 +22,7 @@ const HOLDER: v.GenericSchema<unknown, Holder> = v.object({
 })
 
 const Lease = v.object({
-  holder: HOLDER,
+  holder: HolderInFile,
   /** ISO 8601. What a wrapper leaves has none: the shell can't tell the time, the file can. */
   since: v.optional(v.string()),
   /** The original prefix, as this user of the copy named it. */

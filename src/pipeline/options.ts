@@ -1,7 +1,7 @@
 import type { ArchiveFinding } from '../archive/verify/finding.ts'
 import type { Retention } from '../cache/index.ts'
 import type { Filter } from '../conda-pack/filter.ts'
-import type { Caller, Holder } from '../leases/holder-facts.ts'
+import type { Caller, Holder } from '../leases/users.ts'
 import type { ArchiveFormat } from '../model/archive-index.ts'
 import type { Payback } from '../model/cost.ts'
 import type { Form } from '../model/form.ts'

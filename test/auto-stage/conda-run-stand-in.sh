@@ -2,7 +2,7 @@
 # deactivate.d, whatever is active by then.
 name=$1
 shift
-. "${CONDA_EXE_STAND_IN%.ts}.sh"
+. "${CONDA_EXE_STAND_IN%.*}.sh"
 conda activate "$name"
 "$@"
 status=$?

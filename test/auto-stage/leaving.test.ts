@@ -21,7 +21,7 @@ test("a subshell that ends removes its own automatic copy and leaves its parent'
       conda activate my
       ( conda deactivate; exit 3 )
       ( exit 3 )
-      ${shell.argv[0]} -c ". '\${CONDA_EXE_STAND_IN%.ts}.sh'; conda deactivate"
+      ${shell.argv[0]} -c ". '\${CONDA_EXE_STAND_IN%.*}.sh'; conda deactivate"
       ${count}`,
     )
     assert.equal(stdout, '1\n0\n1\n', stderr)
@@ -92,4 +92,17 @@ test('with --auto-unstage=disable the copy stays after conda deactivate', () => 
     auto.stages().map((name) => join(auto.local, name, 'my\n')),
     [stdout],
   )
+})
+
+test('a copy of an environment that was enabled with --keep stands for the next activation, which copies nothing', () => {
+  for (const keep of ['--keep=60', '--keep']) {
+    using auto = new AutoWorld()
+    auto.configure('enable', [keep])
+    const first = auto.run(BASH, 'stand-in', 'conda activate my; echo "$CONDA_PREFIX"; conda deactivate')
+    const second = auto.run(BASH, 'stand-in', 'conda activate my; echo "$CONDA_PREFIX"')
+    assert.equal(second.stdout, first.stdout, second.stderr)
+    assert.match(first.stderr, /INFO: Extracting /)
+    assert.doesNotMatch(second.stderr, /INFO: Extracting /)
+    assert.equal(auto.stages().length, 1)
+  }
 })

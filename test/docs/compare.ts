@@ -11,9 +11,17 @@ const VARYING: [shown: RegExp, kind: string][] = [
   [/-\d+(?:\.\d+)+-\w+_\d+\w*/, '-[\\d.]+-\\w+_\\d+'],
   [/ +\d+(?:\.\d+)+ +\w+_\d+\w*/, ' +[\\d.]+ +\\w+_\\d+'],
   [/Python \d\.\d+/, 'Python \\d\\.\\d+'],
-  // A Slurm job's number, and the folder that is named after it.
-  [/batch job \d+/, 'batch job \\d+'],
-  [/\/local\/\d+/, '/local/\\d+'],
+  // The machine's disks and mounts.
+  [/: (?:xfs|ext4|tmpfs|overlay|btrfs),/, ': \\w+,'],
+  [
+    /on local disk \([^)]*\)(?:, \d+ in the kernel \([^)]*\))?/,
+    'on local disk \\([^)]*\\)(?:, \\d+ in the kernel \\([^)]*\\))?',
+  ],
+  // An archive in the cache folder.
+  [/-[0-9a-f]{12}\./, '-[0-9a-f]{12}\\.'],
+  // A number with its noun, and any other number.
+  [/\d+ starts?/, '\\d+ starts?'],
+  [/\d+(?:[.,]\d+)*/, '\\d+(?:[.,]\\d+)*'],
   // Columns are as wide as their contents.
   [/ {2,}/, ' +'],
 ]

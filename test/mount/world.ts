@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
-import { bundle } from '../../scripts/bundle.ts'
 import { copiedWorld, type Ended, type RunOptions, startCommand, type World } from '../cli/world.ts'
+import { built } from '../fixtures/installed.ts'
 
 /** Nobody needs to know that number. */
 const UID = 54_321
@@ -61,7 +61,7 @@ async function installedForAll(): Promise<string> {
   const checkout = join(import.meta.dirname, '../..')
   for (const name of ['bin', 'package.json']) cpSync(join(checkout, name), join(root, name), { recursive: true })
   cpSync(process.execPath, join(root, 'node'))
-  await bundle(join(root, 'dist'))
+  await built(join(root, 'dist'))
   chmodSync(root, 0o755)
   return join(root, 'bin/conda-stage')
 }

@@ -4,16 +4,16 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { bundle } from '../../scripts/bundle.ts'
 import { manPage } from '../../scripts/man-page.ts'
 import type { Arch } from '../../scripts/release.ts'
+import { built } from '../fixtures/installed.ts'
 import { UNPRIVILEGED } from '../platform/as-ordinary-user.ts'
 
 /** What a release is made from, quickly. */
 export async function parts(): Promise<{ out: string; what: { arch: Arch; dist: string; level: number } }> {
   const out = mkdtempSync(join(tmpdir(), 'release test-'))
   process.once('exit', () => rmSync(out, { recursive: true, force: true }))
-  await bundle(join(out, 'dist'))
+  await built(join(out, 'dist'))
   writeFileSync(join(out, 'dist/conda-stage.1'), manPage())
   return { out, what: { arch: process.arch as Arch, dist: join(out, 'dist'), level: 1 } }
 }

@@ -20,7 +20,8 @@ switch (action) {
     break
   case 'stage':
   case 'unstage':
-    await activate(action, activator as Activator, call)
+    // A CommonJS program can't await it here. If it fails, the process does.
+    void activate(action, activator as Activator, call)
     break
   case 'remove':
     console.error('INFO: removed')

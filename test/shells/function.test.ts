@@ -119,7 +119,7 @@ for (const shell of EVERY_SHELL) {
 
     test('if the program is gone, conda-stage fails and leaves the session alone', () => {
       using world = new World()
-      const script = `mv ${q(world.checkout)} gone; ${or('conda-stage data', `echo "status ${status}"`)}`
+      const script = `mv ${q(world.installation)} gone; ${or('conda-stage data', `echo "status ${status}"`)}`
       assert.equal(world.run(shell, 'none', script).stdout, 'status 1\n')
     })
 

@@ -14,6 +14,7 @@ import {
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { programs } from './programs.ts'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const repository = dirname(dirname(here))
@@ -54,13 +55,13 @@ export interface Dump {
 }
 
 /**
- * A conda installation with a few environments, a copy of one of them as a stage would be, and a checkout of
+ * A conda installation with a few environments, a copy of one of them as a stage would be, and an installation of
  * conda-stage with `driver.ts` as its program. Dispose of it at the end of the test.
  */
 export class World implements Disposable {
   readonly root: string
   readonly conda: string
-  readonly checkout: string
+  readonly installation: string
   readonly launcher: string
   readonly log: string
   private dumps = 0
@@ -68,16 +69,16 @@ export class World implements Disposable {
   constructor(name = 'a b') {
     const folder = mkdtempSync(join(tmpdir(), 'shells-'))
     this.root = join(folder, name)
-    this.checkout = join(folder, `it's "the" $check out`)
+    this.installation = join(folder, `it's "the" $in stallation`)
     this.conda = join(this.root, 'conda')
-    this.launcher = join(this.checkout, 'bin/conda-stage')
+    this.launcher = join(this.installation, 'bin/conda-stage')
     this.log = join(this.root, 'conda.log')
     for (const path of ['conda-meta', 'bin', 'condabin']) mkdirSync(join(this.conda, path), { recursive: true })
-    for (const path of ['bin', 'src']) mkdirSync(join(this.checkout, path), { recursive: true })
+    for (const path of ['bin', 'dist']) mkdirSync(join(this.installation, path), { recursive: true })
     copyFileSync(join(repository, 'bin/conda-stage'), this.launcher)
     chmodSync(this.launcher, 0o755)
-    symlinkSync(join(repository, 'node_modules'), join(this.checkout, 'node_modules'))
-    writeFileSync(join(this.checkout, 'src/bin.ts'), `import ${JSON.stringify(join(here, 'driver.ts'))}\n`)
+    symlinkSync(join(repository, 'node_modules'), join(this.installation, 'node_modules'))
+    symlinkSync(join(programs(), 'driver.cjs'), join(this.installation, 'dist/bin.cjs'))
     this.write('conda.log', '')
   }
 
@@ -152,7 +153,7 @@ export class World implements Disposable {
       CONDA_AUTO_ACTIVATE: 'false',
       CONDA_ROOT_STAND_IN: this.conda,
       CONDA_LOG_STAND_IN: this.log,
-      CONDA_EXE_STAND_IN: join(here, 'conda-stand-in.ts'),
+      CONDA_EXE_STAND_IN: join(programs(), 'conda-stand-in.cjs'),
       CONDA_CSH_STAND_IN: join(here, 'conda-stand-in.csh'),
       NODE_STAND_IN: process.execPath,
     }
