@@ -137,7 +137,7 @@ export async function readOptions(args: readonly string[], variables: Variables,
   checkWithBase(given, action, usage)
   // A variable with a wrong value must not stop anyone from reading about it.
   const env = action === 'help' ? {} : variables
-  const files = WITHOUT_SETTINGS.has(action) ? [] : await readConfigFiles(env, cwd)
+  const files = WITHOUT_SETTINGS.has(action) ? [] : await readConfigFiles(env, cwd, action === 'doctor')
   const shape = { action, cwd, usage }
   const format = await askedFormat(given, shape)
   const { settings, origins } = resolveSettings(
@@ -145,7 +145,7 @@ export async function readOptions(args: readonly string[], variables: Variables,
     env,
     files,
   )
-  const prefix = given.name === undefined ? given.prefix : await prefixOf(given.name as string, env)
+  const prefix = given.name === undefined ? given.prefix : await prefixOf(given.name as string, env, action)
   return Object.assign(
     {
       action,
@@ -187,9 +187,11 @@ function checkArchive(given: Readonly<Record<string, unknown>>, action: Action):
   if (other !== undefined) throw usage(`--archive and ${optionOf(other)} can't be combined`)
 }
 
-async function prefixOf(name: string, env: Variables): Promise<string> {
+async function prefixOf(name: string, env: Variables, action: Action): Promise<string> {
   const { findByName } = await import('../environment/find-by-name.ts')
-  return await findByName(name, env)
+  if (action !== 'doctor') return await findByName(name, env)
+  const { inTime } = await import('../platform/patience.ts')
+  return await inTime(findByName(name, env))
 }
 
 /** conda-pack also takes `-o=FILE`. */
