@@ -19,7 +19,9 @@ const ACTIVE = 'conda activate myjupyter'
 /** What is there when a page begins: shell code. The archive of `myjupyter` is there anyway. */
 const BEFORE: Record<string, string> = {
   'README.md': `${ACTIVE}; rm "$ENVIRONMENT.tar.zst"`,
+  'docs/administrators.md': 'mkdir -p "$ROOT/project/envs"; cp -a "$ENVIRONMENT" "$ROOT/project/envs/tools"',
   'docs/auto-staging.md': ACTIVE,
+  'docs/configuration.md': 'mkdir -p ~/.config/conda-stage; echo "check: full" > ~/.config/conda-stage/config.yaml',
   'docs/evidence.md': `
     export HOME=$ROOT/beegfs/me CONDA_EXE=$ROOT/beegfs/me/miniconda3/bin/conda
     mkdir -p ~/miniconda3/bin ~/.local/share/jupyter/kernels/old
