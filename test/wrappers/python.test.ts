@@ -1,35 +1,17 @@
 /** The recipes of docs/recipes.md for tools in Python. */
 import assert from 'node:assert/strict'
 import { type SpawnSyncOptions, spawn, spawnSync } from 'node:child_process'
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  statfsSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { LAUNCHER } from '../cli/world.ts'
 import { realEnvironment } from '../fixtures/environment.ts'
 import { type Slurm, startSlurm } from '../jobs/slurm.ts'
-import { pythonEnvironment } from './python-environment.ts'
+import { KERNEL_AND_DASK, pythonEnvironment, roomyFolder } from './python-environment.ts'
 import { noteOf } from './world.ts'
 
 const HERE = import.meta.dirname
-
-/** In memory, if there is room: on a busy disk, making and removing 15,000 files takes longer than all the rest. */
-function roomyFolder(): string {
-  const memory = '/dev/shm'
-  if (!existsSync(memory)) return tmpdir()
-  const { bavail, bsize } = statfsSync(memory)
-  return bavail * bsize > 2e9 ? memory : tmpdir()
-}
 
 const root = mkdtempSync(join(roomyFolder(), 'python-'))
 const local = join(root, 'local')
@@ -62,7 +44,7 @@ let slurm: Slurm
 before(async () => {
   jupyter = (await realEnvironment()).prefix
   for (const folder of [local, env.HOME!]) mkdirSync(folder)
-  await pythonEnvironment(original)
+  await pythonEnvironment(original, KERNEL_AND_DASK)
   output(LAUNCHER, [`--wrappers=${wrappers}`, `--prefix=${original}`, '--programs=python', '--kernelspec'])
   copy = output(join(wrappers, 'bin/python'), ['-c', 'import sys; print(sys.prefix)'])
   slurm = await startSlurm()
@@ -154,28 +136,6 @@ test('a worker that dask-jobqueue starts by Slurm, and its nanny, run from the c
     env: { ...env, SLURM_CONF: slurm.config },
   })
   assert.deepEqual(JSON.parse(result), [copy, `${copy}/bin/python`])
-})
-
-test("batchspawner's script, which runs its prologue under set -euo pipefail, starts the single-user server from the copy", () => {
-  const python = join(original, 'bin/python')
-  const hook = [
-    `export CONDA_PREFIX='${original}' CONDA_DEFAULT_ENV=myjupyter CONDA_SHLVL=1 PATH='${original}/bin':$PATH`,
-  ]
-  hook.push(`eval "$('${LAUNCHER}' --source bash)"`, 'conda-stage --on-failure=continue')
-  const where = '-c "import sys; print(sys.prefix)"'
-  const ways = {
-    wrapper: ['', `${join(wrappers, 'bin/python')} ${where}`],
-    prologue: [hook.join('\n'), `python ${where}`],
-  }
-  for (const [prologue, command] of Object.values(ways)) {
-    const script = output(python, [join(HERE, 'batch_script.py'), prologue!, command!])
-    assert.match(script, /^set -euo pipefail$/m)
-    assert.equal(output('bash', ['-c', script]), `${copy}\njupyterhub-singleuser ended gracefully`)
-    const nowhere = { ...env, CONDA_STAGE_PATH: '/proc/nowhere' }
-    rmSync(noteOf(original))
-    assert.match(output('bash', ['-c', script], { env: nowhere }), new RegExp(`^${original}\njupyterhub`))
-    output(join(wrappers, 'bin/python'), ['-c', ''])
-  }
 })
 
 test('no copy is made twice by all of these', () => {
