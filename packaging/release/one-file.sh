@@ -18,7 +18,12 @@ find_root() {
   esac
   own=/tmp/conda-stage-of-$(clean && id -u)
   (clean && mkdir -m 700 "$own" 2> /dev/null)
-  [ ! -L "$own" ] && unpacked "$own" "$own" && return
+  if [ -L "$own" ]; then
+    why="$why
+  $own is a link"
+  else
+    unpacked "$own" "$own" && return
+  fi
   say "ERROR: conda-stage can't unpack its program, which each user needs to do once:$why"
   say "Make room for 200 MB in your home folder, or set XDG_CACHE_HOME to a folder of yours where programs may run."
   say "If the file $self is damaged, get it again."

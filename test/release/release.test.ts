@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import {
   appendFileSync,
@@ -18,7 +18,7 @@ import { type TestContext, test } from 'node:test'
 import { writeRelease } from '../../scripts/release.ts'
 import { COMPLETION_SHELLS } from '../../src/completion/completion.ts'
 import { programVersion } from '../../src/platform/program.ts'
-import { temporaryFolder } from '../cli/world.ts'
+import { MOUNTING, temporaryFolder } from '../cli/world.ts'
 import { bare, parts, printed } from './built.ts'
 
 const { out, what } = await parts()
@@ -155,7 +155,10 @@ test('a release that does not run on this machine replaces nothing', (context) =
   appendFileSync(join(release, 'libexec/conda-stage/dist/bin.cjs'), '}')
   const { status, stderr } = install()
   assert.equal(status, 1)
-  assert.match(stderr, /ERROR: This release does not run on this machine\. .* is unchanged\.\n$/)
+  assert.match(
+    stderr,
+    /ERROR: This release does not run on this machine, or it was cut in the download\. .* is unchanged\.\n$/,
+  )
   assert.deepEqual(below(prefix), before)
 })
 
@@ -182,4 +185,19 @@ test('what was installed goes without a rest, and what else is there stays', (co
   assert.ok(lstatSync(own).isFile())
   printed([own, '--uninstall', `--prefix=${prefix}`], env)
   assert.deepEqual(below(prefix).sort(), theirs)
+})
+
+test('where the disk is full, nothing is installed and nothing left, and one line says so', (context) => {
+  const { root, release } = place(context)
+  const full = join(root, 'full')
+  mkdirSync(full)
+  const install =
+    'mount -t tmpfs -o size=40m none "$0"; "$1" --prefix="$0/new" && exit; status=$?; ls -A "$0"; exit $status'
+  const [command = '', ...args] = [...MOUNTING, install, full, join(release, 'install.sh')]
+  const { status, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8' })
+  assert.deepEqual({ status, stdout }, { status: 1, stdout: '' })
+  assert.match(
+    stderr,
+    /^ERROR: cp: .*: No space left on device\. .*\/new is unchanged\. It needs 150 MB: --prefix=DIR\n$/,
+  )
 })
