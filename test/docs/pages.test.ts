@@ -33,7 +33,7 @@ const BEFORE: Record<string, string> = {
     pixi() { eval "$("$PYTHON_STAND_IN" -B "$PIXI_STAND_IN" shell-hook)"; }`,
   'docs/recipes.md': `
     cp -a "$ENVIRONMENT" "$ROOT/beegfs/me/miniconda3/envs/mystats"; echo 'print("fitted")' > train.py
-    mkdir ~/nextflow; cp -a "$ENVIRONMENT" ~/nextflow/env-0a1b2c3d
+    mkdir nextflow; cp -a "$ENVIRONMENT" nextflow/env-0123456789abcdef
     mkdir -p "$ENVIRONMENT/share/jupyter/kernels/python3"
     echo '{"argv": ["'$ENVIRONMENT/bin/python'"], "display_name": "Python 3 (ipykernel)", "language": "python"}' > "$ENVIRONMENT/share/jupyter/kernels/python3/kernel.json"`,
   'docs/retire.md': 'mkdir "$ROOT/beegfs/me/envs"; cp -a "$ENVIRONMENT" "$ROOT/beegfs/me/envs/analysis"',

@@ -1,36 +1,17 @@
 /** The recipes of docs/recipes.md for tools in Python. */
 import assert from 'node:assert/strict'
 import { type SpawnSyncOptions, spawn, spawnSync } from 'node:child_process'
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  statfsSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { LAUNCHER } from '../cli/world.ts'
 import { realEnvironment } from '../fixtures/environment.ts'
 import { type Slurm, startSlurm } from '../jobs/slurm.ts'
-import { pythonEnvironment } from './python-environment.ts'
+import { KERNEL_AND_DASK, pythonEnvironment, roomyFolder } from './python-environment.ts'
 import { noteOf } from './world.ts'
 
 const HERE = import.meta.dirname
-
-/** In memory, if there is room: on a busy disk, making and removing 15,000 files takes longer than all the rest. */
-function roomyFolder(): string {
-  const memory = '/dev/shm'
-  if (!existsSync(memory)) return tmpdir()
-  const { bavail, bsize } = statfsSync(memory)
-  return bavail * bsize > 2e9 ? memory : tmpdir()
-}
 
 const root = mkdtempSync(join(roomyFolder(), 'python-'))
 const local = join(root, 'local')
@@ -63,7 +44,7 @@ let slurm: Slurm
 before(async () => {
   jupyter = (await realEnvironment()).prefix
   for (const folder of [local, env.HOME!]) mkdirSync(folder)
-  await pythonEnvironment(original)
+  await pythonEnvironment(original, KERNEL_AND_DASK)
   output(LAUNCHER, [`--wrappers=${wrappers}`, `--prefix=${original}`, '--programs=python', '--kernelspec'])
   copy = output(join(wrappers, 'bin/python'), ['-c', 'import sys; print(sys.prefix)'])
   slurm = await startSlurm()
@@ -149,44 +130,12 @@ test('processes that Python starts by its own path run from the copy, too', () =
   )
 })
 
-test('cron starts the program from the copy, with the few variables that it gives', () => {
-  const few = { HOME: env.HOME!, LOGNAME: 'me', SHELL: '/bin/sh', PATH: '/usr/bin:/bin' }
-  mkdirSync(join(env.HOME!, '.config/conda-stage'), { recursive: true })
-  writeFileSync(join(env.HOME!, '.config/conda-stage/config.yaml'), `local-folders: [${local}]\n`)
-  const line = `'${join(wrappers, 'bin/python')}' -c 'import sys; print(sys.prefix)'`
-  assert.equal(output('/bin/sh', ['-c', line], { env: few }), copy)
-  rmSync(noteOf(original))
-  assert.equal(output('/bin/sh', ['-c', line], { env: few }), copy)
-})
-
 test('a worker that dask-jobqueue starts by Slurm, and its nanny, run from the copy', () => {
   const python = join(wrappers, 'bin/python')
   const result = output(join(original, 'bin/python'), [join(HERE, 'dask_cluster.py'), python, local], {
     env: { ...env, SLURM_CONF: slurm.config },
   })
   assert.deepEqual(JSON.parse(result), [copy, `${copy}/bin/python`])
-})
-
-test("batchspawner's script, which runs its prologue under set -euo pipefail, starts the single-user server from the copy", () => {
-  const python = join(original, 'bin/python')
-  const hook = [
-    `export CONDA_PREFIX='${original}' CONDA_DEFAULT_ENV=myjupyter CONDA_SHLVL=1 PATH='${original}/bin':$PATH`,
-  ]
-  hook.push(`eval "$('${LAUNCHER}' --source bash)"`, 'conda-stage --on-failure=continue')
-  const where = '-c "import sys; print(sys.prefix)"'
-  const ways = {
-    wrapper: ['', `${join(wrappers, 'bin/python')} ${where}`],
-    prologue: [hook.join('\n'), `python ${where}`],
-  }
-  for (const [prologue, command] of Object.values(ways)) {
-    const script = output(python, [join(HERE, 'batch_script.py'), prologue!, command!])
-    assert.match(script, /^set -euo pipefail$/m)
-    assert.equal(output('bash', ['-c', script]), `${copy}\njupyterhub-singleuser ended gracefully`)
-    const nowhere = { ...env, CONDA_STAGE_PATH: '/proc/nowhere' }
-    rmSync(noteOf(original))
-    assert.match(output('bash', ['-c', script], { env: nowhere }), new RegExp(`^${original}\njupyterhub`))
-    output(join(wrappers, 'bin/python'), ['-c', ''])
-  }
 })
 
 test('no copy is made twice by all of these', () => {
