@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { slowfsUnavailable } from '../../bench/slowfs/build.ts'
 import { mountSlow } from '../../bench/slowfs/mount.ts'
+import { programVersion } from '../../src/platform/program.ts'
 import { Account } from './account.ts'
 import { isAsShown } from './compare.ts'
 import { type Command, sessionsOf } from './document.ts'
@@ -63,8 +64,9 @@ const SERVED: Record<string, number> = { 'docs/evidence.md': 2, 'docs/virtual-en
 
 /** Commands that are not run, with the reason. */
 const NOT_RUN: Record<string, string> = {
-  'tar -xzf conda-stage-0.1.0-linux-x64.tar.gz': 'test/release builds a release, and runs the same installer',
-  'conda-stage-0.1.0-linux-x64/install.sh --rc': 'the same',
+  [`tar -xzf conda-stage-${programVersion()}-linux-x64.tar.gz`]:
+    'test/release builds a release, and runs the same installer',
+  [`conda-stage-${programVersion()}-linux-x64/install.sh --rc`]: 'the same',
   'snakemake --cores 8 --sdm conda': 'test/workflows runs Snakemake',
   'snakemake --executor slurm --jobs 100 --sdm conda \\': 'the same',
 }
