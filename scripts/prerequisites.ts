@@ -99,6 +99,7 @@ const TESTING: Prerequisite[] = [
   program('mpirun.openmpi', 'openmpi-bin'),
   program('mpirun.mpich', 'mpich'),
   program('chromium'), // looks at the report
+  daemon('cron', 'cron'),
   // Bare machines, and those of another kind.
   program('bash-static'),
   program('aarch64-linux-gnu-gcc', 'gcc-aarch64-linux-gnu'),

@@ -189,6 +189,6 @@ const wholeFrom =
   (text: string): number => {
     const n = Number(text)
     if (text.trim() === '' || !Number.isInteger(n) || n < least || n > 1024)
-      throw new InvalidArgumentError(`Give a whole number from ${least}.`)
+      throw new InvalidArgumentError(n > 1024 ? 'Give a number up to 1024.' : `Give a whole number from ${least}.`)
     return n
   }

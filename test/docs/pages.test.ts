@@ -33,6 +33,7 @@ const BEFORE: Record<string, string> = {
     pixi() { eval "$("$PYTHON_STAND_IN" -B "$PIXI_STAND_IN" shell-hook)"; }`,
   'docs/recipes.md': `
     cp -a "$ENVIRONMENT" "$ROOT/beegfs/me/miniconda3/envs/mystats"; echo 'print("fitted")' > train.py
+    mkdir nextflow; cp -a "$ENVIRONMENT" nextflow/env-0123456789abcdef
     mkdir -p "$ENVIRONMENT/share/jupyter/kernels/python3"
     echo '{"argv": ["'$ENVIRONMENT/bin/python'"], "display_name": "Python 3 (ipykernel)", "language": "python"}' > "$ENVIRONMENT/share/jupyter/kernels/python3/kernel.json"`,
   'docs/retire.md': 'mkdir "$ROOT/beegfs/me/envs"; cp -a "$ENVIRONMENT" "$ROOT/beegfs/me/envs/analysis"',
@@ -64,7 +65,7 @@ const SERVED: Record<string, number> = { 'docs/evidence.md': 2, 'docs/virtual-en
 const NOT_RUN: Record<string, string> = {
   'tar -xzf conda-stage-0.1.0-linux-x64.tar.gz': 'test/release builds a release, and runs the same installer',
   'conda-stage-0.1.0-linux-x64/install.sh --rc': 'the same',
-  'snakemake --cores 8 --sdm conda': 'Snakemake takes conda and 135 MB of packages',
+  'snakemake --cores 8 --sdm conda': 'test/workflows runs Snakemake',
   'snakemake --executor slurm --jobs 100 --sdm conda \\': 'the same',
 }
 

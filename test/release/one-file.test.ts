@@ -14,6 +14,7 @@ import {
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { writeOneFile } from '../../scripts/release.ts'
+import { programVersion } from '../../src/platform/program.ts'
 import { copiedWorld, temporaryFolder } from '../cli/world.ts'
 import { bare, parts, printed } from './built.ts'
 
@@ -30,7 +31,7 @@ function home(context: TestContext) {
 
 test('one file is all that is needed: without a Node, without variables, it runs, and unpacks itself only once', (context) => {
   const { HOME, cache } = home(context)
-  assert.equal(printed([FILE, '--version'], { HOME }), '0.1.0\n')
+  assert.equal(printed([FILE, '--version'], { HOME }), `${programVersion()}\n`)
   const [program, ...others] = readdirSync(cache)
   assert.deepEqual(others, [])
   // What was unpacked is what runs.

@@ -17,12 +17,13 @@ import { basename, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { writeRelease } from '../../scripts/release.ts'
 import { COMPLETION_SHELLS } from '../../src/completion/completion.ts'
+import { programVersion } from '../../src/platform/program.ts'
 import { temporaryFolder } from '../cli/world.ts'
 import { bare, parts, printed } from './built.ts'
 
 const { out, what } = await parts()
 const archive = writeRelease(out, what)
-const VERSION = '0.1.0'
+const VERSION = programVersion()
 
 /** An unpacked release, and a home. */
 function place(context: TestContext) {

@@ -1,16 +1,7 @@
 /** The recipes of docs/recipes.md for tools in Python. */
 import assert from 'node:assert/strict'
 import { type SpawnSyncOptions, spawn, spawnSync } from 'node:child_process'
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -148,16 +139,6 @@ test('processes that Python starts by its own path run from the copy, too', () =
     lines,
     ['fork', 'spawn', 'forkserver'].map((method) => `${method} ${copy}`),
   )
-})
-
-test('cron starts the program from the copy, with the few variables that it gives', () => {
-  const few = { HOME: env.HOME!, LOGNAME: 'me', SHELL: '/bin/sh', PATH: '/usr/bin:/bin' }
-  mkdirSync(join(env.HOME!, '.config/conda-stage'), { recursive: true })
-  writeFileSync(join(env.HOME!, '.config/conda-stage/config.yaml'), `local-folders: [${local}]\n`)
-  const line = `'${join(wrappers, 'bin/python')}' -c 'import sys; print(sys.prefix)'`
-  assert.equal(output('/bin/sh', ['-c', line], { env: few }), copy)
-  rmSync(noteOf(original))
-  assert.equal(output('/bin/sh', ['-c', line], { env: few }), copy)
 })
 
 test('a worker that dask-jobqueue starts by Slurm, and its nanny, run from the copy', () => {
