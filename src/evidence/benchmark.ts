@@ -88,6 +88,11 @@ export async function benchmark(options: BenchmarkOptions): Promise<Benchmark> {
   })
 }
 
+/** Seconds. The clock tells no less. */
+const TICK = 0.001
+
+const times = (longer: Times, shorter: Times): number => Math.max(longer.real, TICK) / Math.max(shorter.real, TICK)
+
 /** Less than that is noise, whatever the clock says. */
 const LEAST_GAIN = 1.1
 /** So much is none, however few starts there were. */
@@ -99,14 +104,12 @@ function judged(
   { original, copy }: { original: Side; copy: Side },
   seconds: number,
 ): Pick<Benchmark, 'ratio' | 'firstWasCold' | 'startsToPay' | 'pays' | 'why'> {
-  const ratio = {
-    first: original.first.real / copy.first.real,
-    repeated: original.median.real / copy.median.real,
-  }
+  const ratio = { first: times(original.first, copy.first), repeated: times(original.median, copy.median) }
   const firstWasCold = original.first.real >= LEAST_GAIN * original.median.real
   const gain = original.median.real - copy.median.real
   const no = (why: string) => ({ ratio, firstWasCold, startsToPay: null, pays: false, why })
-  if (ratio.repeated < LEAST_GAIN) return no('a start from the copy takes as long as one from the original')
+  if (ratio.repeated < LEAST_GAIN || gain < 2 * TICK)
+    return no('a start from the copy takes as long as one from the original')
   if (ratio.repeated < CLEAR_GAIN && sureness(reals(original), reals(copy)) < SURE)
     return no('equal starts differ as much as these (--runs=20 measures more of them)')
   const startsToPay = Math.max(1, Math.ceil(seconds / gain))

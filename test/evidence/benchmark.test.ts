@@ -57,6 +57,17 @@ test('where nothing is gained, it says that staging is not worth it', async (con
   assert.match(stdout, /Staging is not worth it for this command: (?:a start from the copy takes as long|equal starts)/)
 })
 
+test('a command that takes a millisecond is no division by nothing, and the shell has none of its own in its place', async (context) => {
+  const node = await nodeWith(context)
+  const { stdout } = await measure(node, ['--runs=1', '--json'], ['true'])
+  const { ratio, startsToPay } = JSON.parse(stdout)
+  assert.ok(ratio.first > 0 && ratio.repeated > 0, stdout)
+  assert.equal(startsToPay, null)
+  const odd = await measure(node, ['--runs=1'], ['compgen'])
+  assert.equal(odd.status, 1)
+  assert.match(odd.stderr, /compgen ended with status 127/)
+})
+
 test('it says so if the first start from the original was not a cold one', async (context) => {
   const node = await nodeWith(context)
   const first = (seconds: number, others: number) =>
