@@ -24,6 +24,7 @@ import { dirname, join } from 'node:path'
 import { completableOptions } from '../src/cli/command-line.ts'
 import { COMPLETION_SHELLS, type CompletionShell, completion } from '../src/completion/completion.ts'
 import { programVersion } from '../src/platform/program.ts'
+import { compileLibatomic } from './libatomic.ts'
 import { manPage } from './man-page.ts'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -73,7 +74,7 @@ export function writeOneFile(out: string, { arch, dist, level = 6 }: What): stri
   })
 }
 
-/** What npm would install: the package's files, and Node. Its C headers are of no use here. */
+/** What npm would install: the package's files, and Node. Its C headers are of no use here. libatomic is, on bare machines. */
 function layProgram(folder: string, arch: Arch, dist: string): void {
   const { files } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { files: string[] }
   const always = ['package.json', 'README.md', 'LICENSE']
@@ -87,6 +88,7 @@ function layProgram(folder: string, arch: Arch, dist: string): void {
   mkdirSync(join(folder, node, 'bin'), { recursive: true })
   const from = nodePackage(arch)
   for (const name of ['bin/node', 'LICENSE', 'package.json']) copyFileSync(join(from, name), join(folder, node, name))
+  compileLibatomic(join(folder, node, 'lib'), arch)
 }
 
 /** Node's package: npm installs the one of this machine. The other one is fetched, and must be what the lock file says. */

@@ -41,6 +41,7 @@ export type ErrorCode =
   | 'CHANGED' // the environment changed while it was being packed
   | 'OUTPUT_LOST' // standard output, or what hands code to the shell, can't be written to
   | 'DISK_FAILED' // a call that needs a disk failed in a place that knows no better
+  | 'NO_ANSWER' // --doctor: a file system did not answer in time
   | 'NODES_FAILED' // --nodes: a node could not be reached, or has no copy; the hint names them
   | 'VERIFY_FAILED'
   | 'DOCTOR_FOUND' // --doctor: something is broken

@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path'
 import type { Environment } from './environment/find.ts'
 import { giveBack, usersOf } from './pipeline/give-back.ts'
 import type * as options from './pipeline/options.ts'
-import { type Filled, fillIn, findOriginal, formatFor } from './pipeline/original.ts'
+import { type Filled, fillIn, findOriginal, formatFor, pathsOf } from './pipeline/original.ts'
 import { prepareStage } from './pipeline/prepare-stage.ts'
 import { isShared } from './pipeline/share.ts'
 import { shareStage } from './pipeline/share-stage.ts'
@@ -36,8 +36,9 @@ export async function pack({ format, ...given }: options.PackForElsewhereOptions
 export async function stage(given: options.StageOptions = {}): Promise<options.StageResult> {
   const filled = fillIn(given)
   if (filled.archive !== undefined) return await (await import('./pipeline/stage-alone.ts')).stageAlone(filled)
-  const options = { ...filled, format: formatFor(filled) }
-  const environment = await findOriginal(options)
+  const format = formatFor(filled)
+  const environment = await findOriginal({ ...filled, format })
+  const options = { ...filled, format, outside: pathsOf(environment) }
   const notes = await prepareStage(environment, options)
   const result = await stageAs(environment, options)
   for (const message of notes) options.onProgress({ kind: 'info', message })

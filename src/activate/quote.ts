@@ -5,3 +5,6 @@
 export function quotePosix(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`
 }
+
+/** The same for commands that people read: what needs no quotes has none. */
+export const wordPosix = (text: string): string => (/^[\w@%+=:,./-]+$/.test(text) ? text : quotePosix(text))

@@ -11,6 +11,8 @@ export interface AutoStaging {
   writable?: boolean
   withConda?: boolean
   onFailure?: OnFailure
+  /** How long the copy stands for the next session when nobody uses it; Infinity: until it is unstaged. */
+  keepMinutes?: number
   /** As --path; absolute. */
   path?: string
   /** Code for the session's shell, which runs before the script looks for conda-stage. */
@@ -47,11 +49,12 @@ function scripts(path: string, template: string, words: Record<string, string[]>
   })
 }
 
-const argumentsOf = ({ unstage, writable, withConda, onFailure, path }: AutoStaging): string[] => [
+const argumentsOf = ({ unstage, writable, withConda, onFailure, keepMinutes, path }: AutoStaging): string[] => [
   `--auto-unstage=${unstage ? 'enable' : 'disable'}`,
   ...(writable === undefined ? [] : [writable ? '--writable' : '--read-only']),
   ...(withConda ? ['--with-conda'] : []),
   ...(onFailure === undefined ? [] : [`--on-failure=${onFailure}`]),
+  ...(keepMinutes === undefined ? [] : [`--keep=${Number.isFinite(keepMinutes) ? keepMinutes : 'unlimited'}`]),
   ...(path === undefined ? [] : [`--path=${path}`]),
 ]
 

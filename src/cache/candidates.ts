@@ -7,6 +7,7 @@ import { shortHash } from '../model/digest.ts'
 import { cutName, isMisread, LONGEST_NAME } from '../model/file-names.ts'
 import type { EnvironmentKind } from '../model/kind.ts'
 import { homeOf } from '../platform/home.ts'
+import { isInside } from '../platform/inside.ts'
 import { expandFolder } from '../platform/job.ts'
 import { mkdir, open, unlink } from '../platform/remote-fs.ts'
 import { assertReplaceable } from './replaceable.ts'
@@ -111,16 +112,19 @@ function cacheFolder(env: CandidateOptions['env']): string {
  * The first candidate that can be written: nothing stands there, or one of our archives, and its folder takes a new file. That is
  * tried, because modes say nothing on a read-only mount or about root. Some folders are made; others have to
  * exist. `passedOver` says why earlier candidates can't be written.
+ * @param outside the paths of the environment, which is never changed
  * @throws StageError ARCHIVE_UNWRITABLE, ARCHIVE_FOREIGN, NO_SPACE if there is none; it says what is wrong with the first.
  */
 export async function chooseWritable(
   candidates: readonly string[],
   toMake: FoldersToMake,
+  outside: readonly string[] = [],
 ): Promise<{ path: string; passedOver: { path: string; reason: string }[] }> {
   const failures: StageError[] = []
   for (const path of candidates) {
     try {
       assertNamed(path)
+      await assertOutside(path, outside)
       const mode = toMake.get(dirname(path))
       if (mode !== undefined) await mkdir(dirname(path), { recursive: true, mode })
       await assertReplaceable(path)
@@ -133,6 +137,19 @@ export async function chooseWritable(
     }
   }
   throw failures[0] ?? new TypeError('no candidates')
+}
+
+/**
+ * An archive in the environment would change it, and be packed with it the next time.
+ * @throws StageError ARCHIVE_UNWRITABLE
+ */
+export async function assertOutside(path: string, environment: readonly string[]): Promise<void> {
+  if (!(await isInside(dirname(path), environment))) return
+  throw new StageError(
+    'ARCHIVE_UNWRITABLE',
+    `The archive ${path} can't be written: that is inside the environment, which is never changed`,
+    { path, hint: 'Name another place with --output=FILE' },
+  )
 }
 
 function assertNamed(path: string): void {

@@ -1,6 +1,7 @@
 export {
   archiveCandidates,
   archiveFolders,
+  assertOutside,
   candidatesBefore,
   chooseWritable,
   foldersToMake,

@@ -49,6 +49,7 @@ export function autoOptions(
       ...(given.readOnly !== undefined && { writable: false }),
       ...(given.withConda !== undefined && { withConda: true }),
       ...(given.onFailure !== undefined && { onFailure: given.onFailure as OnFailure }),
+      ...(given.keep !== undefined && { keepMinutes: given.keep as number }),
       ...(given.path !== undefined && { path: resolve(cwd, given.path as string) }),
       ...(prologue !== undefined && { prologue }),
     },

@@ -10,6 +10,7 @@ import { type AutoOptions, autoOptions } from './auto-options.ts'
 import { commandLine } from './command-line.ts'
 import { didYouMean } from './did-you-mean.ts'
 import { type EvidenceOptions, evidenceOptions } from './evidence-options.ts'
+import { withHome } from './home-paths.ts'
 import { mountOption } from './mount-option.ts'
 import { type NodeOptions, nodeOptions } from './node-options.ts'
 import { askedFormat, packShape, type ShapeOptions } from './pack-options.ts'
@@ -123,7 +124,7 @@ export async function readOptions(args: readonly string[], variables: Variables,
     if (error instanceof CommanderError) throw mistake(error, command)
     throw error
   }
-  const given = command.opts()
+  const given = withHome(command.opts(), variables)
   const action = oneAction(given)
   if (given.full && action !== 'version' && action !== 'help') throw usage('--full works only with --version')
   if (given.dryRun && !['stage', 'pack', 'clean', 'retire', 'restore'].includes(action))
@@ -136,7 +137,7 @@ export async function readOptions(args: readonly string[], variables: Variables,
   checkWithBase(given, action, usage)
   // A variable with a wrong value must not stop anyone from reading about it.
   const env = action === 'help' ? {} : variables
-  const files = WITHOUT_SETTINGS.has(action) ? [] : await readConfigFiles(env, cwd)
+  const files = WITHOUT_SETTINGS.has(action) ? [] : await readConfigFiles(env, cwd, action === 'doctor')
   const shape = { action, cwd, usage }
   const format = await askedFormat(given, shape)
   const { settings, origins } = resolveSettings(
@@ -144,7 +145,7 @@ export async function readOptions(args: readonly string[], variables: Variables,
     env,
     files,
   )
-  const prefix = given.name === undefined ? given.prefix : await prefixOf(given.name, env)
+  const prefix = given.name === undefined ? given.prefix : await prefixOf(given.name as string, env, action)
   return Object.assign(
     {
       action,
@@ -186,9 +187,11 @@ function checkArchive(given: Readonly<Record<string, unknown>>, action: Action):
   if (other !== undefined) throw usage(`--archive and ${optionOf(other)} can't be combined`)
 }
 
-async function prefixOf(name: string, env: Variables): Promise<string> {
+async function prefixOf(name: string, env: Variables, action: Action): Promise<string> {
   const { findByName } = await import('../environment/find-by-name.ts')
-  return await findByName(name, env)
+  if (action !== 'doctor') return await findByName(name, env)
+  const { inTime } = await import('../platform/patience.ts')
+  return await inTime(findByName(name, env))
 }
 
 /** conda-pack also takes `-o=FILE`. */

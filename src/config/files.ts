@@ -7,7 +7,8 @@ import type { Settings } from './settings.ts'
 export interface ConfigFile {
   path: string
   whose: 'user' | 'site'
-  state: 'read' | 'missing' | 'faulty'
+  /** `silent`: its file server gives no answer. */
+  state: 'read' | 'missing' | 'faulty' | 'silent'
   /** Only those that are valid. */
   values: Partial<Settings>
   mistakes: Mistake[]
@@ -18,15 +19,26 @@ export type Variables = Readonly<Record<string, string | undefined>>
 /**
  * Reads the user's configuration file, then the site's. Mistakes are part of the result. The YAML parser is loaded only if
  * there is a file: most sessions have none.
+ * @param isImpatient a file whose file server does not answer has no values
  */
-export async function readConfigFiles(env: Variables, cwd: string): Promise<ConfigFile[]> {
+export async function readConfigFiles(env: Variables, cwd: string, isImpatient = false): Promise<ConfigFile[]> {
   const site = env.CONDA_STAGE_SITE_CONFIG
-  return await Promise.all([
-    readConfigFile(userFile(env), 'user', false),
-    site
-      ? readConfigFile(resolve(cwd, site), 'site', true)
-      : readConfigFile('/etc/conda-stage/config.yaml', 'site', false),
-  ])
+  const files: [path: string, whose: ConfigFile['whose'], isNamed: boolean][] = [
+    [userFile(env), 'user', false],
+    site ? [resolve(cwd, site), 'site', true] : ['/etc/conda-stage/config.yaml', 'site', false],
+  ]
+  return await Promise.all(files.map((file) => (isImpatient ? readInTime(...file) : readConfigFile(...file))))
+}
+
+async function readInTime(path: string, whose: ConfigFile['whose'], isNamed: boolean): Promise<ConfigFile> {
+  const { inTime } = await import('../platform/patience.ts')
+  return await inTime(readConfigFile(path, whose, isNamed), { of: path }).catch(({ message }: Error) => ({
+    path,
+    whose,
+    state: 'silent' as const,
+    values: {},
+    mistakes: [{ message }],
+  }))
 }
 
 /** Follows the XDG base directory specification: a relative path does not count. */

@@ -16,7 +16,7 @@ import { chooseArchive } from './archive-choice.ts'
 import { sharedStages } from './join-stage.ts'
 import { localOriginal } from './local.ts'
 import type { StageOptions } from './options.ts'
-import { type Filled, fillIn, findOriginal } from './original.ts'
+import { type Filled, fillIn, findOriginal, pathsOf } from './original.ts'
 import { type AloneFacts, isShared } from './share.ts'
 
 /** What staging or packing would do now. */
@@ -54,7 +54,8 @@ export async function forecast(given: StageOptions, { onlyPack }: { onlyPack: bo
   const amount = fresh === undefined ? await expectedOf(environment, candidates, options) : await expectedFrom(fresh)
   const { files, bytes, isLeast, packSeconds, room } = amount
   const copy = onlyPack || !isShared(options) ? undefined : await wholeStage(environment, created, options)
-  const local = onlyPack || copy ? undefined : await findLocalFolder({ ...options, needed: room, dryRun: true })
+  const request = { ...options, needed: room, dryRun: true, outside: pathsOf(environment) }
+  const local = onlyPack || copy ? undefined : await findLocalFolder(request)
   return {
     original: environment.prefix,
     archive: {

@@ -32,7 +32,7 @@ import { type Choice, chooseArchive, isDamage } from './archive-choice.ts'
 import { archiveFor } from './archive-for.ts'
 import { leftMessages } from './left-messages.ts'
 import type { StageOptions } from './options.ts'
-import type { Filled } from './original.ts'
+import { type Filled, pathsOf } from './original.ts'
 import type { AloneFacts } from './share.ts'
 import { timedInfo } from './timing.ts'
 
@@ -72,7 +72,7 @@ export async function freshMountImage(
 export async function makeMountImage(environment: Environment, base: string, options: Options): Promise<MountImage> {
   const { onProgress, signal, uid } = options
   const archive = options.aloneArchive?.path ?? (await packedFor(environment, options))
-  const { path } = await chooseWritable([imagePath(environment, options)], ownFolders(options))
+  const { path } = await chooseWritable([imagePath(environment, options)], ownFolders(options), pathsOf(environment))
   const said = { message: `Making an image that can be mounted: ${path}`, what: 'image' }
   return await timedInfo(onProgress, said, () =>
     publishArchive({

@@ -10,7 +10,7 @@ import { closeRead } from '../platform/close.ts'
 import { defaultThreads } from '../platform/cpus.ts'
 import { open, stat, unlink } from '../platform/remote-fs.ts'
 import type { PackOptions, PackResult } from './options.ts'
-import type { Filled } from './original.ts'
+import { type Filled, pathsOf } from './original.ts'
 import { timed } from './timing.ts'
 import { writeEnvironment } from './write-archive.ts'
 
@@ -25,7 +25,7 @@ export async function packBzip2(environment: Environment, options: Filled<PackOp
   if (output === undefined) {
     throw new StageError('USAGE', 'a tar.bz2 is an archive for use elsewhere', { hint: 'Name it with --output=FILE.' })
   }
-  const { path } = await chooseWritable([resolve(cwd, output)], new Map())
+  const { path } = await chooseWritable([resolve(cwd, output)], new Map(), pathsOf(environment))
   const write = async (temporary: string): Promise<void> => {
     const tar = temporaryName(path)
     try {

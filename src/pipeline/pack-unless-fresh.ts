@@ -12,7 +12,7 @@ import { StageError } from '../errors.ts'
 import { stat } from '../platform/remote-fs.ts'
 import { type Choice, chooseArchive, type Damaged, isUnchanged, reasonOf } from './archive-choice.ts'
 import type { PackOptions, PackResult } from './options.ts'
-import type { Filled } from './original.ts'
+import { type Filled, pathsOf } from './original.ts'
 import { repack } from './repack.ts'
 import type { BeginStage, StageBegun } from './stage-while-packing.ts'
 import { timed } from './timing.ts'
@@ -76,7 +76,9 @@ async function packInto(candidates: readonly string[], job: Job, before?: StageE
   const { environment, options } = job
   const { onProgress, output } = options
   const phase = { kind: 'phase', phase: 'pack', prefix: environment.prefix, environment: environment.kind } as const
-  const place = await chooseWritable(candidates, foldersToMake(environment, options)).catch(asUnwritable)
+  const place = await chooseWritable(candidates, foldersToMake(environment, options), pathsOf(environment)).catch(
+    asUnwritable,
+  )
   if (place instanceof StageError) {
     // A user who names a file wants that file.
     if (output !== undefined) throw place

@@ -1,7 +1,7 @@
 import { dirname, join, resolve } from 'node:path'
 import { asWriteFailure, foreign } from '../archive/failure.ts'
 import { isOurs } from '../archive/reader.ts'
-import { openTrusted, temporaryName } from '../cache/index.ts'
+import { assertOutside, openTrusted, temporaryName } from '../cache/index.ts'
 import { findCondaPack, installCondaPack, type PackerOptions, runCondaPack } from '../conda-pack/packer.ts'
 import type { Environment } from '../environment/find.ts'
 import { closeRead } from '../platform/close.ts'
@@ -9,7 +9,7 @@ import { defaultThreads } from '../platform/cpus.ts'
 import { rename, stat, unlink } from '../platform/remote-fs.ts'
 import { changedSince, foreignReader, isMissing } from './foreign-archive.ts'
 import type { PackForElsewhereOptions, PackOptions, PackResult } from './options.ts'
-import type { Filled } from './original.ts'
+import { type Filled, pathsOf } from './original.ts'
 import { timedInfo } from './timing.ts'
 
 type CondaPackOptions = Omit<Filled<PackOptions>, 'format'> & Required<Pick<PackForElsewhereOptions, 'format'>>
@@ -23,6 +23,7 @@ export async function packWithCondaPack(environment: Environment, options: Conda
   const { prefix, name } = environment
   const { cwd, warnings, output, format } = options
   const path = output === undefined ? join(dirname(prefix), `${name}.${format}`) : resolve(cwd, output)
+  await assertOutside(path, pathsOf(environment))
   const fresh = !(await isMissing(path)) && (await isCurrent(path, environment, options))
   if (!fresh) await writeWithCondaPack(path, environment, options)
   return { prefix, archive: path, bytes: (await stat(path)).size, fresh, warnings }

@@ -20,7 +20,7 @@ import { extractOpen } from './extract-archive.ts'
 import { joinStage, lookAt } from './join-stage.ts'
 import { prepareLocal } from './local.ts'
 import type { StageOptions, StageResult } from './options.ts'
-import { type Filled, fillIn, findOriginal } from './original.ts'
+import { type Filled, fillIn, findOriginal, pathsOf } from './original.ts'
 import { prepareStage } from './prepare-stage.ts'
 import type { AloneFacts, LeaseFacts } from './share.ts'
 import { turnFor } from './share-stage.ts'
@@ -55,7 +55,7 @@ export async function planCopy(given: StageOptions): Promise<PlannedCopy> {
   const { environment, archive, alone } = await sourceOf(options)
   return await withArchive(archive, [options.uid, environment.ownerUid], async ({ index, bytes, size }) => {
     const needed = roomFor(index)
-    const local = await findLocalFolder({ ...options, needed })
+    const local = await findLocalFolder({ ...options, needed, outside: pathsOf(environment) })
     const { kind, prefix, real, name, isBase, ownerUid } = environment
     const contents = contentsOf(real, index.created, options.uid, { alone })
     return {

@@ -62,12 +62,13 @@ export interface Status {
 /** Reads only; changes nothing. */
 export async function status(given: StageOptions): Promise<Status> {
   const options = fillIn(given)
-  const local = await findLocalFolder({ ...options, needed: { bytes: 0, inodes: 0 }, dryRun: true }).then(
+  const active = options.prefix ?? activePrefix(options.env)
+  const outside = active ? [resolve(options.cwd, active)] : []
+  const local = await findLocalFolder({ ...options, needed: { bytes: 0, inodes: 0 }, dryRun: true, outside }).then(
     ({ path, source }) => ({ path, source }),
     (error: unknown) => ({ problem: messageOf(error) }),
   )
   const stages = await Promise.all((await stagesOnThisNode(options)).map(stagedCopy))
-  const active = options.prefix ?? activePrefix(options.env)
   const conda = await condaOf(options.env)
   if (!active) return { isStaged: false, ...conda, local, stages, outlived: await outlivedArchives(options) }
   const prefix = resolve(options.cwd, active)

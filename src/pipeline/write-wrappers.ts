@@ -1,10 +1,11 @@
-import { basename, dirname, join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { StageError } from '../errors.ts'
 import { uniqueName } from '../leases/names.ts'
 import { errnoOf, meaningOf } from '../platform/errno.ts'
 import { homeOf } from '../platform/home.ts'
+import { isInside } from '../platform/inside.ts'
 import { readSmall } from '../platform/read-small.ts'
-import { mkdir, open, readdir, realpath, rename, stat, unlink } from '../platform/remote-fs.ts'
+import { mkdir, open, readdir, rename, stat, unlink } from '../platform/remote-fs.ts'
 import { isWrappedKernelspec, wrappedKernelspec } from '../wrappers/kernelspec.ts'
 import { packageFolders } from '../wrappers/package-folders.ts'
 import { WRAPPER_LINE, type WrapperFacts, wrapper } from '../wrappers/wrapper.ts'
@@ -44,21 +45,11 @@ export async function writeWrappers(given: WrappersOptions): Promise<WrappersRes
 
 /** The original is never written. */
 async function assertOutside(folder: string, prefix: string, real: string): Promise<void> {
-  const there = await realOf(folder)
-  if (![prefix, real].some((root) => `${there}/`.startsWith(`${root}/`) || `${folder}/`.startsWith(`${root}/`))) return
+  if (!(await isInside(folder, [prefix, real]))) return
   throw new StageError('USAGE', `${folder} is inside the environment ${prefix}, which is never changed`, {
     path: folder,
     hint: 'Name a folder outside of it, such as ~/wrappers/NAME.',
   })
-}
-
-/** Of a path whose end need not be there. */
-async function realOf(path: string): Promise<string> {
-  try {
-    return await realpath(path)
-  } catch {
-    return path === '/' ? path : join(await realOf(dirname(path)), basename(path))
-  }
 }
 
 /** Those that were asked for, else all that are in the environment and change nothing. */

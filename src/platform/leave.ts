@@ -49,6 +49,8 @@ const NONE = { argv: [], env: {} }
 /** Does not return, unless that is not possible. */
 function become(code: number, { argv, env }: Pick<Successor, 'env'> & { argv: readonly string[] } = NONE): void {
   try {
+    // dash says on standard error if it can't find out where it is: an unstage may have removed the current folder.
+    process.chdir('/')
     process.execve?.('/bin/sh', ['sh', '-c', LAST, 'sh', String(code), ...argv], plain(env))
   } catch {
     // No memory for another program, for instance: Node ends in its own time.

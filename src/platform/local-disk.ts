@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path'
 import { type ErrorCode, StageError } from '../errors.ts'
 import { isMisread } from '../model/file-names.ts'
 import { errnoOf, meaningOf } from './errno.ts'
+import { isBelow, isInside } from './inside.ts'
 import { jobId } from './job.ts'
 import { type Candidate, localCandidates, type Preference } from './local-candidates.ts'
 import { isNetwork, isNetworkMagic, type Mount, mountOf, parseMountInfo, readMountInfo } from './mounts.ts'
@@ -24,6 +25,8 @@ export interface LocalRequest extends Preference {
   mounts?: readonly Mount[]
   /** Folders to try if none is named; by default those of `localCandidates`. */
   candidates?: readonly Candidate[]
+  /** No folder in these: the paths of the original, which is never changed. */
+  outside?: readonly string[]
 }
 
 /** A folder on local disk that this user may write to, with room. */
@@ -111,8 +114,10 @@ function namedFolder({ path, env, cwd }: LocalRequest): Candidate | undefined {
 }
 
 async function inspectNamed(named: Candidate, request: LocalRequest, mounts: readonly Mount[]): Promise<LocalFolder> {
-  const created = await makeMissing(named)
-  const found = await inspect(named.path, request, mounts)
+  // Making a folder there would be a change, too.
+  const isWithin = await isInside(named.path, request.outside ?? [])
+  const created = !isWithin && (await makeMissing(named))
+  const found = isWithin ? withinOriginal : await inspect(named.path, request, mounts)
   const useful = 'real' in found && !request.dryRun
   if (created && !useful) await rmdir(named.path)
   if ('real' in found) return { ...named, ...found, created, skipped: [] }
@@ -143,16 +148,22 @@ async function makeMissing({ path, source }: Candidate): Promise<boolean> {
 
 type Finding = { real: string; available: Room } | { code: ErrorCode; reason: string; hint?: string }
 
+const withinOriginal: Finding = {
+  code: 'TARGET_UNWRITABLE',
+  reason: 'is inside the environment, which is never changed',
+}
+
 const unnamed = (reason: string): Finding => ({ code: 'TARGET_UNWRITABLE', reason })
 
 async function inspect(
   path: string,
-  { uid, needed }: Pick<LocalRequest, 'uid' | 'needed'>,
+  { uid, needed, outside = [] }: Pick<LocalRequest, 'uid' | 'needed' | 'outside'>,
   mounts: readonly Mount[],
 ): Promise<Finding> {
   try {
     const { real, exposed } = await followPath(path, uid, mounts)
     const calls = callsFor(real, mounts)
+    if ([path, real].some((each) => isBelow(each, outside))) return withinOriginal
     const odd = [path, real].find((each) => each.includes(':') || isMisread(each))
     if (odd !== undefined) return { code: 'TARGET_UNWRITABLE', reason: whyOdd(odd) }
     // Before the mounts are inspected, because this makes an automounter mount.

@@ -52,7 +52,7 @@ export const open: typeof fs.open = async (path, flags, mode) => {
 
 /** The same for calls on a file that is open. */
 function knownHandle(handle: fs.FileHandle, awaited: Awaited): fs.FileHandle {
-  for (const name of ['close', 'read', 'stat', 'sync', 'utimes', 'write', 'writeFile'] as const) {
+  for (const name of ['close', 'datasync', 'read', 'stat', 'sync', 'utimes', 'write', 'writeFile'] as const) {
     const call = handle[name].bind(handle) as (...args: unknown[]) => Promise<unknown>
     Object.assign(handle, { [name]: (...args: unknown[]) => answerTo(() => call(...args), awaited) })
   }

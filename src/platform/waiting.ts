@@ -105,6 +105,13 @@ function look(): void {
   }
 }
 
+/** What is waited for so many milliseconds already, each path once. */
+export function awaitedFor(ms: number): string[] {
+  const now = monotonicMs()
+  const long = [...calls].filter(({ since }) => now - since >= ms)
+  return [...new Set(long.map(({ awaited }) => awaited.path()))]
+}
+
 const onAbandoned = new Set<() => void>()
 
 /** Has this called when nobody waits any more. Returns the way to undo that. */

@@ -1,8 +1,8 @@
-import { readdir } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { homeOf } from '../platform/home.ts'
 import type { Variables } from '../platform/job.ts'
 import { readSmall } from '../platform/read-small.ts'
+import { readdir } from '../platform/remote-fs.ts'
 
 /** Something outside of a stage that stops working when the stage is removed. */
 interface Dependent {
@@ -24,25 +24,30 @@ export async function dependentsOf(
   prefix: string,
   { env, cwd }: { env: Variables; cwd: string },
 ): Promise<Dependent[]> {
-  const environments = [env.VIRTUAL_ENV, ...['.venv', 'venv', 'env'].map((name) => join(cwd, name))]
-  const files: [Dependent['kind'], string][] = [...new Set(environments)]
-    .filter((folder) => folder !== undefined && folder !== '')
-    .map((folder) => ['virtual environment', `${folder}/pyvenv.cfg`])
   const kernels = join(jupyterFolder(env), 'kernels')
-  const names = await readdir(kernels).catch(() => [])
-  files.push(
-    ...names
-      .slice(0, MOST_KERNELS)
-      .map((name) => ['Jupyter kernel', `${kernels}/${name}/kernel.json`] as [Dependent['kind'], string]),
-  )
+  const names = (await readdir(kernels).catch(() => [])).slice(0, MOST_KERNELS)
   const found = await Promise.all(
-    files.map(async ([kind, file]): Promise<Dependent[]> => {
-      const text = await readSmall(file, MOST_BYTES).then(String, () => '')
-      return text.includes(`${prefix}/`) ? [{ kind, path: dirname(file) }] : []
+    names.map(async (name): Promise<Dependent[]> => {
+      const path = `${kernels}/${name}`
+      return (await isNamedIn(prefix, `${path}/kernel.json`)) ? [{ kind: 'Jupyter kernel', path }] : []
     }),
+  )
+  const venvs = await venvsOf(prefix, { env, cwd })
+  return [...venvs.map((path) => ({ kind: 'virtual environment' as const, path })), ...found.flat()]
+}
+
+/** Virtual environments of this prefix's Python: the session's, and those of the usual names in the current folder. */
+export async function venvsOf(prefix: string, { env, cwd }: { env: Variables; cwd: string }): Promise<string[]> {
+  const usual = ['.venv', 'venv', 'env'].map((name) => join(cwd, name))
+  const folders = [...new Set([env.VIRTUAL_ENV, ...usual])].filter((folder) => folder !== undefined)
+  const found = await Promise.all(
+    folders.map(async (folder) => ((await isNamedIn(prefix, `${folder}/pyvenv.cfg`)) ? [folder] : [])),
   )
   return found.flat()
 }
+
+const isNamedIn = async (prefix: string, file: string): Promise<boolean> =>
+  (await readSmall(file, MOST_BYTES).then(String, () => '')).includes(`${prefix}/`)
 
 export function jupyterFolder(env: Variables): string {
   const data = env.XDG_DATA_HOME?.startsWith('/') ? env.XDG_DATA_HOME : join(homeOf(env), '.local/share')

@@ -93,3 +93,16 @@ test('with --auto-unstage=disable the copy stays after conda deactivate', () => 
     [stdout],
   )
 })
+
+test('a copy of an environment that was enabled with --keep stands for the next activation, which copies nothing', () => {
+  for (const keep of ['--keep=60', '--keep']) {
+    using auto = new AutoWorld()
+    auto.configure('enable', [keep])
+    const first = auto.run(BASH, 'stand-in', 'conda activate my; echo "$CONDA_PREFIX"; conda deactivate')
+    const second = auto.run(BASH, 'stand-in', 'conda activate my; echo "$CONDA_PREFIX"')
+    assert.equal(second.stdout, first.stdout, second.stderr)
+    assert.match(first.stderr, /INFO: Extracting /)
+    assert.doesNotMatch(second.stderr, /INFO: Extracting /)
+    assert.equal(auto.stages().length, 1)
+  }
+})

@@ -57,6 +57,13 @@ test('where nothing is gained, it says that staging is not worth it', async (con
   assert.match(stdout, /Staging is not worth it for this command: a start from the copy takes as long/)
 })
 
+test('a command that takes no time that can be measured gains nothing, and no number is infinite', async (context) => {
+  const node = await nodeWith(context)
+  const { stdout } = await measure(node, ['--runs=3'], ['true'])
+  assert.match(stdout, /copy, repeated +0\.00/)
+  assert.doesNotMatch(stdout, /NaN|Infinity/)
+})
+
 test('a command that fails stops the measuring, with its status and its last lines', async (context) => {
   const node = await nodeWith(context)
   const command = ['sh', '-c', `${LOGS}; echo first; echo the reason >&2; exit 4`]

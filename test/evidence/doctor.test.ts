@@ -1,6 +1,7 @@
 /** --doctor: what is broken, what could be better, and what to do. */
 import assert from 'node:assert/strict'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { test } from 'node:test'
 import { slowfsUnavailable } from '../../bench/slowfs/build.ts'
 import { mountSlow } from '../../bench/slowfs/mount.ts'
@@ -8,23 +9,35 @@ import type { Finding } from '../../src/evidence/doctor/finding.ts'
 import { listing } from '../cli/world.ts'
 import { type Node, nodeWith } from '../mount/world.ts'
 
-async function examine(node: Node, env: Record<string, string> = {}, args: readonly string[] = []) {
-  const { status, stdout, stderr } = await node.exec(['--doctor', '--json', ...args], { env: { ...node.env, ...env } })
+async function examine(node: Node, env: Record<string, string> = {}) {
+  // A PATH that leads to a silent server is for the program alone.
+  const set = Object.entries({ PATH: node.env.PATH, ...env }).map(([name, value]) => `${name}=${value}`)
+  const command = ['/usr/bin/env', ...set, node.launcher, '--doctor', '--json']
+  const { status, stdout, stderr } = await node.under(command, { env: { PATH: '/usr/bin:/bin' } })
   assert.notEqual(stdout, '', stderr)
   const findings = JSON.parse(stdout).findings as Finding[]
   for (const { check, state, remedy } of findings) assert.ok(state !== 'bad' || remedy, check)
   const of = (check: string) =>
     findings.filter((finding) => finding.check === check).map(({ state, says }) => `${state}: ${says}`)
-  return { status, of, broken: findings.filter(({ state }) => state === 'bad').map(({ check }) => check), stderr }
+  return {
+    status,
+    of,
+    findings,
+    broken: findings.filter(({ state }) => state === 'bad').map(({ check }) => check),
+    stderr,
+  }
 }
 
-test('where all is well, nothing is broken, nothing is written, and the disk and the environment are measured', async (context) => {
+test('where all is well, nothing is broken, nothing is left behind, and the disk and the environment are measured', async (context) => {
   const node = await nodeWith(context)
-  const before = [...listing(node.root)]
+  const before = [...listing(node.root).keys()]
   const { status, of, broken } = await examine(node)
   assert.deepEqual([status, broken], [0, []])
-  assert.deepEqual([...listing(node.root)], before)
-  assert.match(of('local disks')[0]!, /^\w+: .*\/local: \w+, [\d,]+ MB and .* free, a look-up takes \d+\.\d{3} ms$/)
+  assert.deepEqual([...listing(node.root).keys()], before)
+  assert.match(
+    of('local disks')[0]!,
+    /^\w+: .*\/local: \w+, [\d,]+ MB and .* free, writes [\d,]+ MB\/s, reads [\d,]+ MB\/s.*, a look-up takes \d+\.\d{3} ms$/,
+  )
   assert.match(of('environment')[0]!, /myjupyter: \w+.*a look-up takes \d+\.\d{3} ms/)
   assert.match(of('archive')[0]!, /is missing$/)
   for (const check of ['shell function', 'namespaces', 'images', 'scheduler', 'package managers', 'strace', 'copies'])
@@ -54,7 +67,7 @@ test('what is broken makes the exit status 1: no local disk, an environment that
   assert.equal(status, 1)
   assert.deepEqual(broken.sort(), ['Jupyter kernels', 'active environment', 'archive', 'local disks'])
   assert.deepEqual(of('Jupyter kernels'), [
-    'bad: lost starts /tmp/conda-stage_gone/myjupyter/bin/python, which is gone',
+    `bad: ${kernels}/lost starts /tmp/conda-stage_gone/myjupyter/bin/python, which is gone`,
   ])
   assert.match(stderr, /ERROR: 4 things are broken/)
 })
@@ -87,8 +100,10 @@ test('it finds what is outside of the environment and leads to the original, or 
   assert.equal(status, 0)
   assert.deepEqual(of('editable installs'), ['note: mine is used from /far/sources'])
   assert.match(of('user site')[0]!, /note: .*\.local\/lib\/python3\.11/)
-  assert.deepEqual(of('scripts in your home'), ["note: ~/bin/tool start the original's Python"])
-  assert.match(of('what uses the original')[0]!, /Jupyter kernel .*kernels\/own$/)
+  assert.deepEqual(of('scripts in your home'), ['note: ~/bin/tool leads to the original'])
+  assert.deepEqual(of('Jupyter kernels'), [
+    `note: ${home}/.local/share/jupyter/kernels/own starts the original's ${prefix}/bin/python`,
+  ])
   assert.match(of('auto_activate')[0]!, /^note: conda activates its base environment in each new shell/)
   writeFileSync(`${home}/.condarc`, 'auto_activate: false\n')
   assert.match((await examine(node, conda)).of('auto_activate')[0]!, /^good: is off/)
@@ -102,26 +117,114 @@ test('a copy that nobody uses is named, with its size', async (context) => {
   assert.match(of('copies')[0]!, /^note: nobody uses 1 of 1 copies/)
 })
 
+const skip = slowfsUnavailable() ?? false
+
+/** Runs it while the file server of this folder gives no answer, to anybody. */
+async function whileSilent(node: Node, folder: string, env: Record<string, string>) {
+  renameSync(folder, `${folder}.behind`)
+  mkdirSync(folder)
+  const server = await mountSlow(`${folder}.behind`, folder, { latencyMs: 0, validSeconds: 0 })
+  try {
+    await server.hang({})
+    const started = performance.now()
+    const result = await examine(node, env)
+    assert.ok(performance.now() - started < 20_000)
+    assert.equal(result.status, 1)
+    assert.match(
+      result.of('file servers').join(),
+      new RegExp(`^bad: no answer from ${folder} \\(fuse[.\\w]*\\) within 3 seconds, asked for ${folder}`),
+    )
+    for (const check of ['local disks', 'namespaces', 'strace', 'images', 'scheduler', 'package managers'])
+      assert.ok(!result.broken.includes(check) && result.of(check).length > 0, check)
+    return result
+  } finally {
+    await server.release()
+    await server.unmount()
+  }
+}
+
 test('a home whose file server does not answer is found, within seconds, and all else is still told', {
-  skip: slowfsUnavailable() ?? false,
+  skip,
 }, async (context) => {
   const node = await nodeWith(context)
-  const home = `${node.root}/served`
-  mkdirSync(home)
-  const slow = await mountSlow(home, home, { latencyMs: 0, validSeconds: 0 })
-  try {
-    await slow.hang({})
-    const started = performance.now()
-    const { status, broken, of } = await examine(node, { HOME: home, XDG_CONFIG_HOME: `${node.root}/none` })
-    assert.ok(performance.now() - started < 20_000)
-    assert.equal(status, 1)
-    for (const check of ['Jupyter kernels', 'scripts in your home', 'user site'])
-      assert.ok(broken.includes(check), check)
-    for (const check of ['local disks', 'environment', 'namespaces']) assert.ok(!broken.includes(check), check)
-    assert.match(of('user site')[0]!, /no answer within 5 seconds: a file server does not answer/)
-    assert.match(of('local disks')[0]!, /^good|^note/)
-  } finally {
-    await slow.release()
-    await slow.unmount()
+  const HOME = `${node.root}/served`
+  mkdirSync(HOME)
+  const { broken, of } = await whileSilent(node, HOME, { HOME, PATH: `${HOME}/bin:${node.env.PATH}` })
+  for (const check of ['configuration', 'Jupyter kernels', 'scripts in your home', 'user site'])
+    assert.ok(broken.includes(check), check)
+  assert.match(of('configuration')[0]!, /served\/\.config\/conda-stage\/config\.yaml: no answer from/)
+  assert.equal(of('environment').length, 1)
+})
+
+test('so is that of the active environment, also if its programs come first in PATH', { skip }, async (context) => {
+  const node = await nodeWith(context)
+  // The launcher looks for a Node on PATH, too.
+  const PATH = `${node.env.PATH}:${dirname(process.execPath)}`
+  const { broken } = await whileSilent(node, node.prefix, { PATH, CONDA_STAGE_NODE: '' })
+  assert.ok(broken.includes('active environment'))
+})
+
+test('the advice about auto_activate reads all files of conda, in its order', async (context) => {
+  const node = await nodeWith(context)
+  const root = `${node.root}/conda`
+  for (const folder of ['bin', 'conda-meta']) mkdirSync(`${root}/${folder}`, { recursive: true })
+  writeFileSync(`${root}/bin/conda`, '', { mode: 0o755 })
+  const env = { CONDA_EXE: `${root}/bin/conda` }
+  const advice = async (more: Record<string, string> = {}) => {
+    const { findings } = await examine(node, { ...env, ...more })
+    const { says, remedy = '' } = findings.find(({ check }) => check === 'auto_activate')!
+    return remedy || says
+  }
+  assert.match(await advice(), /^'conda config --set auto_activate false' /)
+  writeFileSync(`${root}/conda-meta/conda-24.11.3-py311_0.json`, '{}')
+  assert.match(await advice(), /^'conda config --set auto_activate_base false' /)
+  const folder = `${node.env.HOME}/.conda/condarc.d`
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(`${folder}/mine.yml`, 'auto_activate_base: off\n')
+  assert.match(await advice(), /^is off \(.*condarc\.d\/mine\.yml\)$/)
+  writeFileSync(`${node.root}/named.yml`, 'auto_activate: yes\n')
+  assert.match(await advice({ CONDARC: `${node.root}/named.yml` }), /^'conda config --file .*\/named\.yml --set auto/)
+  writeFileSync(`${root}/.condarc`, 'auto_activate: true #!final\n')
+  assert.match(await advice(), /^'conda config --file .*\/conda\/\.condarc --set auto/)
+  assert.match(await advice({ CONDA_AUTO_ACTIVATE: 'false' }), /^is off \(CONDA_AUTO_ACTIVATE\)$/)
+  assert.match(await advice({ CONDA_AUTO_ACTIVATE: 'true' }), /^'unset CONDA_AUTO_ACTIVATE'/)
+})
+
+test('scripts and links in your home that lead to the original are named, and those of a copy that is gone are broken', async (context) => {
+  const node = await nodeWith(context)
+  const bin = `${node.env.HOME}/.local/bin`
+  mkdirSync(bin, { recursive: true })
+  writeFileSync(`${bin}/calls`, `#!/bin/sh\nexec ${node.prefix}/bin/python -m this\n`)
+  symlinkSync(`${node.prefix}/bin/python`, `${bin}/linked`)
+  writeFileSync(`${bin}/dead`, '#!/tmp/conda-stage_gone/myjupyter/bin/python\n')
+  const made = await node.exec([`--wrappers=${node.env.HOME}`, '--programs=greet'])
+  assert.equal(made.status, 0, made.stderr)
+  const { of, status } = await examine(node)
+  assert.equal(status, 1)
+  assert.deepEqual(of('scripts in your home'), [
+    'bad: ~/.local/bin/dead starts the Python of a copy that is gone',
+    'note: ~/.local/bin/calls, ~/.local/bin/linked lead to the original',
+  ])
+})
+
+test('a mistake in the configuration is a finding with the line', async (context) => {
+  const node = await nodeWith(context)
+  const folder = `${node.env.HOME}/.config/conda-stage`
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(`${folder}/config.yaml`, 'keep-minutes: [\n')
+  const { of, status } = await examine(node, { XDG_CONFIG_HOME: '' })
+  assert.equal(status, 1)
+  assert.match(of('configuration')[0]!, /^bad: .*config\.yaml, line \d: /)
+})
+
+test('each finding has a check, a state, what it says, and no field that the documentation does not name', async (context) => {
+  const { findings } = await examine(await nodeWith(context))
+  for (const { check, state, says, remedy, ...others } of findings) {
+    assert.deepEqual(others, {})
+    assert.ok(['good', 'note', 'bad'].includes(state))
+    assert.deepEqual(
+      [check, says, remedy ?? ''].map((text) => typeof text),
+      ['string', 'string', 'string'],
+    )
   }
 })

@@ -115,7 +115,7 @@ describe('the launcher finds a Node', () => {
     const cases = {
       [join(installed.folder, 'missing')]: 'is not a program',
       [installed.node('old/node', 'v22.14.9')]: 'is v22.14.9, older than 22.15',
-      [installed.node('broken/node', 'none')]: 'does not run here',
+      [installed.node('broken/node', 'none')]: 'does not run here (none)',
     }
     for (const [chosen, reason] of Object.entries(cases)) {
       const { seen, stderr } = installed.run([], { env: { CONDA_STAGE_NODE: chosen } })

@@ -37,7 +37,8 @@ async function autoStageActive(context: Context): Promise<Step[] | undefined> {
   }
   const result = await stageOrSkip(context)
   if (result === undefined) return await condaAlone(context)
-  return await activation(context, shell, result, { bound: options.autoUnstage === true })
+  const bound = options.autoUnstage === true && options.keepMinutes !== Number.POSITIVE_INFINITY
+  return await activation(context, shell, result, { bound })
 }
 
 /** conda counts an environment that is activated twice once. Ours would count twice, because the copy has another path. */

@@ -1,12 +1,12 @@
+import { wordPosix } from '../../activate/quote.ts'
 import { editableInstalls } from '../../environment/editable.ts'
 import { bytePathOf } from '../../model/byte-path.ts'
 import { status } from '../../pipeline/status.ts'
 import { isNetwork, mountOf, parseMountInfo, readMountInfo } from '../../platform/mounts.ts'
-import { readHead, readSmall } from '../../platform/read-small.ts'
 import { exists, readdir, realpath } from '../../platform/remote-fs.ts'
 import { timeOfLookUp } from '../../platform/time-of-look-up.ts'
-import { dependentsOf, jupyterFolder } from '../../stage/dependents.ts'
-import { bad, type Check, type Finding, good, note } from './finding.ts'
+import { venvsOf } from '../../stage/dependents.ts'
+import { bad, type Check, good, note } from './finding.ts'
 
 /** From here on, a start that looks up some thousand names is slower than a person likes. */
 const SLOW_MS = 0.2
@@ -32,9 +32,21 @@ export const environmentChecks: Readonly<Record<string, Check>> = {
     const says = `${path} is ${state}${reason === undefined ? '' : `: ${reason}`}`
     if (state === 'unusable')
       return [
-        bad('archive', says, "'conda-stage --pack --force' writes it anew; docs/troubleshooting.md has each cause."),
+        bad(
+          'archive',
+          says,
+          `'conda-stage --pack --force --prefix=${wordPosix(patient.original)}' writes it anew; docs/troubleshooting.md has each cause.`,
+        ),
       ]
-    return state === 'fresh' ? [good('archive', says)] : [note('archive', says, 'The next stage packs.')]
+    return state === 'fresh'
+      ? [good('archive', says)]
+      : [
+          note(
+            'archive',
+            says,
+            `The next stage packs. 'conda-stage --pack --prefix=${wordPosix(patient.original)}' does it now.`,
+          ),
+        ]
   },
 
   'editable installs': async ({ original }) => {
@@ -58,53 +70,19 @@ export const environmentChecks: Readonly<Record<string, Check>> = {
     return [note('user site', says, 'PYTHONNOUSERSITE=1, and install what you need into the environment.')]
   },
 
-  'Jupyter kernels': async ({ env }) => {
-    const folder = `${jupyterFolder(env)}/kernels`
-    const names = (await readdir(folder).catch(() => [])).slice(0, MOST_FILES)
-    const all = await Promise.all(
-      names.map(async (name): Promise<Finding[]> => {
-        const text = await readSmall(`${folder}/${name}/kernel.json`, MOST_BYTES).then(String, () => '')
-        const program = /"argv"\s*:\s*\[\s*"((?:[^"\\]|\\.)*)"/.exec(text)?.[1]
-        if (!program?.startsWith('/') || (await exists(program))) return []
-        const remedy = `jupyter kernelspec remove ${name}`
-        return [bad('Jupyter kernels', `${name} starts ${program}, which is gone`, remedy)]
-      }),
-    )
-    return all.flat()
-  },
-
-  'what uses the original': async ({ original, env, cwd }) => {
-    if (original === undefined) return []
-    const found = await dependentsOf(original, { env, cwd })
-    return found.map(({ kind, path }) =>
-      note('what uses the original', `the ${kind} ${path}`, 'docs/what-still-reaches-the-original.md says what to do.'),
-    )
-  },
-
-  'scripts in your home': async ({ original, home }) => {
-    if (original === undefined) return []
-    const found = await Promise.all(
-      ['bin', '.local/bin'].map(async (folder) => {
-        const names = (await readdir(`${home}/${folder}`).catch(() => [])).slice(0, MOST_FILES)
-        const heads = await Promise.all(
-          names.map(async (name) => {
-            const head = await readHead(`${home}/${folder}/${name}`, FIRST_LINE).then(String, () => '')
-            return head.startsWith('#!') && head.split('\n')[0]!.includes(`${original}/`) ? [`~/${folder}/${name}`] : []
-          }),
-        )
-        return heads.flat()
-      }),
-    )
-    const scripts = found.flat()
-    if (scripts.length === 0) return []
-    const says = `${scripts.slice(0, 5).join(', ')}${scripts.length > 5 ? ` and ${scripts.length - 5} more` : ''} start the original's Python`
-    return [note('scripts in your home', says, "Begin them with '#!/usr/bin/env python', or use conda-stage --exec.")]
+  'virtual environments': async ({ original, env, cwd, withBase, isSilent }) => {
+    if (original === undefined || isSilent(cwd)) return []
+    const found = await venvsOf(original, { env, cwd })
+    const remedy =
+      "CONDA_STAGE_WITH_BASE=true, or 'with-base: true' in the configuration, has its Python staged with it."
+    return found.map((path) => {
+      const says = `${path} uses the original's Python`
+      return withBase
+        ? good('virtual environments', `${says}, which is staged with it`)
+        : note('virtual environments', says, remedy)
+    })
   },
 }
-
-const MOST_FILES = 200
-const MOST_BYTES = 64 * 1024
-const FIRST_LINE = 256
 
 /** What stands in site-packages, as a listing of the environment would have it. */
 async function sitesIn(prefix: string): Promise<Parameters<typeof editableInstalls>[1]> {

@@ -1,3 +1,4 @@
+import type { ConfigFile } from '../../config/files.ts'
 import type { StageOptions } from '../../pipeline/options.ts'
 
 /** What was found in one place. */
@@ -16,6 +17,10 @@ export interface DoctorOptions extends StageOptions {
   cwd: string
   /** The shell function has called us. */
   hasShellFunction: boolean
+  /** The configuration files, with their mistakes. */
+  files: readonly ConfigFile[]
+  /** The setting: virtual environments are staged with their Python. */
+  withBase: boolean
 }
 
 /** Where to look. */
@@ -24,6 +29,8 @@ export interface Patient extends DoctorOptions {
   home: string
   /** The environment that is active or named; its original, if it is a copy. */
   original: string | undefined
+  /** Of folders that were asked at the beginning: whether nobody answers for this one. */
+  isSilent(folder: string): boolean
 }
 
 export type Check = (patient: Patient) => Promise<Finding[]>

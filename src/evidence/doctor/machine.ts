@@ -1,18 +1,29 @@
 import { constants } from 'node:fs'
-import { megabytes } from '../../model/amounts.ts'
+import { grouped, megabytes } from '../../model/amounts.ts'
 import { whyNotShown } from '../../mount/namespace.ts'
 import { listCopies } from '../../pipeline/copies.ts'
 import { findProgram } from '../../platform/find-program.ts'
 import { suitableFolders } from '../../platform/local-disk.ts'
-import { mountOf, parseMountInfo, readMountInfo } from '../../platform/mounts.ts'
+import { type Mount, mountOf, parseMountInfo, readMountInfo } from '../../platform/mounts.ts'
 import { access, exists, realpath } from '../../platform/remote-fs.ts'
 import { availableRoom } from '../../platform/room.ts'
+import { speedOfDisk } from '../../platform/speed-of-disk.ts'
 import { timeOfLookUp } from '../../platform/time-of-look-up.ts'
 import { bad, type Check, type Finding, good, note } from './finding.ts'
 
 /** Less than that holds hardly any environment. */
 const LITTLE_BYTES = 2e9
 const FEW_INODES = 50_000
+
+async function speedIn(folder: string): Promise<string> {
+  try {
+    const { write, read, isMemory } = await speedOfDisk(folder)
+    const speed = (rate: number) => `${grouped(Math.round(rate))} MB/s`
+    return `writes ${speed(write)}, reads ${speed(read)}${isMemory ? ' (from memory)' : ''}`
+  } catch (error) {
+    return `its speed is not known: ${(error as Error).message}`
+  }
+}
 
 /** This node: its disks, what stands there, and what it can mount. */
 export const machineChecks: Readonly<Record<string, Check>> = {
@@ -28,12 +39,17 @@ export const machineChecks: Readonly<Record<string, Check>> = {
         ),
       ]
     const found: Finding[] = []
+    const speeds = new Map<Mount | undefined, string>()
     for (const { path, real } of folders) {
       const { bytes, inodes } = await availableRoom(real)
-      const speed = `a look-up takes ${(await timeOfLookUp(real)).toFixed(3)} ms`
-      const free = inodes === Number.POSITIVE_INFINITY ? 'any number of files' : `${inodes} inodes`
-      const says = `${path}: ${mountOf(real, mounts)?.fsType ?? 'unknown'}, ${megabytes(bytes)} and ${free} free, ${speed}`
       const isFull = bytes < LITTLE_BYTES || inodes < FEW_INODES
+      const mount = mountOf(real, mounts)
+      // Of several folders on one disk, the first has told.
+      const known = speeds.get(mount) ?? (isFull ? 'too full to measure how fast it writes' : await speedIn(real))
+      speeds.set(mount, known)
+      const speed = `${known}, a look-up takes ${(await timeOfLookUp(real)).toFixed(3)} ms`
+      const free = inodes === Number.POSITIVE_INFINITY ? 'any number of files' : `${grouped(inodes)} inodes`
+      const says = `${path}: ${mount?.fsType ?? 'unknown'}, ${megabytes(bytes)} and ${free} free, ${speed}`
       const remedy = 'Free some room there, or name another folder with --path.'
       found.push(isFull ? note('local disks', says, remedy) : good('local disks', says))
     }
@@ -47,7 +63,7 @@ export const machineChecks: Readonly<Record<string, Check>> = {
     if (unused.length === 0) return [good('copies', `${copies.length} on this node, all in use`)]
     const bytes = unused.reduce((sum, each) => sum + (each.bytes ?? 0), 0)
     const says = `nobody uses ${unused.length} of ${copies.length} copies (${megabytes(bytes)})`
-    return [note('copies', says, "'conda-stage --clean' removes them; '--list' shows them.")]
+    return [note('copies', says, "'conda-stage --list' shows them, 'conda-stage --clean' removes them.")]
   },
 
   namespaces: async ({ original }) => {

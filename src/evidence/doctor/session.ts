@@ -1,9 +1,13 @@
 import { dirname } from 'node:path'
-import { valuesIn } from '../../config/yaml.ts'
+import { wordPosix } from '../../activate/quote.ts'
+import { activePrefix } from '../../model/active.ts'
+import { errnoOf, meaningOf } from '../../platform/errno.ts'
 import { findProgram } from '../../platform/find-program.ts'
 import { jobOf } from '../../platform/job.ts'
-import { readSmall } from '../../platform/read-small.ts'
-import { exists } from '../../platform/remote-fs.ts'
+import { exists, readdir, stat } from '../../platform/remote-fs.ts'
+import { isGone } from '../../platform/unreadable.ts'
+import { findStage } from '../../stage/record.ts'
+import { type CondaSetting, condaSetting } from './condarc.ts'
 import { bad, type Check, type Finding, good, note } from './finding.ts'
 
 /** The session: who called us, what is active, which package managers there are. */
@@ -18,17 +22,44 @@ export const sessionChecks: Readonly<Record<string, Check>> = {
         ),
   ],
 
+  configuration: async ({ files }) =>
+    files
+      .filter(({ mistakes }) => mistakes.length > 0)
+      .map(({ path, state, mistakes: [first] }) => {
+        const where = first!.line === undefined ? '' : `, line ${first!.line}`
+        const says = `${path}${where}: ${first!.key === undefined ? '' : `${first!.key}: `}${first!.message}`
+        const remedy =
+          state === 'silent'
+            ? 'XDG_CONFIG_HOME and CONDA_STAGE_SITE_CONFIG name other folders and files.'
+            : 'Correct that file or remove it; docs/configuration.md lists its settings.'
+        return bad('configuration', says, remedy)
+      }),
+
   'active environment': async ({ env }) => {
-    const prefix = env.CONDA_PREFIX
+    const prefix = activePrefix(env)
     if (!prefix) return [note('active environment', 'none', 'conda activate NAME, or name one with --prefix=ENV.')]
-    if (await exists(`${prefix}/conda-meta`)) return [good('active environment', prefix)]
-    return [
-      bad(
-        'active environment',
-        `${prefix} is active, but gone`,
-        "'conda-stage --unstage' goes back to the original of a copy; otherwise 'conda deactivate', or open a new shell.",
+    const copy = await findStage(prefix)
+    if (copy) return [good('active environment', `${prefix}, the copy of ${copy.record.original}`)]
+    const failures = await Promise.all(
+      ['conda-meta', 'pyvenv.cfg'].map((mark) =>
+        stat(`${prefix}/${mark}`).then(
+          () => undefined,
+          (error: unknown) => error,
+        ),
       ),
-    ]
+    )
+    if (failures.includes(undefined)) return [good('active environment', prefix)]
+    const unreadable = failures.find((error) => !isGone(error))
+    const [what, remedy] = unreadable
+      ? [
+          `can't be read: ${meaningOf(errnoOf(unreadable) ?? String(unreadable))}`,
+          "'conda deactivate', or open a shell of your own.",
+        ]
+      : [
+          'gone',
+          "'conda-stage --unstage' goes back to the original of a copy; otherwise 'conda deactivate', or open a new shell.",
+        ]
+    return [bad('active environment', `${prefix} is active, but ${what}`, remedy)]
   },
 
   'package managers': async ({ env }) => {
@@ -49,20 +80,10 @@ export const sessionChecks: Readonly<Record<string, Check>> = {
   auto_activate: async ({ env, home }) => {
     const root = env.CONDA_EXE && dirname(dirname(env.CONDA_EXE))
     if (!root) return []
-    // As conda orders them: the user's file overrules the installation's.
-    for (const file of [`${home}/.condarc`, `${home}/.config/conda/condarc`, `${root}/.condarc`]) {
-      const values = valuesIn(await readSmall(file, MOST_BYTES).catch(() => Buffer.alloc(0)))
-      const value = values.auto_activate ?? values.auto_activate_base
-      if (value === false) return [good('auto_activate', `is off (${file})`)]
-      if (value !== undefined) break
-    }
-    return [
-      note(
-        'auto_activate',
-        `conda activates its base environment in each new shell, from ${root}`,
-        "'conda config --set auto_activate false' (before conda 25.3: auto_activate_base) makes shells open faster.",
-      ),
-    ]
+    const set = await condaSetting(['auto_activate', 'auto_activate_base'], { env, home, root })
+    if (set && isOff(set.value)) return [good('auto_activate', `is off (${set.source})`)]
+    const says = `conda activates its base environment in each new shell, from ${root}`
+    return [note('auto_activate', says, `${await switchingOff(set, root)} makes shells open faster.`)]
   },
 
   scheduler: async ({ env }): Promise<Finding[]> => {
@@ -73,4 +94,16 @@ export const sessionChecks: Readonly<Record<string, Check>> = {
   },
 }
 
-const MOST_BYTES = 256 * 1024
+/** conda takes the words of YAML 1.1, too. conda/auxlib/type_coercion.py: `BOOLISH_FALSE`. */
+const isOff = (value: unknown): boolean => /^(?:false|off|no?|non|none|0)?$/i.test(String(value))
+
+/** The words that do that: `conda config --set` writes the user's file, which does not count if something comes after it. */
+async function switchingOff(set: CondaSetting | undefined, root: string): Promise<string> {
+  if (set?.isVariable) return `'unset ${set.source}'`
+  // auto_activate came with conda 25.3. Without a record nobody knows the version: then it came from a registry of Python packages.
+  const names = await readdir(`${root}/conda-meta`).catch(() => [])
+  const [, year, month] = names.map((name) => /^conda-(\d+)\.(\d+)\.\d+-/.exec(name)).find((found) => found) ?? []
+  const isOld = year !== undefined && Number(year) * 100 + Number(month) < 2503
+  const file = set?.isFinal ? `--file ${wordPosix(set.source)} ` : ''
+  return `'conda config ${file}--set ${isOld ? 'auto_activate_base' : 'auto_activate'} false'`
+}

@@ -1,6 +1,7 @@
 import { StageError } from '../../../errors.ts'
 import { doctor } from '../../../evidence/doctor.ts'
 import { counted } from '../../../model/amounts.ts'
+import { onLongWait } from '../../../platform/waiting.ts'
 import type { Command } from '../../command.ts'
 import { stageOptions } from '../../library-options.ts'
 import { doctorText } from '../../render/doctor-text.ts'
@@ -10,7 +11,12 @@ import { writeData, writeJson } from '../../render/messages.ts'
 export const doctorCommand: Command = async (context) => {
   const { options, session } = context
   const { env, cwd, shell } = session
-  const findings = await doctor({ ...stageOptions(context), env, cwd, hasShellFunction: shell !== undefined })
+  const { files, withBase } = options
+  const found = { env, cwd, files, withBase, hasShellFunction: shell !== undefined }
+  const given = { ...stageOptions(context), ...found }
+  // What does not answer is among the findings.
+  onLongWait(() => {})
+  const findings = await doctor(given)
   if (options.json) writeJson({ findings })
   else writeData(doctorText(findings))
   const broken = findings.filter(({ state }) => state === 'bad')
@@ -19,7 +25,7 @@ export const doctorCommand: Command = async (context) => {
     'DOCTOR_FOUND',
     `${counted(broken.length, 'thing')} ${broken.length === 1 ? 'is' : 'are'} broken`,
     {
-      hint: 'Each finding has its remedy on standard output.',
+      hint: "Below each line that begins with BAD, '->' says what to do.",
     },
   )
 }
