@@ -11,6 +11,7 @@ import {
   readFileSync,
   realpathSync,
   renameSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { basename, join } from 'node:path'
@@ -19,6 +20,9 @@ import { writeRelease } from '../../scripts/release.ts'
 import { COMPLETION_SHELLS } from '../../src/completion/completion.ts'
 import { programVersion } from '../../src/platform/program.ts'
 import { MOUNTING, temporaryFolder } from '../cli/world.ts'
+import { assertAsShown } from '../docs/compare.ts'
+import { sessionsOf } from '../docs/document.ts'
+import { typeIn } from '../docs/login.ts'
 import { bare, parts, printed } from './built.ts'
 
 const { out, what } = await parts()
@@ -186,6 +190,19 @@ test('what was installed goes without a rest, and what else is there stays', (co
   assert.ok(lstatSync(own).isFile())
   printed([own, '--uninstall', `--prefix=${prefix}`], env)
   assert.deepEqual(below(prefix).sort(), theirs)
+})
+
+test('the session in docs/installing.md happens as shown', (context) => {
+  const root = temporaryFolder(context)
+  const home = join(root, 'home/me')
+  mkdirSync(home, { recursive: true })
+  symlinkSync(archive, join(home, basename(archive)))
+  const page = readFileSync(join(import.meta.dirname, '../../docs/installing.md'), 'utf8')
+  const commands = sessionsOf(page.replaceAll('linux-x64', `linux-${process.arch}`))
+  const env = { HOME: home, PATH: '/usr/bin:/bin', SHELL: '/bin/bash' }
+  const done = typeIn({ cwd: home, env, startup: "PS1='$ '" }, commands)
+  const onPage = done.map(({ prompt, printed }) => ({ prompt, printed: printed.replaceAll(root, '') }))
+  assertAsShown('docs/installing.md', commands, onPage)
 })
 
 test('where the disk is full, nothing is installed and nothing left, and one line says so', (context) => {

@@ -66,7 +66,7 @@ test('Jupyter starts a kernel from the copy by its kernelspec, runs code there, 
   assert.notEqual(said.restarted, `${copy} ${number}`)
 })
 
-test("JupyterLab lists the wrapper's kernel, starts it from the copy, and its own kernelspec stays beside it", async () => {
+test("JupyterLab lists the wrapper's kernel, starts it from the copy, interrupts and restarts it there, and its own kernelspec stays beside it", async () => {
   const options = ['lab', '--no-browser', '--allow-root', '--ServerApp.token=secret', '--ServerApp.port=0']
   const server = spawn(join(jupyter, 'bin/jupyter'), options, { env, cwd: root, stdio: ['ignore', 'ignore', 'pipe'] })
   let said = ''
@@ -74,12 +74,10 @@ test("JupyterLab lists the wrapper's kernel, starts it from the copy, and its ow
     said += text
   })
   try {
-    const started = /http:\/\/127\.0\.0\.1:(\d+)\/lab\?/
-    for (let at = 0; !started.test(said); at++) {
-      assert.ok(at < 600 && server.exitCode === null, said)
-      await pause(100)
-    }
-    const api = `http://127.0.0.1:${started.exec(said)![1]}/api`
+    const ready = /http:\/\/127\.0\.0\.1:(\d+)\/lab\?/
+    await until(() => ready.test(said) || server.exitCode !== null)
+    assert.match(said, ready)
+    const api = `http://127.0.0.1:${ready.exec(said)![1]}/api`
     const headers = { Authorization: 'token secret' }
     const specs = (await (await fetch(`${api}/kernelspecs`, { headers })).json()) as Kernelspecs
     assert.deepEqual(Object.keys(specs.kernelspecs).sort(), ['myjupyter', 'python3'])
@@ -87,11 +85,14 @@ test("JupyterLab lists the wrapper's kernel, starts it from the copy, and its ow
     const body = JSON.stringify({ name: 'myjupyter' })
     const answer = await fetch(`${api}/kernels`, { method: 'POST', headers, body })
     const kernel = (await answer.json()) as { id: string }
-    const programs = () => kernelsOf(server.pid!)
-    for (let at = 0; !programs().some((path) => path.startsWith(`${copy}/bin/python`)); at++) {
-      assert.ok(at < 300, `${programs()}`)
-      await pause(100)
-    }
+    const started = () => kernelsOf(server.pid!).find(({ program }) => program.startsWith(`${copy}/bin/python`))?.number
+    await until(() => started() !== undefined)
+    const number = started()
+    const tell = async (what: string) =>
+      (await fetch(`${api}/kernels/${kernel.id}/${what}`, { method: 'POST', headers })).status
+    assert.deepEqual([await tell('interrupt'), started()], [204, number])
+    assert.equal(await tell('restart'), 200)
+    await until(() => ![undefined, number].includes(started()))
     assert.equal((await fetch(`${api}/kernels/${kernel.id}`, { method: 'DELETE', headers })).status, 204)
   } finally {
     server.kill('SIGTERM')
@@ -103,10 +104,20 @@ interface Kernelspecs {
   kernelspecs: Record<string, { spec: { display_name: string } }>
 }
 
-/** Programs of a process's children. */
-function kernelsOf(parent: number): string[] {
+async function until(holds: () => boolean): Promise<void> {
+  for (let at = 0; !holds(); at++) {
+    assert.ok(at < 600)
+    await pause(100)
+  }
+}
+
+/** The children of a process. */
+function kernelsOf(parent: number): { number: string; program: string }[] {
   const numbers = readFileSync(`/proc/${parent}/task/${parent}/children`, 'utf8').trim().split(' ').filter(Boolean)
-  return numbers.flatMap((number) => (existsSync(`/proc/${number}/exe`) ? [readlinkSync(`/proc/${number}/exe`)] : []))
+  return numbers.flatMap((number) => {
+    const program = `/proc/${number}/exe`
+    return existsSync(program) ? [{ number, program: readlinkSync(program) }] : []
+  })
 }
 
 test("what VS Code's Python extension asks an interpreter, the wrapper answers for the copy", () => {
