@@ -99,7 +99,9 @@ const TESTING: Prerequisite[] = [
   program('mpirun.openmpi', 'openmpi-bin'),
   program('mpirun.mpich', 'mpich'),
   program('chromium'), // looks at the report
+  // What starts wrappers.
   daemon('cron', 'cron'),
+  program('parallel'),
   // Bare machines, and those of another kind.
   program('bash-static'),
   program('aarch64-linux-gnu-gcc', 'gcc-aarch64-linux-gnu'),

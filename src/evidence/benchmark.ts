@@ -26,6 +26,8 @@ export interface Benchmark {
     /** It was there already. */
     joined: boolean
   }
+  /** The original's first start took longer than the others. Otherwise the node had its files in memory already. */
+  firstWasCold: boolean
   /** After how many starts staging has paid for itself, by the times of repeated starts; null: never. */
   startsToPay: number | null
   /** Whether staging is worth it for this command, and why not. */
@@ -86,37 +88,48 @@ export async function benchmark(options: BenchmarkOptions): Promise<Benchmark> {
   })
 }
 
+/** Seconds. The clock tells no less. */
+const TICK = 0.001
+
+const times = (longer: Times, shorter: Times): number => Math.max(longer.real, TICK) / Math.max(shorter.real, TICK)
+
 /** Less than that is noise, whatever the clock says. */
 const LEAST_GAIN = 1.1
-/** Seconds. What bash does itself, such as `true`, takes 0.000 of them. */
-const CLOCK = 0.001
-
-const ratioOf = (original: Times, copy: Times): number => Math.max(original.real, CLOCK) / Math.max(copy.real, CLOCK)
+/** So much is none, however few starts there were. */
+const CLEAR_GAIN = 2
+/** Standard deviations: equal programs differ so much once in 40 times. */
+const SURE = 2
 
 function judged(
   { original, copy }: { original: Side; copy: Side },
   seconds: number,
-): Pick<Benchmark, 'ratio' | 'startsToPay' | 'pays' | 'why'> {
-  const ratio = {
-    first: ratioOf(original.first, copy.first),
-    repeated: ratioOf(original.median, copy.median),
-  }
+): Pick<Benchmark, 'ratio' | 'firstWasCold' | 'startsToPay' | 'pays' | 'why'> {
+  const ratio = { first: times(original.first, copy.first), repeated: times(original.median, copy.median) }
+  const firstWasCold = original.first.real >= LEAST_GAIN * original.median.real
   const gain = original.median.real - copy.median.real
-  const overlap = Math.min(...reals(original)) <= Math.max(...reals(copy))
-  if (ratio.repeated < LEAST_GAIN || (overlap && ratio.repeated < 2 * LEAST_GAIN - 1))
-    return {
-      ratio,
-      startsToPay: null,
-      pays: false,
-      why: 'a start from the copy takes as long as one from the original',
-    }
+  const no = (why: string) => ({ ratio, firstWasCold, startsToPay: null, pays: false, why })
+  if (ratio.repeated < LEAST_GAIN || gain < 2 * TICK)
+    return no('a start from the copy takes as long as one from the original')
+  if (ratio.repeated < CLEAR_GAIN && sureness(reals(original), reals(copy)) < SURE)
+    return no('equal starts differ as much as these (--runs=20 measures more of them)')
   const startsToPay = Math.max(1, Math.ceil(seconds / gain))
-  if (startsToPay > USUAL_STARTS_TO_PAY)
-    return { ratio, startsToPay, pays: false, why: 'it takes more starts than most people make from one copy' }
-  return { ratio, startsToPay, pays: true, why: 'starts from the copy are faster' }
+  const pays = startsToPay <= USUAL_STARTS_TO_PAY
+  const why = pays ? 'starts from the copy are faster' : 'it takes more starts than most people make from one copy'
+  return { ratio, firstWasCold, startsToPay, pays, why }
 }
 
 const reals = ({ repeated }: Side): number[] => repeated.map(({ real }) => real)
+
+/**
+ * How surely the first times are longer than the second, in standard deviations: the rank test of Mann and Whitney, which knows
+ * nothing of how times are distributed, and which a single outlier does not impress.
+ */
+function sureness(longer: readonly number[], shorter: readonly number[]): number {
+  const pairs = longer.length * shorter.length
+  const won = longer.flatMap((one) => shorter.map((other) => (one > other ? 1 : one === other ? 0.5 : 0)))
+  const sum = won.reduce((total: number, each) => total + each, 0)
+  return (sum - pairs / 2) / Math.sqrt((pairs * (longer.length + shorter.length + 1)) / 12)
+}
 
 function medianOf(all: readonly Times[]): Times {
   const of = (name: keyof Times): number => {

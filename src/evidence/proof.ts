@@ -3,6 +3,7 @@ import { editableInstalls } from '../environment/editable.ts'
 import { StageError } from '../errors.ts'
 import { activePrefix } from '../model/active.ts'
 import { homeOf } from '../platform/home.ts'
+import { readHead } from '../platform/read-small.ts'
 import { realpath } from '../platform/remote-fs.ts'
 import { readKeptIndex } from '../stage/kept-index.ts'
 import { folderOf } from '../stage/record.ts'
@@ -50,6 +51,8 @@ export interface Proof extends Count {
   remaining: Remaining[]
   /** Look-ups of names of which nobody knows where they are. */
   unknown: number
+  /** A program can look names up in a way that shows in no trace (io_uring): there may be more look-ups than these. */
+  isBlind: boolean
   /** Files of the environment, and how many of these the command has looked at. */
   files: number
   touched: number
@@ -77,11 +80,21 @@ async function proveWith(tracer: Tracer, copy: Copy, options: EvidenceOptions): 
   const { command, env, cwd, signal } = options
   const names = new Names()
   const before = await copy.into(copy.prefix)
-  const { status } = await traceCommand(tracer, { before, command, env, cwd, signal }, (call) => names.add(call))
+  const { status } = await traceCommand(
+    tracer,
+    { before, command, env, cwd, signal },
+    {
+      onCall: (call) => names.add(call),
+      onUnseen: () => {
+        names.isBlind = true
+      },
+    },
+  )
+  await addInterpreters(names)
   if (names.total === 0)
     throw new StageError('NO_PROGRAM', `${command[0]} could not be started in ${copy.prefix}`, {
       path: copy.prefix,
-      hint: 'Give the command as you would in the activated environment, behind --.',
+      hint: 'Give the command after --, as you would in the activated environment.',
     })
   return { command, status, copy: copy.prefix, original: copy.original, ...(await evaluated(names, copy, options)) }
 }
@@ -91,15 +104,20 @@ class Names {
   total = 0
   notFound = 0
   unknown = 0
+  /** Something was looked up in a way that shows in no trace. */
+  isBlind = false
+  /** Programs and scripts, once for each start. */
+  readonly started: string[] = []
   private readonly byPath = new Map<string, Count & { path: string; follows: boolean; succeeded: boolean }>()
 
-  add({ path, follows, found, succeeded }: FileCall): void {
+  add({ name, path, follows, found, succeeded }: FileCall): void {
     this.total++
     if (!found) this.notFound++
     if (path === undefined) {
       this.unknown++
       return
     }
+    if (succeeded && name.startsWith('execve')) this.started.push(path)
     const key = `${follows ? 'f' : 'l'}${path}`
     const known = this.byPath.get(key) ?? { path, follows, lookUps: 0, notFound: 0, succeeded: false }
     known.lookUps++
@@ -112,6 +130,23 @@ class Names {
     return [...this.byPath.values()]
   }
 }
+
+/** The kernel itself looks up the interpreter that a script names in its first line. */
+async function addInterpreters(names: Names): Promise<void> {
+  const starts = Map.groupBy(names.started.splice(0), (path) => path)
+  for (const [path, all] of starts) {
+    const head = await realpath(path)
+      .then((real) => readHead(real, FIRST_LINE))
+      .then(String, () => '')
+    const interpreter = /^#!\s*(\/\S+)/.exec(head)?.[1]
+    if (interpreter === undefined) continue
+    const call = { name: 'open', path: interpreter, follows: true, found: true, succeeded: true }
+    for (const _ of all) names.add(call)
+  }
+}
+
+/** The kernel reads no more. execve(2), "Interpreter scripts". */
+const FIRST_LINE = 256
 
 async function evaluated(names: Names, copy: Copy, options: EvidenceOptions) {
   const place = placesOf()
@@ -157,6 +192,7 @@ async function evaluated(names: Names, copy: Copy, options: EvidenceOptions) {
     lookUps: names.total,
     notFound: names.notFound,
     unknown: names.unknown,
+    isBlind: names.isBlind,
     lookUpsOfOriginal: original,
     mounts: [...mounts.values()].sort(byLookUps),
     remaining: [...remaining.values()].map(withExamples).sort(byLookUps),

@@ -20,11 +20,12 @@ export interface TimedRun extends Times {
 
 /**
  * bash measures by getrusage(2) of its children, to a millisecond; Node tells of no other process. It is started before the clock.
- * Descriptor 3 is ours. The command does not get it, so whatever it leaves running holds nothing open.
+ * `exec`, because bash has commands of its own (echo, test, true); braces, because a subshell by itself would become the command
+ * before its time is told. Descriptor 3 is ours. The command does not get it, so whatever it leaves running holds nothing open.
  */
 const TIMER = `TIMEFORMAT='%3R %3U %3S'
 exec 4>&2 2>&3 3>&-
-time "$@" 2>&4 4>&-`
+time { (exec "$@" 2>&4 4>&-); }`
 
 /** In some languages, bash writes commas. The command has to keep its own. */
 const NUMBERS = /^(\d+)[.,](\d+) (\d+)[.,](\d+) (\d+)[.,](\d+)$/m
@@ -47,7 +48,7 @@ export async function timedRun(
 ): Promise<TimedRun> {
   const bash = ['/bin/bash', '/usr/bin/bash'].find((path) => existsSync(path))
   if (bash === undefined)
-    throw new StageError('NO_PROGRAM', 'There is no bash here, which measures how long programs take', {
+    throw new StageError('NO_PROGRAM', 'There is no bash here; it measures how long programs take', {
       hint: "Install the package 'bash'.",
     })
   const [program, ...args] = [...before, bash, '-p', '-c', TIMER, 'bash', ...command]
@@ -70,6 +71,7 @@ export async function timedRun(
     await numbers.ended
     signal?.throwIfAborted()
     const [, ...found] = NUMBERS.exec(numbers.text()) ?? []
+    if (status === 0 && found.length === 0) throw new Error(`bash tells no times: ${numbers.text()}`)
     const [real, user, sys] = [0, 2, 4].map((at) => Number(`${found[at]}.${found[at + 1]}`))
     return { real: real!, user: user!, sys: sys!, status, said: said.text().trimEnd() }
   } finally {

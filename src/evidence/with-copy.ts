@@ -53,6 +53,7 @@ export async function withCopy<T>(options: EvidenceOptions, body: (copy: Copy) =
   const copy = await stage({ ...options, prefix: meant, writable: false, caller })
   const seconds = (monotonicMs() - started) / 1000
   const { original, prefix, files, bytes, lease } = copy
+  onProgress({ kind: 'command' })
   try {
     return await body({ original, prefix, files, bytes, seconds, into: into(prefix) })
   } finally {

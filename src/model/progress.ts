@@ -16,6 +16,8 @@ export type ProgressEvent =
   | { kind: 'done'; phase: Phase; seconds: number }
   /** A new archive is in place. It stays, whatever happens next. */
   | { kind: 'archive'; archive: string }
+  /** A command of the user's runs from now on: the terminal is its own. */
+  | { kind: 'command' }
   | { kind: 'info'; message: string }
   | { kind: 'warning'; message: string }
   /** Shown with --verbose. */

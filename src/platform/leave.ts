@@ -31,12 +31,14 @@ export async function leave(code: number): Promise<void> {
 
 /**
  * $1 is the exit status; behind it stands what to start, if anything. The session may wait for the end of any descriptor that it
- * gave us. `setsid` keeps from the successor what is sent to all of the session's processes.
+ * gave us. `setsid` keeps from the successor what is sent to all of the session's processes, and until it has run, they are ignored:
+ * a terminal that closes behind a short script would end the successor before it begins.
  */
 const LAST = `status=$1
 shift
 cd /
 if [ $# -gt 0 ]; then
+  trap '' HUP INT QUIT TERM
   ! command -v setsid > /dev/null || set -- setsid "$@"
   "$@" < /dev/null > /dev/null 2>&1 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- &
 fi

@@ -10,7 +10,8 @@ export function abortOnSignals(): AbortSignal {
   let first = Number.POSITIVE_INFINITY
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     const listener = () => {
-      if (!controller.signal.aborted) {
+      if (diverted) diverted(name)
+      else if (!controller.signal.aborted) {
         first = Date.now()
         controller.abort(name)
       } else if (Date.now() - first > SAME_SIGNAL_MS) {
@@ -21,6 +22,26 @@ export function abortOnSignals(): AbortSignal {
     process.on(name, listener)
   }
   return controller.signal
+}
+
+type Stop = 'SIGINT' | 'SIGTERM' | 'SIGHUP'
+
+let diverted: ((name: Stop) => void) | undefined
+
+/** On a busy machine, the end of a command may become known before the signal that has ended it. */
+const LATE_MS = 500
+
+/**
+ * Has somebody else told of the signals while a command of the user's runs: they are for the command, and we go on when it has ended.
+ * @param body answers whether a signal has ended the command
+ */
+export async function divertSignals(to: (name: Stop) => void, body: () => Promise<boolean>): Promise<void> {
+  diverted = to
+  try {
+    if (await body()) await new Promise((resolve) => setTimeout(resolve, LATE_MS))
+  } finally {
+    diverted = undefined
+  }
 }
 
 /** How often it is looked whether somebody is still there, in milliseconds. */

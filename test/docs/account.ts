@@ -54,14 +54,23 @@ export class Account implements Disposable {
     leaveOut(environment)
     const jupyter = `#!${environment}/bin/python\nimport json\nprint("jupyter_core     : 5.9.1")\n`
     writeFileSync(join(environment, 'bin/jupyter'), jupyter, { mode: 0o755 })
-    for (const folder of ['home/me', 'scratch/me', 'software/bin', 'beegfs/me/miniconda3/conda-meta'])
+    for (const folder of [
+      'home/me',
+      'scratch/me',
+      'software/bin',
+      'etc/conda-stage',
+      'beegfs/me/miniconda3/conda-meta',
+    ])
       mkdirSync(join(this.root, folder), { recursive: true })
     writeFileSync(join(this.#conda, 'conda-meta/history'), '')
     symlinkSync(LAUNCHER, join(this.root, 'software/bin/conda-stage'))
     const shell = `PS1='$ '\n. ${q(`${STAND_IN}.sh`)}\neval "$(conda-stage --source)"\n`
     writeFileSync(join(this.root, 'bashrc'), shell)
     // Everything is on local disk here.
-    writeFileSync(join(this.root, 'site.yaml'), `local-folders: ['${this.root}/scratch/{user}']\nskip-local: false\n`)
+    writeFileSync(
+      join(this.root, 'etc/conda-stage/config.yaml'),
+      `local-folders: ['${this.root}/scratch/{user}']\nskip-local: false\n`,
+    )
     execFileSync(LAUNCHER, ['--quiet', '--pack', `--prefix=${environment}`, `--output=${this.root}/archive.tar.zst`])
     this.clear()
   }
@@ -77,7 +86,7 @@ export class Account implements Disposable {
       TERM: 'dumb',
       PATH: `${this.root}/software/bin:/usr/local/bin:/usr/bin:/bin`,
       LANG: 'C.UTF-8',
-      CONDA_STAGE_SITE_CONFIG: join(this.root, 'site.yaml'),
+      CONDA_STAGE_SITE_CONFIG: join(this.root, 'etc/conda-stage/config.yaml'),
       CONDA_ROOT_STAND_IN: this.#conda,
       CONDA_LOG_STAND_IN: join(this.root, 'conda.log'),
       CONDA_EXE_STAND_IN: `${STAND_IN}.ts`,
@@ -99,12 +108,15 @@ export class Account implements Disposable {
   }
 
   #asOnThePage(text: string): string {
-    return text.replaceAll(this.root, '').replaceAll('fuse.slowfs', 'beegfs')
+    return text
+      .replaceAll(this.root, '')
+      .replaceAll(dirname(dirname(LAUNCHER)), '/software/conda-stage')
+      .replaceAll('fuse.slowfs', 'beegfs')
   }
 
   /** Takes away what a page has left. Nothing on the pages is to change the environment for good. */
   clear(): void {
-    const kept = new Set(['beegfs', 'software', 'scratch', 'home', 'bashrc', 'site.yaml', 'archive.tar.zst'])
+    const kept = new Set(['beegfs', 'software', 'scratch', 'home', 'bashrc', 'etc', 'archive.tar.zst'])
     const left = [
       ...below(this.root).filter((path) => !kept.has(path.slice(this.root.length + 1))),
       ...below(join(this.root, 'beegfs/me')).filter((path) => path !== this.#conda),

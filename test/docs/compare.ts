@@ -1,4 +1,7 @@
 /** Whether a command printed what the page shows. */
+import assert from 'node:assert/strict'
+import type { Command } from './document.ts'
+import type { Done } from './login.ts'
 
 /** What differs each time or on each machine. If a page shows one of these, any other of its kind will do. */
 const VARYING: [shown: RegExp, kind: string][] = [
@@ -27,6 +30,16 @@ const VARYING: [shown: RegExp, kind: string][] = [
 ]
 
 const ANY = new RegExp(VARYING.map(([shown]) => `(${shown.source})`).join('|'), 'g')
+
+/** Fails for the first command with another prompt or another output than the page's. */
+export function assertAsShown(page: string, commands: readonly Command[], done: readonly Done[]): void {
+  for (const [at, { line, prompt, text, prints }] of commands.entries()) {
+    const { prompt: seen, printed } = done[at]!
+    const where = `${page}, line ${line}: ${prompt}${text}`
+    assert.equal(seen, prompt, `${where}\nhas another prompt`)
+    if (!isAsShown(printed, prints)) assert.fail(`${where}\nprinted\n${printed}\ninstead of\n${prints.join('\n')}`)
+  }
+}
 
 /** Ignores blank lines and spaces at the ends of lines; `...` stands for any number of lines. */
 export function isAsShown(printed: string, shown: readonly string[]): boolean {

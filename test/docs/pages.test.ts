@@ -1,4 +1,4 @@
-/** Every command that a page shows at a prompt does what the page shows. docs/work-with-conda.md has a test of its own. */
+/** Every command that a page shows at a prompt does what the page shows. */
 import assert from 'node:assert/strict'
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -6,18 +6,22 @@ import { after, before, test } from 'node:test'
 import { slowfsUnavailable } from '../../bench/slowfs/build.ts'
 import { mountSlow } from '../../bench/slowfs/mount.ts'
 import { Account } from './account.ts'
-import { isAsShown } from './compare.ts'
-import { type Command, sessionsOf } from './document.ts'
+import { assertAsShown } from './compare.ts'
+import { sessionsOf } from './document.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
-const PAGES = globSync('{README,docs/*}.md', { cwd: ROOT }).filter((page) => !page.endsWith('/work-with-conda.md'))
+/** work-with-conda.test.ts and test/release/release.test.ts run these. */
+const OWN_TEST = ['docs/work-with-conda.md', 'docs/installing.md']
+const PAGES = globSync('{README,docs/*}.md', { cwd: ROOT }).filter((page) => !OWN_TEST.includes(page))
 
 const ACTIVE = 'conda activate myjupyter'
 
 /** What is there when a page begins: shell code. The archive of `myjupyter` is there anyway. */
 const BEFORE: Record<string, string> = {
   'README.md': `${ACTIVE}; rm "$ENVIRONMENT.tar.zst"`,
+  'docs/administrators.md': 'mkdir -p "$ROOT/project/envs"; cp -a "$ENVIRONMENT" "$ROOT/project/envs/tools"',
   'docs/auto-staging.md': ACTIVE,
+  'docs/configuration.md': 'mkdir -p ~/.config/conda-stage; echo "check: full" > ~/.config/conda-stage/config.yaml',
   'docs/evidence.md': `
     export HOME=$ROOT/beegfs/me CONDA_EXE=$ROOT/beegfs/me/miniconda3/bin/conda
     mkdir -p ~/miniconda3/bin ~/.local/share/jupyter/kernels/old
@@ -63,8 +67,6 @@ const SERVED: Record<string, number> = { 'docs/evidence.md': 2, 'docs/virtual-en
 
 /** Commands that are not run, with the reason. */
 const NOT_RUN: Record<string, string> = {
-  'tar -xzf conda-stage-0.1.0-linux-x64.tar.gz': 'test/release builds a release, and runs the same installer',
-  'conda-stage-0.1.0-linux-x64/install.sh --rc': 'the same',
   'snakemake --cores 8 --sdm conda': 'test/workflows runs Snakemake',
   'snakemake --executor slurm --jobs 100 --sdm conda \\': 'the same',
 }
@@ -82,7 +84,7 @@ for (const page of PAGES.sort()) {
   test(`every session in ${page} happens as shown`, { skip }, async () => {
     const slow = page in SERVED ? await served(account, SERVED[page]!) : undefined
     try {
-      compare(page, commands)
+      assertAsShown(page, commands, account.run(commands, BEFORE[page] ?? ''))
     } finally {
       await slow?.unmount()
       account.clear()
@@ -101,13 +103,3 @@ test('every command that is named as not run is still on a page', () => {
 })
 
 const served = ({ root }: Account, latencyMs: number) => mountSlow(`${root}/beegfs`, `${root}/beegfs`, { latencyMs })
-
-function compare(page: string, commands: readonly Command[]): void {
-  const done = account.run(commands, BEFORE[page] ?? '')
-  for (const [at, { line, prompt, text, prints }] of commands.entries()) {
-    const { prompt: seen, printed } = done[at]!
-    const where = `${page}, line ${line}: ${prompt}${text}`
-    assert.equal(seen, prompt, `${where}\nhas another prompt`)
-    if (!isAsShown(printed, prints)) assert.fail(`${where}\nprinted\n${printed}\ninstead of\n${prints.join('\n')}`)
-  }
-}

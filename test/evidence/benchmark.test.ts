@@ -54,14 +54,28 @@ test('where look-ups are slow, the copy is faster, and the answer says after how
 test('where nothing is gained, it says that staging is not worth it', async (context) => {
   const node = await nodeWith(context)
   const { stdout } = await measure(node, ['--runs=3'], ['sleep', '0.2'])
-  assert.match(stdout, /Staging is not worth it for this command: a start from the copy takes as long/)
+  assert.match(stdout, /Staging is not worth it for this command: (?:a start from the copy takes as long|equal starts)/)
 })
 
-test('a command that takes no time that can be measured gains nothing, and no number is infinite', async (context) => {
+test('a command that takes a millisecond is no division by nothing, and the shell has none of its own in its place', async (context) => {
   const node = await nodeWith(context)
-  const { stdout } = await measure(node, ['--runs=3'], ['true'])
-  assert.match(stdout, /copy, repeated +0\.00/)
-  assert.doesNotMatch(stdout, /NaN|Infinity/)
+  const { stdout } = await measure(node, ['--runs=1', '--json'], ['true'])
+  const { ratio } = JSON.parse(stdout)
+  assert.ok(ratio.first > 0 && ratio.repeated > 0, stdout)
+  const odd = await measure(node, ['--runs=1'], ['compgen'])
+  assert.equal(odd.status, 1)
+  assert.match(odd.stderr, /compgen ended with status 127/)
+})
+
+test('it says so if the first start from the original was not a cold one', async (context) => {
+  const node = await nodeWith(context)
+  const first = (seconds: number, others: number) =>
+    `mkdir "${node.root}/cache/${seconds}" 2> /dev/null && exec sleep ${seconds}; sleep ${others}`
+  const cold = await measure(node, ['--runs=1'], ['sh', '-c', first(0.6, 0.1)])
+  assert.doesNotMatch(cold.stdout, /not a cold one/)
+  const warm = await measure(node, ['--runs=1', '--json'], ['sh', '-c', first(0.1, 0.3)])
+  assert.equal(JSON.parse(warm.stdout).firstWasCold, false)
+  assert.match((await measure(node, ['--runs=1'], ['sh', '-c', first(0.11, 0.3)])).stdout, /not a cold one/)
 })
 
 test('a command that fails stops the measuring, with its status and its last lines', async (context) => {

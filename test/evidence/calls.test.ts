@@ -4,7 +4,7 @@ import { callReader, type FileCall } from '../../src/evidence/trace/calls.ts'
 
 function read(text: string): FileCall[] {
   const calls: FileCall[] = []
-  const reader = callReader('/start', (call) => calls.push(call))
+  const reader = callReader('/start', { onCall: (call) => void calls.push(call), onUnseen: () => {} })
   for (const line of text.trim().split('\n')) reader.line(line.trim())
   reader.end()
   return calls
@@ -89,4 +89,13 @@ test('a link counts by itself for those calls that do not follow it', () => {
     calls.map(({ follows }) => follows),
     [false, false, false, false, true, false],
   )
+})
+
+test('a ring of io_uring that was made is told of, and one that was refused is not', () => {
+  let rings = 0
+  const reader = callReader('/', { onCall: () => assert.fail(), onUnseen: () => rings++ })
+  reader.line('7 io_uring_setup(4, {flags=0, sq_thread_cpu=0}) = -1 EPERM (Operation not permitted)')
+  assert.equal(rings, 0)
+  reader.line('7 io_uring_setup(4, {flags=0, sq_thread_cpu=0}) = 3<anon_inode:[io_uring]>')
+  assert.equal(rings, 1)
 })

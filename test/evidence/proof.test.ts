@@ -1,7 +1,8 @@
 /** --proof: an ordinary user's command runs from the copy, while home and data are on a file server. */
 import assert from 'node:assert/strict'
-import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import { slowfsUnavailable } from '../../bench/slowfs/build.ts'
 import { mountSlow } from '../../bench/slowfs/mount.ts'
 import type { Proof } from '../../src/evidence/proof.ts'
@@ -173,6 +174,39 @@ test('a command that fails is counted, and makes the call fail; nothing is left 
   assert.equal(JSON.parse(none.stdout).error.code, 'NO_PROGRAM')
   assert.ok(await node.isEmpty())
 })
+
+test('a signal ends a command that never would, however it clings, and what it did is still told', async (context) => {
+  const node = await nodeWith(context)
+  const runs = `${node.root}/cache/runs`
+  const clings = `trap "" INT TERM; setsid sleep 100 & : > '${runs}'; while :; do sleep 0.2; done`
+  const { child, ended } = node.start(['--proof', '--json', '--', 'sh', '-c', clings])
+  while (!existsSync(runs) && child.exitCode === null) await pause(50)
+  child.kill('SIGTERM')
+  const { status, stdout, stderr } = await ended
+  assert.equal(status, 1, stderr)
+  assert.ok((JSON.parse(stdout) as Proof).lookUps > 0)
+  assert.match(stderr, /was ended by SIGKILL/)
+  assert.ok(await node.isEmpty())
+})
+
+test(
+  'the interpreter that a script names in its first line counts, because the kernel looks it up',
+  NO_SERVER,
+  (context) =>
+    withServer(context, async (node) => {
+      symlinkSync('/bin/sh', `${node.server}/interpreter`)
+      writeFileSync(`${node.local}/script`, `#!${node.server}/interpreter\nexit 0\n`, { mode: 0o755 })
+      const { proof } = await prove(node, ['sh', '-c', `${node.local}/script; ${node.local}/script`])
+      // The link is on the server; what it leads to, and all else, is not.
+      const reasons = proof.remaining.map(({ examples }) => examples)
+      assert.deepEqual(reasons, [])
+      assert.deepEqual(onServer(proof), [])
+      writeFileSync(`${node.server}/plain`, readFileSync('/bin/sh'), { mode: 0o755 })
+      writeFileSync(`${node.local}/script`, `#! ${node.server}/plain -e\nexit 0\n`)
+      const again = await prove(node, ['sh', '-c', `${node.local}/script; ${node.local}/script`])
+      assert.equal(onServer(again.proof)[0]!.lookUps, 2)
+    }),
+)
 
 test('without strace, or where it may not trace, a message says what to do, and nothing is staged', async (context) => {
   const node = await nodeWith(context)

@@ -3,12 +3,14 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   rmSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -99,4 +101,30 @@ test('a program in a folder of another user is not run', {
   }).stdout
   assert.doesNotMatch(versions, new RegExp(HOME))
   rmSync(`/tmp/conda-stage-of-0/${program}`, { recursive: true })
+})
+
+test('a program of somebody else in a folder of the user, which a group may write to, is not run', {
+  skip: process.getuid?.() !== 0 && 'needs root',
+}, (context) => {
+  const { HOME, cache } = home(context)
+  printed([FILE, '--version'], { HOME })
+  const [program = ''] = readdirSync(cache)
+  const theirs = join(cache, program)
+  rmSync(join(theirs, 'package.json'))
+  writeFileSync(join(theirs, 'package.json'), '{ "version": "theirs" }')
+  chownSync(theirs, 65534, 65534)
+  assert.equal(printed([FILE, '--version'], { HOME }), `${programVersion()}\n`)
+  rmSync(`/tmp/conda-stage-of-0/${program}`, { recursive: true })
+})
+
+test('what a first start left that was killed goes with a later one, and what another is unpacking stays', (context) => {
+  const { HOME, cache } = home(context)
+  for (const name of ['.new.killed', '.new.unpacking']) mkdirSync(join(cache, name, 'dist'), { recursive: true })
+  const twoHoursAgo = Date.now() / 1000 - 7200
+  utimesSync(join(cache, '.new.killed'), twoHoursAgo, twoHoursAgo)
+  printed([FILE, '--version'], { HOME })
+  assert.deepEqual(
+    readdirSync(cache).filter((name) => name.startsWith('.')),
+    ['.new.unpacking'],
+  )
 })

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { cpSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { test } from 'node:test'
 import { writeRelease } from '../../scripts/release.ts'
+import { filesThatName, setVersion } from '../../scripts/set-version.ts'
 import { programVersion } from '../../src/platform/program.ts'
 import { temporaryFolder } from '../cli/world.ts'
 import { parts, printed } from './built.ts'
@@ -12,22 +13,24 @@ const ROOT = join(import.meta.dirname, '../..')
 const SPACK = 'packaging/spack/spack_repo/conda_stage/packages/conda_stage/package.py'
 const version = programVersion()
 
-test('recipes and pages name the version of package.json, and no other', () => {
-  const [easyconfig = '', ...others] = readdirSync(join(ROOT, 'packaging/easybuild'))
-  assert.deepEqual([easyconfig, others], [`conda-stage-${version}.eb`, []])
-  for (const [file, pattern] of [
-    ['package-lock.json', /"version": "(.*)"/],
-    ['packaging/conda/recipe.yaml', /^ {2}version: ([\d.]+)$/m],
-    [`packaging/easybuild/${easyconfig}`, /^version = '(.*)'$/m],
-    [SPACK, /^ {4}version\("(.*)"\)$/m],
-    [SPACK, /conda-stage-([\d.]+)-linux/],
-    ['docs/installing.md', /conda-stage-([\d.]+)-linux/],
-  ] as const) {
-    const found = readFileSync(join(ROOT, file), 'utf8').matchAll(new RegExp(pattern, `g${pattern.flags}`))
-    const named = [...found].map(([, each]) => each)
-    assert.equal(named[0], version, `${file} ${pattern}`)
-    if (file !== 'package-lock.json') assert.deepEqual(new Set(named), new Set([version]), file)
-  }
+test('one command sets the version, in recipes and pages too, and none of them names an older one', (context) => {
+  const files = filesThatName(version, ROOT)
+  const easyconfig = `packaging/easybuild/conda-stage-${version}.eb`
+  for (const file of ['README.md', 'docs/installing.md', 'packaging/conda/recipe.yaml', easyconfig, SPACK])
+    assert.ok(files.includes(file), file)
+  assert.deepEqual(readdirSync(join(ROOT, 'packaging/easybuild')), [basename(easyconfig)])
+
+  const folder = temporaryFolder(context)
+  for (const name of ['README.md', 'docs', 'packaging'])
+    cpSync(join(ROOT, name), join(folder, name), { recursive: true })
+  setVersion(version, '98.7.6', folder)
+  assert.deepEqual(filesThatName(version, folder), [])
+  const renamed = files.map((file) => (file === easyconfig ? 'packaging/easybuild/conda-stage-98.7.6.eb' : file))
+  assert.deepEqual(filesThatName('98.7.6', folder), renamed)
+  // No line has another version in the same place.
+  const names = (text: string) => text.match(/conda-stage-\d[\d.]*\d/g) ?? []
+  for (const file of renamed)
+    for (const name of names(readFileSync(join(folder, file), 'utf8'))) assert.equal(name, 'conda-stage-98.7.6', file)
 })
 
 test('the recipe for Spack installs the release, and the program starts from there', async (context) => {

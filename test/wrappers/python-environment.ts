@@ -1,21 +1,18 @@
 import { execFileSync } from 'node:child_process'
 import {
-  chmodSync,
   cpSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
-  rmSync,
   statfsSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { readyCache } from '../fixtures/cache.ts'
 import { installEnvironment } from '../fixtures/environment.ts'
+import { kept } from '../fixtures/kept.ts'
 
 /** A kernel for Jupyter, and Dask. */
 export const KERNEL_AND_DASK = ['ipykernel==7.4.0', 'dask-jobqueue==0.9.0', 'distributed==2026.8.0']
@@ -35,36 +32,26 @@ export function roomyFolder(): string {
 export async function pythonEnvironment(prefix: string, packages: readonly string[]): Promise<void> {
   await installEnvironment(prefix, { specs: ['python', 'pip'], byHand: false })
   const python = join(prefix, 'bin/python')
-  const kept = await keptPackages(python, packages)
+  const folder = await keptPackages(python, packages)
   const site = execFileSync(python, ['-c', 'import site; print(site.getsitepackages()[0])'], { encoding: 'utf8' })
-  execFileSync('cp', ['-a', `${kept}/site/.`, site.trim()])
-  cpSync(`${kept}/share`, join(prefix, 'share'), { recursive: true })
+  execFileSync('cp', ['-a', `${folder}/site/.`, site.trim()])
+  cpSync(`${folder}/share`, join(prefix, 'share'), { recursive: true })
   // Their first line names the environment for which they were installed.
-  for (const name of readdirSync(`${kept}/bin`)) {
-    const script = readFileSync(join(kept, 'bin', name), 'utf8').replace(/^#!.*/, `#!${python}`)
+  for (const name of readdirSync(`${folder}/bin`)) {
+    const script = readFileSync(join(folder, 'bin', name), 'utf8').replace(/^#!.*/, `#!${python}`)
     writeFileSync(join(prefix, 'bin', name), script, { mode: 0o755 })
   }
 }
 
-async function keptPackages(python: string, packages: readonly string[]): Promise<string> {
-  const { root } = await readyCache('small')
-  const kept = join(root, `for-tools-${packages.join('-')}`)
-  if (existsSync(kept)) return kept
-  const aside = mkdtempSync(`${kept}.`)
-  // Other users run these, too.
-  chmodSync(aside, 0o755)
-  const options = ['--quiet', '--root-user-action=ignore', '--no-warn-script-location', `--target=${aside}/site`]
-  execFileSync(python, ['-m', 'pip', 'install', ...options, ...packages], { stdio: ['ignore', 'ignore', 'inherit'] })
-  // pip puts what goes into the prefix there, too.
-  renameSync(`${aside}/site/bin`, `${aside}/bin`)
-  mkdirSync(`${aside}/share`)
-  for (const name of ['jupyter', 'jupyterhub'])
-    if (existsSync(`${aside}/site/share/${name}`)) renameSync(`${aside}/site/share/${name}`, `${aside}/share/${name}`)
-  try {
-    renameSync(aside, kept)
-  } catch {
-    // Another test was first.
-    rmSync(aside, { recursive: true })
-  }
-  return kept
+function keptPackages(python: string, packages: readonly string[]): Promise<string> {
+  return kept(`for-tools-${packages.join('-')}`, (folder) => {
+    const options = ['--quiet', '--root-user-action=ignore', '--no-warn-script-location', `--target=${folder}/site`]
+    execFileSync(python, ['-m', 'pip', 'install', ...options, ...packages], { stdio: ['ignore', 'ignore', 'inherit'] })
+    // pip puts what goes into the prefix there, too.
+    renameSync(`${folder}/site/bin`, `${folder}/bin`)
+    mkdirSync(`${folder}/share`)
+    for (const name of ['jupyter', 'jupyterhub'])
+      if (existsSync(`${folder}/site/share/${name}`))
+        renameSync(`${folder}/site/share/${name}`, `${folder}/share/${name}`)
+  })
 }

@@ -6,7 +6,7 @@ import { shown } from './shown.ts'
 
 /** For people: the times of both, the ratio, and whether it pays. */
 export function benchmarkText(result: Benchmark): string {
-  const { command, runs, original, copy, ratio } = result
+  const { command, runs, original, copy, ratio, firstWasCold } = result
   const row = (name: string, cells: readonly string[]) =>
     `${name.padEnd(22)}${cells.map((cell) => cell.padStart(10)).join('')}\n`
   const times = (name: string, { real, user, sys }: Times) => row(name, [real, user, sys].map(seconds))
@@ -20,16 +20,23 @@ export function benchmarkText(result: Benchmark): string {
     times('copy, repeated', copy.median),
     `\nRepeated: medians of ${counted(runs, 'start')} of each, in turns\n`,
     `${faster(ratio.first, 'A first start')}\n${faster(ratio.repeated, 'A repeated start')}\n`,
+    ...(firstWasCold ? [] : [`${NOT_COLD}\n`]),
     ...verdictOf(result).map((line) => `${shown(line)}\n`),
   ].join('')
 }
 
+/** Nobody but root can make a node forget what it has read. */
+export const NOT_COLD = "The original's first start was not a cold one: this node had its files in memory already"
+
 const seconds = (amount: number): string => `${amount.toFixed(amount < 10 ? 3 : 1)} s`
 
-const faster = (ratio: number, what: string): string =>
-  ratio >= 1
-    ? `${what} is ${ratio.toFixed(1)} times as fast from the copy`
-    : `${what} is slower from the copy: it takes ${(1 / ratio).toFixed(1)} times as long`
+/** In a sentence. */
+export const faster = (ratio: number, what: string): string =>
+  ratio.toFixed(1) === '1.0'
+    ? `${what} takes as long from the copy`
+    : ratio > 1
+      ? `${what} is ${ratio.toFixed(1)} times as fast from the copy`
+      : `${what} is slower from the copy: it takes ${(1 / ratio).toFixed(1)} times as long`
 
 /** Whether staging is worth it, in sentences. */
 export function verdictOf({ staging, startsToPay, pays, why }: Benchmark): string[] {

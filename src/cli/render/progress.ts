@@ -22,7 +22,15 @@ export function progressRenderer(
   const bar = createBar(terminal)
   const busy = createBusy(terminal.live && !terminal.quiet, bar.isShown)
   const lines = new LastOfLines()
+  const clear = () => {
+    bar.clear()
+    busy.end()
+  }
   const onProgress = (event: Shown): void => {
+    if (event.kind === 'command') {
+      clear()
+      return
+    }
     busy.shown()
     if (event.kind === 'progress') {
       bar.update(event)
@@ -39,10 +47,6 @@ export function progressRenderer(
     else if (event.kind === 'done') busy.begin('Finishing')
     // The line above says what is going on.
     else if (event.kind === 'info') busy.begin('')
-  }
-  const clear = () => {
-    bar.clear()
-    busy.end()
   }
   return { onProgress, clear }
 }
@@ -69,7 +73,7 @@ class LastOfLines {
   }
 }
 
-function say(event: Exclude<Shown, { kind: 'progress' | 'output' }>, messages: Messages): void {
+function say(event: Exclude<Shown, { kind: 'progress' | 'output' | 'command' }>, messages: Messages): void {
   if (event.kind === 'info') messages.info(event.message)
   else if (event.kind === 'warning') messages.warning(event.message)
   else if (event.kind === 'detail') messages.verbose(event.message)

@@ -8,7 +8,7 @@ type Variables = Readonly<Record<string, string | undefined>>
 
 /** For people: where names were looked up, what is left on file servers, and why. */
 export function proofText(proof: Proof, env: Variables): string {
-  const { lookUps, notFound, files, touched, remaining, lookUpsOfOriginal, unknown } = proof
+  const { lookUps, notFound, files, touched, remaining, lookUpsOfOriginal, unknown, isBlind } = proof
   const home = homeOf(env)
   const line = (text: string) => `${shown(text)}\n`
   const share = files > 0 ? ` (${percent(touched / files)})` : ''
@@ -16,6 +16,7 @@ export function proofText(proof: Proof, env: Variables): string {
     line(`${counted(lookUps, 'look-up')}: ${placesOf(proof, home).join(', ')}`),
     line(`${grouped(notFound)} of these found nothing`),
     ...(unknown > 0 ? [line(`${counted(unknown, 'look-up')} of names whose folder is not known`)] : []),
+    ...(isBlind ? [line('There may be more: a program used io_uring, which strace can not look into')] : []),
     line(`${grouped(touched)} of ${counted(files, 'file')} of the environment were looked at${share}`),
     line(
       lookUpsOfOriginal === 0

@@ -16,9 +16,15 @@ export interface FileCall {
 const TEXT_FIRST = /^symlink(?:at)?$/
 const TWO_PATHS = /^(?:rename|link)/
 /** Asks for no name. */
-const NO_LOOK_UP = /^(?:getcwd|fchdir|fork|vfork|clone3?)$/
+const NO_LOOK_UP = /^(?:getcwd|fchdir|fork|vfork|clone3?|io_uring_setup)$/
 const NOT_FOLLOWED =
   /^(?:l(?:stat|chown|(?:get|set|list|remove)xattr)|link|readlink|rename|symlink|unlink|mkdir|rmdir|mknod)/
+
+export interface Listener {
+  onCall(call: FileCall): void
+  /** A process has a way to look names up without calls (io_uring), which shows in no trace. */
+  onUnseen(): void
+}
 
 export interface CallReader {
   line(text: string): void
@@ -45,7 +51,7 @@ interface Process {
  * another process interrupts is continued in a later line.
  * @param cwd of the first process
  */
-export function callReader(cwd: string, onCall: (call: FileCall) => void): CallReader {
+export function callReader(cwd: string, { onCall, onUnseen }: Listener): CallReader {
   const processes = new Map<string, Process>()
   const processOf = (pid: string): Process => {
     const known = processes.get(pid)
@@ -80,6 +86,7 @@ export function callReader(cwd: string, onCall: (call: FileCall) => void): CallR
       if (child !== undefined) begin(own, child, /\bCLONE_FS\b/.test(args!))
       return
     }
+    if (name === 'io_uring_setup' && !answer!.startsWith('-')) onUnseen()
     for (const { at, text } of pathsOf(name, args!)) {
       const tell = (path: string | undefined) => onCall({ name, path, ...outcome(name, args!, answer!) })
       if (text.startsWith('/')) tell(text)

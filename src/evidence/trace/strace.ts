@@ -6,7 +6,9 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { StageError } from '../../errors.ts'
 import { findProgram } from '../../platform/find-program.ts'
-import { callReader, type FileCall } from './calls.ts'
+import { divertSignals } from '../../platform/signals.ts'
+import { isInForeground, traceesOf } from '../../platform/tracees.ts'
+import { callReader, type Listener } from './calls.ts'
 
 type Variables = Readonly<Record<string, string | undefined>>
 
@@ -16,8 +18,11 @@ export interface Tracer {
   options: readonly string[]
 }
 
-/** Calls with a name in them, and what is needed to know what a relative one is relative to. strace(1), "Filtering". */
-const CALLS = 'trace=%file,?fchdir,?clone,?clone3,?fork,?vfork'
+/**
+ * Calls with a name in them, what is needed to know what a relative one is relative to, and the beginning of what strace can't
+ * see. strace(1), "Filtering".
+ */
+const CALLS = 'trace=%file,?fchdir,?clone,?clone3,?fork,?vfork,?io_uring_setup'
 
 /**
  * @param without prefixes of environments: their strace would be what is measured
@@ -26,7 +31,7 @@ const CALLS = 'trace=%file,?fchdir,?clone,?clone3,?fork,?vfork'
 export async function findTracer(env: Variables, without: readonly string[]): Promise<Tracer> {
   const program = await findProgram(['strace'], { env, variable: 'CONDA_STAGE_STRACE', without })
   if (program === undefined)
-    throw new StageError('NO_PROGRAM', 'There is no strace here, which shows what a program asks for', {
+    throw new StageError('NO_PROGRAM', 'There is no strace here; it shows what a program asks for', {
       hint: "Install the package 'strace' (apt, dnf, zypper), or without root: conda create -p ~/strace -c conda-forge strace, then CONDA_STAGE_STRACE=~/strace/bin/strace.",
     })
   // With a filter in the kernel, all other calls run at full speed. It came with strace 5.3 and Linux 4.8.
@@ -75,12 +80,12 @@ export interface Ending {
 
 /**
  * Runs a command and tells of every name that it and all that it starts look up. Its standard output goes to our standard error,
- * because ours holds the result.
+ * because ours holds the result. A signal to stop is for the command.
  */
 export async function traceCommand(
   { program, options }: Tracer,
   { before, command, env, cwd, signal }: Traced,
-  onCall: (call: FileCall) => void,
+  listener: Listener,
 ): Promise<Ending> {
   // The lines of thousands of processes need more than a pipe: whoever outlives the command would hold it open.
   const folder = await mkdtemp(join(env.TMPDIR?.startsWith('/') ? env.TMPDIR : '/tmp', 'conda-stage-proof-'))
@@ -89,7 +94,7 @@ export async function traceCommand(
     const words = [...before, program, ...options, '-o', log, '--', ...command]
     const ending = await endOf(words, { env, cwd, signal })
     signal?.throwIfAborted()
-    const reader = callReader(cwd, onCall)
+    const reader = callReader(cwd, listener)
     for await (const line of createInterface({ input: createReadStream(log, 'latin1') })) reader.line(line)
     reader.end()
     return ending
@@ -98,12 +103,47 @@ export async function traceCommand(
   }
 }
 
-function endOf([program, ...args]: string[], { env, cwd, signal }: Pick<Traced, 'env' | 'cwd' | 'signal'>) {
+/** After so many milliseconds, what has not ended by itself is killed. */
+const KILL_MS = 3000
+
+async function endOf(
+  [program, ...args]: string[],
+  { env, cwd, signal }: Pick<Traced, 'env' | 'cwd' | 'signal'>,
+): Promise<Ending> {
   const child = spawn(program!, args, { env: { ...env }, cwd, stdio: [0, 2, 2] })
-  const stop = () => child.kill('SIGTERM')
-  signal?.addEventListener('abort', stop)
-  return new Promise<Ending>((resolve, reject) => {
-    child.on('error', reject)
-    child.on('exit', (code, by) => resolve({ status: code ?? 128 + constants.signals[by!] }))
-  }).finally(() => signal?.removeEventListener('abort', stop))
+  let last: NodeJS.Timeout | undefined
+  // strace takes no signal as long as anything runs that it traces.
+  const send = (name: NodeJS.Signals) => {
+    for (const pid of traceesOf(child.pid!)) kill(pid, name)
+  }
+  const stop = (name: NodeJS.Signals = 'SIGTERM') => {
+    // The terminal has sent it to the command, too, which may have its own idea of it.
+    if (name === 'SIGINT' && isInForeground()) return
+    send(name)
+    last ??= setTimeout(() => send('SIGKILL'), KILL_MS)
+  }
+  const onAbort = () => stop()
+  signal?.addEventListener('abort', onAbort)
+  let status = 0
+  try {
+    await divertSignals(stop, async () => {
+      status = await new Promise<number>((resolve, reject) => {
+        child.on('error', reject)
+        child.on('exit', (code, by) => resolve(code ?? 128 + constants.signals[by!]))
+      })
+      return status > 128
+    })
+    return { status }
+  } finally {
+    clearTimeout(last)
+    signal?.removeEventListener('abort', onAbort)
+  }
+}
+
+function kill(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name)
+  } catch {
+    // It has ended, or is somebody else's.
+  }
 }

@@ -1,3 +1,4 @@
+import { constants } from 'node:os'
 import { StageError } from '../../../errors.ts'
 import { prove } from '../../../evidence/proof.ts'
 import type { Command } from '../../command.ts'
@@ -19,8 +20,10 @@ export const proofCommand: Command = async (context) => {
 }
 
 function failed({ command, status }: { command: readonly string[]; status: number }): StageError {
-  const how = status > 128 ? `was ended by signal ${status - 128}` : `ended with status ${status}`
+  const signal = Object.entries(constants.signals).find(([, number]) => number === status - 128)?.[0]
+  const how = signal ? `was ended by ${signal}` : `ended with status ${status}`
+  const traced = 'Programs that trace others (gdb, strace) or need setuid (sudo) fail while they are traced.'
   return new StageError('COMMAND_FAILED', `${command.join(' ')} ${how}`, {
-    hint: 'What it did until then was counted. If it works without conda-stage, please report that.',
+    hint: `What it did until then was counted.${signal ? '' : ` ${traced}`}`,
   })
 }

@@ -4,7 +4,7 @@ import type { Benchmark } from '../../../evidence/benchmark.ts'
 import type { Machine } from '../../../evidence/machine.ts'
 import type { Proof } from '../../../evidence/proof.ts'
 import { counted, grouped, megabytes } from '../../../model/amounts.ts'
-import { verdictOf } from '../benchmark-text.ts'
+import { faster, NOT_COLD, verdictOf } from '../benchmark-text.ts'
 import { benchmarkCharts, proofChart } from './charts-of.ts'
 import { code, escaped, figure, paragraph, table } from './html.ts'
 
@@ -45,15 +45,16 @@ export function reportPage(report: Report): string {
 }
 
 function timesOf(result: Benchmark): string[] {
-  const { original, copy, ratio, pays, runs } = result
+  const { original, copy, ratio, firstWasCold, pays, runs } = result
   const row = (name: string, { real, user, sys }: Benchmark['original']['median']) => [
     name,
     ...[real, user, sys].map((amount) => ({ number: amount.toFixed(3) })),
   ]
-  const faster = `A repeated start is ${ratio.repeated.toFixed(1)} times as fast from the copy, a first start ${ratio.first.toFixed(1)} times.`
+  const gains = [faster(ratio.first, 'A first start'), faster(ratio.repeated, 'A repeated start')]
+  const sentences = [...gains, ...(firstWasCold ? [] : [NOT_COLD])].map((text) => `${text}.`)
   return [
     '<h2>How long it takes</h2>',
-    `<div class="verdict${pays ? '' : ' no'}">${[faster, ...verdictOf(result)].map(paragraph).join('')}</div>`,
+    `<div class="verdict${pays ? '' : ' no'}">${[...sentences, ...verdictOf(result)].map(paragraph).join('')}</div>`,
     ...benchmarkCharts(result).map(figure),
     table(
       ['from', 'real (s)', 'user (s)', 'sys (s)'],
