@@ -7,8 +7,7 @@ import { join } from 'node:path'
 
 /**
  * The floors, the highest first. A room is a folder of src/ with the file of the same name beside it. A file imports from its own
- * room and from lower floors: never from above, never from another room of its floor. A room in brackets is planned and has no
- * folder yet: it says where that work goes.
+ * room and from lower floors: never from above, never from another room of its floor.
  */
 const FLOORS = [
   'bin index start',
@@ -23,7 +22,7 @@ const FLOORS = [
   'platform', // calls of the system that wait, fail or tell about the machine
   'model',
   'errors',
-].map((rooms) => rooms.replace(/[[\]]/g, '').split(' '))
+].map((rooms) => rooms.split(' '))
 
 interface Import {
   from: string

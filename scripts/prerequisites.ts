@@ -99,10 +99,15 @@ const TESTING: Prerequisite[] = [
   program('mpirun.openmpi', 'openmpi-bin'),
   program('mpirun.mpich', 'mpich'),
   program('chromium'), // looks at the report
+  // What starts wrappers.
+  daemon('cron', 'cron'),
+  program('parallel'),
   // Bare machines, and those of another kind.
   program('bash-static'),
   program('aarch64-linux-gnu-gcc', 'gcc-aarch64-linux-gnu'),
   program('qemu-aarch64-static', 'qemu-user-static'),
+  program('java', 'default-jre-headless'), // runs Nextflow
+  program('mvn', 'maven'), // fetches it
   program('erb', 'ruby'), // what Open OnDemand's templates are written in
 ]
 

@@ -93,7 +93,7 @@ remove_link() {
 
 install() {
   [ -x "$here/libexec/conda-stage/bin/conda-stage" ] ||
-    fail "$here is no unpacked release: it has no libexec/conda-stage. To remove an installation: --uninstall"
+    fail "$here is no unpacked release: it has no libexec/conda-stage. Call install.sh by its path in the unpacked release"
   [ "$rc" = no ] || choose_rc
   each_link check_free
   if [ -e "$lib/current" ] && diff -r -- "$here" "$lib/current" > /dev/null 2>&1; then
@@ -112,20 +112,32 @@ install() {
 
 # Copies this folder, and makes it the newest. Sets $new and $version.
 lay() {
+  made=''
+  [ -d "$prefix" ] || made=$prefix
+  new='' number=0
+  trap give_up EXIT
+  trap 'exit 1' HUP INT TERM
   mkdir -p -- "$lib"
-  number=0
-  until new=$lib/$number && mkdir -- "$new" 2> /dev/null; do
-    [ -e "$new" ] || fail "$new can't be made. Choose another place: --prefix=DIR"
+  until mkdir -- "$lib/$number" 2> /dev/null; do
+    [ -e "$lib/$number" ] || fail "$lib/$number can't be made. Choose another place: --prefix=DIR"
     number=$((number + 1))
   done
-  trap 'rm -rf -- "$new" "$lib/.current.$number"' EXIT
-  trap 'exit 1' HUP INT TERM
-  cp -RP -- "$here/." "$new"
-  version=$("$new/bin/conda-stage" --version) || fail "This release does not run on this machine. $prefix is unchanged."
+  new=$lib/$number
+  # A full disk fails each of a hundred files.
+  said=$(cp -RP -- "$here/." "$new" 2>&1) || fail "$(printf '%s\n' "$said" | sed q). $prefix is unchanged. It needs 150 MB: --prefix=DIR"
+  version=$("$new/bin/conda-stage" --version) ||
+    fail "This release does not run on this machine, or it was cut in the download. $prefix is unchanged."
   old=$(readlink -- "$lib/current") || old=''
   ln -s -- "$number" "$lib/.current.$number"
   mv -T -- "$lib/.current.$number" "$lib/current"
   trap - EXIT HUP INT TERM
+}
+
+# Leaves everything as it was, empty folders included.
+give_up() {
+  [ -z "$new" ] || rm -rf -- "$new" "$lib/.current.$number"
+  rmdir -- "$lib" "$prefix/libexec" 2> /dev/null || : # others use it
+  [ -z "$made" ] || rmdir -- "$made" 2> /dev/null || :
 }
 
 # They hold the path of the program.

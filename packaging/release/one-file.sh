@@ -4,7 +4,7 @@
 
 bring_node='This file is for computers of the kind @ARCH@: get the one for this machine'
 
-unset -f id mkdir mktemp mv rm tail tar
+unset -f find id mkdir mktemp mv rm tail tar
 
 # Sets $root to the unpacked program. Costs two look-ups, once it is there.
 find_root() {
@@ -18,14 +18,20 @@ find_root() {
   esac
   own=/tmp/conda-stage-of-$(clean && id -u)
   (clean && mkdir -m 700 "$own" 2> /dev/null)
-  [ ! -L "$own" ] && unpacked "$own" "$own" && return
+  if [ -L "$own" ]; then
+    why="$why
+  $own is a link"
+  else
+    unpacked "$own" "$own" && return
+  fi
   say "ERROR: conda-stage can't unpack its program, which each user needs to do once:$why"
   say "Make room for 200 MB in your home folder, or set XDG_CACHE_HOME to a folder of yours where programs may run."
   say "If the file $self is damaged, get it again."
   give_up
 }
 
-# Whether the program can run from $2. $1 has to be ours: where somebody else may write, they could put another program there.
+# Whether the program can run from $2. $1 has to be ours, and so has the program: in a folder that a group may write to, somebody else
+# could have put another one there.
 unpacked() {
   if ! [ -O "$1" ]; then
     why="$why
@@ -33,21 +39,24 @@ unpacked() {
     return 1
   fi
   root=$2/@NAME@
-  [ -x "$root/@NODE@" ] && return
+  [ -O "$root" ] && [ -x "$root/@NODE@" ] && return
   said=$(unpack "$2" 2>&1)
-  [ -x "$root/@NODE@" ] && return # not on a disk that is mounted noexec
+  [ -O "$root" ] && [ -x "$root/@NODE@" ] && return # not on a disk that is mounted noexec
+  [ ! -e "$root" ] || [ -O "$root" ] || said="$root is not of this user"
   why="$why
   $2: ${said:-programs may not run there}"
   return 1
 }
 
-# Nobody sees half of it: the folder gets its name at the end. Whoever comes second finds the name taken, by the same files.
+# Nobody sees half of it: the folder gets its name at the end. Whoever comes second finds the name taken, by the same files. An
+# unpacking that was killed leaves 150 MB, which a later one removes; none takes an hour.
 unpack() (
   clean
   umask 077
   aside=
   trap 'rm -rf -- "$aside"' EXIT
   trap 'exit 1' HUP INT TERM
+  find "$1" -mindepth 1 -maxdepth 1 -name '.new.*' -mmin +60 -exec rm -rf -- {} + 2> /dev/null
   mkdir -p -- "$1" && aside=$(mktemp -d "$1/.new.XXXXXX") || exit
   tail -c +@OFFSET@ -- "$self" | tar -xzf - -C "$aside" || exit
   mv -T -- "$aside" "$1/@NAME@" 2> /dev/null

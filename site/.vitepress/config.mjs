@@ -13,6 +13,15 @@ const page = (path) => ({
 })
 const group = (text, ...names) => ({ text, items: names.map((name) => page(`docs/${name}.md`)) })
 
+/** What a program answers is in no language: its colours would be wrong. */
+function withPlainSessions(markdown) {
+  const { fence } = markdown.renderer.rules
+  markdown.renderer.rules.fence = (tokens, at, ...rest) => {
+    if (tokens[at].info === 'console') tokens[at].info = ''
+    return fence(tokens, at, ...rest)
+  }
+}
+
 export default defineConfig({
   title: 'conda-stage',
   description: 'Work from a copy of your conda environment on local disk',
@@ -23,6 +32,7 @@ export default defineConfig({
   cacheDir: join(root, 'site/node_modules/.cache'),
   // Links from page to page are checked by VitePress itself, and lead to an error. These are no pages.
   ignoreDeadLinks: [/LICENSE/, /bench\/results/],
+  markdown: { config: withPlainSessions },
   themeConfig: {
     search: { provider: 'local' },
     outline: [2, 3],
@@ -36,18 +46,18 @@ export default defineConfig({
         'usage',
         'job-scripts',
         'nodes',
+        'sharing',
         'auto-staging',
         'pixi',
         'virtual-environments',
         'shells',
         'configuration',
-        'sharing',
       ),
       group('From other programs', 'wrappers', 'recipes'),
-      group('Other ways', 'exec', 'mount', 'images', 'retire', 'conda-pack'),
+      group('Other ways to stage', 'exec', 'mount', 'images', 'retire', 'conda-pack'),
       group('When something is wrong', 'troubleshooting', 'what-still-reaches-the-original', 'evidence'),
       group('For sites', 'administrators', 'security', 'reliability', 'performance', 'scale'),
-      group('Inside', 'comparison', 'architecture', 'archive-format'),
+      group('Background', 'comparison', 'architecture', 'archive-format'),
       {
         text: 'Developers',
         items: [

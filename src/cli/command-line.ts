@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Help, InvalidArgumentError, Option } from 'commander'
 import { COMPLETION_SHELLS } from '../completion/completion.ts'
 import type { CompletableOption } from '../completion/option.ts'
 import { SETTINGS } from '../config/settings.ts'
@@ -23,24 +23,28 @@ export const helpText = (): string => commandLine().helpInformation() + HELP_END
 /** The options that --help lists, for completion. */
 export const completableOptions = (): CompletableOption[] => completable(commandLine().options)
 
+/** Without what commander says of a value that JSON does not have: the description of --keep says more. */
+const optionDescription = (option: Option): string =>
+  new Help().optionDescription(option).replace(' (preset: null)', '')
+
 /** All options, with what --help says of them. */
 export function commandLine(): Command {
   const command = new Command('conda-stage')
     .description('Stage the active environment to local disk, and work from there.')
     .usage('[action] [options] [-- command]')
     .helpOption(false)
-    .configureHelp({ helpWidth: 100 })
+    .configureHelp({ helpWidth: 100, optionDescription })
     .allowExcessArguments(false)
     .optionsGroup('Actions (without one: --stage):')
     .option('--stage', 'copy the active environment to local disk and activate the copy')
     .option('--unstage', 'go back to the original environment and remove the copy')
     .addOption(
-      new Option('--exec [how]', "run the command behind '--' with the copy in the original's own place").choices(HOW),
+      new Option('--exec [how]', "run the command after '--' with the copy in the original's own place").choices(HOW),
     )
     .addOption(new Option('--shell [how]', 'open a shell like that; strict: fail if that place is denied').choices(HOW))
     .option('--pack', 'write the archive only, unless it is up to date')
     .option('--verify', 'check the staged copy, or the archive of an environment that is not staged')
-    .option('--retire', 'replace an environment by its archive, when that is known to hold all of it')
+    .option('--retire', 'replace an environment with its archive, once that is known to hold all of it')
     .option('--restore', 'bring a retired environment back as it was')
     .option('--wrappers <dir>', "write small programs into DIR/bin that start the environment's programs from its copy")
     .addOption(new Option('--auto-stage <what>', 'stage the environment whenever it is activated').choices(SWITCH))
@@ -104,12 +108,12 @@ export function commandLine(): Command {
     .addOption(
       new Option(
         '--keep [minutes]',
-        'let the copy stand so long for the next one when nobody uses it any more; without a number: until --unstage',
+        'keep the copy so long after its last user, for the next one; without a number: until --unstage',
       )
         .preset(Number.POSITIVE_INFINITY)
         .argParser(minutes),
     )
-    .option('-f, --force', 'pack even if the archive is up to date; with --unstage and --retire: ask nothing')
+    .option('-f, --force', 'pack even if the archive is up to date; with --unstage and --retire: do not ask')
     .option('--dry-run', 'show what would be done, with sizes and an estimate of the time; write nothing')
     .option('--all', 'with --clean: also remove copies that are in use, after a question')
     .option('-o, --output <file>', 'archive file to write, and to stage from')

@@ -1,3 +1,5 @@
+import { realpath } from 'node:fs/promises'
+import { join, relative } from 'node:path'
 import { StageError } from '../errors.ts'
 import { counted } from '../model/amounts.ts'
 import { displayPath } from '../model/byte-path.ts'
@@ -7,6 +9,7 @@ import { dependentsOf } from '../stage/dependents.ts'
 import type { Stage } from '../stage/record.ts'
 import type { Context } from './command.ts'
 import { ask } from './render/messages.ts'
+import { shellWord } from './render/shell-word.ts'
 
 /** How many files a message names. */
 const SHOWN = 3
@@ -18,6 +21,11 @@ const SHOWN = 3
 export async function confirmLoss(stage: Stage, { options, session, messages, signal }: Context): Promise<void> {
   for (const { kind, path } of await dependentsOf(stage.record.prefix, session))
     messages.warning(`The ${kind} ${path} uses this copy, and stops working when the copy is removed`)
+  const here = relative(await realpath(stage.record.prefix).catch(() => stage.record.prefix), session.cwd)
+  if (!here.startsWith('..')) {
+    const there = stage.record.alone === undefined ? shellWord(join(stage.record.original, here)) : 'elsewhere'
+    messages.warning(`The current folder is in this copy, and goes with it. To go on: cd ${there}`)
+  }
   if (stage.record.readOnly) return
   const changed = await changedFiles(stage)
   if (changed.length === 0) return

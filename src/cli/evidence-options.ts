@@ -20,12 +20,12 @@ export function addEvidenceOptions(command: Command): Command {
   return command
     .option(
       '--proof',
-      "run the command behind '--' from the copy, and count where it looks names up: on local disk or on file servers",
+      "run the command after '--' from the copy, and count where it looks names up: on local disk or on file servers",
     )
     .option('--benchmark', 'run it from the original and from the copy, in turns, and compare the times')
-    .addOption(new Option('--runs <n>', `with --benchmark: how often (default: ${USUAL_RUNS})`).argParser(count))
+    .addOption(new Option('--runs <n>', `with --benchmark: how many times (default: ${USUAL_RUNS})`).argParser(count))
     .option('--doctor', 'look at all that staging depends on, and say what is broken and what to do')
-    .option('--report <file>', 'with --proof and --benchmark: write a page to look at in a browser, too')
+    .option('--report <file>', 'with --proof and --benchmark: also write a page for a browser')
 }
 
 function count(text: string): number {
@@ -50,6 +50,6 @@ export function evidenceOptions(
   for (const name of ['writable', 'nodes', 'mount'])
     if (given[name] !== undefined) throw usage(`--${action} and --${name} can't be combined`)
   if (given.report !== undefined && !/[^/]\.html?$/.test(given.report as string))
-    throw usage('--report names no page: its name ends in .html')
+    throw usage('--report needs a file name that ends in .html')
   return { command, runs, ...(given.report !== undefined && { report: resolve(cwd, given.report as string) }) }
 }

@@ -1,4 +1,4 @@
-import type { Caller } from '../leases/holder.ts'
+import type { Caller } from '../leases/users.ts'
 import type { OnProgress } from '../model/progress.ts'
 import type { PackOptions, StageOptions } from '../pipeline/options.ts'
 import { jobId } from '../platform/job.ts'

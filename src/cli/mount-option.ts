@@ -10,6 +10,8 @@ export function mountOption(
   for (const name of ['nodes', 'output', 'packer'])
     if (given[name] !== undefined) throw usage(`--mount and --${name} can't be combined`)
   if (settings.private || settings.writable)
-    throw usage('--mount makes copies that are shared and read-only: it works without --writable and --private')
+    throw usage(
+      "--mount makes copies that are shared and read-only: it can't be combined with --writable and --private",
+    )
   return true
 }

@@ -23,7 +23,9 @@ export function nodeOptions(
   if (action !== 'stage' || given.dryRun) throw usage('--nodes works only with --stage')
   if (given.nodes === '') throw usage('--nodes is empty')
   if (settings.private || settings.writable)
-    throw usage('--nodes makes copies that are shared and read-only: it works without --writable and --private')
+    throw usage(
+      "--nodes makes copies that are shared and read-only: it can't be combined with --writable and --private",
+    )
   return {
     nodes: given.nodes as string,
     ...(given.launcher !== undefined && { launcher: given.launcher as string }),

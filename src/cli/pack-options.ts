@@ -73,7 +73,7 @@ export function addPackOptions(command: Command): Command {
       .option('--arcroot <dir>', 'with --pack --output: folder of the archive that holds the environment')
       .option('-d, --dest-prefix <dir>', 'with --pack --output: pack for this place, without conda-unpack')
       .addOption(new Option('--packer <who>', 'who packs; conda-pack writes NAME.tar.gz').choices(SETTINGS.packer.of))
-      .option('--ignore-editable-packages', 'no warning about packages with their sources elsewhere')
+      .option('--ignore-editable-packages', 'do not warn about packages whose sources are elsewhere')
       // conda-pack's users give it for every zip. Ours have links in any case.
       .addOption(new Option('--zip-symlinks').hideHelp())
   )
@@ -189,6 +189,6 @@ const wholeFrom =
   (text: string): number => {
     const n = Number(text)
     if (text.trim() === '' || !Number.isInteger(n) || n < least || n > 1024)
-      throw new InvalidArgumentError(`Give a whole number from ${least}.`)
+      throw new InvalidArgumentError(n > 1024 ? 'Give a number up to 1024.' : `Give a whole number from ${least}.`)
     return n
   }

@@ -35,7 +35,7 @@ export function runOptions(
   if (action === 'exec' && !command?.length) throw usage('--exec needs a command: conda-stage --exec -- COMMAND...')
   if (action === 'shell' && command !== undefined) throw usage('--shell takes no command; --exec does')
   if (given.writable)
-    throw usage(`--${action} shows a copy that is gone with its last user: it works without --writable`)
-  if (given.json) throw usage(`--${action} prints nothing itself: it works without --json`)
+    throw usage(`--${action} shows a copy that goes with its last user: it can't be combined with --writable`)
+  if (given.json) throw usage(`--${action} prints nothing itself: it can't be combined with --json`)
   return { strict, inPlace }
 }

@@ -3,7 +3,7 @@ import { Option } from 'commander'
 export const withBaseOption = (): Option =>
   new Option(
     '--with-base',
-    'stage the Python that a virtual environment is made of as well, unless it is on local disk',
+    'also stage the Python that a virtual environment was made from, unless that is on local disk',
   )
 
 /** Throws what `usage` makes if the option is given where it can't do anything. As a setting it has no effect there. */

@@ -1,7 +1,7 @@
 import { Option } from 'commander'
 
 export const withCondaOption = (): Option =>
-  new Option('--with-conda', 'stage the base installation as well, so that conda itself runs from local disk')
+  new Option('--with-conda', 'also stage the base installation, so that conda itself runs from local disk')
 
 /** Throws what `usage` makes if the option is given where no session gets a copy. As a setting it has no effect there. */
 export function checkWithConda(
@@ -15,7 +15,7 @@ export function checkWithConda(
   if (given.autoStage === 'disable') throw usage('--with-conda works only with --auto-stage=enable')
   if (action !== 'stage') return
   if (given.prefix !== undefined || given.name !== undefined)
-    throw usage('--with-conda changes the conda of your session: it works without --prefix and --name')
+    throw usage("--with-conda changes the conda of your session: it can't be combined with --prefix and --name")
   // The variables of conda reach the programs on all nodes, and name one path.
   if (given.nodes !== undefined) throw usage("--with-conda and --nodes can't be combined")
 }

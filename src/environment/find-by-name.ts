@@ -25,13 +25,9 @@ export async function findByName(name: string, env: Variables): Promise<string> 
   for (const folder of folders) if (await exists(retiredArchiveOf(join(folder, name)))) return join(folder, name)
   const listed = await listedEnvironments(name, env)
   if (listed.length > 1) {
-    throw new StageError(
-      'NO_ENVIRONMENT',
-      `${listed.length} environments have the name ${name}: ${listed.join(', ')}`,
-      {
-        hint: 'Give the path of one with --prefix=PATH.',
-      },
-    )
+    throw new StageError('NO_ENVIRONMENT', `${listed.length} environments are named ${name}: ${listed.join(', ')}`, {
+      hint: 'Give the path of one with --prefix=PATH.',
+    })
   }
   return listed[0] ?? notFound(name, [...folders, '~/.conda/environments.txt'])
 }
@@ -39,7 +35,7 @@ export async function findByName(name: string, env: Variables): Promise<string> 
 function notFound(name: string, places: readonly string[]): never {
   throw new StageError(
     'NO_ENVIRONMENT',
-    `there is no environment of the name ${name}${places.length > 0 ? ` in ${places.join(', ')}` : ''}`,
+    `there is no environment named ${name}${places.length > 0 ? ` in ${places.join(', ')}` : ''}`,
     {
       hint: "Give its path with --prefix=PATH ('conda env list' shows all).",
     },

@@ -94,7 +94,7 @@ async function proveWith(tracer: Tracer, copy: Copy, options: EvidenceOptions): 
   if (names.total === 0)
     throw new StageError('NO_PROGRAM', `${command[0]} could not be started in ${copy.prefix}`, {
       path: copy.prefix,
-      hint: 'Give the command as you would in the activated environment, behind --.',
+      hint: 'Give the command after --, as you would in the activated environment.',
     })
   return { command, status, copy: copy.prefix, original: copy.original, ...(await evaluated(names, copy, options)) }
 }

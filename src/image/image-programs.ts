@@ -32,7 +32,7 @@ export async function imageMaker(options: MakerOptions): Promise<(path: string) 
   const search = { env, variable: 'CONDA_STAGE_MKSQUASHFS', without }
   const found = await findProgram(['mksquashfs', 'tar2sqfs'], search)
   if (found === undefined) {
-    throw new StageError('NO_PROGRAM', 'There is neither mksquashfs nor tar2sqfs, which make images', {
+    throw new StageError('NO_PROGRAM', 'There is neither mksquashfs nor tar2sqfs here; they make images', {
       hint: 'Install the package squashfs-tools (or squashfs-tools-ng), or name the program with CONDA_STAGE_MKSQUASHFS=PATH.',
     })
   }

@@ -1,4 +1,4 @@
-import { type Job, jobOf, type Variables } from '../platform/job.ts'
+import { type Job, jobOf } from '../platform/job.ts'
 import {
   forkedFrom,
   identityOf,
@@ -6,17 +6,8 @@ import {
   type ProcessIdentity,
   processFacts,
 } from '../platform/process-identity.ts'
-import type { HeldLease, Holder } from './lease.ts'
-
-export interface Caller {
-  env: Variables
-  /** The shell whose function called us. */
-  shell?: number | undefined
-  /** Whether the caller gets no more than the path of the copy: then the shell may be a subshell that ends at once. */
-  getsPath?: boolean | undefined
-  /** The process that the caller named. */
-  session?: number | undefined
-}
+import type { HeldLease } from './lease.ts'
+import type { Caller, Holder } from './users.ts'
 
 /**
  * Who holds the lease of a copy: a process that lives as long as somebody may use the copy. Without a shell or a named

@@ -11,20 +11,18 @@ import { NotRead, readLocal } from '../platform/read-small.ts'
 import { isGone, unreadable } from '../platform/unreadable.ts'
 import { isListed, isRunningHere } from './job.ts'
 import { uniqueName } from './names.ts'
+import type { Holder } from './users.ts'
 
-const Holder = v.object({
-  // shell: the one that called. session: whom the caller named. job: the scheduler's. login: a login session.
+const HolderInFile: v.GenericSchema<unknown, Holder> = v.object({
   kind: v.picklist(['shell', 'session', 'job', 'login', 'programs']),
   host: v.string(),
   boot: v.string(),
-  // The lease is live while one of these is, or the job. Without either, nobody is known whose end could end it.
   processes: v.array(Identity),
-  // In which job. It holds the lease of kind `job`.
   job: v.optional(v.object({ variable: v.string(), id: v.string() })),
 })
 
 const Lease = v.object({
-  holder: Holder,
+  holder: HolderInFile,
   /** ISO 8601. What a wrapper leaves has none: the shell can't tell the time, the file can. */
   since: v.optional(v.string()),
   /** The original prefix, as this user of the copy named it. */
@@ -46,8 +44,6 @@ const Lease = v.object({
   /** Another copy that this user got along with this one, and which lease of it: of the base installation, for instance. */
   companion: v.optional(v.object({ prefix: v.string(), lease: v.string() })),
 })
-
-export type Holder = v.InferOutput<typeof Holder>
 
 // Calls on local disk are synchronous here: a quarter of the time of a call that joins went into handing them to threads.
 

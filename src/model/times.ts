@@ -8,8 +8,11 @@ export function splitTime(ns: bigint): [seconds: number, nanos: number] {
 
 export const joinTime = (seconds: number, nanos: number): bigint => BigInt(seconds) * BILLION + BigInt(nanos)
 
-/** Whether a file can have this time: 64 bits hold its nanoseconds, which are those of the years 1678 to 2262. */
-export const isPossibleTime = (ns: bigint): boolean => BigInt.asIntN(64, ns) === ns
+/** Whole seconds before or after 1970. ext4 gives files times until 2446, XFS until 2486, tmpfs and btrfs nearly any. */
+const LATEST = 1_000_000_000_000
+
+/** Whether a file can have this time: until the year 33,658. */
+export const isPossibleTime = (ns: bigint): boolean => Math.abs(splitTime(ns)[0]) < LATEST
 
 /**
  * Seconds since 1970 for utimes(), which takes a double. Near 2026 doubles step by 240 ns: .999999999 would be rounded into the

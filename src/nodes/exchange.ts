@@ -38,7 +38,7 @@ export function makeExchange(nodes: readonly string[], env: Variables): string {
 function unusable(folder: string, error: unknown): unknown {
   const errno = errnoOf(error)
   if (errno === undefined) return error
-  return new StageError('NODES_FAILED', `The nodes can't be spoken to through ${folder}: ${meaningOf(errno)}`, {
+  return new StageError('NODES_FAILED', `The nodes can't be reached through ${folder}: ${meaningOf(errno)}`, {
     path: folder,
     hint: 'Set XDG_CACHE_HOME to a folder that all nodes see and in which you may write.',
     cause: error,

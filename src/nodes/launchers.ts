@@ -31,7 +31,7 @@ const LAUNCHERS: Record<LauncherName, (surroundings: Surroundings) => Launcher |
 export async function launcherFor(asked: string | undefined, surroundings: Surroundings): Promise<Launcher> {
   const name = asked ?? launcherOfJob(surroundings.env)
   if (name === undefined)
-    throw new StageError('USAGE', '--nodes works in a job of several nodes, and this session is in none', {
+    throw new StageError('USAGE', '--nodes needs a job of several nodes, and this session is not in one', {
       hint: 'Call conda-stage in a job, or name the nodes and how they are reached: --nodes=n1,n2 --launcher=ssh',
     })
   if (isLauncherName(name)) return await LAUNCHERS[name](surroundings)

@@ -12,7 +12,7 @@ import { nodesOfList, shortList } from './node-list.ts'
 async function nodesOfJob(env: Variables): Promise<string[]> {
   const names = await namesFrom(env)
   if (names !== undefined && names.length > 0) return [...new Set(names)]
-  throw new StageError('USAGE', '--nodes=all needs a job that tells its nodes, and this session is in none', {
+  throw new StageError('USAGE', '--nodes=all needs a job that lists its nodes, and this session is not in one', {
     hint: 'Call conda-stage in a job, or name the nodes and how they are reached: --nodes=n1,n2 --launcher=ssh',
   })
 }
@@ -34,7 +34,7 @@ async function namesFrom(env: Variables): Promise<string[] | undefined> {
 async function hostNames(list: string, env: Variables): Promise<string[]> {
   const { stdout } = await promisify(execFile)('scontrol', ['show', 'hostnames', list], { env }).catch(
     (cause: unknown) => {
-      throw new StageError('NODES_FAILED', `The nodes ${list} can't be told apart: scontrol failed`, {
+      throw new StageError('NODES_FAILED', `The list of nodes ${list} can't be expanded: scontrol failed`, {
         hint: "Try 'scontrol show hostnames'. Slurm's programs must be on PATH.",
         cause,
       })
@@ -78,7 +78,7 @@ export async function nodesWithinJob(asked: string, env: Variables, launcher: st
   const known = new Set(all.map(firstPart))
   const foreign = wanted.find((node) => !known.has(firstPart(node)))
   if (foreign === undefined) return wanted
-  throw new StageError('USAGE', `--nodes: ${foreign} is no node of this job, and ${launcher} reaches no others`, {
+  throw new StageError('USAGE', `--nodes: ${foreign} is not a node of this job, and ${launcher} reaches no others`, {
     hint: `The job has ${shortList(all)}. Other nodes may be reached by --launcher=ssh.`,
   })
 }

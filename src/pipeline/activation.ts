@@ -1,5 +1,6 @@
-import { type Caller, leasesOfCaller } from '../leases/holder.ts'
+import { leasesOfCaller } from '../leases/holder.ts'
 import { type HeldLease, leasesOf, readLease, writeLease } from '../leases/lease.ts'
+import type { Caller } from '../leases/users.ts'
 import { findStage, type Stage } from '../stage/record.ts'
 
 /** Keeps with the lease what the activation replaced in the session, so that unstaging can restore it. */

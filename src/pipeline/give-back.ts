@@ -1,14 +1,7 @@
 import { leasesOfCaller } from '../leases/holder.ts'
 import { isOver, keep, keptUntil, type Until } from '../leases/kept.ts'
-import {
-  type HeldLease,
-  type Holder,
-  type Lease,
-  leasesOf,
-  liveAmong,
-  oneOfEachUser,
-  removeLease,
-} from '../leases/lease.ts'
+import { type HeldLease, type Lease, leasesOf, liveAmong, oneOfEachUser, removeLease } from '../leases/lease.ts'
+import type { Holder } from '../leases/users.ts'
 import { errnoOf } from '../platform/errno.ts'
 import type { Stage } from '../stage/record.ts'
 import type { UnstageOptions, UnstageResult } from './options.ts'

@@ -1,6 +1,10 @@
+import { lstat } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
 import { type Environment, findEnvironment } from '../environment/find.ts'
 import { StageError } from '../errors.ts'
+import { activePrefix } from '../model/active.ts'
 import type { ArchiveFormat } from '../model/archive-index.ts'
+import { IN_A_COPY } from '../model/copy-of-base.ts'
 import type { ProgressEvent } from '../model/progress.ts'
 import { surroundings } from '../platform/surroundings.ts'
 import { findStage } from '../stage/record.ts'
@@ -30,9 +34,26 @@ export function fillIn<Options extends PackOptions>(options: Options): Filled<Op
  */
 export async function originalOf(given: PackOptions): Promise<Environment> {
   const options = fillIn(given)
+  await assertNotOfOthers(options)
   const { prefix } = await findEnvironment(options)
   const staged = await findStage(prefix)
   return await findOriginal(staged ? { ...options, prefix: staged.record.original } : options)
+}
+
+/**
+ * The copy of another user is active in a session that has taken over their variables, as by `su` without a login shell. For root it would
+ * be an environment as any other, and its archive would go into their copy.
+ * @throws StageError ALREADY_STAGED
+ */
+async function assertNotOfOthers({ prefix, env, cwd, uid }: Filled<PackOptions>): Promise<void> {
+  const wanted = resolve(cwd, prefix ?? activePrefix(env) ?? '/')
+  if (!IN_A_COPY.test(wanted)) return
+  const owner = await lstat(dirname(wanted)).catch(() => undefined)
+  if (owner === undefined || owner.uid === uid) return
+  throw new StageError('ALREADY_STAGED', `${wanted} is a staged copy of another user`, {
+    path: wanted,
+    hint: "Only they can use it. Open a shell of your own ('su - NAME' instead of 'su NAME'), or name an environment with --prefix=ENV.",
+  })
 }
 
 /** Under which an environment is never changed. */
@@ -43,6 +64,7 @@ export const pathsOf = ({ prefix, real }: Pick<Environment, 'prefix' | 'real'>):
  * @throws StageError NO_ENVIRONMENT, NOT_AN_ENVIRONMENT, ALREADY_STAGED, BASE_REFUSED
  */
 export async function findOriginal(options: Filled<PackOptions>): Promise<Environment> {
+  await assertNotOfOthers(options)
   const environment = await findEnvironment(options)
   const staged = await findStage(environment.prefix)
   if (staged) {

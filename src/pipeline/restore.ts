@@ -163,7 +163,7 @@ async function bringToDisk(folder: string): Promise<void> {
 }
 
 const notSynced = (path: string, cause: unknown): StageError =>
-  new StageError('RESTORE_FAILED', `What was written to ${path} can't be brought to its disk`, {
+  new StageError('RESTORE_FAILED', `What was written to ${path} can't be flushed to its disk`, {
     path,
     hint: 'Try again when its file system is in order. The archive is as it was.',
     cause,

@@ -259,7 +259,7 @@ async function setAside(places: Places, tree: Tree, options: Options): Promise<v
 
 /** If it is stopped, the next call removes the rest. */
 async function remove({ prefix, archive, removing }: Places, tree: Tree, { onProgress }: Options): Promise<void> {
-  onProgress({ kind: 'info', message: `Removing ${prefix}, for which ${archive} stands now ...` })
+  onProgress({ kind: 'info', message: `Removing ${prefix}; its archive is ${archive} ...` })
   const report = countProgress('remove', onProgress)
   await removeTree(removing, { onRemoved: (files) => report(files, tree.size) })
 }

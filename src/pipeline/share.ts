@@ -1,5 +1,6 @@
-import { type Caller, holderOf, holderWithoutProcess } from '../leases/holder.ts'
+import { holderOf, holderWithoutProcess } from '../leases/holder.ts'
 import type { Lease } from '../leases/lease.ts'
+import type { Caller } from '../leases/users.ts'
 import type { Job } from '../platform/job.ts'
 import { ownIdentity } from '../platform/process-identity.ts'
 import type { StageOptions } from './options.ts'

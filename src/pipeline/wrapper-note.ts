@@ -16,13 +16,14 @@ import { errnoOf } from '../platform/errno.ts'
 import { jobId, type Variables } from '../platform/job.ts'
 import { belongsToJob } from '../platform/local-disk.ts'
 import { ownIdentity, processFacts } from '../platform/process-identity.ts'
+import { realpath } from '../platform/remote-fs.ts'
 import { ownUser } from '../platform/surroundings.ts'
 import { NOTE_HOLDS } from '../wrappers/notes.ts'
 import { latestOf, packageFolders } from '../wrappers/package-folders.ts'
 import type { StageResult } from './options.ts'
 
 /** Raised when wrappers that were written before could not read what we write. */
-const FORMAT = '1'
+const FORMAT = '2'
 
 /**
  * Notes for wrappers which copy this node has, so that they need not call us each time. To be called before staging: what
@@ -34,6 +35,7 @@ export async function noteForWrappers(
   file: string,
   { original, env }: { original: string; env: Variables },
 ): Promise<(copy: StageResult) => Promise<void>> {
+  const real = await realpath(original)
   const latest = await latestOf(original, await packageFolders(original))
   return async ({ prefix, lease }) => {
     const folder = dirname(prefix)
@@ -41,7 +43,18 @@ export async function noteForWrappers(
     const [before, between, after] = (await wordOf(lease)) ?? []
     const until = Math.floor(Number(readFileSync('/proc/uptime', 'utf8').split(' ', 1)[0])) + NOTE_HOLDS
     const first = processFacts(1)?.started ?? ''
-    const lines = [FORMAT, ownIdentity().boot, first, `${until}`, onlyFor(folder, env), prefix, before, between, after]
+    const lines = [
+      FORMAT,
+      ownIdentity().boot,
+      first,
+      `${until}`,
+      onlyFor(folder, env),
+      prefix,
+      real,
+      before,
+      between,
+      after,
+    ]
     if (before === undefined || lines.some((line) => line?.includes('\n'))) return
     if (isOurs(dirname(file))) put(file, lines.map((line) => `${line}\n`).join(''), latest)
   }

@@ -11,7 +11,7 @@ export function diskFailure(error: unknown): unknown {
   if (error instanceof StageError || errno === undefined || isMistake(errno) || typeof path !== 'string') return error
   return new StageError('DISK_FAILED', `${path} can't be used: ${meaningOf(errno)}`, {
     path,
-    hint: 'Look whether its disk is full, broken or out of reach. If it is not, please report this, with --debug.',
+    hint: 'Check whether its disk is full, broken or out of reach. If it is none of these, please report this, with --debug.',
     cause: error,
   })
 }

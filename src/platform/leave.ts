@@ -31,12 +31,14 @@ export async function leave(code: number): Promise<void> {
 
 /**
  * $1 is the exit status; behind it stands what to start, if anything. The session may wait for the end of any descriptor that it
- * gave us. `setsid` keeps from the successor what is sent to all of the session's processes.
+ * gave us. `setsid` keeps from the successor what is sent to all of the session's processes, and until it has run, they are ignored:
+ * a terminal that closes behind a short script would end the successor before it begins.
  */
 const LAST = `status=$1
 shift
 cd /
 if [ $# -gt 0 ]; then
+  trap '' HUP INT QUIT TERM
   ! command -v setsid > /dev/null || set -- setsid "$@"
   "$@" < /dev/null > /dev/null 2>&1 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- &
 fi
@@ -47,6 +49,8 @@ const NONE = { argv: [], env: {} }
 /** Does not return, unless that is not possible. */
 function become(code: number, { argv, env }: Pick<Successor, 'env'> & { argv: readonly string[] } = NONE): void {
   try {
+    // dash says on standard error if it can't find out where it is: an unstage may have removed the current folder.
+    process.chdir('/')
     process.execve?.('/bin/sh', ['sh', '-c', LAST, 'sh', String(code), ...argv], plain(env))
   } catch {
     // No memory for another program, for instance: Node ends in its own time.

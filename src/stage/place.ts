@@ -192,7 +192,7 @@ const isThere = (path: string): Promise<boolean> =>
   )
 
 const taken = (folder: string): StageError =>
-  new StageError('TARGET_UNSAFE', `Something else has the path of the copy: ${folder}`, {
+  new StageError('TARGET_UNSAFE', `Something else is at the path of the copy: ${folder}`, {
     path: folder,
     hint: 'Remove it if it is yours and nobody uses it (conda-stage --list), or name another local folder with --path=DIR.',
   })

@@ -187,14 +187,14 @@ class Removal {
 function exchanged(path: string): StageError {
   return new StageError('NOT_REMOVED', `${path} is not removed: something else was put in its place`, {
     path,
-    hint: 'Look what it is. It is no part of a copy.',
+    hint: 'Check what it is. It is not part of a copy.',
   })
 }
 
 function notRemoved(path: string, errno: string, cause: unknown): StageError {
   return new StageError('NOT_REMOVED', `${path} can't be removed: ${meaningOf(errno)}`, {
     path,
-    hint: 'It is no part of a copy any more. The next conda-stage in that local folder tries again.',
+    hint: 'It is no longer part of a copy. The next conda-stage in that local folder tries again.',
     cause,
   })
 }
@@ -202,7 +202,7 @@ function notRemoved(path: string, errno: string, cause: unknown): StageError {
 function stillMounted(path: string, why: string): StageError {
   return new StageError('NOT_REMOVED', `${path} can't be unmounted: ${why}`, {
     path,
-    hint: `It is no part of a copy any more. Unmount it: fusermount3 -u -z ${path}`,
+    hint: `It is no longer part of a copy. Unmount it: fusermount3 -u -z ${path}`,
   })
 }
 

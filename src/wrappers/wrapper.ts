@@ -23,14 +23,16 @@ const MOST_WORDS = 300
 
 /** A small program in bash that becomes `program` of the environment's copy. */
 export function wrapper(program: string, { prefix, real, folders, launcher }: WrapperFacts): string {
-  const checks = folders.map((folder) => `[ ! ${quotePosix(`${prefix}/${folder}`)} -nt "$__cs_note" ]`)
+  // The path that a link leads to is not known here, but to the last look.
+  const isSame = prefix === real ? [] : ['[ "$__cs_environment" -ef "$__cs_original" ]']
+  const isOlder = folders.map((folder) => `[ ! ${quotePosix(`${prefix}/${folder}`)} -nt "$__cs_note" ]`)
   const values: Record<string, string> = {
     ENVIRONMENT: quotePosix(prefix),
     PROGRAM: quotePosix(program),
     LAUNCHER: quotePosix(launcher),
     NOTES,
     HASH: shortHash(real),
-    CHECKS: checks.join(' &&\n    '),
+    CHECKS: [...isSame, ...isOlder].join(' &&\n    '),
     MOST: `${MOST_WORDS}`,
   }
   return template().replaceAll(/@([A-Z]+)@/g, (_, key: string) => values[key]!)

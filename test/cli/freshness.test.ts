@@ -4,7 +4,9 @@ import {
   chmodSync,
   mkdirSync,
   readFileSync,
+  renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
@@ -207,10 +209,25 @@ test('a file that came and went makes no archive out of date, nor does reading',
   await isNotSeen(place, () => {}, 'full')
 })
 
-test('an archive inside the environment and the lock of a package manager do not count as changes', async (context) => {
+test('an archive that was moved into the environment and the lock of a package manager do not count as changes', async (context) => {
   const place = await packed(context)
   const inside = `${place.prefix}/share/${basename(place.archive)}`
-  await packAgain(place, 'quick', inside)
+  renameSync(place.archive, inside)
   await isNotSeen(place, () => writeFileSync(`${place.prefix}/conda-meta/conda-meta.lock`, ''), 'quick', inside)
   await isNotSeen(place, () => {}, 'full', inside)
+})
+
+test('a file whose time lies centuries ahead is packed once, found fresh, sound, and has its time in the copy', async (context) => {
+  const place = await copiedWorld(context)
+  const year2413 = 14_000_000_000
+  utimesSync(`${place.prefix}/bin/greet`, year2413, year2413)
+  for (const format of ['tar.zst', 'zip']) {
+    const args = [`--prefix=${place.prefix}`, `--format=${format}`]
+    await succeed(place, ['--pack', ...args])
+    assert.match((await succeed(place, ['--pack', ...args])).stderr, /is up to date/)
+    await succeed(place, ['--verify', `--output=${place.prefix}.${format}`])
+    const copy = await stageOf(place, [`--format=${format}`])
+    assert.equal(statSync(`${copy}/bin/greet`).mtimeMs, statSync(`${place.prefix}/bin/greet`).mtimeMs)
+    await succeed(place, ['--verify', `--prefix=${copy}`])
+  }
 })

@@ -101,6 +101,14 @@ test('--unstage --prefix=STAGED removes the copy and keeps the original and the 
   assert.deepEqual(readdirSync(place.local), [])
 })
 
+test('whoever is in the copy when it is removed is told where to go on, and nothing complains about the folder', async (context) => {
+  const place = await copiedWorld(context)
+  const copy = await stageOf(place)
+  const { stderr } = await succeed(place, ['--unstage', `--prefix=${copy}`, '--quiet'], { cwd: `${copy}/share/greet` })
+  const there = `${place.prefix}/share/greet`
+  assert.equal(stderr, `WARNING: The current folder is in this copy, and goes with it. To go on: cd ${there}\n`)
+})
+
 test('--pack writes only the archive, and reports if there is an up-to-date one', async (context) => {
   const place = await copiedWorld(context)
   const pack = ['--pack', `--prefix=${place.prefix}`]

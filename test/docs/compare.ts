@@ -1,4 +1,7 @@
 /** Whether a command printed what the page shows. */
+import assert from 'node:assert/strict'
+import type { Command } from './document.ts'
+import type { Done } from './login.ts'
 
 /** What differs each time or on each machine. If a page shows one of these, any other of its kind will do. */
 const VARYING: [shown: RegExp, kind: string][] = [
@@ -11,14 +14,32 @@ const VARYING: [shown: RegExp, kind: string][] = [
   [/-\d+(?:\.\d+)+-\w+_\d+\w*/, '-[\\d.]+-\\w+_\\d+'],
   [/ +\d+(?:\.\d+)+ +\w+_\d+\w*/, ' +[\\d.]+ +\\w+_\\d+'],
   [/Python \d\.\d+/, 'Python \\d\\.\\d+'],
-  // A Slurm job's number, and the folder that is named after it.
-  [/batch job \d+/, 'batch job \\d+'],
-  [/\/local\/\d+/, '/local/\\d+'],
+  // The machine's disks and mounts.
+  [/: (?:xfs|ext4|tmpfs|overlay|btrfs),/, ': \\w+,'],
+  [
+    /on local disk \([^)]*\)(?:, \d+ in the kernel \([^)]*\))?/,
+    'on local disk \\([^)]*\\)(?:, \\d+ in the kernel \\([^)]*\\))?',
+  ],
+  // An archive in the cache folder.
+  [/-[0-9a-f]{12}\./, '-[0-9a-f]{12}\\.'],
+  // A number with its noun, and any other number.
+  [/\d+ starts?/, '\\d+ starts?'],
+  [/\d+(?:[.,]\d+)*/, '\\d+(?:[.,]\\d+)*'],
   // Columns are as wide as their contents.
   [/ {2,}/, ' +'],
 ]
 
 const ANY = new RegExp(VARYING.map(([shown]) => `(${shown.source})`).join('|'), 'g')
+
+/** Fails for the first command with another prompt or another output than the page's. */
+export function assertAsShown(page: string, commands: readonly Command[], done: readonly Done[]): void {
+  for (const [at, { line, prompt, text, prints }] of commands.entries()) {
+    const { prompt: seen, printed } = done[at]!
+    const where = `${page}, line ${line}: ${prompt}${text}`
+    assert.equal(seen, prompt, `${where}\nhas another prompt`)
+    if (!isAsShown(printed, prints)) assert.fail(`${where}\nprinted\n${printed}\ninstead of\n${prints.join('\n')}`)
+  }
+}
 
 /** Ignores blank lines and spaces at the ends of lines; `...` stands for any number of lines. */
 export function isAsShown(printed: string, shown: readonly string[]): boolean {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isAsShown } from './compare.ts'
-import { readPage } from './document.ts'
+import { readPage, sessionsOf } from './document.ts'
 
 const FENCE = '```'
 
@@ -71,4 +71,12 @@ test('a code block that no test would run is an error on a page', () => {
     `1. In a list:\n\n   ${FENCE}console\n   $ ls\n   ${FENCE}`,
   ])
     assert.throws(() => readPage(page), /^AssertionError.*: line \d+: /, page)
+})
+
+test('a page may have blocks of other kinds, but no prompt in them that nobody would run', () => {
+  const page = (language: string, line: string) => `${FENCE}${language}\n${line}\n${FENCE}`
+  const [{ text, prints } = assert.fail()] = sessionsOf(`${page('bash', 'ls')}\n${page('console', '$ ls\nfile')}`)
+  assert.deepEqual([text, prints], ['ls', ['file']])
+  for (const block of [page('', '$ ls'), page('bash', '(base) $ ls'), page('', '  $ ls')])
+    assert.throws(() => sessionsOf(block), /^AssertionError.*: line 1: a session is a console block/, block)
 })

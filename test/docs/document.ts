@@ -41,6 +41,23 @@ export function readPage(markdown: string): Page {
   return page
 }
 
+/** The commands of a page that has blocks of other kinds as well. What has a prompt must be in a console block, or nobody would run it. */
+export function sessionsOf(markdown: string): Command[] {
+  const commands: Command[] = []
+  const lines = markdown.split('\n')
+  for (let at = 0; at < lines.length; at++) {
+    const fence = FENCE.exec(lines[at]!)
+    if (!fence) continue
+    const end = lines.findIndex((line, later) => later > at && line.trim() === '```')
+    assert.ok(end > at, `line ${at + 1}: a block without end`)
+    const block = lines.slice(at + 1, end)
+    if (lines[at] === '```console') commands.push(...commandsOf(block, at + 2))
+    else assert.ok(!block.some((line) => PROMPT.test(line.trim())), `line ${at + 1}: a session is a console block`)
+    at = end
+  }
+  return commands
+}
+
 function commandsOf(block: string[], first: number): Command[] {
   const commands: Command[] = []
   for (const [at, line] of block.entries()) {

@@ -1,5 +1,4 @@
 /** A cluster user's account, with conda, conda-stage, scratch disks, Slurm and a channel of the tests' packages. */
-import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import {
   appendFileSync,
@@ -19,14 +18,9 @@ import { type Cache, readyCache } from '../fixtures/cache.ts'
 import type { Slurm } from '../jobs/slurm.ts'
 import { type Conda, quoted as q } from '../shells/world.ts'
 import type { Command, Page } from './document.ts'
+import { type Done, typeIn } from './login.ts'
 
 const STAND_IN = join(import.meta.dirname, '../shells/conda-stand-in')
-
-/** A command's result: the prompt in front of it, and what it printed to standard output and standard error. */
-export interface Done {
-  prompt: string
-  printed: string
-}
 
 export class Home implements Disposable {
   // Long enough for a copy's path to be as long as its original's.
@@ -57,43 +51,16 @@ export class Home implements Disposable {
 
   /** Runs the commands in one login after the other; `exit` ends a login. */
   run(commands: readonly Command[]): Done[] {
-    const done: Done[] = []
-    while (done.length < commands.length) {
-      const rest = commands.slice(done.length)
-      const login = this.#login(rest)
-      const last = rest.findIndex(({ text }) => text === 'exit')
-      assert.equal(
-        login.length,
-        last < 0 ? rest.length : last + 1,
-        `the session ended early:\n${login.at(-1)?.printed}`,
-      )
-      done.push(...login)
+    const env = {
+      HOME: this.#home,
+      USER: 'me',
+      PATH: `${this.#home}/bin:/usr/local/bin:/usr/bin:/bin`,
+      LANG: 'C.UTF-8',
+      SLURM_CONF: this.#slurm.config,
+      CONDA_STAGE_SITE_CONFIG: join(this.#root, 'home/site.yaml'),
     }
-    return done
-  }
-
-  #login(commands: readonly Command[]): Done[] {
-    const lines = commands.map(({ text }) => `printf '\\036%s\\037' "\${PS1@P}"\neval ${q(text)}`)
-    this.#write('../session', `exec 2>&1\n. ~/.bash_profile\n${lines.join('\n')}\n`)
-    const { stdout, error } = spawnSync('bash', [join(this.#root, 'home/session')], {
-      encoding: 'utf8',
-      cwd: this.#home,
-      env: {
-        HOME: this.#home,
-        USER: 'me',
-        PATH: `${this.#home}/bin:/usr/local/bin:/usr/bin:/bin`,
-        LANG: 'C.UTF-8',
-        SLURM_CONF: this.#slurm.config,
-        CONDA_STAGE_SITE_CONFIG: join(this.#root, 'home/site.yaml'),
-      },
-    })
-    assert.equal(error, undefined)
-    const [start, ...parts] = this.#asOnThePage(stdout).split('\x1e')
-    assert.equal(start, '', 'nothing is printed at login')
-    return parts.map((part) => {
-      const [prompt = '', printed = ''] = part.split('\x1f')
-      return { prompt, printed }
-    })
+    const done = typeIn({ cwd: this.#home, env, startup: '. ~/.bash_profile' }, commands)
+    return done.map(({ prompt, printed }) => ({ prompt, printed: this.#asOnThePage(printed) }))
   }
 
   /** Copies that nobody has removed. */

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { type Slurm, startSlurm } from '../jobs/slurm.ts'
 import { CONDAS } from '../shells/world.ts'
-import { isAsShown } from './compare.ts'
+import { assertAsShown } from './compare.ts'
 import { readPage } from './document.ts'
 import { homeFor } from './home.ts'
 
@@ -21,13 +21,7 @@ for (const conda of CONDAS) {
   test(`every session in docs/work-with-conda.md happens as shown, from first login to last job (${conda} conda)`, async () => {
     using home = await homeFor(conda, slurm)
     home.writeFiles(page)
-    const done = home.run(page.commands)
-    for (const [at, { line, prompt, text, prints }] of page.commands.entries()) {
-      const { prompt: seen, printed } = done[at]!
-      const where = `line ${line}: ${prompt}${text}`
-      assert.equal(seen, prompt, `${where}\nhas another prompt`)
-      if (!isAsShown(printed, prints)) assert.fail(`${where}\nprinted\n${printed}\ninstead of\n${prints.join('\n')}`)
-    }
+    assertAsShown('docs/work-with-conda.md', page.commands, home.run(page.commands))
     assert.deepEqual(home.copies(), [], 'the page ends by saying that copies are removed automatically')
   })
 }

@@ -223,7 +223,7 @@ test('a base that is on local disk already, or that can not be staged, stays as 
   session.world.write('conda/conda-meta/history', '')
   rmSync(`${session.base}/conda-meta`, { recursive: true })
   const said = without(`${stage} --no-skip-local`)
-  assert.match(said, new RegExp(`WARNING: ${session.base} is not staged along: .* is no environment`))
+  assert.match(said, new RegExp(`WARNING: ${session.base} is not staged: .* is no environment`))
   assert.match(said, /Activating staged conda environment/)
 })
 

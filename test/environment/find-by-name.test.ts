@@ -107,13 +107,13 @@ test("an environment elsewhere is found in conda's list, unless several have the
     `${root}/conda\n${mine}\n${mine}\n${root}/one/twice\n${root}/two/twice\n${root}/gone\n`,
   )
   assert.equal(await find('mine'), mine)
-  await fails(find('twice'), 'NO_ENVIRONMENT', /2 environments have the name twice: \S+one\/twice, \S+two\/twice/)
-  await fails(find('gone'), 'NO_ENVIRONMENT', /no environment of the name gone in .*environments\.txt/)
+  await fails(find('twice'), 'NO_ENVIRONMENT', /2 environments are named twice: \S+one\/twice, \S+two\/twice/)
+  await fails(find('gone'), 'NO_ENVIRONMENT', /no environment named gone in .*environments\.txt/)
 })
 
 test('a path as a name is wrong usage, and an unknown name says where it was looked for', async (context) => {
   const { home, find } = place(context)
   await fails(find('./env'), 'USAGE', /is a path/)
   await fails(find('none'), 'NO_ENVIRONMENT', new RegExp(`${home}/\\.conda/envs`))
-  await fails(find('base'), 'NO_ENVIRONMENT', /name base/)
+  await fails(find('base'), 'NO_ENVIRONMENT', /named base/)
 })

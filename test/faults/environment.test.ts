@@ -199,7 +199,7 @@ test('FIFOs, devices and deep JSON among records, .pth files, scripts and lists 
   assert.match((await succeed(place, ['--status'])).stdout, /copies on this node/)
   await fails(place, ['--name=nobody'], {
     code: 'NO_ENVIRONMENT',
-    says: 'no environment of the name nobody',
+    says: 'no environment named nobody',
     hint: /--prefix/,
   })
 })

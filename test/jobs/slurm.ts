@@ -56,6 +56,8 @@ export interface Kind {
   /** So many nodes, n1 and so on, each in a mount namespace with a disk of its own of so many MB. That takes root. */
   nodes?: number
   diskMb?: number
+  /** Goes in front of each daemon. Then other users, too, can hand in jobs. That takes root. */
+  inFront?: readonly string[]
 }
 
 export async function startSlurm(more: Kind = {}): Promise<Slurm> {
@@ -68,8 +70,10 @@ export async function startSlurm(more: Kind = {}): Promise<Slurm> {
   try {
     const config = await configure(root, more)
     const env = { ...process.env, SLURM_CONF: config, PATH: `${process.env.PATH}:/usr/sbin` }
-    const start = (command: string, ...args: string[]) =>
-      void daemons.push(spawn(command, args, { env, stdio: 'ignore' }))
+    const start = (...command: string[]) => {
+      const [program, ...args] = [...(more.inFront ?? []), ...command]
+      daemons.push(spawn(program!, args, { env, stdio: 'ignore' }))
+    }
     start('munged', '--foreground', '--force', '--num-threads=2', ...mungeFiles(root))
     await until('munged', 'start', async () => await run('munge', [`--socket=${root}/munge.socket`, '-n'], { env }))
     start('slurmctld', '-D', '-c')
@@ -134,6 +138,10 @@ async function configure(root: string, { privateTmp = false, ...more }: Kind): P
     nodes.push(`NodeName=${name} NodeHostname=${host} NodeAddr=127.0.0.1 Port=${await freePort()} CPUs=${CPUS}`)
   }
   for (const folder of ['state', 'n', 'disk']) mkdirSync(`${root}/${folder}`)
+  if (more.inFront !== undefined) {
+    chmodSync(root, 0o755)
+    chmodSync(`${root}/n`, 0o1777)
+  }
   writeFileSync(`${root}/munge.key`, randomBytes(128), { mode: 0o400 })
   // As sites do: its output goes into the job's environment.
   script(

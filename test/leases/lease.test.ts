@@ -5,7 +5,8 @@ import { mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { addLease, type Holder, isLive, type Lease, leasesOf, removeLease } from '../../src/leases/lease.ts'
+import { addLease, isLive, type Lease, leasesOf, removeLease } from '../../src/leases/lease.ts'
+import type { Holder } from '../../src/leases/users.ts'
 import { identityOf, ownIdentity } from '../../src/platform/process-identity.ts'
 
 function stageFolder(context: TestContext): string {

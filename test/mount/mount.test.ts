@@ -415,7 +415,7 @@ grep -c " $LOCAL/.* fuse.squashfuse_ll " /proc/self/mountinfo
     )
     assertSucceeded(ended)
     assert.deepEqual(ended.lines, ['0', world.prefix])
-    assert.match(ended.stderr, /Not mounted: Something else has the path of the copy/)
+    assert.match(ended.stderr, /Not mounted: Something else is at the path of the copy/)
   })
 })
 
@@ -424,8 +424,8 @@ const REFUSED: [string[], RegExp][] = [
   [['--mount', '--unstage'], /--mount works only with --stage/],
   [['--mount', '--dry-run'], /--mount works only with --stage/],
   [['--mount', '--nodes=all'], /--mount and --nodes can't be combined/],
-  [['--mount', '--writable'], /shared and read-only: it works without --writable and --private/],
-  [['--mount', '--private'], /shared and read-only: it works without --writable and --private/],
+  [['--mount', '--writable'], /shared and read-only: it can't be combined with --writable and --private/],
+  [['--mount', '--private'], /shared and read-only: it can't be combined with --writable and --private/],
 ]
 
 for (const [args, says] of REFUSED)

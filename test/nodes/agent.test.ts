@@ -117,7 +117,7 @@ test('a node of another platform, with another conda-stage, with another real pa
   send(order)
   node.say({ kind: 'go' })
   const { error } = await node.next('failed')
-  assert.match(error.message, /^Something else has the path of the copy: /)
+  assert.match(error.message, /^Something else is at the path of the copy: /)
   node.say({ kind: 'undo' })
   await node.ended
   assert.deepEqual(readdirSync(order.place.folder), ['mine'])

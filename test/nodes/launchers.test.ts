@@ -67,7 +67,7 @@ test('pbsdsh reaches the nodes of its job only, and others are refused before an
   writeFileSync(`${root}/nodes`, 'n1\nn1\nn2\n')
   const pbsdsh = await launcher('pbsdsh', { PBS_NODEFILE: `${root}/nodes` })
   assert.deepEqual(await pbsdsh.nodes('n2'), ['n2'])
-  await assert.rejects(pbsdsh.nodes('n[2-3]'), { code: 'USAGE', message: /n3 is no node of this job/ })
+  await assert.rejects(pbsdsh.nodes('n[2-3]'), { code: 'USAGE', message: /n3 is not a node of this job/ })
 })
 
 test('every login shell starts conda-stage from a folder with any name: sh, bash, zsh, ksh, csh, tcsh, fish and others', (context) => {

@@ -4,6 +4,7 @@ import { copyFileSync, cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { test } from 'node:test'
 import { writeOneFile, writeRelease } from '../../scripts/release.ts'
+import { programVersion } from '../../src/platform/program.ts'
 import { parts } from './built.ts'
 import { arm64Machine, bareMachine, on } from './machine.ts'
 
@@ -26,7 +27,7 @@ test('release and one file run on a bare machine, which has no libatomic, and co
   mkdirSync(join(root, 'env/conda-meta'), { recursive: true })
   writeFileSync(join(root, 'env/conda-meta/history'), '')
   for (const launcher of [`${release}/libexec/conda-stage/bin/conda-stage`, '/one']) {
-    assert.deepEqual(on(root, [launcher, '--version']), done('0.1.0\n'))
+    assert.deepEqual(on(root, [launcher, '--version']), done(`${programVersion()}\n`))
     const staged = ['--exec', '--prefix=/env', '--path=/scratch', '--quiet', '--', 'env']
     for (const value of [undefined, '/theirs']) {
       const { status, stdout } = on(root, [launcher, ...staged], {

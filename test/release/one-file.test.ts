@@ -3,17 +3,20 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   rmSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { writeOneFile } from '../../scripts/release.ts'
+import { programVersion } from '../../src/platform/program.ts'
 import { copiedWorld, temporaryFolder } from '../cli/world.ts'
 import { bare, parts, printed } from './built.ts'
 
@@ -30,7 +33,7 @@ function home(context: TestContext) {
 
 test('one file is all that is needed: without a Node, without variables, it runs, and unpacks itself only once', (context) => {
   const { HOME, cache } = home(context)
-  assert.equal(printed([FILE, '--version'], { HOME }), '0.1.0\n')
+  assert.equal(printed([FILE, '--version'], { HOME }), `${programVersion()}\n`)
   const [program, ...others] = readdirSync(cache)
   assert.deepEqual(others, [])
   // What was unpacked is what runs.
@@ -98,4 +101,30 @@ test('a program in a folder of another user is not run', {
   }).stdout
   assert.doesNotMatch(versions, new RegExp(HOME))
   rmSync(`/tmp/conda-stage-of-0/${program}`, { recursive: true })
+})
+
+test('a program of somebody else in a folder of the user, which a group may write to, is not run', {
+  skip: process.getuid?.() !== 0 && 'needs root',
+}, (context) => {
+  const { HOME, cache } = home(context)
+  printed([FILE, '--version'], { HOME })
+  const [program = ''] = readdirSync(cache)
+  const theirs = join(cache, program)
+  rmSync(join(theirs, 'package.json'))
+  writeFileSync(join(theirs, 'package.json'), '{ "version": "theirs" }')
+  chownSync(theirs, 65534, 65534)
+  assert.equal(printed([FILE, '--version'], { HOME }), `${programVersion()}\n`)
+  rmSync(`/tmp/conda-stage-of-0/${program}`, { recursive: true })
+})
+
+test('what a first start left that was killed goes with a later one, and what another is unpacking stays', (context) => {
+  const { HOME, cache } = home(context)
+  for (const name of ['.new.killed', '.new.unpacking']) mkdirSync(join(cache, name, 'dist'), { recursive: true })
+  const twoHoursAgo = Date.now() / 1000 - 7200
+  utimesSync(join(cache, '.new.killed'), twoHoursAgo, twoHoursAgo)
+  printed([FILE, '--version'], { HOME })
+  assert.deepEqual(
+    readdirSync(cache).filter((name) => name.startsWith('.')),
+    ['.new.unpacking'],
+  )
 })

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import {
   appendFileSync,
@@ -11,18 +11,23 @@ import {
   readFileSync,
   realpathSync,
   renameSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { basename, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { writeRelease } from '../../scripts/release.ts'
 import { COMPLETION_SHELLS } from '../../src/completion/completion.ts'
-import { temporaryFolder } from '../cli/world.ts'
+import { programVersion } from '../../src/platform/program.ts'
+import { MOUNTING, temporaryFolder } from '../cli/world.ts'
+import { assertAsShown } from '../docs/compare.ts'
+import { sessionsOf } from '../docs/document.ts'
+import { typeIn } from '../docs/login.ts'
 import { bare, parts, printed } from './built.ts'
 
 const { out, what } = await parts()
 const archive = writeRelease(out, what)
-const VERSION = '0.1.0'
+const VERSION = programVersion()
 
 /** An unpacked release, and a home. */
 function place(context: TestContext) {
@@ -129,18 +134,19 @@ test('there is no moment in an upgrade at which a call fails; the program before
     ],
     { stdio: 'ignore' },
   )
-  change(release, '0.2.0')
+  change(release, '98.2.0')
   install()
-  assert.equal(printed([launcher, '--version']), '0.2.0\n')
-  assert.deepEqual(readdirSync(join(prefix, 'share/modulefiles/conda-stage')).sort(), ['0.2.0', '0.2.0.lua'])
+  assert.equal(printed([launcher, '--version']), '98.2.0\n')
+  assert.deepEqual(readdirSync(join(prefix, 'share/modulefiles/conda-stage')).sort(), ['98.2.0', '98.2.0.lua'])
   assert.ok(existsSync(first))
-  change(release, '0.3.0')
+  change(release, '98.3.0')
   install()
   calls.kill()
   await once(calls, 'close')
   assert.ok(!existsSync(first))
   const seen = new Set(readFileSync(log, 'utf8').trim().split('\n'))
-  assert.ok(seen.size >= 2 && [...seen].every((line) => /^0\.[123]\.0$/.test(line)), [...seen].join(', '))
+  const versions = [VERSION, '98.2.0', '98.3.0']
+  assert.ok(seen.size >= 2 && [...seen].every((line) => versions.includes(line)), [...seen].join(', '))
   const after = below(prefix)
   install()
   assert.deepEqual(below(prefix), after)
@@ -154,7 +160,10 @@ test('a release that does not run on this machine replaces nothing', (context) =
   appendFileSync(join(release, 'libexec/conda-stage/dist/bin.cjs'), '}')
   const { status, stderr } = install()
   assert.equal(status, 1)
-  assert.match(stderr, /ERROR: This release does not run on this machine\. .* is unchanged\.\n$/)
+  assert.match(
+    stderr,
+    /ERROR: This release does not run on this machine, or it was cut in the download\. .* is unchanged\.\n$/,
+  )
   assert.deepEqual(below(prefix), before)
 })
 
@@ -181,4 +190,32 @@ test('what was installed goes without a rest, and what else is there stays', (co
   assert.ok(lstatSync(own).isFile())
   printed([own, '--uninstall', `--prefix=${prefix}`], env)
   assert.deepEqual(below(prefix).sort(), theirs)
+})
+
+test('the session in docs/installing.md happens as shown', (context) => {
+  const root = temporaryFolder(context)
+  const home = join(root, 'home/me')
+  mkdirSync(home, { recursive: true })
+  symlinkSync(archive, join(home, basename(archive)))
+  const page = readFileSync(join(import.meta.dirname, '../../docs/installing.md'), 'utf8')
+  const commands = sessionsOf(page.replaceAll('linux-x64', `linux-${process.arch}`))
+  const env = { HOME: home, PATH: '/usr/bin:/bin', SHELL: '/bin/bash' }
+  const done = typeIn({ cwd: home, env, startup: "PS1='$ '" }, commands)
+  const onPage = done.map(({ prompt, printed }) => ({ prompt, printed: printed.replaceAll(root, '') }))
+  assertAsShown('docs/installing.md', commands, onPage)
+})
+
+test('where the disk is full, nothing is installed and nothing left, and one line says so', (context) => {
+  const { root, release } = place(context)
+  const full = join(root, 'full')
+  mkdirSync(full)
+  const install =
+    'mount -t tmpfs -o size=40m none "$0"; "$1" --prefix="$0/new" && exit; status=$?; ls -A "$0"; exit $status'
+  const [command = '', ...args] = [...MOUNTING, install, full, join(release, 'install.sh')]
+  const { status, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8' })
+  assert.deepEqual({ status, stdout }, { status: 1, stdout: '' })
+  assert.match(
+    stderr,
+    /^ERROR: cp: .*: No space left on device\. .*\/new is unchanged\. It needs 150 MB: --prefix=DIR\n$/,
+  )
 })

@@ -1,36 +1,17 @@
 /** The recipes of docs/recipes.md for tools in Python. */
 import assert from 'node:assert/strict'
 import { type SpawnSyncOptions, spawn, spawnSync } from 'node:child_process'
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  statfsSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { LAUNCHER } from '../cli/world.ts'
 import { realEnvironment } from '../fixtures/environment.ts'
 import { type Slurm, startSlurm } from '../jobs/slurm.ts'
-import { pythonEnvironment } from './python-environment.ts'
+import { KERNEL_AND_DASK, pythonEnvironment, roomyFolder } from './python-environment.ts'
 import { noteOf } from './world.ts'
 
 const HERE = import.meta.dirname
-
-/** In memory, if there is room: on a busy disk, making and removing 15,000 files takes longer than all the rest. */
-function roomyFolder(): string {
-  const memory = '/dev/shm'
-  if (!existsSync(memory)) return tmpdir()
-  const { bavail, bsize } = statfsSync(memory)
-  return bavail * bsize > 2e9 ? memory : tmpdir()
-}
 
 const root = mkdtempSync(join(roomyFolder(), 'python-'))
 const local = join(root, 'local')
@@ -63,7 +44,7 @@ let slurm: Slurm
 before(async () => {
   jupyter = (await realEnvironment()).prefix
   for (const folder of [local, env.HOME!]) mkdirSync(folder)
-  await pythonEnvironment(original)
+  await pythonEnvironment(original, KERNEL_AND_DASK)
   output(LAUNCHER, [`--wrappers=${wrappers}`, `--prefix=${original}`, '--programs=python', '--kernelspec'])
   copy = output(join(wrappers, 'bin/python'), ['-c', 'import sys; print(sys.prefix)'])
   slurm = await startSlurm()
@@ -85,7 +66,7 @@ test('Jupyter starts a kernel from the copy by its kernelspec, runs code there, 
   assert.notEqual(said.restarted, `${copy} ${number}`)
 })
 
-test("JupyterLab lists the wrapper's kernel, starts it from the copy, and its own kernelspec stays beside it", async () => {
+test("JupyterLab lists the wrapper's kernel, starts it from the copy, interrupts and restarts it there, and its own kernelspec stays beside it", async () => {
   const options = ['lab', '--no-browser', '--allow-root', '--ServerApp.token=secret', '--ServerApp.port=0']
   const server = spawn(join(jupyter, 'bin/jupyter'), options, { env, cwd: root, stdio: ['ignore', 'ignore', 'pipe'] })
   let said = ''
@@ -93,12 +74,10 @@ test("JupyterLab lists the wrapper's kernel, starts it from the copy, and its ow
     said += text
   })
   try {
-    const started = /http:\/\/127\.0\.0\.1:(\d+)\/lab\?/
-    for (let at = 0; !started.test(said); at++) {
-      assert.ok(at < 600 && server.exitCode === null, said)
-      await pause(100)
-    }
-    const api = `http://127.0.0.1:${started.exec(said)![1]}/api`
+    const ready = /http:\/\/127\.0\.0\.1:(\d+)\/lab\?/
+    await until(() => ready.test(said) || server.exitCode !== null)
+    assert.match(said, ready)
+    const api = `http://127.0.0.1:${ready.exec(said)![1]}/api`
     const headers = { Authorization: 'token secret' }
     const specs = (await (await fetch(`${api}/kernelspecs`, { headers })).json()) as Kernelspecs
     assert.deepEqual(Object.keys(specs.kernelspecs).sort(), ['myjupyter', 'python3'])
@@ -106,11 +85,14 @@ test("JupyterLab lists the wrapper's kernel, starts it from the copy, and its ow
     const body = JSON.stringify({ name: 'myjupyter' })
     const answer = await fetch(`${api}/kernels`, { method: 'POST', headers, body })
     const kernel = (await answer.json()) as { id: string }
-    const programs = () => kernelsOf(server.pid!)
-    for (let at = 0; !programs().some((path) => path.startsWith(`${copy}/bin/python`)); at++) {
-      assert.ok(at < 300, `${programs()}`)
-      await pause(100)
-    }
+    const started = () => kernelsOf(server.pid!).find(({ program }) => program.startsWith(`${copy}/bin/python`))?.number
+    await until(() => started() !== undefined)
+    const number = started()
+    const tell = async (what: string) =>
+      (await fetch(`${api}/kernels/${kernel.id}/${what}`, { method: 'POST', headers })).status
+    assert.deepEqual([await tell('interrupt'), started()], [204, number])
+    assert.equal(await tell('restart'), 200)
+    await until(() => ![undefined, number].includes(started()))
     assert.equal((await fetch(`${api}/kernels/${kernel.id}`, { method: 'DELETE', headers })).status, 204)
   } finally {
     server.kill('SIGTERM')
@@ -122,10 +104,20 @@ interface Kernelspecs {
   kernelspecs: Record<string, { spec: { display_name: string } }>
 }
 
-/** Programs of a process's children. */
-function kernelsOf(parent: number): string[] {
+async function until(holds: () => boolean): Promise<void> {
+  for (let at = 0; !holds(); at++) {
+    assert.ok(at < 600)
+    await pause(100)
+  }
+}
+
+/** The children of a process. */
+function kernelsOf(parent: number): { number: string; program: string }[] {
   const numbers = readFileSync(`/proc/${parent}/task/${parent}/children`, 'utf8').trim().split(' ').filter(Boolean)
-  return numbers.flatMap((number) => (existsSync(`/proc/${number}/exe`) ? [readlinkSync(`/proc/${number}/exe`)] : []))
+  return numbers.flatMap((number) => {
+    const program = `/proc/${number}/exe`
+    return existsSync(program) ? [{ number, program: readlinkSync(program) }] : []
+  })
 }
 
 test("what VS Code's Python extension asks an interpreter, the wrapper answers for the copy", () => {
@@ -149,44 +141,12 @@ test('processes that Python starts by its own path run from the copy, too', () =
   )
 })
 
-test('cron starts the program from the copy, with the few variables that it gives', () => {
-  const few = { HOME: env.HOME!, LOGNAME: 'me', SHELL: '/bin/sh', PATH: '/usr/bin:/bin' }
-  mkdirSync(join(env.HOME!, '.config/conda-stage'), { recursive: true })
-  writeFileSync(join(env.HOME!, '.config/conda-stage/config.yaml'), `local-folders: [${local}]\n`)
-  const line = `'${join(wrappers, 'bin/python')}' -c 'import sys; print(sys.prefix)'`
-  assert.equal(output('/bin/sh', ['-c', line], { env: few }), copy)
-  rmSync(noteOf(original))
-  assert.equal(output('/bin/sh', ['-c', line], { env: few }), copy)
-})
-
 test('a worker that dask-jobqueue starts by Slurm, and its nanny, run from the copy', () => {
   const python = join(wrappers, 'bin/python')
   const result = output(join(original, 'bin/python'), [join(HERE, 'dask_cluster.py'), python, local], {
     env: { ...env, SLURM_CONF: slurm.config },
   })
   assert.deepEqual(JSON.parse(result), [copy, `${copy}/bin/python`])
-})
-
-test("batchspawner's script, which runs its prologue under set -euo pipefail, starts the single-user server from the copy", () => {
-  const python = join(original, 'bin/python')
-  const hook = [
-    `export CONDA_PREFIX='${original}' CONDA_DEFAULT_ENV=myjupyter CONDA_SHLVL=1 PATH='${original}/bin':$PATH`,
-  ]
-  hook.push(`eval "$('${LAUNCHER}' --source bash)"`, 'conda-stage --on-failure=continue')
-  const where = '-c "import sys; print(sys.prefix)"'
-  const ways = {
-    wrapper: ['', `${join(wrappers, 'bin/python')} ${where}`],
-    prologue: [hook.join('\n'), `python ${where}`],
-  }
-  for (const [prologue, command] of Object.values(ways)) {
-    const script = output(python, [join(HERE, 'batch_script.py'), prologue!, command!])
-    assert.match(script, /^set -euo pipefail$/m)
-    assert.equal(output('bash', ['-c', script]), `${copy}\njupyterhub-singleuser ended gracefully`)
-    const nowhere = { ...env, CONDA_STAGE_PATH: '/proc/nowhere' }
-    rmSync(noteOf(original))
-    assert.match(output('bash', ['-c', script], { env: nowhere }), new RegExp(`^${original}\njupyterhub`))
-    output(join(wrappers, 'bin/python'), ['-c', ''])
-  }
 })
 
 test('no copy is made twice by all of these', () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import {
   existsSync,
@@ -9,14 +9,15 @@ import {
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
-import { copiedWorld, fails, listing, succeed } from '../cli/world.ts'
-import { copiesIn, wrapped } from './world.ts'
+import { copiedWorld, fails, listing, startCommand, succeed } from '../cli/world.ts'
+import { copiesIn, noteOf, wrapped } from './world.ts'
 
 /** Line of the note. */
 const UNTIL = 3
@@ -133,6 +134,24 @@ test('when packages have changed in the original, the next start is from a new c
   // The program that runs from the old copy keeps it.
   assert.equal((await world.start([]).ended).stdout, `${second}\n`)
   assert.equal(world.calls(), 2)
+})
+
+test('when a link to the environment leads to another one, even an older one, the next start is from that', async (context) => {
+  const world = await copiedWorld(context)
+  const [now, before, link] = [world.prefix, `${world.prefix}-2025`, `${world.prefix}-current`]
+  execFileSync('cp', ['-a', now, before])
+  writeFileSync(`${now}/bin/tell`, '#!/bin/sh\necho now\n', { mode: 0o755 })
+  writeFileSync(`${before}/bin/tell`, '#!/bin/sh\necho before\n', { mode: 0o755 })
+  for (const folder of ['conda-meta', 'bin', '.']) utimesSync(`${before}/${folder}`, 1_700_000_000, 1_700_000_000)
+  symlinkSync(now, link)
+  await succeed(world, [`--wrappers=${world.root}/w`, `--prefix=${link}`, '--programs=tell'])
+  context.after(() => rmSync(noteOf(now), { force: true }))
+  const env = { CONDA_STAGE_PATH: world.local, CONDA_STAGE_SKIP_LOCAL: 'false' }
+  const start = async () => firstLine((await startCommand(world, [`${world.root}/w/bin/tell`], { env }).ended).stdout)
+  assert.deepEqual([await start(), await start()], ['now', 'now'])
+  rmSync(link)
+  symlinkSync(before, link)
+  assert.deepEqual([await start(), await start()], ['before', 'before'])
 })
 
 test('a start looks at everything again when the last look is ten minutes old', async (context) => {

@@ -1,7 +1,7 @@
 import type { ArchivedEntry, ArchivedFile, Frame } from '../../model/archive-index.ts'
 import { type BytePath, displayPath } from '../../model/byte-path.ts'
 import { DIGEST_LENGTH, DIGEST_SIZE } from '../../model/digest.ts'
-import { joinTime } from '../../model/times.ts'
+import { isPossibleTime, joinTime } from '../../model/times.ts'
 import { type Format, hasStoredChecksum, isPlain, needsChecksum, worstCase } from '../codec.ts'
 import { FRAME_LIMIT } from '../format.ts'
 import { Malformed } from '../read/malformed.ts'
@@ -72,8 +72,9 @@ export function decodeEntries(
   const entries = paths.map((path, at): ArchivedEntry => {
     const [mode, seconds, nanos] = [columns.modes[at]!, columns.seconds[at]!, columns.nanos[at]!]
     if (mode < 0 || mode > 0o7777) throw entryIs(path, `has the mode ${mode}`)
-    if (Math.abs(seconds) > LATEST || nanos < 0 || nanos >= 1e9) throw entryIs(path, 'has an impossible time')
-    const common = { path, mode, mtimeNs: joinTime(seconds, nanos) }
+    const mtimeNs = joinTime(seconds, nanos)
+    if (!isPossibleTime(mtimeNs) || nanos < 0 || nanos >= 1e9) throw entryIs(path, 'has an impossible time')
+    const common = { path, mode, mtimeNs }
     switch (columns.types[at]) {
       case 'd':
         return { type: 'directory', ...common }
@@ -98,9 +99,6 @@ export function decodeEntries(
   check(links === columns.links.length, 'a column is too long')
   return entries
 }
-
-/** Seconds that a file system with 64 bits of nanoseconds holds, less one. */
-const LATEST = 9_223_372_035
 
 function decodePaths({ types, names, parents }: Columns): BytePath[] {
   check(types[0] === 'd', 'it does not begin with the prefix')

@@ -41,7 +41,7 @@ async function ifPossible<T>(
   } catch (error) {
     if (!(error instanceof StageError) || signal.aborted) throw error
     if (error.code === 'ALREADY_LOCAL') messages.info(`${error.message}. Using it as it is`)
-    else messages.warning(`${companion.prefix} is not staged along: ${error.message}`, error.hint)
+    else messages.warning(`${companion.prefix} is not staged: ${error.message}`, error.hint)
     return undefined
   }
 }

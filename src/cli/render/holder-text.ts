@@ -1,4 +1,4 @@
-import type { Holder } from '../../leases/lease.ts'
+import type { Holder } from '../../leases/users.ts'
 
 /** For people, as the subject of a sentence: `process 123`. */
 export function holderText({ kind, processes, job }: Holder): string {

@@ -142,7 +142,7 @@ function output(text: string, isHarmless: (errno: string) => boolean): void {
     if (isHarmless(errno)) return
     const reason = { EBADF: 'it is closed', EPIPE: 'nobody reads it' }[errno] ?? meaningOf(errno)
     throw new StageError('OUTPUT_LOST', `The result can't be written to standard output: ${reason}`, {
-      hint: 'Have standard output go to a terminal, a pipe or a file, and try again.',
+      hint: 'Send standard output to a terminal, a pipe or a file, and try again.',
       cause: error,
     })
   }

@@ -1,9 +1,11 @@
 import { dirname } from 'node:path'
 import { wordPosix } from '../../activate/quote.ts'
 import { activePrefix } from '../../model/active.ts'
+import { errnoOf, meaningOf } from '../../platform/errno.ts'
 import { findProgram } from '../../platform/find-program.ts'
 import { jobOf } from '../../platform/job.ts'
-import { exists, readdir } from '../../platform/remote-fs.ts'
+import { exists, readdir, stat } from '../../platform/remote-fs.ts'
+import { isGone } from '../../platform/unreadable.ts'
 import { findStage } from '../../stage/record.ts'
 import { type CondaSetting, condaSetting } from './condarc.ts'
 import { bad, type Check, type Finding, good, note } from './finding.ts'
@@ -38,15 +40,26 @@ export const sessionChecks: Readonly<Record<string, Check>> = {
     if (!prefix) return [note('active environment', 'none', 'conda activate NAME, or name one with --prefix=ENV.')]
     const copy = await findStage(prefix)
     if (copy) return [good('active environment', `${prefix}, the copy of ${copy.record.original}`)]
-    const marks = await Promise.all(['conda-meta', 'pyvenv.cfg'].map((mark) => exists(`${prefix}/${mark}`)))
-    if (marks.includes(true)) return [good('active environment', prefix)]
-    return [
-      bad(
-        'active environment',
-        `${prefix} is active, but gone`,
-        "'conda-stage --unstage' goes back to the original of a copy; otherwise 'conda deactivate', or open a new shell.",
+    const failures = await Promise.all(
+      ['conda-meta', 'pyvenv.cfg'].map((mark) =>
+        stat(`${prefix}/${mark}`).then(
+          () => undefined,
+          (error: unknown) => error,
+        ),
       ),
-    ]
+    )
+    if (failures.includes(undefined)) return [good('active environment', prefix)]
+    const unreadable = failures.find((error) => !isGone(error))
+    const [what, remedy] = unreadable
+      ? [
+          `can't be read: ${meaningOf(errnoOf(unreadable) ?? String(unreadable))}`,
+          "'conda deactivate', or open a shell of your own.",
+        ]
+      : [
+          'gone',
+          "'conda-stage --unstage' goes back to the original of a copy; otherwise 'conda deactivate', or open a new shell.",
+        ]
+    return [bad('active environment', `${prefix} is active, but ${what}`, remedy)]
   },
 
   'package managers': async ({ env }) => {

@@ -93,7 +93,7 @@ export const isThere = (path: string): boolean => {
 }
 
 const twice = (prefix: string, aside: string): StageError =>
-  new StageError('RETIRE_REFUSED', `A --retire of ${prefix} was stopped, and something new has its name since`, {
+  new StageError('RETIRE_REFUSED', `A --retire of ${prefix} was stopped, and something new has taken its name since`, {
     path: aside,
     hint: `The environment as it was is in ${aside}. Move one of the two away, then try again.`,
   })

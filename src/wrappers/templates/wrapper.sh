@@ -18,14 +18,14 @@ __cs_is_known() {
   [ -O "${__cs_note%/*}" ] && [ ! -L "${__cs_note%/*}" ] && [ -O "$__cs_note" ] || return
   {
     IFS= read -r __cs_format && IFS= read -r __cs_same_boot && IFS= read -r __cs_same_first && IFS= read -r __cs_until &&
-      IFS= read -r __cs_only && IFS= read -r __cs_copy &&
+      IFS= read -r __cs_only && IFS= read -r __cs_copy && IFS= read -r __cs_original &&
       IFS= read -r __cs_before && IFS= read -r __cs_between && IFS= read -r __cs_after
   } < "$__cs_note" || return
   # The number of a process means something only among those that have its first process in common: containers have their own.
   read -r __cs_first < /proc/1/stat || __cs_first=''
   read -r __cs_boot < /proc/sys/kernel/random/boot_id && read -r __cs_now _ < /proc/uptime &&
     read -r __cs_stat < "/proc/$$/stat" || return
-  [ "$__cs_format" = 1 ] && [ "$__cs_boot" = "$__cs_same_boot" ] && [ "${__cs_now%%.*}" -lt "$__cs_until" ] &&
+  [ "$__cs_format" = 2 ] && [ "$__cs_boot" = "$__cs_same_boot" ] && [ "${__cs_now%%.*}" -lt "$__cs_until" ] &&
     __cs_started "$__cs_same_first" ${__cs_first##*) } && __cs_is_for_us && [ -x "$__cs_copy/bin/$__cs_program" ] &&
     __cs_is_unchanged && __cs_use "${__cs_copy%/*}" ${__cs_stat##*) }
 }
@@ -41,7 +41,7 @@ __cs_is_for_us() {
   esac
 }
 
-# The note's file has the latest time of these folders.
+# The note's file has the latest time of these folders. A link may lead to another environment since, even to an older one.
 __cs_is_unchanged() {
   @CHECKS@
 }

@@ -135,7 +135,7 @@ test('an environment that was set aside gets its name back; if something new has
   await assert.rejects(restore({ ...library(place), archive: await archived(place, aside) }), /is there already/)
   assert.equal(stateOf(prefix), before)
   execFileSync('cp', ['-a', prefix, aside])
-  await assert.rejects(retire(library(place)), /something new has its name since/)
+  await assert.rejects(retire(library(place)), /something new has taken its name since/)
   assert.deepEqual([stateOf(prefix), stateOf(aside)], [before, before])
 })
 

@@ -25,7 +25,7 @@ export const doctorCommand: Command = async (context) => {
     'DOCTOR_FOUND',
     `${counted(broken.length, 'thing')} ${broken.length === 1 ? 'is' : 'are'} broken`,
     {
-      hint: 'Each finding has its remedy on standard output.',
+      hint: "Below each line that begins with BAD, '->' says what to do.",
     },
   )
 }

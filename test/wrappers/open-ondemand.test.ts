@@ -1,0 +1,101 @@
+/** The recipes of docs/recipes.md for Open OnDemand: its own job script, as a job of Slurm. */
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { after, before, type TestContext, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import { LAUNCHER, type World } from '../cli/world.ts'
+import { type Slurm, startSlurm } from '../jobs/slurm.ts'
+import { copiesIn, type Wrapped, wrapped } from './world.ts'
+
+const HERE = join(import.meta.dirname, 'open-ondemand')
+
+let slurm: Slurm
+before(async () => {
+  slurm = await startSlurm()
+})
+after(() => slurm.stop())
+
+/** What `conda activate` leaves, and then the hook that the page gives. */
+const hook = ({ prefix }: World): string =>
+  [
+    `export CONDA_PREFIX='${prefix}' CONDA_DEFAULT_ENV='${basename(prefix)}' CONDA_SHLVL=1 PATH='${prefix}/bin':$PATH`,
+    `eval "$('${LAUNCHER}' --source bash)"`,
+    'conda-stage --on-failure=continue',
+  ].join('\n')
+
+interface App {
+  template?: 'basic' | 'vnc'
+  /** Texts in ERB. */
+  before?: string
+  script: string
+  /** Of the cluster. */
+  wrapper?: string
+}
+
+/** The job script of a session, whose folder has the app's files. */
+function jobScript(folder: string, { template = 'basic', before, script, wrapper }: App): string {
+  mkdirSync(folder)
+  for (const [name, text] of Object.entries({ 'before.sh': before ?? '', 'script.sh': script })) {
+    writeFileSync(join(folder, `${name}.erb`), text)
+    writeFileSync(join(folder, name), execFileSync('erb', [join(folder, `${name}.erb`)]), { mode: 0o755 })
+  }
+  const given = { template, work_dir: folder, ...(wrapper && { script_wrapper: wrapper }) }
+  return execFileSync('ruby', [join(HERE, 'session.rb')], { input: JSON.stringify(given), encoding: 'utf8' })
+}
+
+/** Runs a session where copies can be made, and where none can. */
+async function ended(context: TestContext, app: (world: Wrapped) => App, isKept = false) {
+  const world = await wrapped(context)
+  for (const local of [world.local, '/proc/nowhere']) {
+    rmSync(world.note, { force: true })
+    const folder = join(world.root, 'session')
+    const output = join(world.root, 'output')
+    const env: World['env'] = { ...world.env, CONDA_STAGE_PATH: local, WEBSOCKIFY_CMD: join(HERE, 'websockify') }
+    const job = {
+      script: jobScript(folder, app(world)),
+      options: [`--output=${output}`],
+      env: { ...env, PATH: `${HERE}:${env.PATH}` },
+    }
+    const status = await slurm.submit(job)
+    const said = readFileSync(output, 'utf8')
+    assert.equal(status, 0, said)
+    const place = local === world.local ? `${local}/conda-stage_\\w+/myjupyter` : world.prefix
+    assert.match(said, new RegExp(`^${place}/bin/tell\n\\d{4,5}$`, 'm'))
+    assert.match(said, /^Cleaning up\.\.\.$/m)
+    assert.match(readFileSync(join(folder, 'connection.yml'), 'utf8'), /^port: \d+$/m)
+    rmSync(folder, { recursive: true })
+    for (let at = 0; !isKept && readdirSync(world.local).length > 0; at++) {
+      assert.ok(at < 300, said)
+      await pause(100)
+    }
+  }
+  assert.equal(copiesIn(world).length, isKept ? 1 : 0)
+}
+
+/** The session's functions are there. */
+const SCRIPT = '#!/bin/bash\ntell "$(find_port)"\n'
+
+test("Open OnDemand's before.sh.erb stages for script.sh, or leaves it the original, and the copy goes with the session", (context) =>
+  ended(context, (world) => ({
+    before: `${hook(world)}\nport=$(find_port \${host})\nexport port<%# in ERB, as all of it %>\n`,
+    script: SCRIPT,
+  })))
+
+test("Open OnDemand's before.sh.erb stages in a session with a VNC server, too", (context) =>
+  ended(context, (world) => ({ template: 'vnc', before: hook(world), script: SCRIPT })))
+
+test("Open OnDemand's script_wrapper stages around the whole script, or leaves it the original, and the copy goes with the session", (context) =>
+  ended(context, (world) => ({
+    wrapper: `${hook(world)}\n%s\n`,
+    before: 'port=4711\n',
+    script: SCRIPT,
+  })))
+
+test('in a session of Open OnDemand, a wrapper needs no hook, and its program has the session’s functions', (context) =>
+  ended(
+    context,
+    ({ wrapper }) => ({ before: 'port=4711\n', script: `#!/bin/bash\n'${wrapper}' call find_port\n` }),
+    true,
+  ))
