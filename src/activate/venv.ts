@@ -124,7 +124,8 @@ export function planEnterVenv({
 }
 
 /** venv up to Python 3.11 exports `(NAME) `, all others export `NAME`. */
-const nameIn = (prompt: string | undefined): string | undefined => prompt && (/^\((.+)\) $/.exec(prompt)?.[1] ?? prompt)
+const nameIn = (prompt: string | undefined): string | undefined =>
+  prompt && (/^\((.+)\) $/s.exec(prompt)?.[1] ?? prompt)
 
 const modifierOf = (name: string): string => `(${name}) `
 

@@ -3,6 +3,7 @@ import type { OnProgress } from '../model/progress.ts'
 import type { PackOptions, StageOptions } from '../pipeline/options.ts'
 import { jobId } from '../platform/job.ts'
 import { onLongWait } from '../platform/waiting.ts'
+import { NOTE_HOLDS } from '../wrappers/notes.ts'
 import type { Context } from './command.ts'
 import { stillWaiting } from './render/messages.ts'
 import { progressRenderer } from './render/progress.ts'
@@ -42,7 +43,7 @@ export function stageOptions(context: Context): StageOptions {
   const { action, autoUnstage, note } = context.options
   const isKept = action === 'auto' && autoUnstage !== true
   // The programs that wrappers start come and go.
-  const minutes = note === undefined ? keepMinutes : keepMinutes || KEPT_FOR_WRAPPERS
+  const minutes = note === undefined ? keepMinutes : Math.max(keepMinutes || KEPT_FOR_WRAPPERS, NOTE_HOLDS / 60)
   return {
     ...packOptions(context),
     ...(path !== undefined && { path }),

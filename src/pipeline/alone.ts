@@ -3,6 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { isOurs, readHead, readIdentity } from '../archive/reader.ts'
 import { openTrusted, ownerOfNamed } from '../cache/index.ts'
 import type { Environment } from '../environment/find.ts'
+import { pixiName } from '../environment/pixi.ts'
 import { StageError } from '../errors.ts'
 import { activePrefix } from '../model/active.ts'
 import { kindIn } from '../model/kind.ts'
@@ -77,7 +78,9 @@ async function aloneFrom(
   if (!isPrefix(given) || !isPrefix(real)) throw forElsewhere(archive)
   const prefix = (await activeAmong(prefixes, env)) ?? given
   const named = prefix === given ? name : basename(prefix)
-  const environment = { kind: kindIn(watched), prefix, real, name: named, isBase: false, ownerUid }
+  const kind = kindIn(watched)
+  const isPixi = kind === 'conda' && (await pixiName({ prefix, real }, env)) !== undefined
+  const environment = { kind: isPixi ? 'pixi' : kind, prefix, real, name: named, isBase: false, ownerUid } as const
   return { archive, environment, created, alone: await readIdentity(archive, handle) }
 }
 

@@ -8,6 +8,7 @@ import type { Form } from '../model/form.ts'
 import { byText } from '../model/order.ts'
 import { realpath } from '../platform/remote-fs.ts'
 import { stagesIn } from '../stage/list.ts'
+import { programsOf } from '../stage/programs.ts'
 import type { Stage } from '../stage/record.ts'
 import { detachStage } from '../stage/remove.ts'
 import { debrisIn, type Standing, sweepDebris, whyStanding } from '../stage/sweep.ts'
@@ -30,6 +31,8 @@ export interface StagedCopy {
   readOnly: boolean
   isPrivate: boolean
   users: CopyUser[]
+  /** Processes that need it although nobody uses it: such a copy is not removed. Missing if there is none. */
+  programs?: number[]
   /** The nodes to which a session here has brought it. */
   nodes?: string[]
   /** Until when it stands if nobody uses it, in milliseconds since 1970; null: until somebody removes it. */
@@ -47,13 +50,15 @@ export async function listCopies(given: StageOptions): Promise<StagedCopy[]> {
   return copies.sort((a, b) => byText(a.created, b.created))
 }
 
-export async function stagedCopy({ folder, record }: Stage): Promise<StagedCopy> {
+export async function stagedCopy(copy: Stage): Promise<StagedCopy> {
+  const { folder, record } = copy
   const { prefix, original, form = 'tree', bytes, files, shared, created, readOnly, isPrivate = true } = record
   const live = await liveAmong(await leasesOf(folder))
   const users = oneOfEachUser(live).map(({ lease: { holder, since } }): CopyUser => {
     const { kind, job, processes } = holder
     return { kind, ...(job && { job }), pids: processes.map(({ pid }) => pid), since }
   })
+  const programs = users.length === 0 ? await programsOf(copy) : []
   const until = await keptUntil(folder)
   const nodes = [...new Set(live.flatMap(({ lease }) => lease.nodes?.names ?? []))]
   return {
@@ -67,6 +72,7 @@ export async function stagedCopy({ folder, record }: Stage): Promise<StagedCopy>
     readOnly,
     isPrivate,
     users,
+    ...(programs.length > 0 && { programs }),
     ...(nodes.length > 0 && { nodes }),
     ...(until !== undefined && users.length === 0 && { keptUntil: until }),
   }

@@ -18,13 +18,12 @@ import { belongsToJob } from '../platform/local-disk.ts'
 import { ownIdentity, processFacts } from '../platform/process-identity.ts'
 import { realpath } from '../platform/remote-fs.ts'
 import { ownUser } from '../platform/surroundings.ts'
+import { NOTE_HOLDS } from '../wrappers/notes.ts'
 import { latestOf, packageFolders } from '../wrappers/package-folders.ts'
 import type { StageResult } from './options.ts'
 
 /** Raised when wrappers that were written before could not read what we write. */
 const FORMAT = '2'
-/** Seconds for which a look at the original and at the copy holds. */
-const HOLDS = 600
 
 /**
  * Notes for wrappers which copy this node has, so that they need not call us each time. To be called before staging: what
@@ -42,7 +41,7 @@ export async function noteForWrappers(
     const folder = dirname(prefix)
     await forgetDead(folder)
     const [before, between, after] = (await wordOf(lease)) ?? []
-    const until = Math.floor(Number(readFileSync('/proc/uptime', 'utf8').split(' ', 1)[0])) + HOLDS
+    const until = Math.floor(Number(readFileSync('/proc/uptime', 'utf8').split(' ', 1)[0])) + NOTE_HOLDS
     const first = processFacts(1)?.started ?? ''
     const lines = [
       FORMAT,

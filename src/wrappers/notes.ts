@@ -3,3 +3,6 @@
  * only, and at 2 ms for each look-up in a home folder, reading it there would take longer than the rest of a start.
  */
 export const NOTES = '/tmp/conda-stage-notes'
+
+/** Seconds for which a note holds, and with it a look at the original and at the copy. Until then, the copy has to stand. */
+export const NOTE_HOLDS = 600

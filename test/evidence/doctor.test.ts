@@ -1,8 +1,9 @@
 /** --doctor: what is broken, what could be better, and what to do. */
 import assert from 'node:assert/strict'
-import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import { slowfsUnavailable } from '../../bench/slowfs/build.ts'
 import { mountSlow } from '../../bench/slowfs/mount.ts'
 import type { Finding } from '../../src/evidence/doctor/finding.ts'
@@ -107,6 +108,23 @@ test('it finds what is outside of the environment and leads to the original, or 
   assert.match(of('auto_activate')[0]!, /^note: conda activates its base environment in each new shell/)
   writeFileSync(`${home}/.condarc`, 'auto_activate: false\n')
   assert.match((await examine(node, conda)).of('auto_activate')[0]!, /^good: is off/)
+})
+
+test('a copy from which a program runs is in use, although nobody has it active: --list says so, and --doctor', async (context) => {
+  const node = await nodeWith(context)
+  copyFileSync('/bin/sleep', `${node.prefix}/bin/rest`)
+  const inside = ['setsid', '-w', 'sh', '-c', '"$@"; true', 'sh']
+  const copy = (await node.exec(['--keep', `--prefix=${node.prefix}`], { inside })).stdout.trim()
+  const ended = node.under([`${copy}/bin/rest`, '30'])
+  while (!node.processes().includes(`${copy}/bin/rest`)) await pause(20)
+  const [listed] = JSON.parse((await node.exec(['--list', '--json'])).stdout).stages
+  const [pid] = listed.programs
+  assert.deepEqual([listed.users, listed.programs.length], [[], 1])
+  const { stdout } = await node.exec(['--list'])
+  assert.match(stdout, new RegExp(`used by programs that run from it: process ${pid} \\(rest\\)`))
+  assert.match((await examine(node)).of('copies')[0]!, /^good: 1 on this node, all in use/)
+  process.kill(pid)
+  await ended
 })
 
 test('a copy that nobody uses is named, with its size', async (context) => {

@@ -266,7 +266,7 @@ describe('the launcher runs from anywhere', () => {
     const bin = join(installed.root, 'bin')
     const PATH = `${bin}:/usr/bin:/bin`
     assert.ok(installed.run([], { launcher: 'conda-stage', env: { PATH }, shell: ['/usr/bin/env'] }).seen)
-    for (const sh of ['dash', 'bash', 'sh']) {
+    for (const sh of ['dash', 'bash', 'sh', 'mksh', 'yash']) {
       assert.ok(
         installed.run([], { launcher: 'conda-stage', shell: [sh], cwd: bin, env: { PATH: '/usr/bin:/bin' } }).seen,
         sh,

@@ -126,3 +126,11 @@ test('--retire, --restore and --auto-stage put nothing into the folders of pixi,
   const archive = join(pixi, 'conda-stage/default.tar.zst')
   refused(['--restore', `--archive=${archive}`], /ERROR: .*\/envs\/default belongs to pixi, .*\n.*'pixi install'/)
 })
+
+test('an archive of an environment of pixi is called that when it is staged by itself', async (context) => {
+  const world = await workspace(context)
+  const { archive } = JSON.parse(succeed(world, '--pack', RELATIVE, '--json'))
+  const { status, stderr } = run(world, `--archive=${archive}`)
+  assert.equal(status, 0, stderr)
+  assert.match(stderr, /Staging .* \(pixi environment .*as it was then\)/)
+})

@@ -100,6 +100,19 @@ test('nobody removes the copy while a program runs that a wrapper has started wi
   assert.equal(copiesIn(world).length, 0)
 })
 
+test('the copy stands as long as the note of it holds, however short copies are kept', async (context) => {
+  const world = await wrapped(context)
+  const file = join(world.root, 'config.yaml')
+  writeFileSync(file, 'keep-minutes: 1\n')
+  await world.start([], { CONDA_STAGE_SITE_CONFIG: file }).ended
+  const leases = join(world.local, copiesIn(world)[0]!, '.leases')
+  const minutes = readdirSync(leases)
+    .filter((name) => name.endsWith('.json'))
+    .map((name) => JSON.parse(readFileSync(join(leases, name), 'utf8')).keepMinutes)
+  assert.ok(minutes.length > 0)
+  for (const each of minutes) assert.equal(each, 10)
+})
+
 test('after the copy has gone, the next start makes another one', async (context) => {
   const world = await wrapped(context)
   await world.start([]).ended

@@ -30,8 +30,9 @@ function copyText(copy: StagedCopy, active: string | undefined): string {
 
 const FORM = { tree: undefined, plain: "for the original's own place", image: 'an image', mount: 'a mounted image' }
 
-function useOf({ users, keptUntil }: StagedCopy): string {
+function useOf({ users, programs, keptUntil }: StagedCopy): string {
   if (users.length > 0) return `used by ${users.map(userText).join('; ')}`
+  if (programs) return `used by programs that run from it: ${programs.map(processText).join('; ')}`
   if (keptUntil === undefined) return 'not in use'
   return keptUntil === null ? 'not in use, kept' : `not in use, kept until ${clock(keptUntil)}`
 }
@@ -41,8 +42,14 @@ function userText({ kind, job, pids, since }: CopyUser): string {
   if (kind === 'job' && job) return `job ${job.id} since ${from}`
   const pid = pids.at(kind === 'login' ? -1 : 0)
   if (pid === undefined) return `somebody unknown since ${from}`
-  const program = programOf(pid)
   const more = kind === 'programs' && pids.length > 1 ? ` and ${pids.length - 1} more` : ''
   const within = job ? ` of job ${job.id}` : ''
-  return `${kind === 'login' ? 'login session' : 'process'} ${pid}${program && ` (${program})`}${more}${within} since ${from}`
+  return `${kind === 'login' ? 'login session' : 'process'} ${namedProcess(pid)}${more}${within} since ${from}`
+}
+
+const processText = (pid: number): string => `process ${namedProcess(pid)}`
+
+function namedProcess(pid: number): string {
+  const program = programOf(pid)
+  return `${pid}${program && ` (${program})`}`
 }

@@ -58,7 +58,7 @@ export const machineChecks: Readonly<Record<string, Check>> = {
 
   copies: async (patient) => {
     const copies = await listCopies(patient)
-    const unused = copies.filter(({ users }) => users.length === 0)
+    const unused = copies.filter(({ users, programs }) => users.length === 0 && !programs)
     if (copies.length === 0) return [good('copies', 'none on this node')]
     if (unused.length === 0) return [good('copies', `${copies.length} on this node, all in use`)]
     const bytes = unused.reduce((sum, each) => sum + (each.bytes ?? 0), 0)
