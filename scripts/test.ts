@@ -2,12 +2,14 @@
  * Sets up what the tests need, then runs them: `npm test`, `npm test -- test/relocate`, `npm test -- --test-name-pattern=hard`.
  * Arguments with a leading dash go to the node of each test file; the others name test files or folders.
  */
+import { execFileSync } from 'node:child_process'
 import { globSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join, relative, resolve } from 'node:path'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 import { readyCache } from '../test/fixtures/cache.ts'
+import { isBuilt } from '../test/fixtures/installed.ts'
 import { ensurePrerequisites } from './prerequisites.ts'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -16,6 +18,7 @@ async function main(args: string[]): Promise<number> {
   let cache: string
   try {
     await timed('what the system provides', () => ensurePrerequisites('tests'))
+    await timed('dist/', ensureBuilt)
     cache = await timed('test environment', async () => (await readyCache('real')).root)
     process.stderr.write(`The test environments stay in ${cache}, about 1 GB; to remove them: rm -r '${cache}'\n`)
   } catch (error) {
@@ -32,6 +35,13 @@ async function main(args: string[]): Promise<number> {
     files,
     cache,
   )
+}
+
+/** Of what the tests run, most is the program, which starts four times as fast from a dist/ that is as new as the sources. */
+function ensureBuilt(): void {
+  if (isBuilt()) return
+  const PATH = `${join(ROOT, 'node_modules/.bin')}:${process.env.PATH}`
+  execFileSync(process.execPath, ['scripts/build.ts'], { cwd: ROOT, stdio: 'inherit', env: { ...process.env, PATH } })
 }
 
 function testFiles(names: string[]): string[] {

@@ -9,7 +9,8 @@ import type { EnvironmentKind } from '../model/kind.ts'
 import { homeOf } from '../platform/home.ts'
 import { isInside } from '../platform/inside.ts'
 import { expandFolder } from '../platform/job.ts'
-import { mkdir, open, unlink } from '../platform/remote-fs.ts'
+import { makeFolders } from '../platform/make-folders.ts'
+import { open, unlink } from '../platform/remote-fs.ts'
 import { assertReplaceable } from './replaceable.ts'
 import { temporaryName } from './temporary.ts'
 
@@ -126,7 +127,7 @@ export async function chooseWritable(
       assertNamed(path)
       await assertOutside(path, outside)
       const mode = toMake.get(dirname(path))
-      if (mode !== undefined) await mkdir(dirname(path), { recursive: true, mode })
+      if (mode !== undefined) await makeFolders(dirname(path), mode)
       await assertReplaceable(path)
       await tryToWrite(path)
       return { path, passedOver: failures.map(({ message }, at) => ({ path: candidates[at]!, reason: message })) }

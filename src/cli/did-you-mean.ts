@@ -16,10 +16,9 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   on: 'stage',
   prune: 'clean',
   remove: 'unstage',
-  restore: 'unstage',
   revert: 'unstage',
   rm: 'unstage',
-  run: 'stage',
+  run: 'exec',
   show: 'status',
   silent: 'quiet',
   start: 'stage',
@@ -34,6 +33,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
 /** What is probably meant by a word or an option that conda-stage does not know. `names`: of all options, without dashes. */
 export function didYouMean(word: string, names: readonly string[]): string {
   const bare = word.replace(/^-+/, '').replace(/=.*$/s, '').toLowerCase()
-  const meant = names.find((name) => name === bare) ?? ELSEWHERE[bare] ?? (bare && nearest(bare, names))
+  const elsewhere = Object.hasOwn(ELSEWHERE, bare) ? ELSEWHERE[bare] : undefined
+  const meant = names.find((name) => name === bare) ?? elsewhere ?? (bare && nearest(bare, names))
   return meant ? `; did you mean '--${meant}'?` : ''
 }

@@ -4,7 +4,8 @@ import { delimiter, dirname, join } from 'node:path'
 import { withArchiveLock } from '../cache/index.ts'
 import { StageError } from '../errors.ts'
 import { homeOf } from '../platform/home.ts'
-import { access, mkdir, realpath, writeFile } from '../platform/remote-fs.ts'
+import { makeFolders } from '../platform/make-folders.ts'
+import { access, realpath, writeFile } from '../platform/remote-fs.ts'
 
 type Variables = Readonly<Record<string, string | undefined>>
 
@@ -32,7 +33,7 @@ export async function findCondaPack(options: PackerOptions): Promise<string | un
  */
 export async function installCondaPack(options: PackerOptions): Promise<string> {
   const { folder, program, complete } = installation(options.env)
-  await mkdir(dirname(folder), { recursive: true, mode: 0o700 }).catch((cause: Error) => {
+  await makeFolders(dirname(folder), 0o700).catch((cause: Error) => {
     throw notInstalled(`${dirname(folder)} can't be made (${cause.message})`, cause)
   })
   await withArchiveLock(folder, options.signal ? { signal: options.signal } : {}, async () => {

@@ -63,7 +63,7 @@ const INSTEAD: Readonly<Record<string, string>> = {
 }
 
 function unknownKey(key: string): Checked {
-  const instead = INSTEAD[key] ?? nearest(key, SETTING_NAMES.map(keyOf))
+  const instead = (Object.hasOwn(INSTEAD, key) ? INSTEAD[key] : undefined) ?? nearest(key, SETTING_NAMES.map(keyOf))
   return { mistake: `there is no such setting${instead === undefined ? '' : `; did you mean '${instead}'?`}` }
 }
 

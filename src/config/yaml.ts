@@ -39,8 +39,11 @@ export function parseYaml(bytes: Buffer): Parsed | { mistakes: TextMistake[] } {
 
 const TOO_DEEP = 'it is nested too deeply'
 
-/** The parser itself catches the overflow of the stack. */
-const plain = (message: string): string => (/call stack/.test(message) ? TOO_DEEP : message)
+/** The parser itself catches the overflow of the stack, and speaks to programmers of several documents. */
+function plain(message: string): string {
+  if (/call stack/.test(message)) return TOO_DEEP
+  return /multiple documents/.test(message) ? "a line '---' begins another document; there may be only one" : message
+}
 
 /** @returns undefined if the node refers to itself, or is nested too deeply */
 export function toValue(node: Node, document: Document.Parsed): { value: unknown; json: string } | undefined {

@@ -11,7 +11,8 @@ import { shortHash } from '../model/digest.ts'
 import { cutName } from '../model/file-names.ts'
 import { closeRead } from '../platform/close.ts'
 import { defaultThreads } from '../platform/cpus.ts'
-import { lstat, mkdir, readdir, unlink } from '../platform/remote-fs.ts'
+import { makeFolders } from '../platform/make-folders.ts'
+import { lstat, readdir, unlink } from '../platform/remote-fs.ts'
 import { type Damaged, identityOf, isDamage } from './archive-choice.ts'
 import { archiveHeader } from './archive-header.ts'
 import { changedSince, foreignReader, isMissing } from './foreign-archive.ts'
@@ -55,7 +56,7 @@ export async function convertForeign(
 ): Promise<string> {
   const { size, mtimeNs } = await handle.stat({ bigint: true })
   const folder = archiveFolders(options).at(-1)!
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await makeFolders(folder, 0o700)
   const start = `${cutName(environment.name, 200)}-${shortHash(environment.real)}-conda-pack-`
   const target = join(folder, `${start}${shortHash(`${path} ${size} ${mtimeNs}`)}.tar.zst`)
   await convertUnlessDone({ path, handle, mtimeNs, target }, environment, options)

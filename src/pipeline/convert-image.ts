@@ -8,8 +8,8 @@ import { Image } from '../image/image.ts'
 import { shortHash } from '../model/digest.ts'
 import { cutName } from '../model/file-names.ts'
 import { defaultThreads } from '../platform/cpus.ts'
+import { makeFolders } from '../platform/make-folders.ts'
 import { programVersion } from '../platform/program.ts'
-import { mkdir } from '../platform/remote-fs.ts'
 import { isDamage } from './archive-choice.ts'
 import type { PackOptions } from './options.ts'
 import type { Filled } from './original.ts'
@@ -27,7 +27,7 @@ export async function convertImage(
 ): Promise<string> {
   const { size, mtimeNs } = await handle.stat({ bigint: true })
   const folder = archiveFolders(options).at(-1)!
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await makeFolders(folder, 0o700)
   const target = join(folder, `${cutName(name, 200)}-${shortHash(`${real} ${path} ${size} ${mtimeNs}`)}-image.tar.zst`)
   const stop = signal && { signal }
   return await publishArchive({

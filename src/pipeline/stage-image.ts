@@ -13,7 +13,6 @@ import { prepareLocal } from './local.ts'
 import type { StageOptions, StageResult } from './options.ts'
 import type { Filled } from './original.ts'
 import { isShared } from './share.ts'
-import { timed } from './timing.ts'
 
 const ENDING = '.sqfs'
 
@@ -37,8 +36,8 @@ export async function stageImage(
   const name = `${cutName(environment.name, LONGEST_NAME - ENDING.length)}${ENDING}`
   const length = Buffer.byteLength(environment.prefix)
   return await withNewPlace({ local, contents, name, length, uid }, async ({ folder, prefix }) => {
-    const phase = { kind: 'phase', phase: 'extract', prefix: environment.prefix, archive, target: folder } as const
-    await timed(onProgress, phase, () => copyImage({ image: archive, handle, frames, size, to: prefix, signal }))
+    onProgress({ kind: 'info', message: `Copying the image ${archive} to ${folder}` })
+    await copyImage({ image: archive, handle, frames, size, to: prefix, signal })
     await noteArchive(folder, fileOf(facts), head)
     const source = { path: archive, created }
     const record = recordOf({ prefix, source, files: 1, bytes: size, digests: {} }, environment, options)

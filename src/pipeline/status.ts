@@ -15,6 +15,7 @@ import {
 } from '../model/cost.ts'
 import type { EnvironmentKind } from '../model/kind.ts'
 import { findLocalFolder, localFileSystem } from '../platform/local-disk.ts'
+import { readSmall } from '../platform/read-small.ts'
 import { exists } from '../platform/remote-fs.ts'
 import { timeOfLookUp } from '../platform/time-of-look-up.ts'
 import { findStage } from '../stage/record.ts'
@@ -47,8 +48,11 @@ export interface Status {
   image?: NonNullable<Status['archive']>
   /** Whether a stage pays: from the archive if that is fresh, else one that packs. Missing if the original is on local disk. */
   payback?: Payback
-  /** Whether the original is staged whenever it is activated, and whether its copy is then removed when it is left. */
-  autoStage?: { enabled: boolean; unstage: boolean }
+  /**
+   * Whether the original is staged whenever it is activated, whether its copy is then removed when it is left, and how many minutes after
+   * that.
+   */
+  autoStage?: { enabled: boolean; unstage: boolean; keepMinutes?: number }
   /** The session's conda runs from this copy. */
   conda?: { prefix: string; original: string }
   /** Where a stage would be made now. */
@@ -105,10 +109,17 @@ async function condaOf(env: Variables): Promise<Pick<Status, 'conda'>> {
 }
 
 /** By the scripts that `--auto-stage` puts there. */
-const autoStagingOf = async (original: string) => ({
-  enabled: await exists(`${original}/${AUTO_STAGE}.sh`),
-  unstage: await exists(`${original}/${AUTO_UNSTAGE}.sh`),
-})
+async function autoStagingOf(original: string): Promise<NonNullable<Status['autoStage']>> {
+  const script = await readSmall(`${original}/${AUTO_STAGE}.sh`, MOST_OF_SCRIPT).then(String, () => undefined)
+  const keep = /--keep=(\d+|unlimited)/.exec(script ?? '')?.[1]
+  return {
+    enabled: script !== undefined,
+    unstage: keep !== 'unlimited' && (await exists(`${original}/${AUTO_UNSTAGE}.sh`)),
+    ...(keep !== undefined && keep !== 'unlimited' && { keepMinutes: Number(keep) }),
+  }
+}
+
+const MOST_OF_SCRIPT = 64 * 1024
 
 async function archiveStatus(
   options: ReturnType<typeof fillIn>,

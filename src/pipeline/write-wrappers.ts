@@ -4,8 +4,9 @@ import { uniqueName } from '../leases/names.ts'
 import { errnoOf, meaningOf } from '../platform/errno.ts'
 import { homeOf } from '../platform/home.ts'
 import { isInside } from '../platform/inside.ts'
+import { makeFolders } from '../platform/make-folders.ts'
 import { readSmall } from '../platform/read-small.ts'
-import { mkdir, open, readdir, rename, stat, unlink } from '../platform/remote-fs.ts'
+import { open, readdir, rename, stat, unlink } from '../platform/remote-fs.ts'
 import { isWrappedKernelspec, wrappedKernelspec } from '../wrappers/kernelspec.ts'
 import { packageFolders } from '../wrappers/package-folders.ts'
 import { WRAPPER_LINE, type WrapperFacts, wrapper } from '../wrappers/wrapper.ts'
@@ -138,7 +139,7 @@ async function assertOurs(path: string, isOurs: (text: string) => boolean): Prom
 async function put(path: string, content: string | Buffer, mode: number): Promise<void> {
   const aside = `${dirname(path)}/.${uniqueName()}.new`
   try {
-    await mkdir(dirname(path), { recursive: true })
+    await makeFolders(dirname(path))
     const handle = await open(aside, 'wx', mode)
     try {
       await handle.writeFile(content)

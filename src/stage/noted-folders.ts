@@ -2,7 +2,8 @@ import { join } from 'node:path'
 import { shortHash } from '../model/digest.ts'
 import { homeOf } from '../platform/home.ts'
 import type { Variables } from '../platform/job.ts'
-import { mkdir, readdir, readlink, symlink } from '../platform/remote-fs.ts'
+import { makeFolders } from '../platform/make-folders.ts'
+import { readdir, readlink, symlink } from '../platform/remote-fs.ts'
 
 /** Links to local folders, in the user's folder for state. Which of them exist differs from node to node. */
 function notes(env: Variables): string {
@@ -20,7 +21,7 @@ export async function noteLocalFolder(folder: string, env: Variables): Promise<v
   const note = () => symlink(folder, join(notes(env), name))
   await note().catch(async (error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') return
-    await mkdir(notes(env), { recursive: true, mode: 0o700 })
+    await makeFolders(notes(env), 0o700)
       .then(note)
       .catch(() => {})
   })

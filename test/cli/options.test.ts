@@ -37,6 +37,8 @@ test('--help is shown whatever other arguments and variables say', async (contex
 test('an unknown option, action or argument is wrong usage, and the message names it', async (context) => {
   const place = nowhere(context)
   await usage(place, ['--bogus'], /^ERROR: unknown option '--bogus'/)
+  await usage(place, ['constructor'], /^ERROR: unknown argument 'constructor'\n/)
+  await usage(place, ['run'], /did you mean '--exec'/)
   await usage(place, ['--unstgae'], /'--unstgae'.*\n?.*--unstage/)
   await usage(place, ['myjupyter'], /^ERROR: .*(myjupyter|too many arguments)/)
   await usage(place, ['--', '--stage'], /^ERROR: /)

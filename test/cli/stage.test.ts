@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, lstatSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { test } from 'node:test'
-import { copiedWorld, listing, run, stageOf, succeed, type World, world } from './world.ts'
+import { copiedWorld, listing, MOUNTING, run, stageOf, succeed, type World, world } from './world.ts'
 
 const stageArgs = ({ prefix, local }: World) => [`--prefix=${prefix}`, `--path=${local}`]
 const DATE = String.raw`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}`
@@ -107,6 +107,18 @@ test('whoever is in the copy when it is removed is told where to go on, and noth
   const { stderr } = await succeed(place, ['--unstage', `--prefix=${copy}`, '--quiet'], { cwd: `${copy}/share/greet` })
   const there = `${place.prefix}/share/greet`
   assert.equal(stderr, `WARNING: The current folder is in this copy, and goes with it. To go on: cd ${there}\n`)
+})
+
+test('a home and a cache folder that can not be made, as in /proc, hold nobody up: the copy is made without an archive', async (context) => {
+  const place = await copiedWorld(context)
+  const env = { HOME: '/proc/no/home', XDG_CACHE_HOME: '/proc/no/cache', XDG_STATE_HOME: '/proc/no/state' }
+  // Only root can be kept from the original's own folder this way.
+  const readOnly = `mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"; shift; exec "$@"`
+  const inside = [...MOUNTING, readOnly, 'sh', dirname(place.prefix)]
+  const args = [`--prefix=${place.prefix}`, `--path=${place.local}`]
+  const { stdout, stderr } = await succeed(place, args, { env, inside })
+  assert.match(stdout, /conda-stage_/)
+  assert.match(stderr, /WARNING: /)
 })
 
 test('--pack writes only the archive, and reports if there is an up-to-date one', async (context) => {

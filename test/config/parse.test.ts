@@ -48,6 +48,8 @@ test('an unknown key is reported with its line and the key that was probably mea
   assert.equal(meant('path'), 'local-folders: [DIR]')
   assert.equal(meant('quiet'), 'verbosity: quiet')
   assert.equal(meant('colour-of-the-sky'), undefined)
+  // Every object of JavaScript has these.
+  for (const key of ['constructor', 'toString', '__proto__']) assert.equal(meant(key), undefined, key)
 })
 
 test('a wrong value is reported together with the values that the key takes', () => {
@@ -102,6 +104,7 @@ test('nothing is taken from a file that is not YAML, and the message names the l
     [[2, 'it is there twice']],
   )
   assert.match(mistakes('- threads\n')[0]![2], /no 'KEY: VALUE' lines/)
+  assert.match(mistakes('threads: 1\n---\nthreads: 2\n')[0]![2], /there may be only one/)
   assert.match(mistakes('just words')[0]![2], /no 'KEY: VALUE' lines/)
 })
 

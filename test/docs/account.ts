@@ -44,8 +44,13 @@ export class Account implements Disposable {
   /** With one environment, made and packed once for all pages. Its `jupyter` starts Python, and says no more than its version. */
   static async make(): Promise<Account> {
     const account = new Account((await readyCache('small')).python)
-    await account.#fill()
-    return account
+    try {
+      await account.#fill()
+      return account
+    } catch (error) {
+      account[Symbol.dispose]()
+      throw error
+    }
   }
 
   async #fill(): Promise<void> {

@@ -66,7 +66,7 @@ export function on(root: string, command: string[], { emulated = false, env = {}
     exec chroot "$0" "$@"`
   const args = ['-rmpf', '--propagation=private', 'sh', '-ec', enter, root, ...command]
   const all = { HOME: '/root', PATH: '/usr/bin:/usr/sbin:/bin:/sbin', ...env }
-  const { status, stdout, stderr, error } = spawnSync('unshare', args, { encoding: 'utf8', env: all, timeout: 120_000 })
+  const { status, stdout, stderr, error } = spawnSync('unshare', args, { encoding: 'utf8', env: all, timeout: 300_000 })
   if (error !== undefined) throw error
   return { status, stdout, stderr }
 }

@@ -1,28 +1,48 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { copyFileSync, cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  copyFileSync,
+  cpSync,
+  globSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { basename, join } from 'node:path'
 import { test } from 'node:test'
-import { writeOneFile, writeRelease } from '../../scripts/release.ts'
+import { type Arch, writeOneFile, writeRelease } from '../../scripts/release.ts'
 import { programVersion } from '../../src/platform/program.ts'
+import { temporaryFolder } from '../cli/world.ts'
 import { parts } from './built.ts'
 import { arm64Machine, bareMachine, on } from './machine.ts'
 
 const { out, what } = await parts()
-const archive = writeRelease(out, what)
+const archives: Partial<Record<Arch, string>> = {}
+const archiveFor = (arch: Arch): string => (archives[arch] ??= writeRelease(out, { ...what, arch }))
 
 /** Unpacks a release into a machine's /opt. Returns its path there. */
 function unpack(archive: string, root: string): string {
-  mkdirSync(join(root, 'opt'))
+  mkdirSync(join(root, 'opt'), { recursive: true })
   execFileSync('tar', ['-xzf', archive, '-C', join(root, 'opt')])
   return join('/opt', basename(archive, '.tar.gz'))
+}
+
+function isElf(path: string): boolean {
+  const fd = openSync(path, 'r')
+  const start = Buffer.alloc(4)
+  readSync(fd, start)
+  closeSync(fd)
+  return start.toString('latin1') === '\x7fELF'
 }
 
 const done = (stdout: string) => ({ status: 0, stdout, stderr: '' })
 
 test('release and one file run on a bare machine, which has no libatomic, and commands get the variables of the session', (context) => {
   const root = bareMachine(context)
-  const release = unpack(archive, root)
+  const release = unpack(archiveFor(what.arch), root)
   copyFileSync(writeOneFile(out, what), join(root, 'one'))
   mkdirSync(join(root, 'env/conda-meta'), { recursive: true })
   writeFileSync(join(root, 'env/conda-meta/history'), '')
@@ -39,9 +59,28 @@ test('release and one file run on a bare machine, which has no libatomic, and co
   }
 })
 
+test('no program of a release, for either kind of computer, needs a glibc newer than 2.28, or a library that it does not name', (context) => {
+  const ours = /^(ld-linux.*|lib(atomic|c|dl|gcc_s|m|pthread|stdc\+\+))\.so\.\d$/
+  for (const arch of ['x64', 'arm64'] as const) {
+    const folder = join(temporaryFolder(context), 'root')
+    const release = unpack(archiveFor(arch), folder)
+    const programs = globSync('**/*', { cwd: join(folder, release), withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name))
+      .filter((path) => isElf(path))
+    assert.deepEqual(programs.map((path) => basename(path)).sort(), ['libatomic.so.1', 'node'])
+    for (const path of programs) {
+      const needs = execFileSync('readelf', ['-dVW', path], { encoding: 'utf8' })
+      const versions = [...needs.matchAll(/Name: GLIBC_2\.(\d+)/g)].map(([, version]) => Number(version))
+      assert.equal(Math.max(0, ...versions), basename(path) === 'node' ? 28 : 0)
+      for (const [, library] of needs.matchAll(/\(NEEDED\).*\[(.*)\]/g)) assert.match(library!, ours, path)
+    }
+  }
+})
+
 test('on a system that our Node can not run on, the message says what it needs, and --on-failure=continue gives the original', (context) => {
   const root = bareMachine(context)
-  const release = unpack(archive, root)
+  const release = unpack(archiveFor(what.arch), root)
   const launcher = `${release}/libexec/conda-stage/bin/conda-stage`
   const needs =
     /Its own Node needs glibc 2\.28 or newer, libstdc\+\+ and libatomic\. Put a Node that runs here on PATH,\n/
@@ -64,7 +103,7 @@ test('on a system that our Node can not run on, the message says what it needs, 
 
 test('the release for arm64 packs, stages, runs and unstages on a bare machine of that kind', (context) => {
   const root = arm64Machine(context)
-  const release = unpack(writeRelease(out, { ...what, arch: 'arm64' }), root)
+  const release = unpack(archiveFor('arm64'), root)
   cpSync('/usr/aarch64-linux-gnu/lib/libm.so.6', join(root, 'env/lib/libm.so.6'), { recursive: true })
   mkdirSync(join(root, 'env/conda-meta'), { recursive: true })
   mkdirSync(join(root, 'env/bin'))

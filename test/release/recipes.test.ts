@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
-import { cpSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { cpSync, existsSync, globSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { test } from 'node:test'
 import { writeRelease } from '../../scripts/release.ts'
 import { filesThatName, setVersion } from '../../scripts/set-version.ts'
 import { programVersion } from '../../src/platform/program.ts'
 import { temporaryFolder } from '../cli/world.ts'
+import { readyCache } from '../fixtures/cache.ts'
 import { parts, printed } from './built.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const SPACK = 'packaging/spack/spack_repo/conda_stage/packages/conda_stage/package.py'
+const EASYBUILD = '5.4.1'
 const version = programVersion()
 
 test('one command sets the version, in recipes and pages too, and none of them names an older one', (context) => {
@@ -43,4 +45,48 @@ test('the recipe for Spack installs the release, and the program starts from the
   assert.equal(output, `${version}\n`)
   assert.deepEqual(readdirSync(prefix).sort(), ['LICENSE', 'bin', 'libexec', 'share'])
   assert.equal(printed([join(prefix, 'bin/conda-stage'), '--version']), `${version}\n`)
+})
+
+/** The variables with which EasyBuild runs, from PyPI. It stays in the tests' cache. */
+async function easyBuild(): Promise<Record<string, string>> {
+  const { root, python } = await readyCache('small')
+  const folder = join(root, `easybuild-${EASYBUILD}`)
+  if (!existsSync(folder)) install(folder, python)
+  const [packages = ''] = globSync('lib/python*/site-packages', { cwd: folder })
+  return { PATH: `${folder}/bin:/usr/bin:/bin`, PYTHONPATH: join(folder, packages), EB_PYTHON: python }
+}
+
+function install(folder: string, python: string): void {
+  const aside = `${folder}.new`
+  rmSync(aside, { recursive: true, force: true })
+  const packages = [`easybuild-framework==${EASYBUILD}`, `easybuild-easyblocks==${EASYBUILD}`, 'pycodestyle==2.14.0']
+  // --target would leave out what two packages have in one folder.
+  const args = ['install', '--quiet', '--no-deps', '--ignore-installed', '--prefix', aside, ...packages]
+  execFileSync(python, ['-m', 'pip', ...args], { stdio: 'pipe' })
+  renameSync(aside, folder)
+}
+
+test('EasyBuild finds no fault with its recipe, installs the release by it, and makes a module that leads to the program', async (context) => {
+  const { what } = await parts()
+  const variables = await easyBuild()
+  const folder = temporaryFolder(context)
+  writeRelease(folder, what) // EasyBuild does not unpack what is below a name with a blank
+  const session = `
+    . /usr/share/lmod/lmod/init/bash
+    eb --check-style "$1" || exit
+    eb "$1" --sourcepath=. --prefix=. --modules-tool=Lmod
+    module use modules/all && module load conda-stage && command -v conda-stage && conda-stage --version`
+  const env = {
+    ...variables,
+    HOME: folder,
+    TMPDIR: folder,
+    LANG: 'C.UTF-8',
+    EASYBUILD_ALLOW_USE_AS_ROOT_AND_ACCEPT_CONSEQUENCES: '1',
+  }
+  const easyconfig = join(ROOT, `packaging/easybuild/conda-stage-${version}.eb`)
+  const args = ['-c', session, 'bash', easyconfig]
+  const { status, stdout, stderr } = spawnSync('bash', args, { cwd: folder, env, encoding: 'utf8', timeout: 120_000 })
+  assert.equal(status, 0, stdout + stderr)
+  assert.match(stdout, /All style checks PASSed!/)
+  assert.match(stdout, new RegExp(`/software/conda-stage/${version}/bin/conda-stage\n${version}\n$`))
 })

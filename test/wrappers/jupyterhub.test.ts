@@ -17,6 +17,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
+import { copiedWorld } from '../cli/world.ts'
 import { readyCache } from '../fixtures/cache.ts'
 import { type Slurm, startSlurm } from '../jobs/slurm.ts'
 import { NEEDS_ROOT } from '../platform/other-users.ts'
@@ -50,10 +51,12 @@ const MACHINE = [
 ]
 const LAUNCHER = '/mnt/checkout/bin/conda-stage'
 
-const HOOK = `export CONDA_PREFIX='${original}' CONDA_DEFAULT_ENV=hub CONDA_SHLVL=1 PATH='${original}/bin':$PATH
-eval "$('${LAUNCHER}' --source=bash)"
-conda-stage --on-failure=continue
-export SLURM_EXPORT_ENV=ALL`
+/** What `conda activate` leaves, and then the hook that the page gives. */
+const hook = (prefix: string, launcher: string, shell: 'bash' | 'sh') =>
+  `export CONDA_PREFIX='${prefix}' CONDA_DEFAULT_ENV=hub CONDA_SHLVL=1 PATH='${prefix}/bin':$PATH
+eval "$('${launcher}' --source=${shell})"
+conda-stage --on-failure=continue`
+const HOOK = `${hook(original, LAUNCHER, 'bash')}\nexport SLURM_EXPORT_ENV=ALL`
 
 let slurm: Slurm
 let hub: ChildProcess
@@ -61,10 +64,10 @@ let address = ''
 let log = ''
 
 before(async () => {
+  await pythonEnvironment(original, HUB)
   if (NEEDS_ROOT !== false) return
   chmodSync(root, 0o755)
   makeUsers()
-  await pythonEnvironment(original, HUB)
   onMachine(LAUNCHER, `--wrappers=${wrappers}`, `--prefix=${original}`, '--programs=batchspawner-singleuser')
   slurm = await startSlurm({ inFront: MACHINE })
   await startHub()
@@ -201,4 +204,29 @@ test('JupyterHub with batchspawner on Slurm: server and kernel run from the copy
   const asUser = ['runuser', '-u', 'wrapper', '--', 'env', `HOME=${homeOf('wrapper')}`]
   onMachine(...asUser, LAUNCHER, '--clean', `--path=${localOf('wrapper')}`)
   assert.deepEqual(copiesOf('wrapper'), [])
+})
+
+test("batchspawner's scripts for PBS, Torque and LSF run in sh: with --source=sh in the prologue, the server starts from the copy, or from the original where nothing can be staged", async (context) => {
+  const { prefix, local, env } = await copiedWorld(context)
+  const prologue = hook(prefix, join(ROOT, 'bin/conda-stage'), 'sh')
+  const spawners = ['PBSSpawner', 'TorqueSpawner', 'LsfSpawner']
+  const args = [join(HERE, 'batch_scripts.py'), prologue, 'command -v greet', ...spawners]
+  const scripts: string[] = JSON.parse(execFileSync(join(original, 'bin/python'), args, { encoding: 'utf8' }))
+  assert.equal(scripts.length, spawners.length)
+  for (const script of scripts) {
+    assert.match(script, /^#!\/bin\/sh$/m)
+    assert.match(script, /^set -eu$/m)
+    const run = (path: string) => {
+      const variables = { ...env, CONDA_STAGE_PATH: path, CONDA_STAGE_SKIP_LOCAL: 'false' }
+      return execFileSync('dash', {
+        input: script,
+        encoding: 'utf8',
+        env: variables,
+        stdio: ['pipe', 'pipe', 'ignore'],
+      })
+    }
+    assert.match(run(local), new RegExp(`^${local}/conda-stage_\\w+/myjupyter/bin/greet\n$`), script)
+    assert.equal(run('/proc/nowhere'), `${prefix}/bin/greet\n`, script)
+    assert.deepEqual(readdirSync(local), [], script)
+  }
 })

@@ -1,6 +1,6 @@
 import type { ConfigFile } from '../../config/files.ts'
 import { keyOf, SETTING_NAMES, settingOf } from '../../config/settings.ts'
-import { megabytes } from '../../model/amounts.ts'
+import { counted, megabytes } from '../../model/amounts.ts'
 import type { Status } from '../../pipeline/status.ts'
 import type { Context } from '../command.ts'
 import type { Options } from '../options.ts'
@@ -37,8 +37,11 @@ const archiveText = ({ path, state, reason }: NonNullable<Status['archive']>): s
 const LENGTH =
   "long, because its path is as long as the original's wherever possible: then paths in files are replaced without moving a byte"
 
-const autoStaging = ({ enabled, unstage }: NonNullable<Status['autoStage']>): string =>
-  enabled ? `on (the copy is ${unstage ? 'removed' : 'kept'} when it is left)` : 'off'
+function autoStaging({ enabled, unstage, keepMinutes }: NonNullable<Status['autoStage']>): string {
+  if (!enabled) return 'off'
+  const later = unstage && keepMinutes ? counted(keepMinutes, 'minute') : undefined
+  return `on (the copy is ${unstage ? 'removed' : 'kept'} ${later ? `${later} after it was left` : 'when it is left'})`
+}
 
 /** The copies on this node, and archives that nobody needs any more. */
 export function leftoversText({ prefix: active, stages, outlived }: Status): string {

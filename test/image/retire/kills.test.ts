@@ -64,8 +64,9 @@ function traced(
 }
 
 /** How often the busiest thread makes the call. */
-function countOf(log: string): number {
-  const counts = Map.groupBy(log.matchAll(/^(\d+) +\w+\(/gm), ([, thread]) => thread)
+function countOf(call: string, log: string): number {
+  const lines = log.matchAll(new RegExp(`^(\\d+) +(?:${call.replaceAll(',', '|')})\\(`, 'gm'))
+  const counts = Map.groupBy(lines, ([, thread]) => thread)
   return Math.max(0, ...[...counts.values()].map(({ length }) => length))
 }
 
@@ -105,10 +106,11 @@ test(`whenever --retire or --restore is killed, nothing is lost, and the next ca
   const random = new Random(SEED)
   const all: Trial[] = []
   for (const action of ['retire', 'restore'] as const) {
+    await prepare(place, { action })
+    const log = traced(place, { action, call: CALLS.join() })
+    if (!existsSync(place.prefix)) await restore(library(place))
     for (const call of CALLS) {
-      await prepare(place, { action })
-      const count = countOf(traced(place, { action, call }))
-      if (!existsSync(place.prefix)) await restore(library(place))
+      const count = countOf(call, log)
       for (const signal of SIGNALS) for (let nth = 1; nth <= count; nth++) all.push({ action, call, nth, signal })
     }
   }
