@@ -70,7 +70,8 @@ export async function chooseArchive(
           choice.damaged ??= error
           return
         }
-        const isOfOthers = isUntrusted(error) && (await isOpenToAll(dirname(archive)))
+        // A folder that can't be looked into says no more than one that anybody may write to.
+        const isOfOthers = isUntrusted(error) && (await isOpenToAll(dirname(archive)).catch(() => true))
         if (candidates.length === 1 || !(isForeign(error) || isOfOthers)) throw error
         choice.foreign.push(archive)
         if (isOfOthers) choice.untrusted.push(error)

@@ -8,7 +8,7 @@ import { slowfsUnavailable } from '../../bench/slowfs/build.ts'
 import { mountSlow } from '../../bench/slowfs/mount.ts'
 import type { Finding } from '../../src/evidence/doctor/finding.ts'
 import { listing } from '../cli/world.ts'
-import { type Node, nodeWith } from '../mount/world.ts'
+import { NEEDS_ROOT, type Node, nodeWith } from '../mount/world.ts'
 
 async function examine(node: Node, env: Record<string, string> = {}) {
   // A PATH that leads to a silent server is for the program alone.
@@ -223,6 +223,20 @@ test('scripts and links in your home that lead to the original are named, and th
     'bad: ~/.local/bin/dead starts the Python of a copy that is gone',
     'note: ~/.local/bin/calls, ~/.local/bin/linked lead to the original',
   ])
+})
+
+test('a home that may not be read is no bug, and the environment is staged all the same', {
+  skip: NEEDS_ROOT,
+}, async (context) => {
+  const node = await nodeWith(context)
+  const HOME = `${node.root}/closed`
+  mkdirSync(HOME, { mode: 0 })
+  const { of } = await examine(node, { HOME, XDG_CACHE_HOME: '' })
+  assert.match(of('archive')[0]!, /^note: .*is missing$/)
+  const env = { HOME, XDG_CACHE_HOME: '', XDG_CONFIG_HOME: `${node.root}/none` }
+  const { status, stdout, stderr } = await node.exec([`--prefix=${node.prefix}`], { env })
+  assert.equal(status, 0, stderr)
+  assert.match(stdout, /conda-stage_/)
 })
 
 test('a mistake in the configuration is a finding with the line', async (context) => {

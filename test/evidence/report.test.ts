@@ -165,6 +165,56 @@ test('the report is readable in a real browser, at a desk and on a phone, by day
   assert.equal(new Set(backgrounds).size, 2)
 })
 
+/** Times and counts of all sizes in one picture, or none; names without a place to break. */
+const EXTREMES: readonly Report[] = [
+  {
+    ...LONG,
+    benchmark: {
+      ...LONG.benchmark!,
+      runs: 200,
+      original: { ...side('/gpfs/x', 500), repeated: Array.from({ length: 200 }, () => times(500)) },
+      copy: side('/scratch/x', 0.001),
+      ratio: { first: 500_000, repeated: 500_000 },
+      staging: { seconds: 0.01, joined: false },
+      startsToPay: 1,
+    },
+    proof: {
+      ...LONG.proof!,
+      mounts: [
+        mount('network', 'fuse.x'.repeat(8), `/</text><script>alert(1)</script>${'y'.repeat(200)}`, 987_654_321),
+        mount('kernel', 'proc', '/proc', 1),
+        ...Array.from({ length: 12 }, (_, n) => mount('local', 'xfs', `/mnt/disk ${n}/${'z'.repeat(40)}`, n)),
+      ],
+    },
+  },
+  {
+    ...LONG,
+    benchmark: {
+      ...LONG.benchmark!,
+      runs: 1,
+      original: side('/gpfs/x', 0),
+      copy: side('/scratch/x', 0),
+      ratio: { first: 1, repeated: 1 },
+      staging: { joined: true },
+      startsToPay: null,
+      firstWasCold: false,
+      pays: false,
+    },
+    proof: { ...LONG.proof!, mounts: [mount('local', 'ext4', '/', 1)], remaining: [] },
+  },
+]
+
+for (const [number, report] of EXTREMES.entries())
+  test(`so it is with values that no picture was made for (${number + 1})`, async (context) => {
+    const tab = await browse(context, pageOf(context, report))
+    for (const width of [1280, 340]) {
+      await tab.show({ width, scheme: 'light' })
+      assert.deepEqual([width, ...(await tab.look<string[]>(LOOK))], [width])
+    }
+    assert.doesNotMatch(reportPage(report), /<script|NaN|Infinity|undefined/)
+    assert.ok(reportPage(report).length < 500_000)
+  })
+
 test('the report needs nothing from elsewhere, and no name in it is markup', () => {
   const page = reportPage(LONG)
   assert.doesNotMatch(page, /<script|<link|<img|url\((?!["']?#)|@import|src=/)
