@@ -15,8 +15,8 @@ export const benchmarkCommand: Command = async (context) => {
   const isShown = session.isErrorShown && session.env.TERM !== 'dumb' && options.verbosity !== 'quiet'
   atEnd(clearTransient)
   const onRun = (done: number, all: number) => isShown && showTransient(`Start ${done} of ${all} ...`)
-  await assertWritable(options.report)
   const given = measured(context)
+  await assertWritable(options.report, given)
   let look: Pick<Report, 'proof' | 'noProof'> = {}
   // The look-ups explain the times. They are counted in a further start.
   const afterwards = async (copy: Copy) => {

@@ -10,8 +10,9 @@ import { assertWritable, writeReport } from './report.ts'
 /** Shows where a command looks names up when it runs from the copy. Fails if the command does, behind what was counted. */
 export const proofCommand: Command = async (context) => {
   const { options, session } = context
-  await assertWritable(options.report)
-  const proof = await prove(measured(context))
+  const given = measured(context)
+  await assertWritable(options.report, given)
+  const proof = await prove(given)
   if (options.json) writeJson(proof)
   else writeData(proofText(proof, session.env))
   if (options.report !== undefined) await writeReport(options.report, proof, { command: proof.command, proof }, context)

@@ -2,7 +2,10 @@ import { constants } from 'node:fs'
 import { dirname } from 'node:path'
 import { StageError } from '../../../errors.ts'
 import { machineFacts } from '../../../evidence/machine.ts'
+import type { EvidenceOptions } from '../../../evidence/with-copy.ts'
+import { originalOf, pathsOf } from '../../../pipeline/original.ts'
 import { errnoOf, meaningOf } from '../../../platform/errno.ts'
+import { isInside } from '../../../platform/inside.ts'
 import { programVersion } from '../../../platform/program.ts'
 import { access, rename, unlink, writeFile } from '../../../platform/remote-fs.ts'
 import type { Context } from '../../command.ts'
@@ -10,9 +13,13 @@ import { surroundingVersions } from '../version.ts'
 
 type Measured = Pick<import('../../render/report/page.ts').Report, 'command' | 'benchmark' | 'proof' | 'noProof'>
 
-/** Whoever has waited for the numbers must not lose them. @throws StageError OUTPUT_LOST */
-export async function assertWritable(file: string | undefined): Promise<void> {
+/** Whoever has waited for the numbers must not lose them. The original is never written. @throws StageError OUTPUT_LOST */
+export async function assertWritable(file: string | undefined, options: EvidenceOptions): Promise<void> {
   if (file === undefined) return
+  // What is wrong with the environment is said by what needs it.
+  const original = await originalOf(options).catch(() => undefined)
+  if (original !== undefined && (await isInside(dirname(file), pathsOf(original))))
+    throw lost(file, 'that is inside the environment, which is never changed')
   await access(dirname(file), constants.W_OK).catch((error: unknown) => {
     throw notWritten(file, error)
   })
@@ -43,13 +50,12 @@ export async function writeReport(
 function notWritten(file: string, error: unknown): unknown {
   const errno = errnoOf(error)
   if (errno === undefined) return error
-  return new StageError(
-    'OUTPUT_LOST',
-    `The report can't be written to ${file}: ${errno === 'ENOENT' ? 'there is no such folder' : meaningOf(errno)}`,
-    {
-      path: file,
-      hint: 'Name a file in a folder that you may write to.',
-      cause: error,
-    },
-  )
+  return lost(file, errno === 'ENOENT' ? 'there is no such folder' : meaningOf(errno), error)
 }
+
+const lost = (file: string, reason: string, cause?: unknown): StageError =>
+  new StageError('OUTPUT_LOST', `The report can't be written to ${file}: ${reason}`, {
+    path: file,
+    hint: 'Name a file in another folder, one that you may write to.',
+    cause,
+  })
