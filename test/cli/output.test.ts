@@ -26,7 +26,7 @@ for (const [what, script, reason] of LOST) {
       const args = [`--prefix=${place.prefix}`, `--path=${place.local}`, ...json]
       const { status, stderr } = await run(place, args, through(script))
       assert.equal(status, 1, stderr)
-      assert.match(stderr, new RegExp(`ERROR: The result can't be written to standard output: ${reason}\n {7}Have `))
+      assert.match(stderr, new RegExp(`ERROR: The result can't be written to standard output: ${reason}\n {7}Send `))
       assert.deepEqual(readdirSync(place.local), [])
     })
   }
