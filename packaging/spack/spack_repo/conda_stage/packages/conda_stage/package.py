@@ -14,11 +14,11 @@ class CondaStage(Package):
     system."""
 
     manual_download = True
-    url = f"file://{os.getcwd()}/conda-stage-0.1.0-linux-x64.tar.gz"
+    url = f"file://{os.getcwd()}/conda-stage-1.0.0-linux-x64.tar.gz"
 
     license("ISC")
 
-    version("0.1.0")
+    version("1.0.0")
 
     requires("platform=linux")
     requires("target=x86_64:", "target=aarch64:", policy="one_of")
