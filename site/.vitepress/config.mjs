@@ -26,7 +26,7 @@ export default defineConfig({
   title: 'conda-stage',
   description: 'Work from a copy of your conda environment on local disk',
   srcDir: root,
-  srcExclude: ['**/node_modules/**', 'bench/results/**', 'test/fixtures/**', 'site/**'],
+  srcExclude: ['**/node_modules/**', 'dist/**', 'release/**', 'bench/results/**', 'test/fixtures/**', 'site/**'],
   rewrites: { 'README.md': 'index.md' },
   outDir: join(root, 'site/dist'),
   cacheDir: join(root, 'site/node_modules/.cache'),

@@ -1,7 +1,7 @@
 import { basename, dirname, join, resolve } from 'node:path'
 import { asWriteFailure } from '../archive/failure.ts'
 import { pixiArchiveBase } from '../environment/pixi.ts'
-import { StageError } from '../errors.ts'
+import { isCancelled, StageError } from '../errors.ts'
 import type { ArchiveFormat } from '../model/archive-index.ts'
 import { shortHash } from '../model/digest.ts'
 import { cutName, isMisread, LONGEST_NAME } from '../model/file-names.ts'
@@ -133,7 +133,8 @@ export async function chooseWritable(
       return { path, passedOver: failures.map(({ message }, at) => ({ path: candidates[at]!, reason: message })) }
     } catch (error) {
       const failure = asWriteFailure(error, path)
-      if (!(failure instanceof StageError)) throw failure
+      // Whoever is to end looks for no other place.
+      if (!(failure instanceof StageError) || isCancelled(failure)) throw failure
       failures.push(failure)
     }
   }

@@ -2,7 +2,7 @@ import { type BigIntStats, constants, type Stats } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { asReadFailure } from '../archive/failure.ts'
-import { StageError } from '../errors.ts'
+import { isCancelled, StageError } from '../errors.ts'
 import { closeRead } from '../platform/close.ts'
 import { errnoOf } from '../platform/errno.ts'
 import { lstat, open } from '../platform/remote-fs.ts'
@@ -108,7 +108,7 @@ export async function distrust(
   return await assertTrusted(path, handle, owners).then(
     () => undefined,
     (error: unknown) => {
-      if (error instanceof StageError) return error.message
+      if (error instanceof StageError && !isCancelled(error)) return error.message
       throw asReadFailure(error, path)
     },
   )

@@ -8,7 +8,7 @@ import {
   removeLeftoversOfDead,
 } from '../cache/index.ts'
 import type { Environment } from '../environment/find.ts'
-import { StageError } from '../errors.ts'
+import { isCancelled, StageError } from '../errors.ts'
 import { stat } from '../platform/remote-fs.ts'
 import { type Choice, chooseArchive, type Damaged, isUnchanged, reasonOf } from './archive-choice.ts'
 import type { PackOptions, PackResult } from './options.ts'
@@ -148,7 +148,7 @@ async function writeNewArchive(path: string, job: Job): Promise<Packed> {
     onProgress({ kind: 'archive', archive: path })
     return { archive: path, fresh: false, stage }
   }
-  if (stage && lost instanceof StageError && lost.code !== 'CANCELLED') return { lost, stage }
+  if (stage && lost instanceof StageError && !isCancelled(lost)) return { lost, stage }
   await stage?.giveUp(lost)
   // A repack makes no stage on the way, but a stage can do without an archive: the caller sees to that.
   throw lost
@@ -166,7 +166,7 @@ async function readForStage(lost: StageError, { environment, choice, options, be
 }
 
 function asUnwritable(error: unknown): StageError {
-  if (error instanceof StageError) return error
+  if (error instanceof StageError && !isCancelled(error)) return error
   throw error
 }
 

@@ -1,9 +1,10 @@
 import { basename, dirname, join } from 'node:path'
+import { isCancelled } from '../errors.ts'
 import { realpath } from './remote-fs.ts'
 
 /** Whether a path is one of these folders or in one, by its name or with symbolic links followed. Its end need not be there. */
 export async function isInside(path: string, folders: readonly string[]): Promise<boolean> {
-  return isBelow(path, folders) || isBelow(await realOf(path), folders)
+  return isBelow(path, folders) || (folders.length > 0 && isBelow(await realOf(path), folders))
 }
 
 /** The same of a path as it is written. */
@@ -14,7 +15,8 @@ export const isBelow = (path: string, folders: readonly string[]): boolean =>
 async function realOf(path: string): Promise<string> {
   try {
     return await realpath(path)
-  } catch {
+  } catch (error) {
+    if (isCancelled(error)) throw error
     return path === '/' ? path : join(await realOf(dirname(path)), basename(path))
   }
 }

@@ -47,7 +47,18 @@ export const symlink = (target: string, path: string): Promise<void> =>
 export const open: typeof fs.open = async (path, flags, mode) => {
   const isChange = typeof flags === 'string' && flags !== 'r'
   const awaited: Awaited = { path: () => awaitedPath(path), isChange }
-  return knownHandle(await answerTo(() => fs.open(path, flags, mode), awaited), awaited)
+  let opening: Promise<fs.FileHandle> | undefined
+  const begin = () => {
+    opening = fs.open(path, flags, mode)
+    return opening
+  }
+  try {
+    return knownHandle(await answerTo(begin, awaited), awaited)
+  } catch (error) {
+    // Nobody waits for it any more, and it may come all the same. Node ends a process that leaves a file to its garbage collector.
+    opening?.then((handle) => handle.close()).catch(() => {})
+    throw error
+  }
 }
 
 /** The same for calls on a file that is open. */

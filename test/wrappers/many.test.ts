@@ -18,12 +18,12 @@ function allRanFromOneCopy(world: Wrapped): void {
     assert.equal(readFileSync(join(world.root, `${number}.said`), 'utf8'), `${program}\n${number}\n`)
 }
 
-/** `line`: what is to be run, where the number stands for `N`. */
+/** `line`: what is to be run, where the number stands for `{}`. */
 async function startedBy(context: TestContext, command: (line: string) => [string, ...string[]]): Promise<void> {
   const world = await wrapped(context)
   writeFileSync(join(world.root, 'numbers'), NUMBERS.join('\n'))
   writeFileSync(join(world.root, 'makefile'), `all: ${NUMBERS.join(' ')}\n%:\n\t@$(RUN)\n`)
-  const line = `'${world.wrapper}' N > N.said`
+  const line = `'${world.wrapper}' {} > {}.said`
   const { ended } = startCommand(world, command(line), { cwd: world.root, env: world.env })
   const { status, stderr } = await ended
   assert.equal(status, 0, stderr)
@@ -31,13 +31,13 @@ async function startedBy(context: TestContext, command: (line: string) => [strin
 }
 
 test('programs that xargs starts by a wrapper, eight at a time, run from one copy', (context) =>
-  startedBy(context, (line) => ['xargs', '-a', 'numbers', '-P8', '-IN', 'sh', '-c', line]))
+  startedBy(context, (line) => ['xargs', '-a', 'numbers', '-P8', '-I{}', 'sh', '-c', line]))
 
 test('programs that GNU parallel starts by a wrapper run from one copy', (context) =>
-  startedBy(context, (line) => ['parallel', '-j8', '-IN', line, ':::', ...NUMBERS]))
+  startedBy(context, (line) => ['parallel', '-j8', '-I{}', line, ':::', ...NUMBERS]))
 
 test('programs that make starts by a wrapper run from one copy', (context) =>
-  startedBy(context, (line) => ['make', '-s', '-j8', `RUN=${line.replaceAll('N', '$@')}`]))
+  startedBy(context, (line) => ['make', '-s', '-j8', `RUN=${line.replaceAll('{}', '$@')}`]))
 
 test('the tasks of a job array, which sbatch --wrap starts by a wrapper, run from one copy', async (context) => {
   const world = await wrapped(context)
