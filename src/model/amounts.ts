@@ -10,6 +10,9 @@ export function megabytes(bytes: number): string {
   return `${amount >= 9.95 ? grouped(Math.round(amount)) : amount.toFixed(1)} MB`
 }
 
+/** Of a look-up. One in memory takes less than what can be told. */
+export const milliseconds = (ms: number): string => (ms < 0.001 ? 'less than 0.001 ms' : `${ms.toFixed(3)} ms`)
+
 /** Rounded to whole seconds: "1 second". */
 export const wholeSeconds = (seconds: number): string => counted(Math.round(seconds), 'second')
 

@@ -7,6 +7,7 @@ import type { Done } from './login.ts'
 const VARYING: [shown: RegExp, kind: string][] = [
   [/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [-+]\d{4}/, '\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d [-+]\\d{4}'],
   [/conda-stage_\w+/, 'conda-stage_\\w+'],
+  [/takes \d+\.\d+ ms/, 'takes (?:less than )?\\d+\\.\\d+ ms'],
   [/\d+ bytes/, '\\d+ bytes'],
   [/\d+ seconds?/, '\\d+ seconds?'],
   [/ +\d+\.\ds \| \d+ files \| \d+ MB/, ' +\\d+\\.\\ds \\| \\d+ files \\| \\d+ MB'],

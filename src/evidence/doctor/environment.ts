@@ -1,5 +1,6 @@
 import { wordPosix } from '../../activate/quote.ts'
 import { editableInstalls } from '../../environment/editable.ts'
+import { milliseconds } from '../../model/amounts.ts'
 import { bytePathOf } from '../../model/byte-path.ts'
 import { status } from '../../pipeline/status.ts'
 import { isNetwork, mountOf, parseMountInfo, readMountInfo } from '../../platform/mounts.ts'
@@ -17,7 +18,7 @@ export const environmentChecks: Readonly<Record<string, Check>> = {
     if (original === undefined || !(await exists(original))) return []
     const { fsType = 'unknown' } = mountOf(await realpath(original), parseMountInfo(readMountInfo())) ?? {}
     const ms = await timeOfLookUp(original)
-    const says = `${original}: ${fsType}${isNetwork(fsType) ? ' (network)' : ''}, a look-up takes ${ms.toFixed(3)} ms`
+    const says = `${original}: ${fsType}${isNetwork(fsType) ? ' (network)' : ''}, a look-up takes ${milliseconds(ms)}`
     if (isNetwork(fsType) || ms >= SLOW_MS) return [good('environment', `${says}: staging pays`)]
     return [note('environment', `${says}: a copy gains little`, "'conda-stage --benchmark -- COMMAND' measures it.")]
   },

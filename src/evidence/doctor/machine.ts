@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { grouped, megabytes } from '../../model/amounts.ts'
+import { grouped, megabytes, milliseconds } from '../../model/amounts.ts'
 import { whyNotShown } from '../../mount/namespace.ts'
 import { listCopies } from '../../pipeline/copies.ts'
 import { findProgram } from '../../platform/find-program.ts'
@@ -47,7 +47,7 @@ export const machineChecks: Readonly<Record<string, Check>> = {
       // Of several folders on one disk, the first has told.
       const known = speeds.get(mount) ?? (isFull ? 'too full to measure how fast it writes' : await speedIn(real))
       speeds.set(mount, known)
-      const speed = `${known}, a look-up takes ${(await timeOfLookUp(real)).toFixed(3)} ms`
+      const speed = `${known}, a look-up takes ${milliseconds(await timeOfLookUp(real))}`
       const free = inodes === Number.POSITIVE_INFINITY ? 'any number of files' : `${grouped(inodes)} inodes`
       const says = `${path}: ${mount?.fsType ?? 'unknown'}, ${megabytes(bytes)} and ${free} free, ${speed}`
       const remedy = 'Free some room there, or name another folder with --path.'

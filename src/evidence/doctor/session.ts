@@ -49,17 +49,15 @@ export const sessionChecks: Readonly<Record<string, Check>> = {
       ),
     )
     if (failures.includes(undefined)) return [good('active environment', prefix)]
+    const is = (what: string, remedy: string) => [bad('active environment', `${prefix} is active, but ${what}`, remedy)]
+    const leave = "'conda deactivate', or open a shell of your own."
     const unreadable = failures.find((error) => !isGone(error))
-    const [what, remedy] = unreadable
-      ? [
-          `can't be read: ${meaningOf(errnoOf(unreadable) ?? String(unreadable))}`,
-          "'conda deactivate', or open a shell of your own.",
-        ]
-      : [
-          'gone',
-          "'conda-stage --unstage' goes back to the original of a copy; otherwise 'conda deactivate', or open a new shell.",
-        ]
-    return [bad('active environment', `${prefix} is active, but ${what}`, remedy)]
+    if (unreadable) return is(`can't be read: ${meaningOf(errnoOf(unreadable) ?? String(unreadable))}`, leave)
+    if (await exists(prefix)) return is('is no environment: it has no conda-meta folder and no pyvenv.cfg', leave)
+    return is(
+      'gone',
+      "'conda-stage --unstage' goes back to the original of a copy; otherwise 'conda deactivate', or open a new shell.",
+    )
   },
 
   'package managers': async ({ env }) => {
