@@ -358,7 +358,7 @@ test('if the user can have no number in the namespace, the call ends with the re
   const node = await nodeWith(context)
   const script = join(node.launcher, '../../dist/templates/namespace.sh')
   const enter = ['unshare', '-U', 'sh', script, 'enter', 'touch', `${node.env.HOME}/ran`]
-  const show = ['sh', script, 'show', 'bind', '/tmp', '/tmp', 'token', '', 'strict', 'no-number', '0', ...enter]
+  const show = ['sh', script, 'show', 'bind', node.root, node.root, 'token', '', 'strict', 'no-number', '0', ...enter]
   const { status, stderr } = await node.under(['timeout', '20', 'unshare', '-Urm', ...show])
   assert.notEqual(status, 124, stderr)
   assert.match(stderr, /^ERROR: .*user no-number can't have a number. The command was not run$/m)

@@ -204,21 +204,24 @@ const LANGUAGES = {
     ...posix,
     dump: `dump() {
     command env -0 > "$1.env"
-    { ( set -o posix; set ); shopt -p; set +o; alias; declare -F; trap -p; /bin/ls /proc/$$/fd; } > "$1.rest"
+    { ( set -o posix; set ); shopt -p; set +o; alias; declare -F; trap -p; echo /proc/$$/fd/*; } > "$1.rest"
   }`,
   },
   zsh: {
     ...posix,
     dump: `dump() {
     command env -0 > "$1.env"
-    { set; setopt; alias; print -l \${(k)functions}; trap; /bin/ls /proc/$$/fd; } > "$1.rest"
+    { set; setopt; alias; print -l \${(k)functions}; trap; () {
+      local fd # that of the listing itself has gone by then
+      for fd in /proc/$$/fd/*(N); do if [[ -e $fd ]]; then print $fd; fi; done
+    }; } > "$1.rest"
   }`,
   },
   sh: {
     ...posix,
     dump: `dump() {
     command env -0 > "$1.env"
-    { set; set -o; alias; trap; /bin/ls /proc/$$/fd; } > "$1.rest"
+    { set; set -o; alias; trap; echo /proc/$$/fd/*; } > "$1.rest"
   }`,
   },
   fish: {
@@ -226,13 +229,13 @@ const LANGUAGES = {
     load: (command: string) => [`${command.replaceAll("'\\''", "\\'")} | source`],
     dump: `function dump
     command env -0 > $argv[1].env
-    begin; set; functions -a -n; bind 2> /dev/null; complete; /bin/ls /proc/$fish_pid/fd; end > $argv[1].rest
+    begin; set; functions -a -n; bind 2> /dev/null; complete; echo /proc/$fish_pid/fd/*; end > $argv[1].rest
   end`,
   },
   tcsh: {
     conda: 'csh',
     load: (command: string) => [`${command} > .loaded`, 'source .loaded'],
-    dump: `echo '( env -0 ) >\\! $1.env; ( set; alias; /bin/ls /proc/$$/fd ) >\\! $1.rest' > .dump
+    dump: `echo '( env -0 ) >\\! $1.env; ( set; alias; echo /proc/$$/fd/* ) >\\! $1.rest' > .dump
     alias dump 'source .dump \\!*'`,
   },
 }
