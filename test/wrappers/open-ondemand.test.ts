@@ -1,4 +1,4 @@
-/** The recipes of docs/recipes.md for Open OnDemand: its own job script, as a job of Slurm. */
+/** The recipes of docs/recipes.md for Open OnDemand, as jobs of Slurm. */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -8,8 +8,6 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { LAUNCHER, type World } from '../cli/world.ts'
 import { type Slurm, startSlurm } from '../jobs/slurm.ts'
 import { copiesIn, type Wrapped, wrapped } from './world.ts'
-
-const HERE = join(import.meta.dirname, 'open-ondemand')
 
 let slurm: Slurm
 before(async () => {
@@ -26,7 +24,6 @@ const hook = ({ prefix }: World): string =>
   ].join('\n')
 
 interface App {
-  template?: 'basic' | 'vnc'
   /** Texts in ERB. */
   before?: string
   script: string
@@ -34,15 +31,34 @@ interface App {
   wrapper?: string
 }
 
-/** The job script of a session, whose folder has the app's files. */
-function jobScript(folder: string, { template = 'basic', before, script, wrapper }: App): string {
+/**
+ * The job script of a session, whose folder has the app's files: what a hook meets of that of Open OnDemand, in its order.
+ * https://github.com/OSC/ood_core/blob/86656b38/lib/ood_core/batch_connect/template.rb
+ */
+function jobScript(folder: string, { before, script, wrapper = '%s' }: App): string {
   mkdirSync(folder)
   for (const [name, text] of Object.entries({ 'before.sh': before ?? '', 'script.sh': script })) {
     writeFileSync(join(folder, `${name}.erb`), text)
     writeFileSync(join(folder, name), execFileSync('erb', [join(folder, `${name}.erb`)]), { mode: 0o755 })
   }
-  const given = { template, work_dir: folder, ...(wrapper && { script_wrapper: wrapper }) }
-  return execFileSync('ruby', [join(HERE, 'session.rb')], { input: JSON.stringify(given), encoding: 'utf8' })
+  const session = `cd '${folder}'
+ended () { echo 'Cleaning up...'; pkill -P $SCRIPT_PID; exit $1; }
+source_helpers () {
+  find_port () { echo 4711; }
+  export -f find_port
+}
+export -f source_helpers
+source_helpers
+host=localhost
+source before.sh
+echo "port: $port" > connection.yml
+./script.sh &
+SCRIPT_PID=$!
+wait $SCRIPT_PID || ended 1
+ended 0
+`
+  // Ruby fills the wrapper.
+  return `#!/bin/bash\n${execFileSync('ruby', ['-e', 'print ARGV[0] % ARGV[1]', wrapper, session], { encoding: 'utf8' })}`
 }
 
 /** Runs a session where copies can be made, and where none can. */
@@ -52,12 +68,8 @@ async function ended(context: TestContext, app: (world: Wrapped) => App, isKept 
     rmSync(world.note, { force: true })
     const folder = join(world.root, 'session')
     const output = join(world.root, 'output')
-    const env: World['env'] = { ...world.env, CONDA_STAGE_PATH: local, WEBSOCKIFY_CMD: join(HERE, 'websockify') }
-    const job = {
-      script: jobScript(folder, app(world)),
-      options: [`--output=${output}`],
-      env: { ...env, PATH: `${HERE}:${env.PATH}` },
-    }
+    const env = { ...world.env, CONDA_STAGE_PATH: local, PATH: `${world.env.PATH}` }
+    const job = { script: jobScript(folder, app(world)), options: [`--output=${output}`], env }
     const status = await slurm.submit(job)
     const said = readFileSync(output, 'utf8')
     assert.equal(status, 0, said)
@@ -82,9 +94,6 @@ test("Open OnDemand's before.sh.erb stages for script.sh, or leaves it the origi
     before: `${hook(world)}\nport=$(find_port \${host})\nexport port<%# in ERB, as all of it %>\n`,
     script: SCRIPT,
   })))
-
-test("Open OnDemand's before.sh.erb stages in a session with a VNC server, too", (context) =>
-  ended(context, (world) => ({ template: 'vnc', before: hook(world), script: SCRIPT })))
 
 test("Open OnDemand's script_wrapper stages around the whole script, or leaves it the original, and the copy goes with the session", (context) =>
   ended(context, (world) => ({

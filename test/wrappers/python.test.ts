@@ -1,11 +1,20 @@
 /** The recipes of docs/recipes.md for tools in Python. */
 import assert from 'node:assert/strict'
 import { type SpawnSyncOptions, spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
-import { LAUNCHER } from '../cli/world.ts'
+import { LAUNCHER, temporaryFolder } from '../cli/world.ts'
 import { realEnvironment } from '../fixtures/environment.ts'
 import { type Slurm, startSlurm } from '../jobs/slurm.ts'
 import { KERNEL_AND_DASK, pythonEnvironment, roomyFolder } from './python-environment.ts'
@@ -120,17 +129,10 @@ function kernelsOf(parent: number): { number: string; program: string }[] {
   })
 }
 
-test("what VS Code's Python extension asks an interpreter, the wrapper answers for the copy", () => {
-  const script = (name: string) => join(HERE, 'vscode', `${name}.py`)
-  const info = JSON.parse(output(join(wrappers, 'bin/python'), ['-I', script('interpreterInfo')]))
-  assert.deepEqual([info.sysPrefix, info.is64Bit], [copy, true])
-  const text = output(join(wrappers, 'bin/python'), [
-    '-I',
-    script('get_output_via_markers'),
-    '-c',
-    'import sys; print(sys.executable)',
-  ])
-  assert.equal(text, `>>>PYTHON-EXEC-OUTPUT\n${copy}/bin/python\n<<<PYTHON-EXEC-OUTPUT`)
+test('an editor that asks the wrapper, by -I and a script, learns the prefix and the Python of the copy', (context) => {
+  const ask = join(temporaryFolder(context), 'ask.py')
+  writeFileSync(ask, 'import sys\nprint(sys.prefix, sys.executable, sys.flags.isolated)\n')
+  assert.equal(output(join(wrappers, 'bin/python'), ['-I', ask]), `${copy} ${copy}/bin/python 1`)
 })
 
 test('processes that Python starts by its own path run from the copy, too', () => {
