@@ -2,8 +2,9 @@ import { basename, dirname, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type BytePath, displayPath, fsPath } from '../model/byte-path.ts'
 import type { Entry } from '../model/entry.ts'
+import { isBelow, isInside } from '../platform/inside.ts'
 import { readSmall } from '../platform/read-small.ts'
-import { readlink, realpath } from '../platform/remote-fs.ts'
+import { readlink } from '../platform/remote-fs.ts'
 
 /** A Python project that is used from a folder outside the environment. The copy uses it from there too. */
 export interface EditableInstall {
@@ -30,6 +31,7 @@ export async function editableInstalls(
   entries: readonly (Pick<Entry, 'path' | 'type'> & { package?: string | undefined })[],
 ): Promise<EditableInstall[]> {
   const found: EditableInstall[] = []
+  const own = [environment.prefix, environment.real]
   const candidates = entries.filter((entry) => /(?:^|\/)site-packages\/[^/]+(?:\/direct_url\.json)?$/.test(entry.path))
   for (const { file, read } of SOURCES) {
     for (const entry of candidates) {
@@ -37,14 +39,14 @@ export async function editableInstalls(
       const path = displayPath(entry.path)
       const folder = `${environment.prefix}/${path.slice(0, path.indexOf('site-packages/') + 'site-packages'.length)}`
       for (const install of read(await contentOf(environment.prefix, entry.path), path, folder)) {
-        if (!isKnown(install, found) && !(await isInside(install.target, environment))) found.push(install)
+        if (!isKnown(install, found) && !(await isInside(install.target, own))) found.push(install)
       }
     }
   }
   for (const link of candidates) {
     if (link.type !== 'symlink' || link.package !== undefined || !LINKED.test(link.path)) continue
     const install = await fromLink(environment.real, link.path)
-    if (install && !isKnown(install, found) && !(await isInside(install.target, environment))) found.push(install)
+    if (install && !isKnown(install, found) && !(await isInside(install.target, own))) found.push(install)
   }
   return found.sort((a, b) => (a.project < b.project ? -1 : 1))
 }
@@ -117,18 +119,7 @@ async function contentOf(prefix: string, path: BytePath): Promise<string> {
 }
 
 function isKnown({ project, target }: EditableInstall, found: readonly EditableInstall[]): boolean {
-  return found.some((other) => normal(other.project) === normal(project) || isBelow(target, other.target))
+  return found.some((other) => normal(other.project) === normal(project) || isBelow(target, [other.target]))
 }
 
 const normal = (project: string): string => project.toLowerCase().replace(/[-_.]+/g, '-')
-
-async function isInside(target: string, { prefix, real }: { prefix: string; real: string }): Promise<boolean> {
-  if (isBelow(target, prefix) || isBelow(target, real)) return true
-  // By another spelling of the prefix.
-  return realpath(target).then(
-    (path) => isBelow(path, real),
-    () => false,
-  )
-}
-
-const isBelow = (path: string, folder: string): boolean => path === folder || path.startsWith(`${folder}/`)

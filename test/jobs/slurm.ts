@@ -3,11 +3,11 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { freePort } from '../fixtures/free-port.ts'
 
 const run = promisify(execFile)
 
@@ -241,14 +241,4 @@ async function ended(daemon: ChildProcess): Promise<void> {
   const impatience = setTimeout(() => daemon.kill('SIGKILL'), 10_000)
   await once(daemon, 'exit')
   clearTimeout(impatience)
-}
-
-/** A port that is free now. Another program may take it before we do, but that is rare enough for a test. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
 }

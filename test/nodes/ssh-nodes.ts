@@ -7,6 +7,7 @@ import { dirname } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { World } from '../cli/world.ts'
+import { freePort } from '../fixtures/free-port.ts'
 
 export interface SshNodes {
   /** Has an `ssh` that knows the nodes. */
@@ -98,15 +99,6 @@ function configure({ root, local, port }: { root: string; local: string; port: n
   // The first value of an option counts: the tests don't wait as long as users do.
   writeFileSync(`${root}/bin/ssh`, `#!/bin/sh\nexec /usr/bin/ssh -F ${root}/ssh_config -o ConnectTimeout=2 "$@"\n`)
   chmodSync(`${root}/bin/ssh`, 0o755)
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 async function until(body: () => unknown): Promise<void> {

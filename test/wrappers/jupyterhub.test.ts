@@ -2,23 +2,13 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import {
-  chmodSync,
-  chownSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
-import { createServer } from 'node:net'
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { copiedWorld } from '../cli/world.ts'
-import { readyCache } from '../fixtures/cache.ts'
+import { freePort } from '../fixtures/free-port.ts'
+import { kept } from '../fixtures/kept.ts'
 import { type Slurm, startSlurm } from '../jobs/slurm.ts'
 import { NEEDS_ROOT } from '../platform/other-users.ts'
 import { HUB, pythonEnvironment, roomyFolder } from './python-environment.ts'
@@ -131,22 +121,10 @@ async function startHub(): Promise<void> {
 }
 
 async function proxyProgram(): Promise<string> {
-  const kept = join((await readyCache('small')).root, `npm-${PROXY}`)
-  if (!existsSync(kept)) {
-    const aside = mkdtempSync(`${kept}.`)
+  const folder = await kept(`npm-${PROXY}`, (aside) => {
     execFileSync('npm', ['install', '--silent', '--no-save', `--prefix=${aside}`, PROXY], { stdio: ['ignore', 2, 2] })
-    renameSync(aside, kept)
-  }
-  return join(kept, 'node_modules/configurable-http-proxy/bin/configurable-http-proxy')
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
+  })
+  return join(folder, 'node_modules/configurable-http-proxy/bin/configurable-http-proxy')
 }
 
 async function until(what: string, holds: () => boolean): Promise<void> {
