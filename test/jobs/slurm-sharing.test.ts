@@ -1,5 +1,6 @@
 /** Jobs on one node that share a copy, and what the scheduler does to them. */
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
@@ -233,7 +234,9 @@ echo 'the step has ended'
     // With proctrack/cgroup they are killed with the job.
     const left = toWatchers(place, 'SIGCONT')
     assert.ok(left === 0 || left >= 4, String(left))
-    await until('all have ended', () => toWatchers(place, 'SIGCONT') === 0)
+    await until('all have ended', () => toWatchers(place, 'SIGCONT') === 0).catch((error: Error) => {
+      throw new Error(`${error.message}\n${execFileSync('ps', ['-eww', '-o', 'pid,ppid,sid,stat,wchan,lstart,args'])}`)
+    })
     await clean(place)
     await noneLeft(place)
   }))
