@@ -114,7 +114,7 @@ function stopped(by: string, messages: Messages, archives: readonly string[]): n
   const written = `nothing was staged; the archive ${archives.join(' and ')} is complete`
   const state = archives.length === 0 ? 'nothing was staged or changed' : written
   messages.warning(`Stopped by ${by}: ${state}`)
-  return { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 }[by] ?? 1
+  return { SIGHUP: 129, SIGINT: 130, SIGQUIT: 131, SIGTERM: 143 }[by] ?? 1
 }
 
 function failure(error: unknown, messages: Messages): number {

@@ -71,14 +71,14 @@ type Checked = { value: unknown } | { mistake: string }
 
 function checkValue(name: SettingName, pair: Pair, document: Document.Parsed): Checked {
   const kind = settingOf(name)
-  const found = isNode(pair.value) ? toValue(pair.value, document) : { value: null, json: '' }
+  const found = isNode(pair.value) ? toValue(pair.value, document) : { value: null, shown: '' }
   if (found === undefined) return { mistake: 'it refers to itself, or is nested too deeply' }
   const { value } = found
   const result = v.safeParse(schemaOf(kind), value)
   if (result.success) return { value: result.output }
   const better = kind.kind === 'choice' && typeof value === 'string' ? nearest(value, kind.of) : undefined
   const suggestion = better === undefined ? '' : `; did you mean '${better}'?`
-  return { mistake: `it is ${shown(found)}, but takes ${takes(kind)}${suggestion}` }
+  return { mistake: `it is ${shownValue(found)}, but takes ${takes(kind)}${suggestion}` }
 }
 
 function schemaOf(kind: Kind): v.GenericSchema {
@@ -126,7 +126,7 @@ function takes(kind: Kind): string {
 
 const braces = (words: readonly string[]): string => words.map((word) => `{${word}}`).join(' and ')
 
-function shown({ value, json }: { value: unknown; json: string }): string {
-  const text = typeof value === 'string' ? `'${value}'` : value === null ? 'empty' : json
+function shownValue({ value, shown }: { value: unknown; shown: string }): string {
+  const text = typeof value === 'string' ? `'${value}'` : value === null ? 'empty' : shown
   return text.length > 60 ? `${text.slice(0, 57)}...` : text
 }

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { type Document, isMap, LineCounter, type Node, parseDocument } from 'yaml'
+import { type Document, isMap, isScalar, LineCounter, type Node, parseDocument } from 'yaml'
 
 /** What is wrong with a text. */
 export interface TextMistake {
@@ -45,17 +45,29 @@ function plain(message: string): string {
   return /multiple documents/.test(message) ? "a line '---' begins another document; there may be only one" : message
 }
 
-/** @returns undefined if the node refers to itself, or is nested too deeply */
-export function toValue(node: Node, document: Document.Parsed): { value: unknown; json: string } | undefined {
+/**
+ * A value, and what people are shown of it: a number or a word as they wrote it, anything else as JSON.
+ * @returns undefined if the node refers to itself, or is nested too deeply
+ */
+export function toValue(node: Node, document: Document.Parsed): { value: unknown; shown: string } | undefined {
   try {
     const value: unknown = node.toJS(document)
-    return { value, json: JSON.stringify(value) }
+    return { value, shown: isScalar(node) && node.source ? node.source : jsonOf(value) }
   } catch (error) {
     // yaml's own limit of references, JSON's answer to a circle, and the end of the stack.
     if (error instanceof ReferenceError || error instanceof TypeError || error instanceof RangeError) return undefined
     throw error
   }
 }
+
+/** JSON has no word for three numbers of YAML, which become `null`. */
+const jsonOf = (value: unknown): string =>
+  JSON.stringify(value, (_, each) =>
+    typeof each === 'number' && !Number.isFinite(each) ? MARK + wordOf(each) : each,
+  ).replace(/"\\u0000([^"]*)"/g, '$1')
+
+const MARK = '\0'
+const wordOf = (number: number): string => (Number.isNaN(number) ? '.nan' : number > 0 ? '.inf' : '-.inf')
 
 /** The values of a map at the top; none if the text is anything else. */
 export function valuesIn(bytes: Buffer): Readonly<Record<string, unknown>> {

@@ -7,6 +7,7 @@ export interface Standing {
   /** With all symbolic links resolved that were to be followed. */
   real: string
   mount: Mount | undefined
+  kind: Kind
   isFile: boolean
 }
 
@@ -23,7 +24,7 @@ export function placesOf(mounts: readonly Mount[] = parseMountInfo(readMountInfo
     folders.set(path, found)
     return found
   }
-  async function standing(path: string, follows: boolean): Promise<Omit<Standing, 'mount'>> {
+  async function standing(path: string, follows: boolean): Promise<Pick<Standing, 'real' | 'isFile'>> {
     if (/\/(?:\.{0,2})$/.test(path)) return { real: await folderOf(path), isFile: false }
     const folder = await folderOf(dirname(path))
     const real = below(folder, basename(path))
@@ -52,7 +53,8 @@ export function placesOf(mounts: readonly Mount[] = parseMountInfo(readMountInfo
   }
   return async (path: string, follows: boolean): Promise<Standing> => {
     const { real, isFile } = await standing(path, follows)
-    return { real, isFile, mount: mountAt(real) }
+    const mount = mountAt(real)
+    return { real, isFile, mount, kind: kindOf(mount, mounts) }
   }
 }
 
@@ -65,7 +67,20 @@ const VIRTUAL =
 export type Kind = 'local' | 'network' | 'kernel'
 
 /** Who answers for names on a file system. Of one that is not known, nobody may say that it is local. */
-export function kindOf(mount: Mount | undefined): Kind {
+function kindOf(mount: Mount | undefined, mounts: readonly Mount[]): Kind {
   if (mount === undefined || isNetwork(mount.fsType)) return 'network'
+  if (mount.fsType === 'overlay') {
+    const below = layersOf(mount).map((layer) => mountOf(layer, mounts))
+    // In a container, the paths of its layers are those of another place.
+    const others = below.filter((layer) => layer !== undefined && layer.fsType !== 'overlay')
+    return others.some((layer) => kindOf(layer, mounts) === 'network') ? 'network' : 'local'
+  }
   return VIRTUAL.test(mount.fsType) || mount.mountPoint === '/dev' ? 'kernel' : 'local'
 }
+
+/** The folders that an overlay shows as one. It asks each of them, from the top down, until one has the name. */
+const layersOf = ({ options }: Mount): string[] =>
+  options.flatMap((option) => {
+    const paths = /^(?:lowerdir\+?|upperdir)=(.*)$/s.exec(option)?.[1]
+    return paths?.split(':').filter((path) => path.startsWith('/')) ?? []
+  })

@@ -8,7 +8,7 @@ import { realpath } from '../platform/remote-fs.ts'
 import { readKeptIndex } from '../stage/kept-index.ts'
 import { folderOf } from '../stage/record.ts'
 import { type Cause, type Circumstances, causeOf } from './causes.ts'
-import { type Kind, kindOf, placesOf } from './places.ts'
+import { type Kind, placesOf } from './places.ts'
 import type { FileCall } from './trace/calls.ts'
 import { findTracer, type Tracer, traceCommand } from './trace/strace.ts'
 import { type Copy, type EvidenceOptions, withCopy } from './with-copy.ts'
@@ -157,8 +157,7 @@ async function evaluated(names: Names, copy: Copy, options: EvidenceOptions) {
   const touched = new Set<string>()
   let original = 0
   for (const { path, follows, lookUps, notFound, succeeded } of names.all()) {
-    const { real, mount, isFile } = await place(path, follows)
-    const kind = kindOf(mount)
+    const { real, mount, kind, isFile } = await place(path, follows)
     const { fsType, mountPoint } = mount ?? { fsType: 'unknown', mountPoint: '/' }
     count(mounts, mountPoint, { lookUps, notFound }, () => ({
       kind,

@@ -54,7 +54,8 @@ export function leasesOfCaller(caller: Caller, leases: readonly HeldLease[]): He
   const isSame = ({ pid, started }: ProcessIdentity) =>
     processes.some((own) => own.pid === pid && own.started === started)
   // Without /proc nobody is known.
-  const isUnknown = ({ lease: { holder } }: HeldLease) => processes.length + holder.processes.length === 0
+  const isUnknown = ({ lease: { holder }, unread }: HeldLease) =>
+    unread === undefined && processes.length + holder.processes.length === 0
   const own = leases.filter((held) => held.lease.holder.processes.some(isSame) || isUnknown(held)).toReversed()
   if (kind !== 'job') return own
   const ofJob = leases

@@ -1,7 +1,8 @@
-import { mkdirSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, lstatSync, mkdirSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { rename, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as v from 'valibot'
+import { StageError } from '../errors.ts'
 import { byText } from '../model/order.ts'
 import { errnoOf, withPath } from '../platform/errno.ts'
 import { Identity } from '../platform/identity-schema.ts'
@@ -53,6 +54,8 @@ export type Lease = v.InferOutput<typeof Lease> & { since: string }
 export interface HeldLease {
   file: string
   lease: Lease
+  /** Why the file can't be read. Then somebody unknown holds the lease, who may use the copy. */
+  unread?: StageError
 }
 
 /** Bytes. It holds the session's variables, which the kernel bounds to 2 MB altogether. */
@@ -102,8 +105,8 @@ export async function removeLease(file: string): Promise<boolean> {
 }
 
 /**
- * The leases of a stage, oldest first, those of dead holders included. A file that makes no sense is no lease.
- * @throws StageError UNREADABLE: then somebody may use the copy
+ * The leases of a stage, oldest first, those of dead holders included. A file that makes no sense is no lease. One that can't be
+ * read counts as that of somebody who is there.
  */
 export async function leasesOf(stage: string): Promise<HeldLease[]> {
   const folder = folderOf(stage)
@@ -111,9 +114,14 @@ export async function leasesOf(stage: string): Promise<HeldLease[]> {
   try {
     names = readdirSync(folder).filter((name) => NAME.test(name))
   } catch (error) {
-    if (!isGone(error)) throw unreadable(folder, error)
+    if (!isGone(error)) return [unread(folder, notRead(folder, error))]
   }
-  const leases = await Promise.all(names.map((name) => readLease(join(folder, name))))
+  const leases = await Promise.all(
+    names.map(async (name) => {
+      const file = join(folder, name)
+      return await readLease(file).catch((error: unknown) => unread(file, error))
+    }),
+  )
   return leases.filter((lease) => lease !== undefined).sort((a, b) => byText(a.lease.since, b.lease.since))
 }
 
@@ -123,12 +131,48 @@ export async function leasesOf(stage: string): Promise<HeldLease[]> {
  */
 export async function readLease(file: string): Promise<HeldLease | undefined> {
   try {
-    const lease = v.parse(Lease, JSON.parse((await readLocal(file, MOST)).toString()))
+    const lease = v.parse(Lease, JSON.parse((await readOwn(file)).toString()))
     return { file, lease: { ...lease, since: lease.since ?? statSync(file).mtime.toISOString() } }
   } catch (error) {
-    if (error instanceof NotRead && error.kind === 'failed') throw unreadable(file, error.cause)
+    if (error instanceof NotRead && error.kind === 'failed') throw notRead(file, error.cause)
     return undefined
   }
+}
+
+/** A wrapper writes with the umask of its program, which may close the file even to us. */
+async function readOwn(file: string): Promise<Buffer> {
+  try {
+    return await readLocal(file, MOST)
+  } catch (error) {
+    if (!(error instanceof NotRead) || errnoOf(error.cause) !== 'EACCES' || !isOpened(file)) throw error
+    return await readLocal(file, MOST)
+  }
+}
+
+/** False if the file belongs to somebody else. */
+function isOpened(file: string): boolean {
+  try {
+    chmodSync(file, 0o600)
+    return true
+  } catch {
+    return false
+  }
+}
+
+const notRead = (path: string, error: unknown): unknown =>
+  unreadable(
+    path,
+    error,
+    'It says who uses a copy, so that copy stays. If nobody uses it any more, remove what is named here.',
+  )
+
+/** @throws the error, if it says nothing about the file */
+function unread(path: string, error: unknown): HeldLease {
+  if (!(error instanceof StageError)) throw error
+  const { host, boot } = ownIdentity()
+  const since = lstatSync(path, { throwIfNoEntry: false })?.mtime.toISOString() ?? ''
+  const holder: Holder = { kind: 'login', host, boot, processes: [] }
+  return { file: path, lease: { holder, since, original: '', bound: false, keepMinutes: 0 }, unread: error }
 }
 
 /** Whether the holder may still use the copy. In doubt it may: a process in another container can't be seen from here. */

@@ -40,7 +40,12 @@ export interface StagedCopy {
 }
 
 /** Somebody who uses a stage, and since when (ISO 8601). */
-export type CopyUser = Pick<Holder, 'kind' | 'job'> & { pids: number[]; since: string }
+export type CopyUser = Pick<Holder, 'kind' | 'job'> & {
+  pids: number[]
+  since: string
+  /** Why nobody can tell who that is. */
+  unread?: string
+}
 
 /** The stages of this user on this node, oldest first; with `path` those in that folder only. Changes nothing. */
 export async function listCopies(given: StageOptions): Promise<StagedCopy[]> {
@@ -54,9 +59,10 @@ export async function stagedCopy(copy: Stage): Promise<StagedCopy> {
   const { folder, record } = copy
   const { prefix, original, form = 'tree', bytes, files, shared, created, readOnly, isPrivate = true } = record
   const live = await liveAmong(await leasesOf(folder))
-  const users = oneOfEachUser(live).map(({ lease: { holder, since } }): CopyUser => {
+  const users = oneOfEachUser(live).map(({ lease: { holder, since }, unread }): CopyUser => {
     const { kind, job, processes } = holder
-    return { kind, ...(job && { job }), pids: processes.map(({ pid }) => pid), since }
+    const pids = processes.map(({ pid }) => pid)
+    return { kind, ...(job && { job }), pids, since, ...(unread && { unread: unread.message }) }
   })
   const programs = users.length === 0 ? await programsOf(copy) : []
   const until = await keptUntil(folder)
@@ -78,10 +84,18 @@ export async function stagedCopy(copy: Stage): Promise<StagedCopy> {
   }
 }
 
+/** A copy that stays. */
+export interface Left {
+  stage: Stage
+  why: Exclude<Standing, 'kept'>
+  /** With `unknown`. */
+  unread?: StageError
+}
+
 /** What `cleanUp` removes, and what it leaves and why. */
 export interface CleaningPlan {
   unused: Stage[]
-  standing: { stage: Stage; why: Exclude<Standing, 'kept'> }[]
+  standing: Left[]
   /** Folders that killed calls left: unfinished stages and removals. */
   debris: string[]
 }
@@ -95,7 +109,7 @@ export async function planCleaning(given: StageOptions): Promise<CleaningPlan> {
     for (const stage of stages) {
       const why = await whyStanding(stage, { dryRun: true })
       if (why === undefined || why === 'kept') plan.unused.push(stage)
-      else plan.standing.push({ stage, why })
+      else plan.standing.push({ stage, why, ...(why === 'unknown' && (await unreadOf(stage))) })
     }
     const folders = new Set(stages.map(({ folder }) => folder))
     plan.debris.push(...(await debrisIn(local, options)).filter((folder) => !folders.has(folder)))
@@ -103,11 +117,16 @@ export async function planCleaning(given: StageOptions): Promise<CleaningPlan> {
   return plan
 }
 
+async function unreadOf({ folder }: Stage): Promise<Pick<Left, 'unread'>> {
+  const unread = (await leasesOf(folder)).find((held) => held.unread)?.unread
+  return { ...(unread && { unread }) }
+}
+
 /**
  * Removes what the plan names. What somebody has begun to use since then stays.
  * @param all also what is `standing`, even while it is used
  * @returns what is gone
- * @throws StageError NOT_REMOVED, when all others are gone
+ * @throws what is wrong with one of them, when all others are gone
  */
 export async function cleanUp(
   plan: CleaningPlan,
@@ -120,12 +139,14 @@ export async function cleanUp(
   const stages: Stage[] = []
   let failure: unknown
   for (const { stage, force } of doomed) {
-    const remove = await detachStage(stage, { force })
-    if (typeof remove === 'string') continue
-    await remove().catch((error: unknown) => {
+    try {
+      const remove = await detachStage(stage, { force })
+      if (typeof remove === 'string') continue
+      stages.push(stage)
+      await remove()
+    } catch (error) {
       failure ??= error
-    })
-    stages.push(stage)
+    }
   }
   const debris: string[] = []
   for (const local of new Set(plan.debris.map((folder) => dirname(folder))))

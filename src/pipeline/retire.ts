@@ -44,7 +44,11 @@ export async function retire(given: RetireOptions): Promise<RetireResult> {
   const { uid, signal } = options
   const places = await placesOf(options)
   await assertNotOfPixi(places, 'RETIRE_REFUSED', options)
-  await assertFolderWritable(places, 'RETIRE_REFUSED')
+  await assertFolderWritable(places, 'RETIRE_REFUSED').catch(async (error: unknown) => {
+    // Of an environment that is not there, that is no news.
+    await findEnvironment({ ...options, prefix: places.prefix })
+    throw error
+  })
   const withLock = <T>(body: () => Promise<T>): Promise<T> =>
     options.dryRun ? body() : withArchiveLock(places.archive, { owners: [uid], ...(signal && { signal }) }, body)
   return await withLock(async () => {

@@ -54,9 +54,10 @@ export async function noteForWrappers(
       before,
       between,
       after,
+      latest.folder,
     ]
     if (before === undefined || lines.some((line) => line?.includes('\n'))) return
-    if (isOurs(dirname(file))) put(file, lines.map((line) => `${line}\n`).join(''), latest)
+    if (isOurs(dirname(file))) put(file, lines.map((line) => `${line}\n`).join(''), latest.time)
   }
 }
 
@@ -78,16 +79,29 @@ function isOurs(folder: string): boolean {
   return facts.isDirectory() && facts.uid === ownUser().uid && (facts.mode & 0o077) === 0
 }
 
-/** @param time milliseconds since 1970 */
+/** A double is not exact to the nanosecond. In seconds. */
+const EXACT = 1e-6
+
+/**
+ * The shell can only tell which of two files is newer. So the note is a little newer than the latest change, and another file a little
+ * older: an environment that has come to this path since is newer or older than both.
+ * @param time milliseconds since 1970
+ */
 function put(file: string, text: string, time: number): void {
-  const aside = `${file}.${uniqueName()}.new`
-  try {
-    writeFileSync(aside, text, { mode: 0o600, flag: 'wx' })
-    // A double is not exact to the nanosecond.
-    const seconds = time / 1000 + 1e-6
+  putFile(`${file}.before`, '', (aside) => utimesSync(aside, time / 1000 - EXACT, time / 1000 - EXACT))
+  putFile(file, text, (aside) => {
+    const seconds = time / 1000 + EXACT
     utimesSync(aside, seconds, seconds)
     // Some file systems keep whole seconds only.
     if (statSync(aside).mtimeMs < time) utimesSync(aside, Math.ceil(seconds), Math.ceil(seconds))
+  })
+}
+
+function putFile(file: string, text: string, setTime: (aside: string) => void): void {
+  const aside = `${file}.${uniqueName()}.new`
+  try {
+    writeFileSync(aside, text, { mode: 0o600, flag: 'wx' })
+    setTime(aside)
     renameSync(aside, file)
   } catch (error) {
     try {

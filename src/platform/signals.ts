@@ -1,6 +1,10 @@
 /** `timeout` and schedulers signal the process and then its group. On a busy machine the second signal may arrive late. */
 const SAME_SIGNAL_MS = 2000
 
+/** The last one comes from Ctrl-\. */
+const STOPS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const
+type Stop = (typeof STOPS)[number]
+
 /**
  * Returns an AbortSignal that aborts, with the signal's name as its reason, when the process gets a signal to stop. Whoever is
  * writing something can then remove it first. A second signal some time after the first ends the process at once.
@@ -8,7 +12,7 @@ const SAME_SIGNAL_MS = 2000
 export function abortOnSignals(): AbortSignal {
   const controller = new AbortController()
   let first = Number.POSITIVE_INFINITY
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  for (const name of STOPS) {
     const listener = () => {
       if (diverted) diverted(name)
       else if (!controller.signal.aborted) {
@@ -23,8 +27,6 @@ export function abortOnSignals(): AbortSignal {
   }
   return controller.signal
 }
-
-type Stop = 'SIGINT' | 'SIGTERM' | 'SIGHUP'
 
 let diverted: ((name: Stop) => void) | undefined
 

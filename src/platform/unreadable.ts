@@ -5,13 +5,15 @@ import { errnoOf, isMistake, isOfLimits, meaningOf } from './errno.ts'
  * Makes a StageError of any answer of the file system to reading something of an environment. Gives other errors back as they
  * are, and those of the session's limits, which hit everything else as well.
  * @param path the whole path, for people
+ * @param hint if it is no file of an environment
  */
-export function unreadable(path: string, error: unknown): unknown {
+export function unreadable(path: string, error: unknown, hint?: string): unknown {
   const errno = errnoOf(error)
   if (errno === undefined || isOfLimits(errno) || isMistake(errno)) return error
   return new StageError('UNREADABLE', `${path} can't be read: ${meaningOf(errno)}`, {
     path,
     hint:
+      hint ??
       HINTS[errno] ??
       'Try again later, or ask whoever looks after its file system. The original environment is as it was.',
     cause: error,

@@ -70,8 +70,7 @@ async function identityOf(folder: string, { prefix }: StageRecord): Promise<Iden
 /**
  * Renames a stage's folder to a name that a sweep removes, unless somebody uses it, see `announceRemoval`.
  * @returns the new path; undefined if there is a live lease
- * @throws StageError TARGET_UNSAFE if something is mounted inside, TARGET_UNWRITABLE, UNREADABLE if a lease can't be read; ENOENT
- *   if it is gone
+ * @throws StageError TARGET_UNSAFE if something is mounted inside, TARGET_UNWRITABLE; ENOENT if it is gone
  */
 export async function setAside(folder: string, { force = false } = {}): Promise<string | undefined> {
   await assertRemovable(folder)

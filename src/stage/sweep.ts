@@ -96,10 +96,11 @@ async function isRestored(folder: string): Promise<boolean> {
 }
 
 /** Why a stage that its maker has finished must not be removed by just anyone. */
-export type Standing = 'used' | 'programs' | 'changed' | 'last' | 'kept'
+export type Standing = 'used' | 'unknown' | 'programs' | 'changed' | 'last' | 'kept'
 
 /**
  * - used: there is a live lease
+ * - unknown: a lease can't be read
  * - programs: programs run from it that hold no lease, such as those that a killed session left
  * - changed: what a user did in it would be lost
  * - last: its original is gone, and so is what it could be made from again
@@ -108,8 +109,10 @@ export type Standing = 'used' | 'programs' | 'changed' | 'last' | 'kept'
  */
 export async function whyStanding(stage: Stage, { dryRun = false } = {}): Promise<Standing | undefined> {
   const { folder, record } = stage
-  const dead = await leasesOf(folder)
+  const leases = await leasesOf(folder)
+  const dead = leases.filter(({ unread }) => unread === undefined)
   if (await someLive(dead)) return 'used'
+  if (dead.length < leases.length) return 'unknown'
   if ((await programsOf(stage)).length > 0) return 'programs'
   // A session that was killed could not say how long the copy may stand.
   if (!dryRun) await forget(folder, dead)

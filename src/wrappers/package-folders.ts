@@ -13,10 +13,12 @@ export async function packageFolders(prefix: string): Promise<string[]> {
   return times.flatMap(({ folder, time }) => (time === undefined ? [] : [folder]))
 }
 
-/** The latest time of these folders, in milliseconds since 1970. */
-export async function latestOf(prefix: string, folders: readonly string[]): Promise<number> {
-  const times = await Promise.all(folders.map((folder) => timeOf(`${prefix}/${folder}`)))
-  return Math.max(0, ...times.filter((time) => time !== undefined))
+/** Which of these folders has the latest time, in milliseconds since 1970. If there is none, that is the prefix at the beginning of time. */
+export async function latestOf(prefix: string, folders: readonly string[]): Promise<{ folder: string; time: number }> {
+  const times = await Promise.all(
+    folders.map(async (folder) => ({ folder, time: (await timeOf(`${prefix}/${folder}`)) ?? 0 })),
+  )
+  return times.reduce((latest, each) => (each.time > latest.time ? each : latest), { folder: '', time: 0 })
 }
 
 const timeOf = (path: string): Promise<number | undefined> =>

@@ -26,13 +26,14 @@ export function wrapper(program: string, { prefix, real, folders, launcher }: Wr
   // The path that a link leads to is not known here, but to the last look.
   const isSame = prefix === real ? [] : ['[ "$__cs_environment" -ef "$__cs_original" ]']
   const isOlder = folders.map((folder) => `[ ! ${quotePosix(`${prefix}/${folder}`)} -nt "$__cs_note" ]`)
+  const isThatOne = '[ "$__cs_environment/$__cs_latest" -nt "$__cs_note.before" ]'
   const values: Record<string, string> = {
     ENVIRONMENT: quotePosix(prefix),
     PROGRAM: quotePosix(program),
     LAUNCHER: quotePosix(launcher),
     NOTES,
     HASH: shortHash(real),
-    CHECKS: [...isSame, ...isOlder].join(' &&\n    '),
+    CHECKS: [...isSame, isThatOne, ...isOlder].join(' &&\n    '),
     MOST: `${MOST_WORDS}`,
   }
   return template().replaceAll(/@([A-Z]+)@/g, (_, key: string) => values[key]!)

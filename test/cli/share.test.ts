@@ -10,12 +10,14 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { UNPRIVILEGED } from '../platform/as-ordinary-user.ts'
 import { copiedWorld, LAUNCHER, MOUNTING, run, stageOf, start, startCommand, succeed, type World } from './world.ts'
 
 /** A process that may use a copy: its number goes to --session. */
@@ -411,6 +413,38 @@ test('--clean removes what nobody uses and what killed calls left, and nothing e
   assert.deepEqual(copiesIn(world).sort(), rest.sort())
   const { stderr: again } = await succeed(world, clean)
   assert.match(again, /There was nothing to remove/)
+})
+
+test('--clean names a lease that it can’t read, leaves that copy alone, and goes on; a mode alone stops nobody', async (context) => {
+  const world = await copiedWorld(context)
+  const dying = await holder(context)
+  const [others, closed, unused] = [
+    await stageFor(dying, world, ['--private']),
+    await stageFor(dying, world, ['--private']),
+    await stageFor(dying, world, ['--private']),
+  ]
+  await end(dying)
+  const leaseOf = (prefix: string) =>
+    join(dirname(prefix), '.leases', readdirSync(join(dirname(prefix), '.leases'))[0]!)
+  // A link to itself stands for a file of somebody else, for root, too. The other is what a wrapper writes under umask 777.
+  const unread = leaseOf(others)
+  rmSync(unread)
+  symlinkSync(unread, unread)
+  chmodSync(leaseOf(closed), 0)
+  const why = `${unread} can't be read: [^\n]*`
+  const list = await succeed(world, ['--list', `--path=${world.local}`])
+  assert.match(list.stdout, new RegExp(`    used by somebody unknown: ${why}\n`))
+  const args = ['--clean', `--path=${world.local}`]
+  const { stdout, stderr } = await succeed(world, [...args, '--json'], { inside: UNPRIVILEGED })
+  assert.match(
+    stderr,
+    new RegExp(`^WARNING: ${others} stays: ${why}\n {9}It says who uses a copy, so that copy stays. [^\n]*remove`, 'm'),
+  )
+  assert.deepEqual(new Set(JSON.parse(stdout).removed), new Set([closed, unused]))
+  assert.deepEqual(copiesIn(world), [dirname(others).slice(world.local.length + 1)])
+  rmSync(unread)
+  await succeed(world, args)
+  assert.deepEqual(copiesIn(world), [])
 })
 
 test('--clean --all takes what is in use only if somebody agrees or --force is given', async (context) => {

@@ -17,7 +17,7 @@ import { LAUNCHER } from '../auto-stage/auto-world.ts'
 import { readyCache } from '../fixtures/cache.ts'
 import { installEnvironment } from '../fixtures/environment.ts'
 import { quoted as q } from '../shells/world.ts'
-import { noteOf } from '../wrappers/world.ts'
+import { removeNote } from '../wrappers/world.ts'
 import type { Command } from './document.ts'
 import { type Done, typeIn } from './login.ts'
 
@@ -130,7 +130,7 @@ export class Account implements Disposable {
       ...below(join(this.root, 'scratch/me')),
     ]
     for (const path of left) remove(path)
-    rmSync(noteOf(this.#environment), { force: true })
+    removeNote(this.#environment)
     mkdirSync(this.#home)
     copyFileSync(join(this.root, 'bashrc'), join(this.#home, '.bashrc'))
     copyFileSync(join(this.root, 'archive.tar.zst'), `${this.#environment}.tar.zst`)

@@ -73,6 +73,21 @@ test('a child starts in the folder of its parent, even if it speaks first; threa
   assert.deepEqual(paths, ['/p', '/p/early', '/p/c', '/p/c/own', '/p/same', '/t', '/t/moved', '/t/new'])
 })
 
+test('what a child looks up that is gone before the call of its parent returns is counted, and so is what the next one of its number does', () => {
+  const paths = pathsIn(`
+    1 chdir("/p") = 0
+    1 vfork( <unfinished ...>
+    2 execve("none/a", ["a"], 0x7ffd /* 9 vars */) = -1 ENOENT (No such file or directory)
+    2 +++ exited with 127 +++
+    1 <... vfork resumed>) = 2
+    1 chdir("/q") = 0
+    1 clone(child_stack=NULL, flags=CLONE_CHILD_SETTID|SIGCHLD <unfinished ...>
+    2 stat("b", {st_mode=S_IFREG|0644, st_size=1, ...}) = 0
+    2 +++ exited with 0 +++
+    1 <... clone resumed>) = 2`)
+  assert.deepEqual(paths, ['/p', '/p/none/a', '/q', '/q/b'])
+})
+
 test('a name of which nobody knows what it is relative to is counted, too', () => {
   assert.deepEqual(pathsIn(`1 stat("/a", 0x1) = 0\n9 stat("lost", 0x1) = 0`), ['/a', undefined])
 })

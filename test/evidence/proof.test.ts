@@ -1,5 +1,6 @@
 /** --proof: an ordinary user's command runs from the copy, while home and data are on a file server. */
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -7,7 +8,7 @@ import { slowfsUnavailable } from '../../bench/slowfs/build.ts'
 import { mountSlow } from '../../bench/slowfs/mount.ts'
 import type { Proof } from '../../src/evidence/proof.ts'
 import { temporaryFolder } from '../cli/world.ts'
-import { type Node, nodeWith } from '../mount/world.ts'
+import { NEEDS_ROOT, type Node, nodeWith } from '../mount/world.ts'
 
 const NO_SERVER = { skip: slowfsUnavailable() ?? false }
 
@@ -82,6 +83,73 @@ test(
       const [own] = onServer(proof)
       // One for the current folder.
       assert.deepEqual([own!.lookUps, own!.notFound, proof.unknown], [1 + 800 + 600, 800 + 600, 0])
+    }),
+)
+
+/** Asks as programs of 32 bits do. Needs no library of theirs, which a machine may not have. */
+const OF_32_BITS = `
+static int call(int number, const char *path) {
+  int answer;
+  __asm__ volatile("int $0x80" : "=a"(answer) : "a"(number), "b"(path), "c"(0) : "memory");
+  return answer;
+}
+void _start(void) {
+  call(12, HOME);                                       /* chdir */
+  for (int n = 0; n < 3; n++) call(5, "none");          /* open */
+  if (call(2, 0) == 0) call(33, "none");                /* fork, access */
+  call(1, 0);                                           /* exit */
+}`
+
+test(
+  'a child of 32 bits is counted as any other',
+  process.arch === 'x64' ? NO_SERVER : { skip: 'programs of 32 bits are those of x64' },
+  (context) =>
+    withServer(context, async (node) => {
+      const [source, program] = [`${node.root}/look.c`, `${node.root}/look`]
+      writeFileSync(source, OF_32_BITS)
+      const options = ['-m32', '-nostdlib', '-static', '-no-pie', '-fno-pie', '-fno-stack-protector']
+      execFileSync('gcc', [...options, `-DHOME="${node.server}/home"`, '-o', program, source])
+      const { proof } = await prove(node, ['sh', '-c', `${program}; ${program}; true`])
+      const [own] = onServer(proof)
+      assert.deepEqual([own!.lookUps, own!.notFound, proof.unknown], [2 * 5, 2 * 4, 0])
+    }),
+)
+
+test(
+  'an overlay with a layer on a file server, and a bind mount of a folder there, ask that server',
+  {
+    skip: NO_SERVER.skip || NEEDS_ROOT,
+  },
+  (context) =>
+    withServer(context, async (node) => {
+      const { server, root } = node
+      mkdirSync(`${server}/lower`)
+      for (const folder of ['over', 'bound', 'upper', 'work', 'plain', 'lower']) mkdirSync(`${root}/${folder}`)
+      const mounts = `cd "$1"; shift
+      mount -t overlay -o lowerdir=server/lower,upperdir=upper,workdir=work overlay over
+      mount -t overlay -o lowerdir=lower:upper overlay plain
+      mount --bind server/lower bound
+      exec "$@"`
+        .replaceAll('server/', `${server}/`)
+        .replace(/(=|:)(?=(?:upper|work|lower)\b)/g, `$1${root}/`)
+      const inside = ['unshare', '-m', '--propagation=private', 'sh', '-ec', mounts, 'sh', root]
+      const looks = `cd /; for each in over bound plain; do [ -e ${root}/$each/none ]; done; true`
+      const { status, stdout, stderr } = await node.exec(['--proof', '--json', '--', 'sh', '-c', looks], { inside })
+      assert.equal(status, 0, stderr)
+      const kinds = (JSON.parse(stdout) as Proof).mounts.map(({ mountPoint, kind, lookUps }) => [
+        mountPoint,
+        kind,
+        lookUps,
+      ])
+      for (const expected of [
+        [`${root}/over`, 'network', 1],
+        [`${root}/bound`, 'network', 1],
+        [`${root}/plain`, 'local', 1],
+      ])
+        assert.ok(
+          kinds.some((each) => `${each}` === `${expected}`),
+          `${expected}: ${JSON.stringify(kinds)}`,
+        )
     }),
 )
 

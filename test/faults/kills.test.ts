@@ -13,7 +13,7 @@ import { KillWorld } from './kills/world.ts'
 
 const ASKED = process.env.CONDA_STAGE_TEST_KILLS
 const SEED = Number(process.env.CONDA_STAGE_TEST_SEED) || Date.now() % 2 ** 31
-const SIGNALS = ['SIGKILL', 'SIGKILL', 'SIGTERM', 'SIGHUP', 'SIGINT'] as const
+const SIGNALS = ['SIGKILL', 'SIGKILL', 'SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT'] as const
 const WORKERS = Math.min(2, cpus().length)
 
 test(`whatever is killed, at any moment, nothing is lost and the next call removes what is left (seed ${SEED})`, async (context) => {

@@ -68,6 +68,7 @@ for (const [signal, status] of [
   ['SIGINT', 130],
   ['SIGTERM', 143],
   ['SIGHUP', 129],
+  ['SIGQUIT', 131],
 ] as const) {
   test(`${signal} in the middle of packing ends with ${status}, and nothing is left`, async (context) => {
     const place = await largeWorld(context)
@@ -81,13 +82,14 @@ for (const [signal, status] of [
   })
 }
 
-test('SIGINT and SIGTERM in the middle of extracting end with 130 and 143, and nothing is left', async (context) => {
+test('SIGINT, SIGTERM and SIGQUIT in the middle of extracting end with 130, 143 and 131, and nothing is left', async (context) => {
   const place = await largeWorld(context)
   await succeed(place, ['--pack', `--prefix=${place.prefix}`, '--compress-level=1'])
   const before = listing(dirname(place.prefix))
   for (const [signal, status] of [
     ['SIGINT', 130],
     ['SIGTERM', 143],
+    ['SIGQUIT', 131],
   ] as const) {
     const { status: got, stderr, stdout } = await stop(place, stage(place), signal, isExtracting(place))
     assert.deepEqual([got, stdout], [status, ''], stderr)

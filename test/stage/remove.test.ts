@@ -275,7 +275,7 @@ test('a stage whose leases cannot be read stays as it is, since somebody may use
   // A link to itself stands for a disk that fails.
   const lease = `${folder}/.leases/${'0'.repeat(16)}.json`
   symlinkSync(lease, lease)
-  await assert.rejects(detachStage(await ownStage(prefix, uid)), { code: 'UNREADABLE', path: lease })
+  assert.equal(await detachStage(await ownStage(prefix, uid)), 'in use')
   assert.deepEqual(await sweepDebris(base, { uid }), [])
   assert.deepEqual(
     [readdirSync(base), readdirSync(`${folder}/.leases`)],

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { slowfsUnavailable } from '../../bench/slowfs/build.ts'
 import { mountSlow } from '../../bench/slowfs/mount.ts'
 import { copiedWorld, startCommand, succeed } from '../cli/world.ts'
-import { noteOf } from './world.ts'
+import { removeNote } from './world.ts'
 
 /** Nothing waits, and names are remembered, so that each is counted once. */
 const PATIENT = { latencyMs: 0, bandwidthMb: 0, validSeconds: 3600 }
@@ -19,7 +19,7 @@ test('a start from a copy that is there asks the file server 17 times, all in al
   writeFileSync(join(world.prefix, 'bin/tell'), '#!/bin/sh\necho "$0"\n', { mode: 0o755 })
   const wrappers = join(world.env.HOME!, 'wrappers')
   await succeed(world, [`--wrappers=${wrappers}`, `--prefix=${world.prefix}`, '--programs=tell'])
-  context.after(() => rmSync(noteOf(world.prefix), { force: true }))
+  context.after(() => removeNote(world.prefix))
   const env = { CONDA_STAGE_PATH: world.local, CONDA_STAGE_SKIP_LOCAL: 'false', XDG_CACHE_HOME: undefined }
   const start = () => startCommand(world, [join(wrappers, 'bin/tell')], { env }).ended
   const { stdout } = await start()

@@ -18,7 +18,7 @@ import { LAUNCHER, temporaryFolder } from '../cli/world.ts'
 import { realEnvironment } from '../fixtures/environment.ts'
 import { type Slurm, startSlurm } from '../jobs/slurm.ts'
 import { KERNEL_AND_DASK, pythonEnvironment, roomyFolder } from './python-environment.ts'
-import { noteOf } from './world.ts'
+import { removeNote } from './world.ts'
 
 const HERE = import.meta.dirname
 
@@ -61,7 +61,7 @@ before(async () => {
 
 after(async () => {
   await slurm?.stop()
-  rmSync(noteOf(original), { force: true })
+  removeNote(original)
   rmSync(root, { recursive: true })
 })
 

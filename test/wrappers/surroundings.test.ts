@@ -19,7 +19,7 @@ import { basename, dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { startCommand, succeed } from '../cli/world.ts'
-import { copiesIn, noteOf, type Wrapped, wrapped } from './world.ts'
+import { copiesIn, removeNote, type Wrapped, wrapped } from './world.ts'
 
 /** Waits until something is so. */
 async function until(what: () => boolean): Promise<void> {
@@ -241,7 +241,7 @@ test('a prefix may have any characters', async (context) => {
       assert.deepEqual([status, stderr], [0, ''])
       assert.ok(stdout.startsWith(world.local) && stdout.endsWith(`/${name}/bin/tell\nx\n`), stdout)
     }
-    rmSync(noteOf(prefix), { force: true })
+    removeNote(prefix)
   }
 })
 

@@ -35,7 +35,7 @@ export async function wrapped(context: TestContext, options: readonly string[] =
   await succeed(world, [`--wrappers=${wrappers}`, `--prefix=${world.prefix}`, ...options])
   const wrapper = join(wrappers, 'bin/tell')
   const note = noteOf(world.prefix)
-  context.after(() => rmSync(note, { force: true }))
+  context.after(() => removeNote(world.prefix))
   const [counter, log] = [join(world.root, 'counter'), join(world.root, 'calls')]
   writeFileSync(counter, `#!/bin/sh\necho >> '${log}'\nexec '${LAUNCHER}' "$@"\n`, { mode: 0o755 })
   writeFileSync(
@@ -55,6 +55,10 @@ export async function wrapped(context: TestContext, options: readonly string[] =
 }
 
 /** Of the environment at that path, which has no link in it. */
-export const noteOf = (prefix: string): string => join(`/tmp/conda-stage-notes-${process.getuid!()}`, shortHash(prefix))
+const noteOf = (prefix: string): string => join(`/tmp/conda-stage-notes-${process.getuid!()}`, shortHash(prefix))
+
+export function removeNote(prefix: string): void {
+  for (const file of [noteOf(prefix), `${noteOf(prefix)}.before`]) rmSync(file, { force: true })
+}
 
 export const copiesIn = ({ local }: World): string[] => readdirSync(local).filter((name) => !name.startsWith('.'))

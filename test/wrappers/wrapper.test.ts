@@ -17,7 +17,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { copiedWorld, fails, listing, startCommand, succeed } from '../cli/world.ts'
-import { copiesIn, noteOf, wrapped } from './world.ts'
+import { copiesIn, removeNote, wrapped } from './world.ts'
 
 /** Line of the note. */
 const UNTIL = 3
@@ -145,13 +145,27 @@ test('when a link to the environment leads to another one, even an older one, th
   for (const folder of ['conda-meta', 'bin', '.']) utimesSync(`${before}/${folder}`, 1_700_000_000, 1_700_000_000)
   symlinkSync(now, link)
   await succeed(world, [`--wrappers=${world.root}/w`, `--prefix=${link}`, '--programs=tell'])
-  context.after(() => rmSync(noteOf(now), { force: true }))
+  context.after(() => removeNote(now))
   const env = { CONDA_STAGE_PATH: world.local, CONDA_STAGE_SKIP_LOCAL: 'false' }
   const start = async () => firstLine((await startCommand(world, [`${world.root}/w/bin/tell`], { env }).ended).stdout)
   assert.deepEqual([await start(), await start()], ['now', 'now'])
   rmSync(link)
   symlinkSync(before, link)
   assert.deepEqual([await start(), await start()], ['before', 'before'])
+})
+
+test('when another environment was moved to the place of the original, even an older one, the next start is from that', async (context) => {
+  const world = await wrapped(context)
+  const { prefix, start } = world
+  execFileSync('cp', ['-a', prefix, `${prefix}-other`])
+  writeFileSync(`${prefix}-other/bin/tell`, '#!/bin/sh\necho other\n', { mode: 0o755 })
+  execFileSync('find', [`${prefix}-other`, '-type', 'd', '-exec', 'touch', '-d', '2001-01-01', '{}', '+'])
+  assert.match((await start(['a']).ended).stdout, /conda-stage_.*\na\n$/)
+  renameSync(prefix, `${prefix}-old`)
+  renameSync(`${prefix}-other`, prefix)
+  assert.equal((await start(['a']).ended).stdout, 'other\n')
+  await start([]).ended
+  assert.equal(world.calls(), 2)
 })
 
 test('a start looks at everything again when the last look is ten minutes old', async (context) => {

@@ -1,9 +1,8 @@
 import { StageError } from '../../errors.ts'
 import { counted, megabytes } from '../../model/amounts.ts'
-import { type CleaningPlan, cleanUp, planCleaning } from '../../pipeline/copies.ts'
+import { type CleaningPlan, cleanUp, type Left, planCleaning } from '../../pipeline/copies.ts'
 import { isInteractive, readLine } from '../../platform/terminal.ts'
 import type { Stage } from '../../stage/record.ts'
-import type { Standing } from '../../stage/sweep.ts'
 import type { Context } from '../command.ts'
 import { stageOptions } from '../library-options.ts'
 import { ask, writeJson } from '../render/messages.ts'
@@ -14,7 +13,7 @@ export async function cleanCommand(context: Context): Promise<undefined> {
   const { options, session, messages } = context
   const plan = await planCleaning(stageOptions(context))
   const takesAll = options.all && plan.standing.length > 0
-  if (!takesAll) for (const { stage, why } of plan.standing) messages.info(whyLeft(stage, why))
+  if (!takesAll) for (const left of plan.standing) sayLeft(left, messages)
   if (options.dryRun) return showPlan(plan, context)
   if (takesAll) await confirmAll(plan, context)
   const { stages, debris } = await cleanUp(plan, { uid: session.uid, all: options.all })
@@ -40,19 +39,25 @@ function summary(stages: readonly Stage[], debris: readonly string[]): string {
   return `${counted(stages.length + debris.length, 'folder')} removed, ${megabytes(bytes)} of copies`
 }
 
-const WHY: Record<Exclude<Standing, 'kept'>, string> = {
+const WHY: Record<Left['why'], string> = {
   used: 'it is in use',
+  unknown: 'who uses it is not known',
   programs: 'programs run from it',
   changed: 'files in it were changed',
   last: 'its original is gone',
 }
 
-function whyLeft({ record: { prefix } }: Stage, why: Exclude<Standing, 'kept'>): string {
+function sayLeft({ stage: { record }, why, unread }: Left, messages: Context['messages']): void {
+  const { prefix } = record
+  if (unread) {
+    messages.warning(`${prefix} stays: ${unread.message}`, unread.hint)
+    return
+  }
   const remedy =
     why === 'used' || why === 'programs'
       ? ''
       : `. To remove it: conda-stage --unstage --force --prefix=${shellWord(prefix)}`
-  return `${prefix} stays: ${WHY[why]}${remedy}`
+  messages.info(`${prefix} stays: ${WHY[why]}${remedy}`)
 }
 
 /** @throws StageError CANCELLED if the answer is no, USAGE if nobody can be asked */

@@ -56,7 +56,9 @@ export async function unstageCommand(context: Context): Promise<Step[] | undefin
   const stage = stages.get(found.prefix)!
   const { kind } = stage.record
   const activator = kind === 'venv' ? 'own' : options.activator
-  const { own, inherited, users } = await leasesIn(stage, context)
+  const { own, inherited, unread, users } = await leasesIn(stage, context)
+  // It may be the very one that says what the session was before.
+  if (unread && inherited === undefined) throw unread
   const original = inherited?.lease.original ?? stage.record.original
   await assertOriginalThere({ ...stage.record, original }, context)
   if (users.length === 0) await confirmLoss(stage, context)
@@ -133,7 +135,8 @@ async function leasesIn(stage: Stage, context: Context) {
   const [own] = leasesOfCaller(callerOf(context), leases)
   const [ofParent] = leasesOfCaller({ env: context.session.env }, leases)
   const inherited = own ?? ofParent ?? leases.findLast(({ lease }) => lease.activation !== undefined)
-  return { own, inherited, users: await liveAmong(leases.filter((held) => held !== own)) }
+  const unread = leases.find((held) => held.unread)?.unread
+  return { own, inherited, unread, users: await liveAmong(leases.filter((held) => held !== own)) }
 }
 
 async function unstageNamed(prefix: string, context: Context): Promise<undefined> {

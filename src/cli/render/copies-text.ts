@@ -37,7 +37,8 @@ function useOf({ users, programs, keptUntil }: StagedCopy): string {
   return keptUntil === null ? 'not in use, kept' : `not in use, kept until ${clock(keptUntil)}`
 }
 
-function userText({ kind, job, pids, since }: CopyUser): string {
+function userText({ kind, job, pids, since, unread }: CopyUser): string {
+  if (unread !== undefined) return `somebody unknown: ${unread}`
   const from = clock(Date.parse(since))
   if (kind === 'job' && job) return `job ${job.id} since ${from}`
   const pid = pids.at(kind === 'login' ? -1 : 0)

@@ -44,6 +44,8 @@ interface Process {
   early: ((folder: Folder | undefined) => void)[]
   /** The beginning of a call that was interrupted by another process's line. */
   unfinished: string
+  /** It is gone, and its parent's call has not returned yet. */
+  hasEnded?: boolean
 }
 
 /**
@@ -71,13 +73,18 @@ export function callReader(cwd: string, { onCall, onUnseen }: Listener): CallRea
     whenKnown(parent, (folder) => {
       child.folder = shares || !folder ? folder : { ...folder }
       for (const body of child.early.splice(0)) body(child.folder)
+      if (child.hasEnded) processes.delete(pid)
     })
   }
   const read = (line: string): void => {
     const [, pid, text] = /^(\d+) +(.*)$/s.exec(line) ?? []
     if (pid === undefined) return
     const own = processOf(pid)
-    if (text!.startsWith('+++ exited') || text!.startsWith('+++ killed')) return void processes.delete(pid)
+    if (text!.startsWith('+++ exited') || text!.startsWith('+++ killed')) {
+      if (own.folder) processes.delete(pid)
+      else own.hasEnded = true
+      return
+    }
     const whole = joined(own, text!)
     const [, name, args, answer] = /^(\w+)\((.*)\) += (.*)$/s.exec(whole ?? '') ?? []
     if (name === undefined) return

@@ -118,7 +118,7 @@ async function endOf(
   }
   const stop = (name: NodeJS.Signals = 'SIGTERM') => {
     // The terminal has sent it to the command, too, which may have its own idea of it.
-    if (name === 'SIGINT' && isInForeground()) return
+    if (['SIGINT', 'SIGQUIT'].includes(name) && isInForeground()) return
     send(name)
     last ??= setTimeout(() => send('SIGKILL'), KILL_MS)
   }

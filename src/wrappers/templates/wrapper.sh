@@ -19,7 +19,7 @@ __cs_is_known() {
   {
     IFS= read -r __cs_format && IFS= read -r __cs_same_boot && IFS= read -r __cs_same_first && IFS= read -r __cs_until &&
       IFS= read -r __cs_only && IFS= read -r __cs_copy && IFS= read -r __cs_original &&
-      IFS= read -r __cs_before && IFS= read -r __cs_between && IFS= read -r __cs_after
+      IFS= read -r __cs_before && IFS= read -r __cs_between && IFS= read -r __cs_after && IFS= read -r __cs_latest
   } < "$__cs_note" || return
   # The number of a process means something only among those that have its first process in common: containers have their own.
   read -r __cs_first < /proc/1/stat || __cs_first=''
@@ -41,7 +41,8 @@ __cs_is_for_us() {
   esac
 }
 
-# The note's file has the latest time of these folders. A link may lead to another environment since, even to an older one.
+# The note's file has the latest time of these folders, and the file beside it a moment before. A link may lead to another
+# environment since, or another one may have been moved here, even an older one.
 __cs_is_unchanged() {
   @CHECKS@
 }

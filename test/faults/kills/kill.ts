@@ -13,7 +13,7 @@ const CALLS = {
 type CallKind = keyof typeof CALLS
 
 export interface Kill {
-  signal: 'SIGKILL' | 'SIGTERM' | 'SIGHUP' | 'SIGINT'
+  signal: 'SIGKILL' | 'SIGTERM' | 'SIGHUP' | 'SIGINT' | 'SIGQUIT'
   /** The program alone, or everything in its process group, as a terminal and schedulers do. */
   to: 'program' | 'group'
   times: 1 | 2

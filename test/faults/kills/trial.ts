@@ -3,7 +3,7 @@ import type { Action } from './actions.ts'
 import type { Ended, Kill } from './kill.ts'
 import type { KillWorld } from './world.ts'
 
-const STATUS = { SIGKILL: 137, SIGTERM: 143, SIGHUP: 129, SIGINT: 130 }
+const STATUS = { SIGKILL: 137, SIGTERM: 143, SIGHUP: 129, SIGINT: 130, SIGQUIT: 131 }
 
 /** What was there before. */
 interface Before {

@@ -252,6 +252,23 @@ test('an environment whose copy is in use on this node is not retired; one whose
   assert.ok(!existsSync(copy))
 })
 
+test('an environment that is not there is called that, even if its folder is not there either or is closed', {
+  skip: NEEDS_ROOT,
+}, async (context) => {
+  const place = retirement(context)
+  const closed = `${place.root}/closed`
+  mkdirSync(closed, { mode: 0o555 })
+  chmodSync(place.root, 0o755)
+  const retireThere = (prefix: string) =>
+    run(place, ['--retire', '--force', `--prefix=${prefix}`], { inside: readerAs(ALICE) })
+  for (const prefix of [`${place.root}/nowhere/my`, `${closed}/my`]) {
+    const { status, stderr } = await retireThere(prefix)
+    assert.deepEqual([status, stderr.split('\n')[0]], [1, `ERROR: ${prefix} does not exist`])
+  }
+  writeFileSync(`${closed}/my.retired.tar.zst`, '')
+  assert.match((await retireThere(`${closed}/my`)).stderr, /^ERROR: \S+ is retired: only its archive is there\n/)
+})
+
 test("a link, a base environment, and what is not the user's alone are refused", {
   skip: NEEDS_ROOT,
 }, async (context) => {
