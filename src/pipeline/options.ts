@@ -215,7 +215,7 @@ export interface UnstageResult {
   original: string
   /** The staged copy. It is gone, unless it is `kept`. */
   prefix: string
-  /** Why the copy stays: others use it, or it stands for the next one until that time (milliseconds since 1970). */
+  /** Why the copy stays: others use it, or it is kept for the next session until that time (milliseconds since 1970). */
   kept?: { users: Holder[] } | { until: number }
 }
 

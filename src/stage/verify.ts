@@ -197,7 +197,7 @@ class Verifier {
   /** @param unsure number of places that may be another path, and were left for that reason */
   #prefixFound(path: BytePath, relocation: Relocation | undefined, unsure: number): void {
     if (unsure > 0) {
-      const why = `may hold the original prefix in ${places(unsure)}: behind another path or other data, or at the end of a path through '..'`
+      const why = `may hold the original prefix in ${places(unsure)}: after another path or other data, or at the end of a path through '..'`
       this.findings.push({ path, kind: 'prefix', why, harmless: false })
     }
     const count = relocation === undefined ? 0 : relocation.occurrences.length + (relocation.sealed ?? 0)
