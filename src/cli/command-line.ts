@@ -168,7 +168,7 @@ else until a copy is active. Then it gets what conda would set for the copy: PAT
 CONDA_PROMPT_MODIFIER, PS1 or prompt, and the environment's own variables, with CONDA_STAGE_STAGED=true among them.
 --nodes adds CONDA_STAGE_NODES, the nodes that have the copy. --with-conda adds the variables by which conda is
 called (CONDA_EXE, _CONDA_EXE, CONDA_PYTHON_EXE, _CONDA_ROOT, CONDA_ROOT), and MAMBA_ROOT_PREFIX if mamba is there.
-For a virtual environment, PATH, VIRTUAL_ENV, VIRTUAL_ENV_PROMPT and the prompt change, and PKG_CONFIG_PATH if it is set.
+For a virtual environment, it gets PATH, VIRTUAL_ENV, VIRTUAL_ENV_PROMPT, the prompt, and PKG_CONFIG_PATH if it was set.
 
 Exit status: 0 success; 1 failure (the original environment is active and untouched); 2 wrong usage or configuration.
 Load the shell function with:  eval "$(conda-stage --source)"
