@@ -22,19 +22,19 @@ import { HISTORY, isOwnFile, OWNER_WRITES } from './own-files.ts'
 import { findStage, type StageRecord } from './record.ts'
 import { isOfBase, PYVENV_CFG } from './venv-base.ts'
 
-/** A difference between a stage and what staging should have left. */
+/** A difference between a copy and a fresh one. */
 export interface Finding {
   path: BytePath
   /**
    * - prefix: the file holds the original prefix, or the symbolic link leads there
    * - changed: its bytes, target or type differ from the archive
    * - mode: its permission bits differ
-   * - missing: it is in the archive, but not in the stage
-   * - added: it is in the stage, but not in the archive
+   * - missing: it is in the archive, but not in the copy
+   * - added: it is in the copy, but not in the archive
    */
   kind: 'prefix' | 'changed' | 'mode' | 'missing' | 'added'
   why: string
-  /** False if a program that runs from the stage may reach the original, or if the stage is damaged. */
+  /** False if a program that runs from the copy may reach the original, or if the copy is damaged. */
   harmless: boolean
 }
 
