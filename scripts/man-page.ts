@@ -10,7 +10,7 @@ import { programVersion } from '../src/platform/program.ts'
 const TEMPLATE = join(import.meta.dirname, '../packaging/man/conda-stage.1')
 
 export function manPage(): string {
-  const [head = '', notes = ''] = helpText().split(/\n\n(?=What stays in)/)
+  const [head = '', notes = ''] = helpText().split(/\n\n(?=What your session gets)/)
   const values: Record<string, string> = {
     VERSION: roff(programVersion()),
     PARTS: head.split('\n\n').slice(2).map(part).join('\n'),

@@ -51,9 +51,9 @@ export type ErrorCode =
   | 'ACTIVATION_FAILED' // the session's own conda function could not activate the copy
 
 /**
- * An expected failure, caused by the world and not by a bug of ours. `message` says what happened to which path, `lines` go on
- * with one thing each, and `hint` says what to do next. Each is one line, whatever the names in it. Anything else that is
- * thrown is a bug and is shown with its stack.
+ * An expected failure: something outside the program caused it, not a bug. `message` says what happened to which path, each of
+ * `lines` adds one fact, and `hint` says what to do next. Each is one line, whatever the names in it. Anything else that is
+ * thrown is a bug, and is shown with its stack.
  */
 export class StageError extends Error {
   readonly code: ErrorCode
@@ -71,7 +71,7 @@ export class StageError extends Error {
   }
 }
 
-/** What a message goes on with. */
+/** What can go with the message of a StageError. */
 export interface ErrorDetails {
   path?: string
   hint?: string

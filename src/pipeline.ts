@@ -13,8 +13,8 @@ import { findStage, type Stage } from './stage/record.ts'
 import { detachStage, MANY_FILES, ownStage } from './stage/remove.ts'
 
 /**
- * Writes the archive of an environment, unless there is a fresh one. The environment is only read.
- * @throws StageError; then an archive that was there is unchanged, and no half-written file is left.
+ * Writes the archive of an environment, unless there is a fresh one. Only reads the environment.
+ * @throws StageError. An archive that was there is then unchanged, and no half-written file is left.
  */
 export async function pack({ format, ...given }: options.PackForElsewhereOptions = {}): Promise<options.PackResult> {
   const options = fillIn(format === undefined || format === 'tar.bz2' ? given : { ...given, format })
@@ -29,9 +29,9 @@ export async function pack({ format, ...given }: options.PackForElsewhereOptions
 }
 
 /**
- * Makes a relocated copy of an environment on local disk, from its archive. If there is no fresh archive, one is written in
- * the same pass. If a copy of the same contents is there already, that one is used. Nothing is activated.
- * @throws StageError; then nothing is left on the local disk.
+ * Makes a relocated copy of an environment on local disk, from its archive. If there is no fresh archive, writes one in
+ * the same pass. If a copy with the same contents is there already, joins that one. Activates nothing.
+ * @throws StageError. Then nothing is left on the local disk.
  */
 export async function stage(given: options.StageOptions = {}): Promise<options.StageResult> {
   const filled = fillIn(given)
@@ -52,8 +52,8 @@ async function stageAs(environment: Environment, options: Filled<options.StageOp
 }
 
 /**
- * Makes a copy that can be shown at the original's own path, to one command: of the environment's image if there is a fresh one.
- * Where nothing can be shown there, a relocated copy.
+ * Makes a copy that can be shown to one command at the original's own path: of the environment's image if there is a fresh one.
+ * If nothing can be shown there, makes a relocated copy.
  * @throws StageError NO_NAMESPACE with `strict`, and as `stage`
  */
 export async function stageInPlace(given: options.InPlaceOptions): Promise<options.InPlaceResult> {
@@ -72,9 +72,9 @@ export async function stageInPlace(given: options.InPlaceOptions): Promise<optio
 }
 
 /**
- * Gives a staged copy back and removes it, unless others use it. A session in which it is active must leave it first.
- * @param sweepBehind called with the local folder if there is much to remove. The copy is no stage any more by then, and the
- *   next sweep of that folder removes its files. Without this parameter the copy is gone when the promise resolves.
+ * Gives a staged copy back, and removes it unless others use it. A session in which it is active must leave it first.
+ * @param sweepBehind called with the local folder if there is much to remove. By then the copy no longer counts as one, and the
+ *   next sweep of that folder removes its files. Without this parameter, the copy is gone when the promise resolves.
  * @throws StageError NOT_STAGED, TARGET_UNSAFE
  */
 export async function unstage(
@@ -129,7 +129,7 @@ export async function verify(given: options.VerifyOptions): Promise<options.Veri
 }
 
 /**
- * Reads all of an archive, and checks everything that it says. It need not be trusted.
+ * Reads a whole archive, and checks everything that it says. The archive need not be trusted.
  * @throws StageError NO_ARCHIVE, ARCHIVE_FOREIGN, ARCHIVE_VERSION, ARCHIVE_UNREADABLE, CANCELLED
  */
 export async function verifyArchive(given: options.VerifyArchiveOptions): Promise<options.VerifyArchiveResult> {

@@ -58,7 +58,7 @@ export async function readVariables(
       if (cause instanceof StageError) throw cause // nobody waits any more
       const kind = cause instanceof NotRead ? cause.kind : 'failed'
       // conda opens everything, and waits for a FIFO for ever.
-      if (kind === 'special') notTaken.push(`${file} ${(cause as Error).message}, and is passed over`)
+      if (kind === 'special') notTaken.push(`${file} ${(cause as Error).message}; conda-stage ignores it`)
       else if (kind !== 'folder' && kind !== 'missing') unreadable.push(unreadableFile(file, cause))
     }
   }

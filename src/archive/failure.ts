@@ -45,7 +45,7 @@ const OF_ARCHIVE: Record<string, string> = {
   ENOENT: 'its folder does not exist',
   ENOTDIR: 'its folder is not a folder',
   EISDIR: 'it is a folder',
-  EEXIST: 'something stands in its place',
+  EEXIST: 'something else is already there',
   ENAMETOOLONG: 'its name is too long',
 }
 

@@ -69,7 +69,7 @@ export function readIndex(path: string, source?: Source): Promise<ArchiveIndex> 
     return decoded(path, () => {
       const entries = decodeEntries(columns, digests, { frames, prefixes: head.prefixes, format })
       if (!isDeepStrictEqual(totalsOf({ entries, frames }), totals))
-        throw new Malformed('its head counts other entries than it has')
+        throw new Malformed('its head gives another number of entries than it has')
       return { ...rest, entries, frames }
     })
   })

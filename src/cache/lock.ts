@@ -100,7 +100,7 @@ const isUseful = ({ isFolder, uid }: SeenLock, { owners }: LockOptions): boolean
   isFolder && (owners === undefined || uid === 0 || owners.includes(uid))
 
 async function inTheWay(path: string, lock: string, { isFolder, uid }: SeenLock): Promise<StageError> {
-  const what = isFolder ? 'a lock' : 'no folder, so no lock of conda-stage'
+  const what = isFolder ? 'a lock' : 'not a folder, so not a lock of conda-stage'
   return new StageError('LOCKED', `${lock} is in the way: it is ${what}, and belongs to ${await describeUser(uid)}`, {
     path,
     hint: `If no conda-stage of that user runs on any node, have it removed: rm -r '${lock}'. Or name another archive with --output=FILE.`,

@@ -8,7 +8,7 @@ import { lstat, readdir, unlink } from '../platform/remote-fs.ts'
 export interface Retention {
   /** Days after which an unused archive is removed; Infinity: never. */
   days: number
-  /** How many are kept: those used last; Infinity: all. */
+  /** How many archives are kept, those that were used last; Infinity: all. */
   archives: number
 }
 

@@ -40,7 +40,7 @@ function whyUntrusted(
   }
   // The group's bits also show an access list that lets others write.
   if ((Number(facts.mode) & 0o022) === 0) return undefined
-  return ['other users can write it', `If you trust what it holds: chmod go-w '${path}'`]
+  return ['other users can write to it', `If you trust what it holds: chmod go-w '${path}'`]
 }
 
 /**

@@ -39,12 +39,19 @@ export function commandLine(): Command {
     .option('--stage', 'copy the active environment to local disk and activate the copy')
     .option('--unstage', 'go back to the original environment and remove the copy')
     .addOption(
-      new Option('--exec [how]', "run the command after '--' with the copy in the original's own place").choices(HOW),
+      new Option(
+        '--exec [how]',
+        "run the command after '--' with the copy in the original's own place; strict: fail if that is not possible",
+      ).choices(HOW),
     )
-    .addOption(new Option('--shell [how]', 'open a shell like that; strict: fail if that place is denied').choices(HOW))
+    .addOption(
+      new Option('--shell [how]', "open a shell with the copy in the original's own place; strict: as above").choices(
+        HOW,
+      ),
+    )
     .option('--pack', 'write the archive only, unless it is up to date')
     .option('--verify', 'check the staged copy, or the archive of an environment that is not staged')
-    .option('--retire', 'replace an environment with its archive, once that is known to hold all of it')
+    .option('--retire', 'replace an environment with its archive, after checking that the archive holds all of it')
     .option('--restore', 'bring a retired environment back as it was')
     .option('--wrappers <dir>', "write small programs into DIR/bin that start the environment's programs from its copy")
     .addOption(new Option('--auto-stage <what>', 'stage the environment whenever it is activated').choices(SWITCH))
@@ -53,7 +60,7 @@ export function commandLine(): Command {
     .addOption(new Option('--modulefile <system>', 'print a modulefile, for administrators').choices(MODULE_SYSTEMS))
     .option('--status', 'show what is active, staged and archived')
     .option('--list', 'show the copies on this node and who uses them')
-    .option('--clean', 'remove the copies that nobody uses and what killed calls left')
+    .option('--clean', 'remove the copies that nobody uses, and what killed calls have left')
     .option('-V, --version', 'print the version')
     .option('-h, --help', 'print this help')
     .addOption(new Option('--finish-unstage').hideHelp())
@@ -79,12 +86,11 @@ export function commandLine(): Command {
       `with --nodes: what starts programs on the nodes: ${LAUNCHER_NAMES.join(', ')}, or a command such as 'rsh {node}' (default: that of the job's scheduler)`,
     )
     .addOption(
-      new Option(
-        '--on-node-failure <what>',
-        'if a node has no copy in the end: fail (the default), or continue',
-      ).choices(ON_NODE_FAILURE),
+      new Option('--on-node-failure <what>', 'if a node gets no copy: fail (the default), or continue').choices(
+        ON_NODE_FAILURE,
+      ),
     )
-    .option('--archive <file>', 'stage, verify or restore this archive by itself: its environment need not be there')
+    .option('--archive <file>', 'stage, verify or restore this archive, whether its environment is there or not')
     .addOption(new Option('--writable', 'make the copy writable').conflicts('readOnly'))
     .addOption(new Option('--read-only', 'make the copy read-only (the default)'))
     .addOption(
@@ -93,11 +99,11 @@ export function commandLine(): Command {
         'process that uses the copy (default: the calling shell, job or login session)',
       ).argParser(processNumber),
     )
-    .option('--in-place', 'with --mount, --exec or --shell: read the image from where it lies, without a copy')
+    .option('--in-place', 'with --mount, --exec or --shell: read the image where it is, instead of copying it')
     .option('--private', 'make a copy that nobody else uses')
     .addOption(withCondaOption())
     .addOption(withBaseOption())
-    .option('--skip-local', 'do not copy an environment that is on local disk already (the default in jobs)')
+    .option('--skip-local', 'use an environment as it is if it is already on local disk (the default in jobs)')
     .option('--no-skip-local', 'copy it anyway')
     .addOption(
       new Option('--auto-unstage <what>', 'alone or with --auto-stage: remove the copy when you leave it').choices(
@@ -108,14 +114,14 @@ export function commandLine(): Command {
     .addOption(
       new Option(
         '--keep [minutes]',
-        'keep the copy so long after its last user, for the next one; without a number: until --unstage',
+        'keep the copy for this many minutes after its last user has left; without a number: until --unstage',
       )
         .preset(Number.POSITIVE_INFINITY)
         .argParser(minutes),
     )
-    .option('-f, --force', 'pack even if the archive is up to date; with --unstage and --retire: do not ask')
+    .option('-f, --force', 'pack even if the archive is up to date; with --unstage, --clean and --retire: do not ask')
     .option('--dry-run', 'show what would be done, with sizes and an estimate of the time; write nothing')
-    .option('--all', 'with --clean: also remove copies that are in use, after a question')
+    .option('--all', 'with --clean: also remove copies that are in use, after asking')
     .option('-o, --output <file>', 'archive file to write, and to stage from')
     .addOption(
       new Option('--check <depth>', 'how thoroughly to look for changes (default: quick)').choices(SETTINGS.check.of),
@@ -126,7 +132,7 @@ export function commandLine(): Command {
         SETTINGS.onFailure.of,
       ),
     )
-    .option('--ignore-missing-files', 'do not warn about files that conda installed and that are gone')
+    .option('--ignore-missing-files', 'do not warn about missing files that conda has installed')
     .option('--json', 'print results as JSON on standard output')
     .addOption(new Option('-q, --quiet', 'show only warnings and errors').conflicts(['verbose', 'debug']))
     .option('--verbose', 'show more')
@@ -141,6 +147,7 @@ Variables:
   CONDA_STAGE=false        do nothing, and succeed
   CONDA_STAGE_PATH         same as --path
   CONDA_STAGE_WRITABLE     true: same as --writable; false: same as --read-only
+  CONDA_STAGE_PRIVATE      true: same as --private
   CONDA_STAGE_WITH_CONDA   true: same as --with-conda
   CONDA_STAGE_WITH_BASE    true: same as --with-base
   CONDA_STAGE_SKIP_LOCAL   true: same as --skip-local; false: same as --no-skip-local
@@ -149,19 +156,19 @@ Variables:
   CONDA_STAGE_DEBUG        true: same as --debug
   CONDA_STAGE_ALLOW_BASE   true: allow the base environment to be staged
   CONDA_STAGE_PROLOGUE     default of --prologue
+  CONDA_STAGE_POOL         requests to the file server at once (default: 128)
   CONDA_STAGE_NODE         the Node (22.15 or newer) to run with
   CONDA_STAGE_MKSQUASHFS   the program that makes images: mksquashfs or tar2sqfs
   CONDA_STAGE_SQUASHFUSE   the squashfuse_ll that mounts them
   CONDA_STAGE_STRACE       the strace of --proof
   NO_COLOR                 do not use colours
 
-What stays in your session: the function conda-stage (in bash and sh also __conda_stage; in tcsh an alias). While
-a copy is active, also what conda would have set for it: PATH, CONDA_PREFIX, CONDA_DEFAULT_ENV,
-CONDA_PROMPT_MODIFIER, PS1 or prompt, and the environment's own variables, with CONDA_STAGE_STAGED=true among
-them; after --nodes also CONDA_STAGE_NODES, the nodes that have the copy; after --with-conda also the variables
-by which conda is called (CONDA_EXE, _CONDA_EXE, CONDA_PYTHON_EXE, _CONDA_ROOT, CONDA_ROOT), and
-MAMBA_ROOT_PREFIX if mamba is there. Of a virtual environment: PATH, VIRTUAL_ENV, VIRTUAL_ENV_PROMPT, the prompt,
-and PKG_CONFIG_PATH if it was set. Nothing else.
+What your session gets: the function conda-stage (in bash and sh also __conda_stage; in tcsh an alias), and nothing
+else until a copy is active. Then it gets what conda would set for the copy: PATH, CONDA_PREFIX, CONDA_DEFAULT_ENV,
+CONDA_PROMPT_MODIFIER, PS1 or prompt, and the environment's own variables, with CONDA_STAGE_STAGED=true among them.
+--nodes adds CONDA_STAGE_NODES, the nodes that have the copy. --with-conda adds the variables by which conda is
+called (CONDA_EXE, _CONDA_EXE, CONDA_PYTHON_EXE, _CONDA_ROOT, CONDA_ROOT), and MAMBA_ROOT_PREFIX if mamba is there.
+For a virtual environment, it gets PATH, VIRTUAL_ENV, VIRTUAL_ENV_PROMPT, the prompt, and PKG_CONFIG_PATH if it was set.
 
 Exit status: 0 success; 1 failure (the original environment is active and untouched); 2 wrong usage or configuration.
 Load the shell function with:  eval "$(conda-stage --source)"

@@ -24,7 +24,7 @@ export function addEvidenceOptions(command: Command): Command {
     )
     .option('--benchmark', 'run it from the original and from the copy, in turns, and compare the times')
     .addOption(new Option('--runs <n>', `with --benchmark: how many times (default: ${USUAL_RUNS})`).argParser(count))
-    .option('--doctor', 'look at all that staging depends on, and say what is broken and what to do')
+    .option('--doctor', 'check everything that staging depends on, and say what is broken and what to do')
     .option('--report <file>', 'with --proof and --benchmark: also write a page for a browser')
 }
 

@@ -59,7 +59,7 @@ export function addPackOptions(command: Command): Command {
         ).argParser(wholeFrom(0)),
       )
       .addOption(
-        new Option('--threads <n>', 'threads to work with (default: the CPUs available, up to 16)').argParser(
+        new Option('--threads <n>', 'number of threads (default: the CPUs available, up to 16)').argParser(
           wholeFrom(1),
         ),
       )
@@ -69,11 +69,16 @@ export function addPackOptions(command: Command): Command {
       .addOption(
         new Option('--exclude <pattern>', 'with --pack --output: leave out what matches').argParser(collect('exclude')),
       )
-      .addOption(new Option('--include <pattern>', '... but take this, after --exclude').argParser(collect('include')))
-      .option('--arcroot <dir>', 'with --pack --output: folder of the archive that holds the environment')
-      .option('-d, --dest-prefix <dir>', 'with --pack --output: pack for this place, without conda-unpack')
+      .addOption(
+        new Option(
+          '--include <pattern>',
+          'with --pack --output: take what matches, even if an --exclude before it matches',
+        ).argParser(collect('include')),
+      )
+      .option('--arcroot <dir>', 'with --pack --output: put the environment into this folder of the archive')
+      .option('-d, --dest-prefix <dir>', 'with --pack --output: pack for use at this path, without conda-unpack')
       .addOption(new Option('--packer <who>', 'who packs; conda-pack writes NAME.tar.gz').choices(SETTINGS.packer.of))
-      .option('--ignore-editable-packages', 'do not warn about packages whose sources are elsewhere')
+      .option('--ignore-editable-packages', 'do not warn about editable packages, whose sources are elsewhere')
       // conda-pack's users give it for every zip. Ours have links in any case.
       .addOption(new Option('--zip-symlinks').hideHelp())
   )

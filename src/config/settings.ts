@@ -44,7 +44,7 @@ export const SETTINGS = {
   localFoldersOnly: { kind: 'flag', default: false },
   skipLocal: {
     kind: 'flag',
-    unset: 'true in jobs, else false',
+    unset: 'true in jobs, otherwise false',
     variables: { CONDA_STAGE_SKIP_LOCAL: TRUE_FALSE },
   },
   writable: {
@@ -60,8 +60,8 @@ export const SETTINGS = {
   allowBase: { kind: 'flag', default: false, variables: { CONDA_STAGE_ALLOW_BASE: TRUE_FALSE } },
   activator: { kind: 'choice', of: ['own', 'conda'], default: 'own' },
   check: { kind: 'choice', of: ['quick', 'full'], default: 'quick' },
-  onFailure: { kind: 'choice', of: ['continue', 'fail'], unset: 'continue in automatic staging, else fail' },
-  archiveFolder: { kind: 'folder', words: ['user'], unset: 'beside the environment, else the cache folder' },
+  onFailure: { kind: 'choice', of: ['continue', 'fail'], unset: 'continue in automatic staging, otherwise fail' },
+  archiveFolder: { kind: 'folder', words: ['user'], unset: 'beside the environment, or in the cache folder' },
   format: {
     kind: 'choice',
     of: UNPACKED_FORMATS,
@@ -73,7 +73,7 @@ export const SETTINGS = {
     kind: 'number',
     from: 1,
     to: 1024,
-    unset: 'the CPUs we may use',
+    unset: 'the CPUs available, up to 16',
     flags: { threads: undefined, nThreads: undefined },
   },
   ignoreMissingFiles: { kind: 'flag', default: false },

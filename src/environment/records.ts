@@ -34,9 +34,9 @@ export async function readRecords(prefix: string, only?: readonly BytePath[]): P
       const id = path.slice('conda-meta/'.length, -'.json'.length)
       const { paths, isOdd } = recordedPaths(JSON.parse(text), id, intern)
       found.set(path, paths)
-      if (isOdd) warnings.push(`${displayPath(path)} has entries of an unknown kind, which are passed over`)
+      if (isOdd) warnings.push(`${displayPath(path)} has entries of an unknown kind; conda-stage ignores them`)
     } catch (error) {
-      const why = error instanceof SyntaxError ? 'is not the JSON of a record' : (error as Error).message
+      const why = error instanceof SyntaxError ? 'is not a record in JSON' : (error as Error).message
       warnings.push(`${displayPath(path)} can't be used: it ${why}`)
     }
   })

@@ -48,7 +48,7 @@ export function causeOf(asked: Asked, circumstances: Circumstances): Cause {
   }
   return {
     kind: 'other',
-    why: 'a program asks for it by a path of its own',
+    why: 'a program asks for this path itself',
     remedy: 'Look for a setting of that program, or copy what it needs to local disk.',
   }
 }
@@ -94,7 +94,7 @@ function original({ path, real }: Asked, { originals, env }: Circumstances): Cau
     }
   return {
     kind: 'original',
-    why: 'something names the original by its own path',
+    why: 'something uses the path of the original',
     remedy:
       "'conda-stage --verify --prefix=COPY' lists files of the copy that do; 'conda-stage --exec' puts the copy in the original's place.",
     folder,
@@ -106,8 +106,8 @@ function editableInstall({ path, real }: Asked, { editable }: Circumstances): Ca
   if (install === undefined) return undefined
   return {
     kind: 'editable install',
-    why: `${install.project} is installed as editable: its sources are used from where they lie`,
-    remedy: `Install it as it is ('pip install PATH' without -e), or keep its sources on local disk.`,
+    why: `${install.project} is an editable install: Python uses its sources where they are`,
+    remedy: `Install it without -e ('pip install PATH'), or keep its sources on local disk.`,
     folder: install.target,
   }
 }
@@ -117,7 +117,7 @@ function linkOut({ path, real }: Asked, { copy }: Circumstances): Cause | undefi
   return {
     kind: 'link out of the environment',
     why: `a symbolic link in the environment leads there: ${path.slice(copy.length + 1)}`,
-    remedy: 'Replace the link in the original by what it leads to, and stage again.',
+    remedy: 'In the original, replace the link with what it leads to, and stage again.',
   }
 }
 
@@ -125,10 +125,10 @@ function linkOut({ path, real }: Asked, { copy }: Circumstances): Cause | undefi
 const NO_SEARCH = /^(?:HOME|PWD|OLDPWD|_|SHELL|CONDA_.*|_CONDA_.*|MAMBA_.*|PIXI_.*|SLURM_.*|PBS_.*)$/
 
 const REMEDIES: Readonly<Record<string, string>> = {
-  PATH: 'Take it out of PATH, or put it behind: each program that is looked for is looked for there, too.',
+  PATH: 'Remove it from PATH, or put it last: every search for a program looks there, too.',
   PYTHONPATH: 'Unset PYTHONPATH, or install what it names into the environment.',
   LD_LIBRARY_PATH:
-    'Unset LD_LIBRARY_PATH: each library is looked for there first. The environment finds its own without it.',
+    'Unset LD_LIBRARY_PATH: every library is looked for there first. The environment finds its own libraries without it.',
   TMPDIR: 'Set TMPDIR to a folder on local disk.',
 }
 

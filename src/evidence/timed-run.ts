@@ -48,7 +48,7 @@ export async function timedRun(
 ): Promise<TimedRun> {
   const bash = ['/bin/bash', '/usr/bin/bash'].find((path) => existsSync(path))
   if (bash === undefined)
-    throw new StageError('NO_PROGRAM', 'There is no bash here; it measures how long programs take', {
+    throw new StageError('NO_PROGRAM', 'There is no bash here, and measuring times needs it', {
       hint: "Install the package 'bash'.",
     })
   const [program, ...args] = [...before, bash, '-p', '-c', TIMER, 'bash', ...command]

@@ -50,7 +50,7 @@ export async function copyImage({ image, handle, frames, size, to, signal }: Cop
         done += data.length
       }
       if (checksum !== undefined && found !== checksum)
-        throw damaged(image, `the checksum of its part at byte ${offset} is wrong`)
+        throw damaged(image, `the checksum of its frame at byte ${offset} is wrong`)
     }
   }
   try {

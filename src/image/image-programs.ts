@@ -32,9 +32,13 @@ export async function imageMaker(options: MakerOptions): Promise<(path: string) 
   const search = { env, variable: 'CONDA_STAGE_MKSQUASHFS', without }
   const found = await findProgram(['mksquashfs', 'tar2sqfs'], search)
   if (found === undefined) {
-    throw new StageError('NO_PROGRAM', 'There is neither mksquashfs nor tar2sqfs here; they make images', {
-      hint: 'Install the package squashfs-tools (or squashfs-tools-ng), or name the program with CONDA_STAGE_MKSQUASHFS=PATH.',
-    })
+    throw new StageError(
+      'NO_PROGRAM',
+      'Neither mksquashfs nor tar2sqfs is here, and making an image needs one of them',
+      {
+        hint: 'Install the package squashfs-tools (or squashfs-tools-ng), or name the program with CONDA_STAGE_MKSQUASHFS=PATH.',
+      },
+    )
   }
   const first = { ...options, program: found, help: await saidBy(found, '-help', env) }
   const isOld = basename(found) === 'mksquashfs' && !/^-tar\b/m.test(first.help)

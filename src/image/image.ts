@@ -146,7 +146,7 @@ export class Image {
     if (digestFrom(hash.digest('hex')) !== file.digest)
       return { kind: 'content', why: 'has other bytes than were packed', harmless: false }
     if (isDeepStrictEqual(scanner.finish(), file.relocation)) return undefined
-    const why = `holds the prefix in other places than the index of ${displayPath(packer)} says`
+    const why = `holds the prefix in other places than those in the index of ${displayPath(packer)} says`
     return { kind: 'relocation', why, harmless: packer !== generator }
   }
 
@@ -155,7 +155,7 @@ export class Image {
       const target = this.#tree.get(entry.target)
       return found.type === 'file' && target?.inode === found.inode
         ? undefined
-        : `is no further name of ${displayPath(entry.target)} in the image`
+        : `is not another name of ${displayPath(entry.target)} in the image`
     }
     // Its mode and time are the program's: mksquashfs takes none from a tar.
     if (entry.path === '' && found.type === 'directory') return undefined

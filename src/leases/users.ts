@@ -7,7 +7,7 @@ export interface Caller {
   env: Variables
   /** The shell whose function called us. */
   shell?: number | undefined
-  /** Whether the caller gets no more than the path of the copy: then the shell may be a subshell that ends at once. */
+  /** Whether the caller only gets the path of the copy. Then the shell may be a subshell that ends at once. */
   getsPath?: boolean | undefined
   /** The process that the caller named. */
   session?: number | undefined
@@ -19,8 +19,8 @@ export interface Holder {
   kind: 'shell' | 'session' | 'job' | 'login' | 'programs'
   host: string
   boot: string
-  /** The copy is in use while one of these is, or the job. Without either, nobody is known whose end could end it. */
+  /** The copy is in use while one of these processes, or the job, lives. If there is neither, nothing can end the use. */
   processes: ProcessIdentity[]
-  /** In which job. It holds the lease of kind `job`. */
+  /** The job of these processes. For the kind `job`, it holds the lease. */
   job?: { variable: string; id: string } | undefined
 }

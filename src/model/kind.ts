@@ -1,6 +1,6 @@
 /**
- * What an environment is. By this a session is in it, and its archive has its place. `python` is an installation of Python that
- * virtual environments are made of: it is only staged along with one.
+ * What made an environment. It decides how a session is in it, and where its archive is. `python` is an installation of Python that
+ * virtual environments were made from. It is staged only together with one of them.
  */
 export const ENVIRONMENT_KINDS = ['conda', 'pixi', 'venv', 'python'] as const
 export type EnvironmentKind = (typeof ENVIRONMENT_KINDS)[number]

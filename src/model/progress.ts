@@ -24,7 +24,7 @@ export type ProgressEvent =
   | { kind: 'detail'; message: string }
   /** Shown with --debug. */
   | { kind: 'debug'; message: string }
-  /** Text for people from a program that does the work for us (conda-pack), as it arrives. */
+  /** Text for people, as it arrives, from a program that does the work for us (conda-pack). */
   | { kind: 'output'; text: string }
 
 export type Phase = 'stage' | 'pack' | 'extract' | 'read-only' | 'remove' | 'verify'

@@ -19,7 +19,7 @@ export async function pour(
   const read = async (position: number): Promise<Buffer> => {
     const block = Buffer.allocUnsafe(Math.min(BLOCK, size - position))
     const { bytesRead } = await handle.read(block, 0, block.length, position)
-    if (bytesRead === 0 && block.length > 0) throw damaged(path, 'it became shorter while it was sent')
+    if (bytesRead === 0 && block.length > 0) throw damaged(path, 'it became shorter while it was being sent')
     return block.subarray(0, bytesRead)
   }
   let ahead = await read(0)

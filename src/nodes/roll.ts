@@ -189,7 +189,7 @@ export class Roll {
     if (node.state === 'called' || node.state === 'needs') {
       const lines = said.split('\n')
       const why = lines.findLast((line) => line.includes(name)) ?? lines.at(-1)
-      const what = node.state === 'called' ? 'no process of ours came up there' : 'its process ended'
+      const what = node.state === 'called' ? 'conda-stage did not start there' : 'its process ended'
       this.fail(name, { code: 'NODES_FAILED', message: why ? `${what}: ${why}` : what })
     }
     this.#changed()

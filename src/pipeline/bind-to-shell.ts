@@ -76,7 +76,7 @@ export interface Left {
    * - shared: others use the stage
    * - used: programs still run from it; a process now waits for their end
    * - last: the original is gone, so nothing removes the stage but somebody who says so
-   * - kept: the stage stands for the next one
+   * - kept: the stage is kept for the next session
    * - free: nobody uses it
    * - gone: another one that left at the same time removes it
    */

@@ -166,7 +166,7 @@ async function foldersFor(options: Filled<StageOptions>): Promise<string[]> {
         `${folder} (from --path) ${isMisread(folder) ? 'is not valid UTF-8' : "can't be read"}`,
         {
           path: folder,
-          hint: 'Name a folder in which copies are.',
+          hint: 'Name a folder that holds copies.',
           cause,
         },
       )

@@ -63,7 +63,7 @@ export async function warnOfWhatIsMissing(
   for (const message of warnings) warn(message)
   if (environment.isRealUnnamed)
     warn(
-      `${environment.prefix} leads to a path that is not valid UTF-8. Files that name that path still point to the original from the copy`,
+      `${environment.prefix} leads to a path that is not valid UTF-8. In the copy, files that name that path still point to the original`,
     )
   for (const { path, reason } of skipped)
     warn(`${environment.prefix}/${displayPath(path)} ${reason} and is left out of the copy`)

@@ -10,36 +10,36 @@ import type { Shown } from '../mount/namespace.ts'
 import type { BaseCopy } from '../stage/venv-base.ts'
 import type { Finding } from '../stage/verify.ts'
 
-/** Options of pack(); stage() takes them too, since it packs if there is no fresh archive. */
+/** Options of pack(). stage() takes them, too, because it packs if there is no fresh archive. */
 export interface PackOptions {
-  /** Environment to pack. Default: the active one, by the variables of `env`: conda's or pixi's (CONDA_PREFIX), or a virtual environment (VIRTUAL_ENV). */
+  /** Environment to pack. Default: the one that is active by CONDA_PREFIX or VIRTUAL_ENV in `env`. */
   prefix?: string
-  /** Archive file. Default: `NAME.tar.zst` beside the environment, else in the user's cache folder. */
+  /** Archive file. Default: `NAME.tar.zst` beside the environment, or in the user's cache folder if that is not writable. */
   output?: string
   /** Folder for the archives of many environments, tried first; `{user}` and `~/` are replaced. */
   archiveFolder?: string
   /** Which of the user's archives are removed from such folders after packing. Default: none. */
   retention?: Retention
   format?: ArchiveFormat
-  /** zstd 0 to 19 (default 3), gzip and zip 0 to 9 (default 6), bzip2 0 to 9 (default 9); 0 is the least there is. */
+  /** zstd 0 to 19 (default 3), gzip and zip 0 to 9 (default 6), bzip2 0 to 9 (default 9). 0 compresses as little as possible. */
   compressLevel?: number
   /** Threads that compress, or extract. Default: the CPUs this process may use. */
   threads?: number
   /** Pack even if there is a fresh archive. */
   force?: boolean
-  /** How to see whether the archive is fresh: `full` walks the whole environment, `quick` looks at a handful of places. */
+  /** How to check whether the archive is fresh: `full` looks at every file, `quick` (the default) at a handful of places. */
   check?: 'quick' | 'full'
-  /** Do not warn about files that conda's records list but that are gone. */
+  /** Do not warn about missing files that conda's records list. */
   ignoreMissingFiles?: boolean
   /** Allow packing a base environment (without its pkgs/ and envs/). */
   allowBase?: boolean
-  /** The prefix may also be that of a Python which is no environment: virtual environments are made of it. */
+  /** Allow `prefix` to be a Python that is not an environment, but that virtual environments were made from. */
   asBase?: boolean
   /** Who packs. conda-pack writes `NAME.tar.gz` if no `output` is named. */
   packer?: 'own' | 'conda-pack'
   /** Folder inside the archive that holds the environment. Default: none. */
   arcroot?: string
-  /** Path, or another text, to write in place of the prefix. Unpacked there, the contents need no conda-unpack. */
+  /** Path, or another text, to write in place of the prefix. An archive that is unpacked at this path needs no conda-unpack. */
   destPrefix?: string
   /** Patterns of paths to exclude, or to include again; applied in order. */
   filters?: readonly Filter[]
@@ -56,14 +56,14 @@ export interface PackOptions {
 
 /** Options of pack() alone: a tar.bz2 can't be staged. */
 export interface PackForElsewhereOptions extends Omit<PackOptions, 'format'> {
-  /** `tar.bz2` takes the system's bzip2, and goes with `output`. */
+  /** `tar.bz2` needs `output`, and bzip2 on PATH. */
   format?: ArchiveFormat | 'tar.bz2'
 }
 
 export interface StageOptions extends PackOptions {
   /**
-   * An archive to stage by itself, also one of conda-pack: its environment need not be there, and is not looked at. Naming it means
-   * that its owner is trusted. Options about packing have no effect then.
+   * An archive to stage without its environment; also one of conda-pack. The environment is not looked at, and need not exist. Whoever
+   * names the archive trusts its owner. Options about packing have no effect.
    */
   archive?: string
   /** Local folder in which `conda-stage_TOKEN/NAME` is made. Default: the first suitable one of this machine. */
@@ -78,13 +78,13 @@ export interface StageOptions extends PackOptions {
   writable?: boolean
   /** What the copy is. Default: a tree. If an image can't be mounted here, a `mount` becomes a tree, too. */
   form?: Form
-  /** Read the image of a `mount` where it lies, instead of copying it to local disk. */
+  /** Read the image of a `mount` where it is, instead of copying it to local disk. */
   inPlace?: boolean
-  /** Make a copy that nobody else uses. Default: true for a writable copy, else false. */
+  /** Make a copy that nobody else uses. Default: true for a writable copy, otherwise false. */
   isPrivate?: boolean
-  /** Of a virtual environment: the copy of its base from which the copy is to start. Only such copies are shared. */
+  /** For a virtual environment: the copy of its base, from which the new copy starts. It is shared only with copies that start from the same. */
   base?: BaseCopy
-  /** How long the copy stands when nobody uses it any more; null: until somebody removes it. Default: 0. */
+  /** How many minutes the copy is kept after its last user; null: until somebody removes it. Default: 0. */
   keepMinutes?: number | null
   /** Who uses the copy. It may be removed when that process has ended. Default: this process. */
   caller?: Caller
@@ -93,7 +93,7 @@ export interface StageOptions extends PackOptions {
 export interface InPlaceOptions extends StageOptions {
   /** Throw if no copy can be shown at the original's own path. */
   strict: boolean
-  /** Show the environment's image from where it lies, without a copy. */
+  /** Show the environment's image from where it is, without a copy. */
   readInPlace: boolean
 }
 
@@ -104,7 +104,7 @@ export interface UnstageOptions {
   caller?: Caller
   /** The lease to give back, from StageResult. Default: that of the caller. */
   lease?: string
-  /** Remove the copy even if it was to stand for some time. */
+  /** Remove the copy even if it was to be kept for some time. */
   force?: boolean
   env?: Readonly<Record<string, string | undefined>>
   cwd?: string
@@ -116,15 +116,15 @@ export interface RetireOptions
   extends Pick<PackOptions, 'compressLevel' | 'threads' | 'env' | 'cwd' | 'onProgress' | 'signal'> {
   /** The environment. Default: the active one, which is refused. */
   prefix?: string
-  /** Look whether it can be retired, and change nothing. */
+  /** Check whether it can be retired, and change nothing. */
   dryRun?: boolean
-  /** Called with what will go before anything is written; what it throws comes through. */
+  /** Called before anything is written, with what will be removed. What it throws is thrown to the caller. */
   confirm?(plan: RetireResult): Promise<void>
 }
 
 export interface RetireResult {
   original: string
-  /** `ENV.retired.tar.zst`, all that is left. */
+  /** `ENV.retired.tar.zst`, which replaces the environment. */
   archive: string
   /** Of the environment. `entries` are files, folders and links: what a quota of inodes counts. */
   files: number
@@ -140,7 +140,7 @@ export interface RestoreOptions extends Pick<PackOptions, 'env' | 'cwd' | 'onPro
   prefix?: string
   /** Default: the environment's retired archive. */
   archive?: string
-  /** Look whether it can be restored, and change nothing. */
+  /** Check whether it can be restored, and change nothing. */
   dryRun?: boolean
 }
 
@@ -205,7 +205,7 @@ export interface StageResult {
 }
 
 export interface InPlaceResult {
-  /** Missing if an image is read from where it lies. */
+  /** Missing if an image is read from where it is. */
   copy?: StageResult
   /** What is to be shown where. Missing if the copy is relocated. */
   shown?: Shown
@@ -215,7 +215,7 @@ export interface UnstageResult {
   original: string
   /** The staged copy. It is gone, unless it is `kept`. */
   prefix: string
-  /** Why the copy stays: others use it, or it stands for the next one until that time (milliseconds since 1970). */
+  /** Why the copy stays: others use it, or it is kept for the next session until that time (milliseconds since 1970). */
   kept?: { users: Holder[] } | { until: number }
 }
 
@@ -243,18 +243,18 @@ export interface VerifyArchiveOptions {
 
 export interface VerifyArchiveResult {
   archive: string
-  /** An archive of conda-pack, or a tar.bz2, has no index: less can be said about it. */
   madeBy: 'conda-stage' | 'conda-pack'
+  /** False for an archive of conda-pack and for a tar.bz2, about which less can be said. */
   hasIndex: boolean
   files: number
   bytes: number
-  /** What is not as it should be. The archive is sound if all are `harmless`. */
+  /** Everything that is wrong. The archive is sound if all findings are `harmless`. */
   findings: ArchiveFinding[]
 }
 
 export interface VerifyResult {
   prefix: string
   original: string
-  /** What differs from what staging should have left. The copy is sound if all are `harmless`. */
+  /** Everything that differs from a fresh copy. The copy is sound if all findings are `harmless`. */
   findings: Finding[]
 }

@@ -189,9 +189,9 @@ async function warnOfPointers({ prefix, real }: Environment, { env, cwd, onProgr
 async function archiveOf(places: Places, environment: Environment, tree: Tree, options: Options): Promise<number> {
   const { archive } = places
   if (isThere(archive)) {
-    if (!(await isOurs(archive))) throw inTheWay(archive, 'is no archive of ours')
+    if (!(await isOurs(archive))) throw inTheWay(archive, 'is not an archive of conda-stage')
     const differences = await differencesWith(archive, places.prefix, tree, options)
-    if (differences.length > 0) throw inTheWay(archive, 'is of an earlier state, and is not replaced')
+    if (differences.length > 0) throw inTheWay(archive, 'holds an earlier state, and is not replaced')
     return (await stat(archive)).size
   }
   const temporary = temporaryName(archive)

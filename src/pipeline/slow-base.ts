@@ -18,6 +18,6 @@ export async function tellIfBaseIsSlow(
   const found = await findVenvBase(prefix)
   if (found === undefined || isOfSystem(found) || (await localFileSystem(found.real)) !== undefined) return
   const type = mountOf(found.real, parseMountInfo(readMountInfo()))?.fsType ?? 'a network'
-  const message = `Its Python lies on ${type} (${found.prefix}): --with-base stages that, too`
+  const message = `Its Python is on ${type} (${found.prefix}): --with-base stages that, too`
   onProgress({ kind: 'info', message })
 }

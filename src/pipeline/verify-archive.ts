@@ -88,7 +88,7 @@ async function archiveOf(options: Options): Promise<string> {
   })
 }
 
-/** Undefined if it is no archive of ours with an index; what is wrong with the index if it can't be read. */
+/** Undefined if it is not an archive of conda-stage with an index; what is wrong with the index if it can't be read. */
 async function indexOf(
   path: string,
   handle: FileHandle,

@@ -60,7 +60,7 @@ const SHARED: Readonly<Record<string, readonly string[]>> = {
     ...['ENOTCONN', 'ESHUTDOWN', 'ETIMEDOUT', 'EHOSTDOWN', 'EHOSTUNREACH', 'ENETUNREACH', 'ENETDOWN'],
     ...['ECONNREFUSED', 'ECONNRESET', 'ECONNABORTED', 'ECOMM'],
   ],
-  'the file server no longer knows you': ['ENOKEY', 'EKEYEXPIRED', 'EKEYREVOKED', 'EKEYREJECTED'],
+  'the file server no longer accepts your login': ['ENOKEY', 'EKEYEXPIRED', 'EKEYREVOKED', 'EKEYREJECTED'],
   'the device is gone': ['ENODEV', 'ENOMEDIUM'],
   'it is a socket, or its device is gone': ['ENXIO'],
   'it is in use': ['EBUSY', 'ETXTBSY'],

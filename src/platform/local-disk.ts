@@ -198,7 +198,7 @@ function unsafe({ path, what, remedy }: Exposure, real: string): Finding {
   return {
     code: 'TARGET_UNSAFE',
     reason: path === real ? what : `is not safe from other users: ${path} ${what}`,
-    hint: `Name a folder of your own with --path or CONDA_STAGE_PATH${remedy ? `, or have that mended: ${remedy}` : ''}.`,
+    hint: `Name a folder of your own with --path or CONDA_STAGE_PATH${remedy ? `, or have that corrected: ${remedy}` : ''}.`,
   }
 }
 

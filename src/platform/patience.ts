@@ -39,6 +39,6 @@ function noAnswer(paths: readonly string[], ms: number): StageError {
   const named = [...names].join(' and ') || 'a file system'
   return new StageError('NO_ANSWER', `no answer from ${named} within ${ms / 1000} seconds`, {
     ...(paths[0] !== undefined && { path: paths[0] }),
-    hint: 'Whoever runs that file system can tell. Until it answers, stay away from it.',
+    hint: 'Ask whoever runs that file system, and keep away from its paths until it answers.',
   })
 }

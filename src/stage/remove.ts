@@ -18,7 +18,7 @@ type Remove = (onRemoved?: (files: number) => void) => Promise<void>
 export async function ownStage(prefix: string, uid: number): Promise<Stage> {
   const folder = folderOf(prefix)
   const facts = folder === undefined ? undefined : await lstat(folder).catch(() => undefined)
-  if (facts?.isDirectory() && facts.uid !== uid) throw notStaged(prefix, 'is a stage of another user')
+  if (facts?.isDirectory() && facts.uid !== uid) throw notStaged(prefix, 'is a copy of another user')
   const stage = await findStage(prefix)
   if (stage === undefined) throw notStaged(prefix, 'is not a staged environment')
   const { record } = stage
@@ -64,7 +64,7 @@ async function identityOf(folder: string, { prefix }: StageRecord): Promise<Iden
   } finally {
     held?.close()
   }
-  throw notStaged(prefix, 'is another folder than a moment ago')
+  throw notStaged(prefix, 'was replaced by another folder a moment ago')
 }
 
 /**

@@ -104,7 +104,7 @@ export type Standing = 'used' | 'unknown' | 'programs' | 'changed' | 'last' | 'k
  * - programs: programs run from it that hold no lease, such as those that a killed session left
  * - changed: what a user did in it would be lost
  * - last: its original is gone, and so is what it could be made from again
- * - kept: it stands for the next one for some time
+ * - kept: it is kept for the next session for some time
  * @param dryRun change nothing. Otherwise the leases of dead holders are removed.
  */
 export async function whyStanding(stage: Stage, { dryRun = false } = {}): Promise<Standing | undefined> {

@@ -5,7 +5,7 @@ import { type BytePath, fsPath } from '../model/byte-path.ts'
 import { digestFrom } from '../model/digest.ts'
 import { whileWritable } from './own-files.ts'
 
-/** A copy of the Python of which a virtual environment is made. */
+/** A copy of the Python that a virtual environment was made from. */
 export interface BaseCopy {
   /** `sys.base_prefix` in the original environment, as pyvenv.cfg has it. */
   original: string

@@ -22,19 +22,19 @@ import { HISTORY, isOwnFile, OWNER_WRITES } from './own-files.ts'
 import { findStage, type StageRecord } from './record.ts'
 import { isOfBase, PYVENV_CFG } from './venv-base.ts'
 
-/** A difference between a stage and what staging should have left. */
+/** A difference between a copy and a fresh one. */
 export interface Finding {
   path: BytePath
   /**
    * - prefix: the file holds the original prefix, or the symbolic link leads there
    * - changed: its bytes, target or type differ from the archive
    * - mode: its permission bits differ
-   * - missing: it is in the archive, but not in the stage
-   * - added: it is in the stage, but not in the archive
+   * - missing: it is in the archive, but not in the copy
+   * - added: it is in the copy, but not in the archive
    */
   kind: 'prefix' | 'changed' | 'mode' | 'missing' | 'added'
   why: string
-  /** False if a program that runs from the stage may reach the original, or if the stage is damaged. */
+  /** False if a program that runs from the copy may reach the original, or if the copy is damaged. */
   harmless: boolean
 }
 
@@ -197,7 +197,7 @@ class Verifier {
   /** @param unsure number of places that may be another path, and were left for that reason */
   #prefixFound(path: BytePath, relocation: Relocation | undefined, unsure: number): void {
     if (unsure > 0) {
-      const why = `may hold the original prefix in ${places(unsure)}: behind another path or other data, or at the end of a path through '..'`
+      const why = `may hold the original prefix in ${places(unsure)}: after another path or other data, or at the end of a path through '..'`
       this.findings.push({ path, kind: 'prefix', why, harmless: false })
     }
     const count = relocation === undefined ? 0 : relocation.occurrences.length + (relocation.sealed ?? 0)

@@ -65,7 +65,7 @@ test('a file of variables that is huge, nested deeply or a device never stops a 
     unreadable.map(({ path }) => basename(path!)),
     ['deep.json', 'large.json'],
   )
-  assert.deepEqual(notTaken, [`${prefix}/etc/conda/env_vars.d/zero.json is a device, and is passed over`])
+  assert.deepEqual(notTaken, [`${prefix}/etc/conda/env_vars.d/zero.json is a device; conda-stage ignores it`])
 })
 
 test('variables of conda-meta/state win over those of packages; PATH, unset ones and names that no shell can export are left out', async () => {
@@ -117,7 +117,7 @@ test('folders, FIFOs and dangling links in env_vars.d, and files without an obje
   mkdirSync(join(prefix, 'conda-meta/state'), { recursive: true })
   const { variables, unreadable, notTaken } = await readFacts(prefix, 'bash')
   assert.deepEqual([variables, unreadable], [{}, []])
-  assert.deepEqual(notTaken, [`${folder}/fifo is a FIFO, and is passed over`])
+  assert.deepEqual(notTaken, [`${folder}/fifo is a FIFO; conda-stage ignores it`])
 })
 
 test('values that are no strings become what Python makes of them, and null is what conda unsets', async () => {

@@ -170,7 +170,7 @@ for (const [what, relocation] of Object.entries(NONSENSE)) {
   test(`an index with a relocation with ${what} is refused, by the name of the file`, () => {
     assert.throws(
       () => decode((columns) => (columns.relocations = [[0, relocation as never]])),
-      (error) => error instanceof Malformed && /^its entry bin\/a is to be relocated /.test(error.message),
+      (error) => error instanceof Malformed && /^its entry bin\/a has relocations /.test(error.message),
     )
   })
 }

@@ -31,7 +31,7 @@ for (const mode of [0o664, 0o646, 0o666, 0o620]) {
     await chmod(path, mode)
     await assert.rejects(openTrusted(path, [uid]), (error: StageError) => {
       assert.match(error.hint!, /chmod go-w '.*demo\.tar\.zst'/)
-      return untrusted(/other users can write it/)(error)
+      return untrusted(/other users can write to it/)(error)
     })
   })
 }

@@ -152,7 +152,7 @@ test("a colleague's archive is staged, and named as theirs; one that somebody el
   chmodSync(`${root}/shared`, 0o1777)
   await succeed(place, ['--archive', file, '--dry-run', `--path=${place.local}`], { inside })
   chmodSync(file, 0o664)
-  await refused(/is not used: other users can write it/, /chmod go-w/)
+  await refused(/is not used: other users can write to it/, /chmod go-w/)
 })
 
 test('an image is staged by itself: extracted, relocated, shared and sound, and read once', async (context) => {

@@ -23,7 +23,7 @@ test('--help lists every action, option and variable, on standard output', async
   const words = `--stage --unstage --pack --verify --source --completion --status --version --help --force --path --prefix --writable
     --read-only --quiet --verbose --debug --json --format --ignore-missing-files --compress-level --threads --output --check
     --activator --full CONDA_STAGE=false CONDA_STAGE_PATH CONDA_STAGE_WRITABLE CONDA_STAGE_VERBOSE CONDA_STAGE_DEBUG
-    CONDA_STAGE_ALLOW_BASE CONDA_STAGE_NODE NO_COLOR CONDA_STAGE_PROLOGUE`
+    CONDA_STAGE_ALLOW_BASE CONDA_STAGE_NODE CONDA_STAGE_POOL CONDA_STAGE_PRIVATE NO_COLOR CONDA_STAGE_PROLOGUE`
   for (const word of words.split(/\s+/)) assert.match(stdout, new RegExp(`^ +(-\\w, )?${word}\\b`, 'm'))
   assert.ok(stdout.split('\n').every((line) => line.length <= 120))
 })

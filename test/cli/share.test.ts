@@ -131,12 +131,12 @@ test('a copy whose user was killed is joined, not made again', async (context) =
   assert.match(next.stderr, /INFO: Using the copy that is already staged: \S+\n/)
 })
 
-test('with --keep=MINUTES a copy stands for the next one, and goes when its time is over', async (context) => {
+test('with --keep=MINUTES a copy is kept for the next session, and goes when its time is over', async (context) => {
   const world = await copiedWorld(context)
   const session = await holder(context)
   const prefix = await stageFor(session, world, ['--keep=30'])
   const { stderr } = await unstageFor(session, world, prefix)
-  assert.match(stderr, /The copy stays for the next one until (?:\d{4}-\d\d-\d\d )?\d\d:\d\d/)
+  assert.match(stderr, /The copy is kept for the next session until (?:\d{4}-\d\d-\d\d )?\d\d:\d\d/)
   assert.equal(await stageFor(session, world, ['--keep=30']), prefix)
   await unstageFor(session, world, prefix)
   const other = await copiedWorld(context)
@@ -274,7 +274,7 @@ test('an archive that others could have changed since the copy was made is refus
   chmodSync(world.archive, 0o666)
   const { status, stderr } = await run(world, stageAll(world))
   assert.equal(status, 1)
-  assert.match(stderr, /The archive .* is not used: other users can write it/)
+  assert.match(stderr, /The archive .* is not used: other users can write to it/)
 })
 
 test('a copy is not joined once its environment has changed, although its archive is the same file', async (context) => {
@@ -456,7 +456,7 @@ test('--clean --all takes what is in use only if somebody agrees or --force is g
   assert.match(
     refused.stderr,
     new RegExp(
-      `ERROR: A copy that somebody may need would be removed, and nobody can be asked here:\n {7}${prefix}: it is in use\n`,
+      `ERROR: A copy that somebody may need would be removed, and there is no terminal to ask at:\n {7}${prefix}: it is in use\n`,
     ),
   )
   assert.ok(existsSync(prefix))

@@ -390,7 +390,7 @@ const ADVISORIES: Record<string, Advisory> = {
   'Advisory of astral-tokio-tar before 0.6.0': {
     does: 'a pax header that is none, which some programs pass over',
     archive: () => Buffer.concat([...condaPackMembers().map(tarMember), extended('x', 'rubbish'), tar(file('lib/x'))]),
-    refused: 'a pax header that is none',
+    refused: 'a malformed pax header',
   },
   'CVE-2025-13462 (Python)': {
     does: 'a file of the oldest type behind a long name, whose short name ends like a folder',
@@ -412,12 +412,12 @@ const ADVISORIES: Record<string, Advisory> = {
       locator.writeBigUInt64LE(4n, 8)
       return zip(zipMembers(), { beforeEnd: Buffer.concat([record, locator]) })
     },
-    refused: 'it is no whole zip',
+    refused: 'it is not a complete zip',
   },
   'CVE-2024-24789 (Go)': {
     does: 'a zip whose last record is followed by less than it says',
     archive: () => zip(zipMembers(), { comment: 'a comment' }).subarray(0, -1),
-    refused: 'it is no whole zip',
+    refused: 'it is not a complete zip',
   },
 
   // Types that no environment has.
@@ -453,7 +453,7 @@ const ADVISORIES: Record<string, Advisory> = {
     does: 'a pax record with a length of 0, which never ends',
     archive: () =>
       Buffer.concat([...condaPackMembers().map(tarMember), extended('x', '0 path=x\n'), tar(file('lib/x'))]),
-    refused: 'a pax header that is none',
+    refused: 'a malformed pax header',
   },
   'CVE-2025-8194 (Python)': {
     does: 'a member of negative size, behind which the same member comes again',
@@ -468,7 +468,7 @@ const ADVISORIES: Record<string, Advisory> = {
         extended('x', `${'1'.repeat(1000)} path=x\n`),
         tar(file('x')),
       ]),
-    refused: 'a pax header that is none',
+    refused: 'a malformed pax header',
   },
   'CVE-2022-2879 (Go)': {
     does: 'a pax header of a gigabyte',
@@ -514,7 +514,7 @@ const ADVISORIES: Record<string, Advisory> = {
   'CVE-2021-33196 (Go)': {
     does: 'a zip that says it has 65,534 members',
     archive: () => zip(zipMembers(), { count: 65_534 }),
-    refused: 'it is no whole zip',
+    refused: 'it is not a complete zip',
   },
 }
 

@@ -238,7 +238,7 @@ const BOMBS: Record<string, [says: string, make: () => Buffer]> = {
   ],
   'a member of 8 exabytes': ['lib/x brings it to', () => gzipSync(condaPackTar({ name: 'lib/x', size: 2 ** 53 - 1 }))],
   'a gigabyte of zeros behind its end': [
-    'bytes of zeros stand behind its end',
+    'bytes of zeros follow its end',
     () => zstdCompressSync(Buffer.concat([condaPackTar(), Buffer.alloc(2 ** 30)])),
   ],
   'a link in a zip whose target is a gigabyte': [

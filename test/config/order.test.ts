@@ -95,8 +95,8 @@ test('--status shows the value of each setting and where it is from', async (con
     ` +check +full \\(${at.userFile}\\)`,
     ' +threads +3 \\(--threads\\)',
     ' +format +tar.zst \\(built-in\\)',
-    ' +skip-local +true in jobs, else false \\(built-in\\)',
-    ' +on-failure +continue in automatic staging, else fail \\(built-in\\)',
+    ' +skip-local +true in jobs, otherwise false \\(built-in\\)',
+    ' +on-failure +continue in automatic staging, otherwise fail \\(built-in\\)',
   ]
   for (const line of lines) assert.match(stdout, new RegExp(`^${line}$`, 'm'))
 })

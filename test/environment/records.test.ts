@@ -81,9 +81,9 @@ test('a broken record causes a warning that names it, and the others count', asy
   const { paths, warnings } = await readRecords(prefix)
   assert.deepEqual([...paths.keys()], ['bin/z'])
   assert.deepEqual(warnings, [
-    "conda-meta/a-1-0.json can't be used: it is not the JSON of a record",
-    "conda-meta/b-1-0.json can't be used: it is not the JSON of a record",
-    "conda-meta/c-1-0.json can't be used: it is not the JSON of a record",
+    "conda-meta/a-1-0.json can't be used: it is not a record in JSON",
+    "conda-meta/b-1-0.json can't be used: it is not a record in JSON",
+    "conda-meta/c-1-0.json can't be used: it is not a record in JSON",
     "conda-meta/d-1-0.json can't be used: it is a folder",
     "conda-meta/e-1-0.json can't be used: it is a FIFO",
     "conda-meta/f-1-0.json can't be used: it is a device",
@@ -120,7 +120,7 @@ test('parts of a record that have another type are passed over with a warning th
   )
   assert.deepEqual(
     warnings,
-    [...'abcdefg'].map((id) => `conda-meta/${id}.json has entries of an unknown kind, which are passed over`),
+    [...'abcdefg'].map((id) => `conda-meta/${id}.json has entries of an unknown kind; conda-stage ignores them`),
   )
 })
 

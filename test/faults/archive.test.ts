@@ -223,7 +223,7 @@ test('an archive that others may write is not staged, because they could run cod
     await fails(place, stage(place), {
       code: 'ARCHIVE_UNTRUSTED',
       path: place.archive,
-      says: 'other users can write it',
+      says: 'other users can write to it',
       hint,
     })
   }

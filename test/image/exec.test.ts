@@ -104,7 +104,7 @@ test('an image that others can write to is not used: it is named, and the comman
   chmodSync(node.image, 0o666)
   const { status, stdout, stderr } = await node.run('--exec=strict', ...tell(node))
   assert.equal(status, 0, stderr)
-  assert.match(stderr, new RegExp(`${node.image} is not used: other users can write it`))
+  assert.match(stderr, new RegExp(`${node.image} is not used: other users can write to it`))
   assert.doesNotMatch(stdout, /fuseblk/)
   assert.ok(await node.isEmpty())
 })

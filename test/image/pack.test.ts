@@ -135,7 +135,7 @@ test('without a program that makes images the message names the packages, and th
     inside: nowhere,
   })
   assert.equal(ended.status, 1, ended.stderr)
-  assert.match(ended.stderr, /There is neither mksquashfs nor tar2sqfs/)
+  assert.match(ended.stderr, /Neither mksquashfs nor tar2sqfs is here/)
   assert.match(ended.stderr, /Install the package squashfs-tools \(or squashfs-tools-ng\)/)
   assert.ok(!existsSync(`${own}.ran`))
   assert.ok(!existsSync(imageOf(place)))
@@ -166,7 +166,7 @@ test('--verify finds one changed byte in an image, and a cut image is left alone
   writeFileSync(imageOf(place), changed)
   const { status, stdout } = await run(place, args)
   assert.equal(status, 1)
-  assert.match(stdout, /^MATTERS {3}archive: the part at bytes \d+ to \d+ can't be read/m)
+  assert.match(stdout, /^MATTERS {3}archive: the frame at bytes \d+ to \d+ can't be read/m)
   assert.match(stdout, /MATTERS .*(has other bytes than were packed|can't be read)/)
   writeFileSync(imageOf(place), bytes.subarray(0, bytes.length - 1000))
   const { stderr } = await pack(place)
@@ -187,7 +187,7 @@ test('an image that others can write is not used', async (context) => {
   chmodSync(imageOf(place), 0o666)
   const { state, reason } = await stateOf(place)
   assert.equal(state, 'unusable')
-  assert.match(reason!, /other users can write it/)
+  assert.match(reason!, /other users can write to it/)
 })
 
 test('old images go from the folder of archives as old archives do', async (context) => {

@@ -100,7 +100,7 @@ test('without --with-base a message says where the Python of an environment lies
     const first = await succeed(place, args)
     assert.match(
       first.stderr,
-      new RegExp(`Its Python lies on fuse\\S* \\(${place.base}\\): --with-base stages that, too`),
+      new RegExp(`Its Python is on fuse\\S* \\(${place.base}\\): --with-base stages that, too`),
     )
     assert.doesNotMatch((await succeed(place, args)).stderr, /Its Python/)
   } finally {

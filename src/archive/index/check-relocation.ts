@@ -39,17 +39,17 @@ export function relocationCheck(prefixes: readonly string[]): RelocationCheck {
 
   return (relocation, size) => {
     const { kind, occurrences, head, outward = [], dynamic = [], sealed, fixed, readable } = relocation
-    if (!KINDS.has(kind)) return 'is to be relocated as an unknown kind of file'
+    if (!KINDS.has(kind)) return 'has relocations of an unknown kind'
     const lists = isListOf(outward, isOutward) && isListOf(dynamic, isDynamic)
     const flags = isFlag(fixed) && isFlag(readable) && isOptional(sealed)
     if (!lists || !flags || !isOptional(head) || !occurrences.every(isOccurrence))
-      return 'is to be relocated by nonsense'
+      return 'has relocations that make no sense'
     const isInside =
       (head ?? 0) <= Math.min(size, LONGEST_HEAD) &&
       outward.every(({ offset, length }) => offset + length <= size) &&
       dynamic.every(({ offset, text }) => offset + text.length <= size) &&
       areInside(relocation, size, lengthOf)
-    return isInside ? undefined : 'is to be relocated at impossible places'
+    return isInside ? undefined : 'has relocations at impossible places'
   }
 }
 

@@ -21,9 +21,12 @@ const entryIs = (path: BytePath, what: string): Malformed => new Malformed(`its 
 export function decodeFrames(format: Format, columns: Columns, start: number, end: number): Frame[] {
   const { frameSizes, compressedSizes, frameOffsets, frameChecksums, storedChecksums } = columns
   check(frameSizes.length === compressedSizes.length, 'the frames have no sizes')
-  check(frameOffsets === undefined ? format !== 'zip' : format === 'zip', 'the frames are nowhere')
+  check(frameOffsets === undefined ? format !== 'zip' : format === 'zip', 'the frames have no offsets')
   check((frameChecksums === undefined) === !needsChecksum(format), 'the frames have no checksums')
-  check(storedChecksums === undefined || hasStoredChecksum(format), 'the frames have too many checksums')
+  check(
+    storedChecksums === undefined || hasStoredChecksum(format),
+    'the frames have checksums that this format does not have',
+  )
   for (const column of [frameOffsets, frameChecksums, storedChecksums])
     check(column === undefined || column.length === frameSizes.length, 'a column is short')
   let offset = start
@@ -32,7 +35,7 @@ export function decodeFrames(format: Format, columns: Columns, start: number, en
     const isPossible = size > 0 && size <= FRAME_LIMIT && compressedSize > 0 && compressedSize <= worstCase(size)
     check(isPossible, `frame ${at} has an impossible size`)
     if (frameOffsets !== undefined) {
-      check(frameOffsets[at]! >= offset, `frame ${at} lies in the one before`)
+      check(frameOffsets[at]! >= offset, `frame ${at} overlaps the one before`)
       offset = frameOffsets[at]!
     }
     const [checksum, storedChecksum] = [frameChecksums?.[at], storedChecksums?.[at]]
@@ -82,13 +85,13 @@ export function decodeEntries(
         return file(common, files++)
       case 'l': {
         const target = columns.targets[targets++] ?? ''
-        const wrong = isBytes(target) ? wrongTarget(target) : 'is a symbolic link to what no path can be'
+        const wrong = isBytes(target) ? wrongTarget(target) : "is a symbolic link whose target can't be a path"
         if (wrong !== undefined) throw entryIs(path, wrong)
         return { type: 'symlink', ...common, target }
       }
       case 'h': {
         const target = columns.links[links++] ?? -1
-        if (columns.types[target] !== 'f') throw entryIs(path, 'is a hard link to what is not a file')
+        if (columns.types[target] !== 'f') throw entryIs(path, 'is a hard link to something that is not a file')
         return { type: 'hardlink', ...common, target: paths[target]! }
       }
       default:
@@ -108,9 +111,9 @@ function decodePaths({ types, names, parents }: Columns): BytePath[] {
   const paths: BytePath[] = ['']
   for (const [at, name] of parts.entries()) {
     const parent = parents[at]!
-    if (!(parent >= 0 && parent <= at)) throw entryIs(name, 'stands in no folder')
+    if (!(parent >= 0 && parent <= at)) throw entryIs(name, 'is in no folder')
     const path = parent === 0 ? name : `${paths[parent]!}/${name}`
-    if (types[parent] !== 'd') throw entryIs(path, 'stands below what is no folder')
+    if (types[parent] !== 'd') throw entryIs(path, 'is below something that is not a folder')
     const wrong = wrongName(name) ?? wrongLength(path)
     if (wrong !== undefined) throw entryIs(path, wrong)
     if (path <= paths[at]!) throw entryIs(path, path === paths[at] ? 'is there twice' : 'is not in order')
@@ -136,7 +139,7 @@ function fileDecoder(columns: Columns, digests: Buffer, { frames, prefixes, form
   const placeholders = new Map(columns.placeholders.map(([nth, text, mode]) => [nth, { text, mode }]))
   const relocations = new Map(columns.relocations)
   for (const nth of [...placeholders.keys(), ...relocations.keys()])
-    check(nth in sizes, 'it has facts about a file that does not exist')
+    check(nth in sizes, 'it describes a file that does not exist')
   check(relocations.size === columns.relocations.length, 'it has two relocations of a file')
   const wrongRelocation = relocationCheck(prefixes)
   const isImage = format === 'sqfs'
@@ -145,13 +148,13 @@ function fileDecoder(columns: Columns, digests: Buffer, { frames, prefixes, form
   return (common: Pick<ArchivedFile, 'path' | 'mode' | 'mtimeNs'>, nth: number): ArchivedFile => {
     const [size, frame, frameOffset] = [sizes[nth], columns.frames[nth]!, columns.offsets[nth]!]
     const isInFrame = frame in frames && frameOffset >= 0 && frameOffset <= frames[frame]!.size
-    if (size === undefined || !isInFrame) throw entryIs(common.path, 'has its bytes in no frame')
+    if (size === undefined || !isInFrame) throw entryIs(common.path, 'has its bytes outside of the frames')
     // Else a small archive could fill a disk, with files that have the same bytes.
     left -= size
     if (size < 0 || left < 0) throw entryIs(common.path, 'has more bytes than the frames have left for it')
     if (isImage && (frame !== 0 || frameOffset !== 0)) throw entryIs(common.path, 'has a place in an image')
     if (!isImage && starts[frame]! + frameOffset + size > starts.at(-1)!)
-      throw entryIs(common.path, 'has bytes behind the last frame')
+      throw entryIs(common.path, 'has bytes after the last frame')
     const number = packageOf[nth]!
     if (number !== -1 && !(number in packages)) throw entryIs(common.path, 'belongs to no package')
     const placeholder = placeholders.get(nth)

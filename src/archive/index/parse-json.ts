@@ -28,7 +28,7 @@ function assertModest(bytes: Buffer): void {
     else if (byte === CLOSE_ARRAY || byte === CLOSE_OBJECT) depth--
     else if (byte === OPEN_ARRAY || byte === OPEN_OBJECT) {
       if (++depth > MOST_DEPTH) throw new Malformed('it is nested too deeply')
-      if (++count > most) throw new Malformed('it holds more than any environment')
+      if (++count > most) throw new Malformed('it has more values than any environment')
     }
   }
 }

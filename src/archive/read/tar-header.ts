@@ -35,7 +35,7 @@ export function decodeTarHeader(block: Buffer): TarHeader {
   const path = prefix === '' ? name : `${prefix}/${name}`
   const number = (at: number, length: number): number => {
     const found = numberAt(block, at, length)
-    if (found === undefined) throw new Malformed('has a header with a number that is none', path)
+    if (found === undefined) throw new Malformed('has a header in which a number is not a number', path)
     return found
   }
   if (number(148, 8) !== sumOf(block)) throw new Malformed('has a header with a wrong checksum', path)
@@ -86,7 +86,7 @@ export function decodePax(records: Buffer): Map<string, BytePath> {
     const end = /^[1-9]\d*$/.test(digits) ? at + Number(digits) : Number.NaN
     const equals = records.indexOf('=', at)
     if (!(end <= records.length) || !(equals > at + blank && equals < end) || records[end - 1] !== 0x0a)
-      throw new Malformed('it has a pax header that is none')
+      throw new Malformed('it has a malformed pax header')
     const keyword = records.toString('latin1', at + blank + 1, equals)
     if (found.has(keyword)) throw new Malformed(`it has a pax header with two values for ${keyword.slice(0, 100)}`)
     found.set(keyword, records.toString('latin1', equals + 1, end - 1))

@@ -45,11 +45,11 @@ async function readHeader(reader: ByteReader, isFirst: boolean): Promise<FullHea
   for (;;) {
     const block = await reader.exactly(BLOCK)
     if (isFirst && reader.position <= BLOCK && !(block.length === BLOCK && (isTarHeader(block) || isZeroBlock(block))))
-      throw new NoTar('its first block is no header')
+      throw new NoTar('its first block is not a header')
     if (block.length < BLOCK) throw new Malformed('its end is missing')
     const isExtended = pax !== undefined || 'L' in long || 'K' in long
     if (isZeroBlock(block)) {
-      if (isExtended) throw new Malformed('it ends behind a header that extends another')
+      if (isExtended) throw new Malformed('it ends after a header that extends another')
       await assertEnd(reader)
       return undefined
     }
@@ -190,9 +190,9 @@ async function assertEnd(reader: ByteReader): Promise<void> {
   if (second.length < BLOCK) throw new Malformed('its end is missing')
   let filling = 0
   for (let piece = second; piece.length > 0; piece = await reader.some(FILLING_LIMIT)) {
-    if (piece.some((byte) => byte !== 0)) throw new Malformed('something stands behind its end')
+    if (piece.some((byte) => byte !== 0)) throw new Malformed('something follows its end')
     filling += piece.length
-    if (filling > FILLING_LIMIT) throw new Malformed(`more than ${FILLING_LIMIT} bytes of zeros stand behind its end`)
+    if (filling > FILLING_LIMIT) throw new Malformed(`more than ${FILLING_LIMIT} bytes of zeros follow its end`)
   }
   if (filling % BLOCK !== 0) throw new Malformed('its end is cut off')
 }

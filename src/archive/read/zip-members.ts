@@ -60,12 +60,12 @@ async function directoryOf(zip: ZipFile, handle: FileHandle): Promise<{ start: n
   const end = Number(buffer.readBigUInt64LE(8))
   const record = await handle.read(Buffer.alloc(ZIP64_END_SIZE), 0, ZIP64_END_SIZE, end)
   const [size, start] = [record.buffer.readBigUInt64LE(40), record.buffer.readBigUInt64LE(48)]
-  if (end + ZIP64_END_SIZE !== at - LOCATOR_SIZE) throw new Malformed('its directory does not stand before its end')
+  if (end + ZIP64_END_SIZE !== at - LOCATOR_SIZE) throw new Malformed('its directory is not directly before its end')
   return placeOf(Number(start), Number(size), end)
 }
 
 function placeOf(start: number, size: number, end: number): { start: number; end: number } {
-  if (start + size !== end) throw new Malformed('its directory does not stand before its end')
+  if (start + size !== end) throw new Malformed('its directory is not directly before its end')
   return { start, end }
 }
 
@@ -199,7 +199,7 @@ async function* contentOf(
 function asMalformed(error: Error & { code?: unknown; syscall?: unknown }, name?: BytePath): Error {
   if (error instanceof Malformed || error.syscall !== undefined) return error
   return new Malformed(
-    name === undefined ? `it is no whole zip (${error.message})` : `can't be read (${error.message})`,
+    name === undefined ? `it is not a complete zip (${error.message})` : `can't be read (${error.message})`,
     name,
   )
 }

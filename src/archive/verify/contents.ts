@@ -126,16 +126,20 @@ export class Contents {
     this.files++
     const { path, digest, relocation } = file
     if (isLost) {
-      this.#report({ path, kind: 'content', why: 'is lost: it stands in a part that is damaged' })
+      this.#report({ path, kind: 'content', why: 'is lost: it is in a damaged frame' })
       return
     }
     if (digestFrom(hash.digest('hex')) !== digest)
       this.#report({ path, kind: 'content', why: 'has other bytes than were packed' })
     if (wrong > 0) {
       const places = `${wrong} of ${relocation!.occurrences.length} places`
-      this.#report({ path, kind: 'relocation', why: `does not hold the prefix in ${places} where the index says so` })
+      this.#report({
+        path,
+        kind: 'relocation',
+        why: `does not hold the prefix in ${places} where the index says that it does`,
+      })
     } else if (!isDeepStrictEqual(scanner.finish(), relocation)) {
-      const why = `holds the prefix in other places than the index of ${displayPath(this.#index.generator)} says`
+      const why = `holds the prefix in other places than those in the index of ${displayPath(this.#index.generator)} says`
       this.#report({ path, kind: 'relocation', why, harmless: !this.#isOurVersion })
     }
   }

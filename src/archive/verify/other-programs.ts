@@ -115,7 +115,7 @@ export class OtherPrograms {
     }
     const digest = await digestOf(member)
     if (beside.digest !== undefined && digest !== beside.digest)
-      this.#differs(member, "is a script for those who unpack the archive, but not conda-stage's")
+      this.#differs(member, 'is a script for people who unpack the archive, but not the one of conda-stage')
   }
 
   async #compare(member: Member, entry: ArchivedEntry): Promise<void> {

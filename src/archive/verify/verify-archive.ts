@@ -77,11 +77,11 @@ function compareHead({ watched, spotChecks }: ArchiveHead, { entries }: ArchiveI
       entry.mode !== mode ||
       entry.mtimeNs !== mtimeNs
     )
-      report({ path, kind: 'archive', why: 'is watched for changes by other facts than the index has' })
+      report({ path, kind: 'archive', why: 'is watched by facts that differ from those in the index' })
   }
   const seen = new Set(watched.map(({ path }) => path))
   for (const path of spotChecks)
-    if (!seen.has(path)) report({ path, kind: 'archive', why: 'is looked at for changes, but nothing is known of it' })
+    if (!seen.has(path)) report({ path, kind: 'archive', why: 'is to be watched, but the index has no facts about it' })
 }
 
 const sizeOf = (entry: ArchiveIndex['entries'][number] | undefined) => {
@@ -131,7 +131,7 @@ class Frames {
 
   async #decoded(frame: Frame): Promise<Buffer | undefined> {
     const { handle, path, index } = this.#options
-    const part = `the part at bytes ${frame.offset} to ${frame.offset + frame.compressedSize}`
+    const part = `the frame at bytes ${frame.offset} to ${frame.offset + frame.compressedSize}`
     try {
       const stored = await readStored(handle.fd, { path }, frame)
       if (frame.storedChecksum !== undefined && crc32(stored) !== frame.storedChecksum)

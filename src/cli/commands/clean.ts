@@ -64,10 +64,10 @@ function sayLeft({ stage: { record }, why, unread }: Left, messages: Context['me
 async function confirmAll({ standing }: CleaningPlan, { options, signal }: Context): Promise<void> {
   if (options.force) return
   const lines = standing.map(({ stage, why }) => `${stage.record.prefix}: ${WHY[why]}`)
-  const hint = "Look who uses them with 'conda-stage --list'. To remove them without being asked: --clean --all --force"
+  const hint = "'conda-stage --list' shows who uses them. To remove them without being asked: --clean --all --force"
   if (!isInteractive()) {
     const copies = standing.length === 1 ? 'A copy' : `${standing.length} copies`
-    const what = `${copies} that somebody may need would be removed, and nobody can be asked here`
+    const what = `${copies} that somebody may need would be removed, and there is no terminal to ask at`
     throw new StageError('USAGE', `${what}:`, { lines, hint })
   }
   ask('Remove them? [y/N] ', ['These would be removed, too:', ...lines.map((line) => `  ${line}`)])

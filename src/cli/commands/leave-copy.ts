@@ -17,7 +17,7 @@ export async function leaveCopy(prefix: string, pid: number | undefined, context
   const left = await leave(prefix, pid, session)
   if (left === undefined) return undefined
   if (left.state === 'shared') messages.verbose(`${prefix} stays: others use it`)
-  else if (left.state === 'kept') messages.verbose(`${prefix} stands for the next one`)
+  else if (left.state === 'kept') messages.verbose(`${prefix} is kept for the next session`)
   else if (left.state === 'used') messages.info(`Programs still need ${prefix}: it will be removed when they end`)
   else if (left.state === 'last')
     messages.warning(

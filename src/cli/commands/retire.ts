@@ -63,13 +63,13 @@ async function confirm(plan: RetireResult, { signal }: Context): Promise<void> {
   const { original, archive } = plan
   const hint = 'To go on without being asked: --retire --force'
   if (!isInteractive())
-    throw new StageError('USAGE', `${original} would be removed, and nobody can be asked here`, {
+    throw new StageError('USAGE', `${original} would be removed, and there is no terminal to ask at`, {
       path: original,
       hint,
     })
   ask('Go on? [y/N] ', [
     `${original} (${amount(plan)}) would be replaced by ${archive}.`,
-    'Nobody may use it meanwhile, on any node. Until it is restored, conda does not know it any more.',
+    'Nobody may use it until that is done, on any node. conda will not find it until it is restored.',
   ])
   if (/^\s*y(es)?\s*$/i.test(await readLine(signal))) return
   throw new StageError('CANCELLED', `${original} is as it was`, { path: original, hint })

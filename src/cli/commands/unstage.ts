@@ -185,7 +185,7 @@ async function leaveOtherNodes(own: HeldLease | undefined, { record }: Stage, co
 type Kept = UnstageResult['kept']
 
 function whyKept(kept: NonNullable<Kept>, shell?: number): string {
-  if ('until' in kept) return `The copy stays for the next one until ${clock(kept.until)}`
+  if ('until' in kept) return `The copy is kept for the next session until ${clock(kept.until)}`
   const { users } = kept
   // As by PREFIX=$(conda-stage --prefix=ENV).
   if (users.length === 1 && users[0]!.processes.some(({ pid }) => pid === shell))

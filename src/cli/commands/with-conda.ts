@@ -48,7 +48,7 @@ export async function withConda(
   if (already) return { ...nothing, steps: await heldBy(already, shell, context) }
   if (IN_A_COPY.test(`${prefix}/`)) {
     messages.warning(
-      `conda of this session has run from a copy that is gone: ${prefix}`,
+      `This session's conda was in a copy that is gone: ${prefix}`,
       'Load conda again, as a login shell does.',
     )
     return nothing
@@ -60,7 +60,7 @@ export async function withConda(
   const undo = async () => (isMain ? undefined : giveUp(copy, context))
   try {
     if (!existsSync(`${copy.prefix}/${CONDARC}`)) {
-      messages.warning(`conda stays that of ${prefix}: its copy ${copy.prefix} is none of a base with conda`)
+      messages.warning(`conda still runs from ${prefix}, because its copy ${copy.prefix} has no conda`)
       await undo()
       return nothing
     }

@@ -22,9 +22,9 @@ const IN_COPY: Record<Finding['kind'], string> = {
 
 const IN_ARCHIVE: Record<ArchiveFinding['kind'], string> = {
   archive: 'the archive itself',
-  frame: 'a damaged part',
+  frame: 'a damaged frame',
   content: 'holds other bytes than were packed',
-  member: 'is another file to other programs',
+  member: 'is a different file to other programs',
   relocation: 'holds the prefix in other places',
 }
 

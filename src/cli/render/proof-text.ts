@@ -16,14 +16,14 @@ export function proofText(proof: Proof, env: Variables): string {
     line(`${counted(lookUps, 'look-up')}: ${placesOf(proof, home).join(', ')}`),
     line(`${grouped(notFound)} of these found nothing`),
     ...(unknown > 0 ? [line(`${counted(unknown, 'look-up')} of names whose folder is not known`)] : []),
-    ...(isBlind ? [line('There may be more: a program used io_uring, which strace can not look into')] : []),
+    ...(isBlind ? [line("There may be more: a program used io_uring, which strace can't see")] : []),
     line(`${grouped(touched)} of ${counted(files, 'file')} of the environment were looked at${share}`),
     line(
       lookUpsOfOriginal === 0
         ? 'The original was not asked for anything'
         : `The original was asked ${times(lookUpsOfOriginal)}: ${proof.original}`,
     ),
-    ...(remaining.length > 0 ? ['\n', `${heading('What the copy does not spare, and why:')}\n`] : []),
+    ...(remaining.length > 0 ? ['\n', `${heading('What is still looked up on file servers, and why:')}\n`] : []),
     ...remaining.flatMap((each) => remainingLines(each, home).map(line)),
   ].join('')
 }

@@ -59,7 +59,7 @@ async function* gunzipped(handle: FileHandle, bytes: AsyncIterable<Buffer>): Asy
   const stream = createGunzip()
   yield* through(stream, bytes)
   for await (const rest of bytesOfFile(handle, stream.bytesWritten))
-    if (rest.some((byte) => byte !== 0)) throw new Malformed('something stands behind its end')
+    if (rest.some((byte) => byte !== 0)) throw new Malformed('something follows its end')
 }
 
 async function* throughProgram(program: string, source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
@@ -77,7 +77,7 @@ async function* throughProgram(program: string, source: AsyncIterable<Buffer>): 
     const [code, stoppedBy] = await ended
     if (code !== 0) throw new Error(`${program} ended with ${code ?? stoppedBy}`)
     // bzip2 says so, and succeeds.
-    if (words.includes('trailing garbage')) throw new Malformed('something stands behind its end')
+    if (words.includes('trailing garbage')) throw new Malformed('something follows its end')
   } finally {
     child.kill()
   }

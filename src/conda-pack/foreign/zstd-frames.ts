@@ -16,7 +16,7 @@ export async function* wholeZstdFrames(source: AsyncIterable<Buffer>): AsyncGene
       const number = magic.length < 4 ? 0 : magic.readUInt32LE(0)
       if (number === FRAME) yield* restOfFrame(reader)
       else if ((number & SKIPPABLE_MASK) >>> 0 === SKIPPABLE) yield* restOfSkippable(reader)
-      else throw new Malformed('something stands behind its end')
+      else throw new Malformed('something follows its end')
     }
   } finally {
     await reader.end()

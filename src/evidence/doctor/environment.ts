@@ -36,7 +36,7 @@ export const environmentChecks: Readonly<Record<string, Check>> = {
         bad(
           'archive',
           says,
-          `'conda-stage --pack --force --prefix=${wordPosix(patient.original)}' writes it anew; docs/troubleshooting.md has each cause.`,
+          `'conda-stage --pack --force --prefix=${wordPosix(patient.original)}' writes it again; docs/troubleshooting.md has each cause.`,
         ),
       ]
     return state === 'fresh'
@@ -67,15 +67,14 @@ export const environmentChecks: Readonly<Record<string, Check>> = {
     const own = original === undefined ? [] : await readdir(`${original}/lib`).catch(() => [])
     const used = names.filter((name) => own.includes(name))
     if (env.PYTHONNOUSERSITE || used.length === 0) return []
-    const says = `Python also looks into ${base}/lib/${used.join(', ')}, which is in no copy`
+    const says = `Python also looks into ${base}/lib/${used.join(', ')}, which no copy includes`
     return [note('user site', says, 'PYTHONNOUSERSITE=1, and install what you need into the environment.')]
   },
 
   'virtual environments': async ({ original, env, cwd, withBase, isSilent }) => {
     if (original === undefined || isSilent(cwd)) return []
     const found = await venvsOf(original, { env, cwd })
-    const remedy =
-      "CONDA_STAGE_WITH_BASE=true, or 'with-base: true' in the configuration, has its Python staged with it."
+    const remedy = "CONDA_STAGE_WITH_BASE=true, or 'with-base: true' in the configuration, also stages its Python."
     return found.map((path) => {
       const says = `${path} uses the original's Python`
       return withBase

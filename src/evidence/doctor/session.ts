@@ -17,7 +17,7 @@ export const sessionChecks: Readonly<Record<string, Check>> = {
       ? good('shell function', 'is loaded')
       : note(
           'shell function',
-          'is not loaded: conda-stage can make copies here, but activate none',
+          "is not loaded: conda-stage can make copies here, but can't activate them",
           `eval "$(conda-stage --source)", also in your shell's startup file; fish: conda-stage --source | source`,
         ),
   ],
@@ -72,7 +72,13 @@ export const sessionChecks: Readonly<Record<string, Check>> = {
     const paths = found.filter((path) => path !== undefined)
     return paths.length > 0
       ? [good('package managers', paths.join(', '))]
-      : [note('package managers', 'none of conda, mamba, micromamba and pixi is on PATH', 'Staging works without.')]
+      : [
+          note(
+            'package managers',
+            'none of conda, mamba, micromamba and pixi is on PATH',
+            'Staging works without them.',
+          ),
+        ]
   },
 
   auto_activate: async ({ env, home }) => {

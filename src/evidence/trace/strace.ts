@@ -31,7 +31,7 @@ const CALLS = 'trace=%file,?fchdir,?clone,?clone3,?fork,?vfork,?io_uring_setup'
 export async function findTracer(env: Variables, without: readonly string[]): Promise<Tracer> {
   const program = await findProgram(['strace'], { env, variable: 'CONDA_STAGE_STRACE', without })
   if (program === undefined)
-    throw new StageError('NO_PROGRAM', 'There is no strace here; it shows what a program asks for', {
+    throw new StageError('NO_PROGRAM', 'There is no strace here, and --proof needs it', {
       hint: "Install the package 'strace' (apt, dnf, zypper), or without root: conda create -p ~/strace -c conda-forge strace, then CONDA_STAGE_STRACE=~/strace/bin/strace.",
     })
   // With a filter in the kernel, all other calls run at full speed. It came with strace 5.3 and Linux 4.8.

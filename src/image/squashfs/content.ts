@@ -26,7 +26,7 @@ export class ImageContents {
     for (const [at, block] of blocks.entries()) {
       const length = Math.min(blockSize, size - at * blockSize)
       const content = block === undefined ? Buffer.alloc(length) : await this.#tables.unpacked(block)
-      check(content.length === length, 'a block has not the size of its part')
+      check(content.length === length, 'a block does not have the size of its part')
       yield content
     }
     if (tail === undefined) return

@@ -49,11 +49,11 @@ export class Tables {
   /** @throws Malformed; what reading the file throws */
   static async read(source: Source, fileSize: number): Promise<Tables> {
     const superblock = await bytesAt(source, 0, SUPERBLOCK_SIZE)
-    check(superblock.readUInt32LE(0) === 0x73717368, 'it is no squashfs image')
+    check(superblock.readUInt32LE(0) === 0x73717368, 'it is not a squashfs image')
     check(superblock.readUInt16LE(28) === 4, 'it is an image of another version of squashfs')
     const start = Number(superblock.readBigUInt64LE(64))
     const end = Number(superblock.readBigUInt64LE(40))
-    check(start >= SUPERBLOCK_SIZE && start < end && end <= fileSize, 'its tables stand nowhere')
+    check(start >= SUPERBLOCK_SIZE && start < end && end <= fileSize, 'its tables are outside of it')
     check(end - start <= TABLES_LIMIT, 'its tables have an impossible size')
     return new Tables(source, superblock, await bytesAt(source, start, end - start))
   }
@@ -91,11 +91,11 @@ export class Tables {
 
   /** The bytes at this place, which may go on in the next blocks. `place` is moved behind them. */
   take(place: Place, size: number): Buffer {
-    check(size <= this.#bytes.length * METADATA_SIZE, 'a table is shorter than what stands in it')
+    check(size <= this.#bytes.length * METADATA_SIZE, 'a table is shorter than its contents')
     const parts: Buffer[] = []
     for (let left = size; left > 0; ) {
       const { data, next } = this.#metadata(place.block)
-      check(place.offset <= data.length, 'something stands behind a block')
+      check(place.offset <= data.length, 'something follows a block')
       const part = data.subarray(place.offset, place.offset + left)
       parts.push(part)
       left -= part.length
@@ -112,7 +112,7 @@ export class Tables {
   fragment(number: number): StoredBlock {
     check(number < this.#superblock.readUInt32LE(16), 'a fragment does not exist')
     const at = Number(this.#superblock.readBigUInt64LE(80)) + Math.floor(number / 512) * 8 - this.#start
-    check(at >= 0 && at + 8 <= this.#bytes.length, 'its fragments stand nowhere')
+    check(at >= 0 && at + 8 <= this.#bytes.length, 'its fragments are outside of it')
     const block = Number(this.#bytes.readBigUInt64LE(at))
     const entry = this.take({ block, offset: (number % 512) * 16 }, 16)
     return storedBlock(Number(entry.readBigUInt64LE(0)), entry.readUInt32LE(8))
@@ -122,7 +122,7 @@ export class Tables {
   async unpacked({ start, size, isPlain }: StoredBlock): Promise<Buffer> {
     check(
       start >= SUPERBLOCK_SIZE && size > 0 && size <= this.blockSize && start + size <= this.end,
-      'a block stands nowhere',
+      'a block is outside of it',
     )
     const stored = await bytesAt(this.#source, start, size)
     return isPlain ? stored : this.#decompressed(stored, this.blockSize)

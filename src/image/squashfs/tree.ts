@@ -42,7 +42,7 @@ export function treeOf(tables: Tables): ImageEntry[] {
     const { entry, names } = readInode(tables, next.place, next.path)
     found.push(entry)
     if (names === undefined) continue
-    check(!walked.has(entry.inode), 'a folder stands in two places')
+    check(!walked.has(entry.inode), 'a folder is in two places')
     walked.add(entry.inode)
     for (const { name, place } of namesIn(tables, names))
       waiting.push({ path: next.path === '' ? name : `${next.path}/${name}`, place })
@@ -132,7 +132,7 @@ function* namesIn(
     for (let more = head.readUInt32LE(0) + 1; more > 0; more--) {
       const entry = tables.take(place, 8)
       const name = tables.take(place, entry.readUInt16LE(6) + 1).toString('latin1')
-      check(!/^\.{0,2}$|[/\0]/.test(name), 'a name is none')
+      check(!/^\.{0,2}$|[/\0]/.test(name), 'a name is not valid')
       left -= 8 + name.length
       check(left >= 0, 'a folder has more names than it says')
       yield { name, place: tables.inode(block, entry.readUInt16LE(0)) }

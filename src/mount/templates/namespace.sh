@@ -63,7 +63,7 @@ case $1 in
     ;;
   also)
     run mount --bind -- "$2" "$3" ||
-      echo "WARNING: $3 is another path of $2, and can't show the copy: whatever names it sees the original" >&2
+      echo "WARNING: $3 is another path of $2, and can't show the copy: programs that use this path see the original" >&2
     shift 3
     ;;
   enter)

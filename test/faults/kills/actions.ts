@@ -18,7 +18,7 @@ export interface Action {
   zips?: true
   /** Leaves what others left. */
   lists?: true
-  /** A copy stands for the next one. */
+  /** A copy is kept for the next session. */
   keeps?: true
   /** Writes its scripts into the original, as it was asked to. */
   configures?: true

@@ -103,7 +103,7 @@ test('without --force, --retire asks; where nobody can be asked, nothing happens
   const before = stateOf(place.prefix)
   const { status, stderr } = await run(place, ['--retire', `--prefix=${place.prefix}`])
   assert.equal(status, 2)
-  assert.match(stderr, /would be removed, and nobody can be asked here\n.*--retire --force/)
+  assert.match(stderr, /would be removed, and there is no terminal to ask at\n.*--retire --force/)
   const answered = (word: string) =>
     execFileSync(
       'script',
@@ -351,7 +351,7 @@ test('a retired archive that is there already is never replaced, and one that is
   const before = [stateOf(prefix), statSync(archive).mtimeMs]
   const { status, stderr } = await run(place, RETIRE(place))
   assert.equal(status, 1)
-  assert.match(stderr, /retired\.tar\.zst is of an earlier state, and is not replaced\n {7}Move it away/)
+  assert.match(stderr, /retired\.tar\.zst holds an earlier state, and is not replaced\n {7}Move it away/)
   assert.deepEqual([stateOf(prefix), statSync(archive).mtimeMs], before)
 
   const there = await run(place, RESTORE(place))
