@@ -141,6 +141,6 @@ export const shellLevel = (env: Variables): number => Number.parseInt(env.CONDA_
 /** CONDA_DEFAULT_ENV for a prefix. */
 export function condaName(prefix: string, env: Variables): string {
   const root = env._CONDA_ROOT ?? (env.CONDA_EXE && dirname(dirname(env.CONDA_EXE)))
-  if (prefix === root) return 'base'
+  if (prefix === root || prefix === env.MAMBA_ROOT_PREFIX) return 'base'
   return basename(dirname(prefix)) === 'envs' ? basename(prefix) : prefix
 }

@@ -86,8 +86,13 @@ export async function environmentFolders(env: Variables, bases: readonly string[
 /** `envs_dirs` of the configuration files of conda and mamba. */
 async function configuredFolders(env: Variables, home: string, bases: readonly string[]): Promise<string[]> {
   const config = env.XDG_CONFIG_HOME?.startsWith('/') ? env.XDG_CONFIG_HOME : join(home, '.config')
-  const places = [home, join(home, '.conda'), join(config, 'conda'), ...bases, '/var/lib/conda', '/etc/conda']
-  const files = (await Promise.all(places.map(configurationFiles))).flat()
+  const ofBoth = [home, join(home, '.conda'), join(config, 'conda'), ...bases, '/var/lib/conda', '/etc/conda']
+  const ofMamba = [join(home, '.mamba'), join(config, 'mamba')]
+  const places = [
+    ...ofBoth.map((folder) => configurationFiles(folder, 'condarc')),
+    ...ofMamba.map((folder) => configurationFiles(folder, 'mambarc')),
+  ]
+  const files = [...(await Promise.all(places)).flat(), ...ofBoth.map((folder) => join(folder, '.mambarc'))]
   const found: string[] = []
   for (const file of [env.CONDARC, env.MAMBARC, ...files]) {
     const condarc = file && (await contentOf(file, MOST_CONDARC))
@@ -97,15 +102,14 @@ async function configuredFolders(env: Variables, home: string, bases: readonly s
   return found
 }
 
-/** conda reads the files of `condarc.d` in the order of their names, and later ones win. */
-async function configurationFiles(folder: string): Promise<string[]> {
-  const names = await readdir(join(folder, 'condarc.d')).catch(() => [])
+/** conda reads the files of `condarc.d` in the order of their names, and later ones win. mamba has a `mambarc.d` besides. */
+async function configurationFiles(folder: string, name: 'condarc' | 'mambarc'): Promise<string[]> {
+  const names = await readdir(join(folder, `${name}.d`)).catch(() => [])
   const parts = names
-    .filter((name) => /\.ya?ml$/.test(name))
+    .filter((part) => /\.ya?ml$/.test(part))
     .sort()
     .reverse()
-  const files = [...parts.map((name) => join('condarc.d', name)), 'condarc', '.condarc', '.mambarc']
-  return files.map((file) => join(folder, file))
+  return [...parts.map((part) => join(`${name}.d`, part)), name, `.${name}`].map((file) => join(folder, file))
 }
 
 async function foldersIn(condarc: Buffer): Promise<string[]> {

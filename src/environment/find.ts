@@ -87,11 +87,14 @@ export async function kindAt(prefix: string): Promise<EnvironmentKind | undefine
 }
 
 /**
- * Base is the environment that the session's conda names. Without a session, it is one that has conda installed and also has the
- * folders of a base. Either alone is no sign: conda may be installed anywhere, and `pkgs` may be any folder.
+ * Base is the environment that the session's conda or mamba names, or that is active by that name: micromamba's hook alone sets no
+ * variable for its root. Without a session, it is one that has a package manager installed and also has the folders of a base.
+ * Either alone is no sign: conda may be installed anywhere, and `pkgs` may be any folder. The root of micromamba needs no
+ * package, so its environments tell.
  */
 async function isBase(prefix: string, real: string, env: FindOptions['env']): Promise<boolean> {
-  const roots = [env.CONDA_ROOT, env._CONDA_ROOT, env.MAMBA_ROOT_PREFIX, rootOf(env.CONDA_EXE)]
+  const active = env.CONDA_DEFAULT_ENV === 'base' && !isNamedBase(env.CONDA_PREFIX) ? env.CONDA_PREFIX : undefined
+  const roots = [env.CONDA_ROOT, env._CONDA_ROOT, env.MAMBA_ROOT_PREFIX, rootOf(env.CONDA_EXE), active]
   for (const root of roots.filter((root) => root?.startsWith('/'))) {
     const path = await originalBase(resolve(root as string))
     if (path === prefix || path === real) return true
@@ -99,7 +102,18 @@ async function isBase(prefix: string, real: string, env: FindOptions['env']): Pr
   const [envs, pkgs] = await Promise.all([isFolder(`${prefix}/envs`), isFolder(`${prefix}/pkgs`)])
   if (!envs && !pkgs) return false
   const records = await readdir(`${prefix}/conda-meta`).catch(asUnreadable(`${prefix}/conda-meta`))
-  return records.some((name) => /^conda-\d[^-]*-[^-]+\.json$/.test(name))
+  if (records.some((name) => /^(?:conda|mamba|micromamba)-\d[^-]*-[^-]+\.json$/.test(name))) return true
+  return envs && pkgs && (await holdsEnvironments(`${prefix}/envs`))
+}
+
+/** An environment of that name in a folder for environments. */
+const isNamedBase = (prefix = ''): boolean => basename(dirname(prefix)) === 'envs'
+
+/** Some of them may be closed to us. */
+async function holdsEnvironments(folder: string): Promise<boolean> {
+  for (const name of await readdir(folder).catch(() => []))
+    if (await isFolder(`${folder}/${name}/conda-meta`).catch(() => false)) return true
+  return false
 }
 
 /** ROOT of ROOT/bin/conda or ROOT/condabin/conda. */

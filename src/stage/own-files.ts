@@ -31,7 +31,7 @@ const ADVICE = [
   'Or, after that, stage a copy that you can change until it is removed:    conda-stage --writable',
 ]
 
-/** After CEP 22: conda and mamba refuse to change such an environment, and show the message. conda looks at HISTORY first. */
+/** After CEP 22: conda refuses to change such an environment, and shows the message; mamba 2.8.1 does not yet. conda looks at HISTORY first. */
 const FROZEN: OwnFile = {
   path: 'conda-meta/frozen',
   text: `${JSON.stringify({ message: ADVICE.join('\n') })}\n`,

@@ -161,6 +161,8 @@ test('without a record of its old value, CONDA_DEFAULT_ENV becomes what conda ca
     ['/data/project', {}, '/data/project'],
     ['/opt/conda', { CONDA_EXE: '/opt/conda/bin/conda' }, 'base'],
     ['/opt/conda', { _CONDA_ROOT: '/opt/conda' }, 'base'],
+    ['/opt/mamba', { MAMBA_ROOT_PREFIX: '/opt/mamba' }, 'base'],
+    ['/opt/conda', { _CONDA_ROOT: '/opt/conda', MAMBA_ROOT_PREFIX: '/home/me/micromamba' }, 'base'],
   ] as const
   for (const [prefix, more, name] of cases) {
     const env = { ...ENV, ...more, CONDA_PREFIX: staged.prefix, CONDA_DEFAULT_ENV: staged.prefix }

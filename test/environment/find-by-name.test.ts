@@ -97,6 +97,28 @@ test("envs_dirs of conda's configuration are used, with ~ and variables in them"
   assert.equal(await find('c', env), c)
 })
 
+test("envs_dirs of mamba's own configuration are used, wherever mamba reads it", async (context) => {
+  const { root, add, write, find } = place(context)
+  const [mine, other] = [add('m/mine'), add('o/other')]
+  const env = { MAMBA_ROOT_PREFIX: `${root}/micromamba` }
+  for (const file of [
+    '.mambarc',
+    '.mamba/.mambarc',
+    '.mamba/mambarc',
+    '.mamba/mambarc.d/site.yml',
+    '.config/mamba/mambarc',
+    '../micromamba/.mambarc',
+  ]) {
+    write(file, `envs_dirs: [${root}/m]\n`)
+    assert.equal(await find('mine', env), mine, file)
+    write(file, '')
+  }
+  write('named', `envs_dirs: [${root}/o]\n`)
+  assert.equal(await find('other', { ...env, MAMBARC: `${root}/home/named` }), other)
+  write('xdg/mamba/.mambarc', `envs_dirs: [${root}/m]\n`)
+  assert.equal(await find('mine', { ...env, XDG_CONFIG_HOME: `${root}/home/xdg` }), mine)
+})
+
 test("an environment elsewhere is found in conda's list, unless several have the name or it is gone", async (context) => {
   const { root, add, write, find } = place(context)
   const mine = add('project/mine')

@@ -87,6 +87,17 @@ test("the base environment is the one that the session's conda or mamba names", 
   }
 })
 
+test("the base environment is the one that is active as 'base', even if no variable names a root (micromamba's hook)", async (t) => {
+  const prefix = await makePrefix(t, { 'pkgs/urls.txt': '' })
+  const active = { CONDA_PREFIX: prefix, CONDA_DEFAULT_ENV: 'base' }
+  assert.ok((await find(prefix, active)).isBase)
+  assert.ok(!(await find(prefix, { ...active, CONDA_DEFAULT_ENV: prefix })).isBase)
+  assert.ok(!(await find(prefix, { ...active, CONDA_PREFIX: dirname(prefix) })).isBase)
+  const root = await makePrefix(t, { 'envs/base/conda-meta/history': '' })
+  const named = join(root, 'envs/base')
+  assert.ok(!(await find(named, { CONDA_PREFIX: named, CONDA_DEFAULT_ENV: 'base' })).isBase, 'it is only named so')
+})
+
 async function isBase(t: TestContext, ...files: string[]): Promise<boolean> {
   const prefix = await makePrefix(t, Object.fromEntries(files.map((file) => [file, ''])))
   return (await find(prefix)).isBase
@@ -96,7 +107,11 @@ test('without a session, an environment is base if it has conda and the folders 
   const conda = 'conda-meta/conda-26.9.0-py312_0.json'
   assert.ok(await isBase(t, conda, 'pkgs/urls.txt'))
   assert.ok(await isBase(t, conda, 'envs/.conda_envs_dir_test'))
+  assert.ok(await isBase(t, 'conda-meta/mamba-2.8.1-h6e72dcd_0.json', 'pkgs/urls.txt'))
+  assert.ok(await isBase(t, 'conda-meta/micromamba-2.8.1-0.json', 'envs/mine/conda-meta/history'))
+  assert.ok(await isBase(t, 'pkgs/urls.txt', 'envs/mine/conda-meta/history'), "micromamba's root needs no package")
   assert.ok(!(await isBase(t, conda)))
+  assert.ok(!(await isBase(t, 'envs/mine/conda-meta/history')))
   assert.ok(!(await isBase(t, 'pkgs/urls.txt', 'envs/x')))
   assert.ok(!(await isBase(t, 'conda-meta/conda-build-25.1-0.json', 'pkgs/x')))
   assert.ok(!(await isBase(t, 'conda-meta/conda-package-handling-2.4.0-0.json', 'pkgs/x')))
