@@ -146,7 +146,7 @@ export class Image {
     if (digestFrom(hash.digest('hex')) !== file.digest)
       return { kind: 'content', why: 'has other bytes than were packed', harmless: false }
     if (isDeepStrictEqual(scanner.finish(), file.relocation)) return undefined
-    const why = `holds the prefix in other places than those in the index of ${displayPath(packer)} says`
+    const why = `holds the prefix in other places than the index of ${displayPath(packer)} says`
     return { kind: 'relocation', why, harmless: packer !== generator }
   }
 

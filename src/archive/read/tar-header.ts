@@ -35,7 +35,7 @@ export function decodeTarHeader(block: Buffer): TarHeader {
   const path = prefix === '' ? name : `${prefix}/${name}`
   const number = (at: number, length: number): number => {
     const found = numberAt(block, at, length)
-    if (found === undefined) throw new Malformed('has a header in which a number is not a number', path)
+    if (found === undefined) throw new Malformed('has a header with a malformed number', path)
     return found
   }
   if (number(148, 8) !== sumOf(block)) throw new Malformed('has a header with a wrong checksum', path)

@@ -139,7 +139,7 @@ export class Contents {
         why: `does not hold the prefix in ${places} where the index says that it does`,
       })
     } else if (!isDeepStrictEqual(scanner.finish(), relocation)) {
-      const why = `holds the prefix in other places than those in the index of ${displayPath(this.#index.generator)} says`
+      const why = `holds the prefix in other places than the index of ${displayPath(this.#index.generator)} says`
       this.#report({ path, kind: 'relocation', why, harmless: !this.#isOurVersion })
     }
   }
