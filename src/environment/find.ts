@@ -90,7 +90,7 @@ export async function kindAt(prefix: string): Promise<EnvironmentKind | undefine
  * Base is the environment that the session's conda or mamba names, or that is active by that name: micromamba's hook alone sets no
  * variable for its root. Without a session, it is one that has a package manager installed and also has the folders of a base.
  * Either alone is no sign: conda may be installed anywhere, and `pkgs` may be any folder. The root of micromamba needs no
- * package, so its environments tell.
+ * package. It is one that holds environments and a package cache, which has `urls.txt`.
  */
 async function isBase(prefix: string, real: string, env: FindOptions['env']): Promise<boolean> {
   const active = env.CONDA_DEFAULT_ENV === 'base' && !isNamedBase(env.CONDA_PREFIX) ? env.CONDA_PREFIX : undefined
@@ -103,7 +103,7 @@ async function isBase(prefix: string, real: string, env: FindOptions['env']): Pr
   if (!envs && !pkgs) return false
   const records = await readdir(`${prefix}/conda-meta`).catch(asUnreadable(`${prefix}/conda-meta`))
   if (records.some((name) => /^(?:conda|mamba|micromamba)-\d[^-]*-[^-]+\.json$/.test(name))) return true
-  return envs && pkgs && (await holdsEnvironments(`${prefix}/envs`))
+  return envs && pkgs && (await exists(`${prefix}/pkgs/urls.txt`)) && (await holdsEnvironments(`${prefix}/envs`))
 }
 
 /** An environment of that name in a folder for environments. */

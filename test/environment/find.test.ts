@@ -111,7 +111,7 @@ test('without a session, an environment is base if it has conda and the folders 
   assert.ok(await isBase(t, 'conda-meta/micromamba-2.8.1-0.json', 'envs/mine/conda-meta/history'))
   assert.ok(await isBase(t, 'pkgs/urls.txt', 'envs/mine/conda-meta/history'), "micromamba's root needs no package")
   assert.ok(!(await isBase(t, conda)))
-  assert.ok(!(await isBase(t, 'envs/mine/conda-meta/history')))
+  assert.ok(!(await isBase(t, 'envs/mine/conda-meta/history', 'pkgs/data')))
   assert.ok(!(await isBase(t, 'pkgs/urls.txt', 'envs/x')))
   assert.ok(!(await isBase(t, 'conda-meta/conda-build-25.1-0.json', 'pkgs/x')))
   assert.ok(!(await isBase(t, 'conda-meta/conda-package-handling-2.4.0-0.json', 'pkgs/x')))
