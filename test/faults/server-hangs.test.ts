@@ -101,7 +101,7 @@ test('a call that waits for a server says once for which path, and goes on when 
     await place.server.release()
     const { status, stderr } = await ended
     assert.equal(status, 0, stderr)
-    const said = `WARNING: Still waiting for ${place.prefix}/share/greet/greeting.txt: its file server does not answer\n`
+    const said = `WARNING: Still waiting for ${place.prefix}/share/greet/greeting.txt: its file system does not answer\n`
     assert.equal(stderr.split(said).length, 2, stderr)
     assert.equal(stderr.split('Still waiting').length, 2, stderr)
   })

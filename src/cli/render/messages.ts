@@ -76,7 +76,7 @@ function writeError(text: string): void {
   tell(text)
 }
 
-export const stillWaiting = (path: string): string => `Still waiting for ${path}: its file server does not answer`
+export const stillWaiting = (path: string): string => `Still waiting for ${path}: its file system does not answer`
 
 /** A heading in data for people: bold if standard output is a terminal that has it. */
 export const heading = (text: string): string => (isBold ? `\u001b[1m${text}\u001b[0m` : text)
