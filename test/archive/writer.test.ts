@@ -140,7 +140,7 @@ test('packing neither overwrites nor removes a file that stands at its path alre
   await writeFile(path, 'mine')
   await assert.rejects(pack(path, [directory('')]), {
     code: 'ARCHIVE_UNWRITABLE',
-    message: /something stands in its place/,
+    message: /something else is already there/,
   })
   assert.equal(await readFile(path, 'utf8'), 'mine')
 })

@@ -32,6 +32,15 @@ test('a terminal shows a moving bar with files and MB, and its last state stays 
   assert.ok(lines[last + 1]!.startsWith(`${COLOURED}Total packaging time: `))
 })
 
+test('nothing of the bar is left on a terminal, even if lines were typed while it moved', async (context) => {
+  const place = await copiedWorld(context)
+  const { stdout } = await onTerminal(place, pack(place))
+  // Where the bar began is restored; what was drawn after each line that was typed is below.
+  const ends = stdout.split(`${ESCAPE}8`).slice(1)
+  assert.ok(ends.length > 0, JSON.stringify(stdout))
+  for (const end of ends) assert.match(end.replaceAll(ESCAPE, 'ESC'), /^(?:ESC\[\d*[GK])+ESC\[J/)
+})
+
 test('a terminal shows coloured levels, and has its cursor back at the end', async (context) => {
   const place = await copiedWorld(context)
   const { stdout } = await onTerminal(place, pack(place))

@@ -1,6 +1,6 @@
 import type { SingleBar } from 'cli-progress'
 import type { ProgressEvent } from '../../model/progress.ts'
-import { clearTransient, sayLines } from './messages.ts'
+import { clearBelow, clearTransient, sayLines } from './messages.ts'
 
 type Progress = Extract<ProgressEvent, { kind: 'progress' }>
 
@@ -32,7 +32,10 @@ export function createBar({ live, quiet }: { live: boolean; quiet: boolean }): B
   }
   const elapsed = () => (Date.now() - (started ?? Date.now())) / 1000
   const stop = () => {
-    bar?.stop()
+    if (bar) {
+      bar.stop()
+      clearBelow()
+    }
     bar = undefined
     started = undefined
   }

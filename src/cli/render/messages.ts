@@ -102,6 +102,9 @@ export function clearTransient(): void {
   isTransientShown = false
 }
 
+/** For a bar that is drawn anew below the place where it began, because somebody pressed Enter meanwhile. */
+export const clearBelow = (): void => tell('\u001b[J')
+
 /** A descriptor. */
 let errors = 2
 
