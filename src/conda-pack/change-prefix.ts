@@ -18,7 +18,7 @@ interface PrefixChange {
   makeScanner(entry: FileEntry): Scanner
   /** A file in whose folder there is room for a large file. */
   beside: string
-  /** Called for each file that has no room for `to` and keeps an old prefix. */
+  /** Called for each file that has no room for `to` and keeps an old prefix. Byte code beside its source may: see `ContentKind`. */
   onNoRoom?(path: BytePath): void
 }
 
@@ -81,7 +81,7 @@ async function changed(
   // Elsewhere nobody knows where a relative path out of the environment should lead: it stays, as such links do.
   const here = relocation && { ...relocation, outward: [] }
   const plan = here && planRelocation(to.startsWith('/') ? here : verbatim(here, from), entry, from, to)
-  if (plan !== undefined && plan.left.length > 0) onNoRoom?.(entry.path)
+  if (plan !== undefined && plan.left.length > 0 && here?.kind !== 'pyc') onNoRoom?.(entry.path)
   const result = () => (plan === undefined ? again() : applyToStream(again(), plan))
   const hash = createHash('sha256')
   let size = 0

@@ -105,6 +105,21 @@ test('--dest-prefix packs the same files as conda-pack for that place, without c
   }
 })
 
+test('byte code beside its source, which a longer --dest-prefix can leave as it is, causes no warning', async (context) => {
+  const place = await world(context)
+  mkdirSync(`${place.prefix}/lib/__pycache__`, { recursive: true })
+  const head = Buffer.from(`\x6f\x0d\r\n${'\0'.repeat(12)}`, 'latin1')
+  const code = Buffer.concat([head, Buffer.from(`z\x40${place.prefix}/lib/x.py`, 'latin1')])
+  writeFileSync(`${place.prefix}/lib/__pycache__/x.cpython-311.pyc`, code)
+  const args = ['--pack', `--prefix=${place.prefix}`, `--output=${place.root}/a.tar`]
+  const { status, stderr } = await run(place, [
+    ...args,
+    `--dest-prefix=${place.root}/a much longer place/than it was/env`,
+  ])
+  assert.equal(status, 0, stderr)
+  assert.doesNotMatch(stderr, /\.pyc/)
+})
+
 test('packages with their sources elsewhere cause a warning, unless --ignore-editable-packages is given', async (context) => {
   const place = await world(context)
   const info = `${place.prefix}/lib/python3.11/site-packages/mine-1.0.dist-info`

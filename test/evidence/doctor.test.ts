@@ -45,6 +45,14 @@ test('where all is well, nothing is broken, nothing is left behind, and the disk
     assert.equal(of(check).length, 1, check)
 })
 
+test('without an environment, what is mounted somewhere in /tmp does not count against namespaces', async (context) => {
+  const node = await nodeWith(context)
+  const mounted = `mount -t tmpfs none "$1" && shift && unset CONDA_PREFIX && exec "$@"`
+  const within = ['unshare', '-Um', '--map-current-user', '--keep-caps', 'sh', '-c', mounted, 'sh', node.env.HOME!]
+  const { stdout, stderr } = await node.under([...within, node.launcher, '--doctor'])
+  assert.match(stdout, /^ok {4}namespaces: /m, stdout + stderr)
+})
+
 test('people read a line for each finding, with its remedy, and in the end whether anything is broken', async (context) => {
   const node = await nodeWith(context)
   const { status, stdout } = await node.exec(['--doctor'])

@@ -25,6 +25,9 @@ async function speedIn(folder: string): Promise<string> {
   }
 }
 
+/** Stands for an environment if there is none. In /tmp something may be mounted (AppImages do that), and then it can't be shown anew. */
+const NOTHING_BELOW = '/usr/bin'
+
 /** This node: its disks, what stands there, and what it can mount. */
 export const machineChecks: Readonly<Record<string, Check>> = {
   'local disks': async (patient) => {
@@ -67,7 +70,7 @@ export const machineChecks: Readonly<Record<string, Check>> = {
   },
 
   namespaces: async ({ original }) => {
-    const target = original !== undefined && (await exists(original)) ? await realpath(original) : '/tmp'
+    const target = original !== undefined && (await exists(original)) ? await realpath(original) : NOTHING_BELOW
     const why = await whyNotShown({ kind: 'bind', source: target, target })
     if (why === undefined)
       return [good('namespaces', 'a copy can stand in the place of its original (--exec, --shell)')]
