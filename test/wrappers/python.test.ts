@@ -89,8 +89,10 @@ test("JupyterLab lists the wrapper's kernel, starts it from the copy, interrupts
     const api = `http://127.0.0.1:${ready.exec(said)![1]}/api`
     const headers = { Authorization: 'token secret' }
     const specs = (await (await fetch(`${api}/kernelspecs`, { headers })).json()) as Kernelspecs
-    assert.deepEqual(Object.keys(specs.kernelspecs).sort(), ['myjupyter', 'python3'])
-    assert.equal(specs.kernelspecs.myjupyter?.spec.display_name, 'Python 3 (ipykernel) (myjupyter*)')
+    // The machine may have some of its own, such as xonsh's.
+    const { myjupyter, python3 } = specs.kernelspecs
+    assert.ok(python3)
+    assert.equal(myjupyter?.spec.display_name, 'Python 3 (ipykernel) (myjupyter*)')
     const body = JSON.stringify({ name: 'myjupyter' })
     const answer = await fetch(`${api}/kernels`, { method: 'POST', headers, body })
     const kernel = (await answer.json()) as { id: string }
