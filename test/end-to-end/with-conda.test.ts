@@ -307,5 +307,5 @@ test('a session whose copy of conda is gone, as in a job on another node, is tol
   const env = { ...session.variables(), CONDA_EXE: `${gone}/bin/conda`, _CONDA_EXE: `${gone}/bin/conda` }
   const run = session.conda('with-conda; echo "$CONDA_PREFIX"', env)
   assert.ok(session.isCopy(run.stdout.trim()), run.stderr)
-  assert.match(run.stderr, /conda of this session has run from a copy that is gone: \S+\n +Load conda again/)
+  assert.match(run.stderr, /This session's conda was in a copy that is gone: \S+\n +Load conda again/)
 })
