@@ -29,6 +29,9 @@ const TOP = /(?<![\w/.~-])\/(?=(?:beegfs|home|project|scratch)\/)/g
 /** What interactive shells say whose input is no terminal; they also repeat what they read (login.ts). */
 const NO_TERMINAL = /^(?:bash: (?:cannot set terminal process group|no job control)|.*printf '\\036).*\n/gm
 
+/** What --list says of a copy: the pages know no other folder of this machine. */
+const COPY_OF_OTHERS = /^\/(?:tmp|var\/tmp|dev\/shm)\/conda-stage_.*\n(?: {2}.*\n)*/gm
+
 export class Account implements Disposable {
   readonly root = mkdtempSync(join(tmpdir(), 'account-'))
   readonly #home = join(this.root, 'home/me')
@@ -103,7 +106,7 @@ export class Account implements Disposable {
     const here = commands.map((command) => ({ ...command, text: command.text.replaceAll(TOP, `${this.root}/`) }))
     const done = typeIn({ cwd: this.#home, env, startup }, here)
     return done.map(({ prompt, printed }, at) => {
-      const shown = this.#asOnThePage(printed).replaceAll(NO_TERMINAL, '')
+      const shown = this.#asOnThePage(printed).replaceAll(NO_TERMINAL, '').replaceAll(COPY_OF_OTHERS, '')
       const next = done[at + 1]?.prompt ?? ''
       return {
         prompt: this.#asOnThePage(prompt),
