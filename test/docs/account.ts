@@ -30,7 +30,7 @@ const TOP = /(?<![\w/.~-])\/(?=(?:beegfs|home|project|scratch)\/)/g
 const NO_TERMINAL = /^(?:bash: (?:cannot set terminal process group|no job control)|.*printf '\\036).*\n/gm
 
 /** What --list says of a copy: the pages know no other folder of this machine. */
-const COPY_OF_OTHERS = /^\/(?:tmp|var\/tmp|dev\/shm)\/conda-stage_.*\n(?: {2}.*\n)*/gm
+const COPY_OF_OTHERS = /^ {2}\/(?:tmp|var\/tmp|dev\/shm)\/conda-stage_.*\n(?: {4}.*\n)*/gm
 
 export class Account implements Disposable {
   readonly root = mkdtempSync(join(tmpdir(), 'account-'))

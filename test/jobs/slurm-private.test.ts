@@ -85,14 +85,16 @@ conda-stage --nodes=all --path=/tmp
 srun --quiet sh -c 'echo "$SLURMD_NODENAME runs from $(greet --prefix); /tmp has $(ls -A /tmp | grep -c conda-stage_)"'
 kill -KILL $$
 `
+      const copies = () =>
+        [...readdirSync('/tmp'), ...readdirSync(slurm.jobFolders)].filter((name) => name.startsWith('conda-stage_'))
+      const before = copies()
       const code = await slurm.submit({ script, options: [`--output=${root}/out/job`], env })
       const output = readFileSync(`${root}/out/job`, 'utf8')
       assert.equal(code, 137, output)
       assert.match(output, /^INFO: Sending .* to 1 node /m)
       assert.match(output, /^node runs from \/tmp\/conda-stage_\w+\/myjupyter; \/tmp has 1$/m)
-      const left = [...readdirSync('/tmp'), ...readdirSync(slurm.jobFolders)]
       assert.deepEqual(
-        left.filter((name) => name.startsWith('conda-stage_')),
+        copies().filter((name) => !before.includes(name)),
         [],
       )
     }),

@@ -6,6 +6,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
+import { processFacts } from '../../src/platform/process-identity.ts'
 import { LAUNCHER, stageOf, succeed, type World } from '../cli/world.ts'
 import { leaderIn } from '../faults/kills/crowd.ts'
 import { killIf } from '../faults/kills/kill.ts'
@@ -111,7 +112,9 @@ function toWatchers({ local }: World, signal: NodeJS.Signals): number {
       return false
     }
   }
-  const watchers = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && isWatcher(name))
+  const all = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && isWatcher(name))
+  // Not a fork that is about to become another program: nobody would be left who waits for its end.
+  const watchers = all.filter((pid) => !all.includes(String(processFacts(Number(pid))?.parent)))
   return watchers.filter((pid) => killIf(Number(pid), signal, () => isWatcher(pid))).length
 }
 
