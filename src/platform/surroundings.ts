@@ -10,7 +10,8 @@ export const ownUser = () => ({ uid: process.getuid?.() ?? 0, gid: process.getgi
 /** Name of a process's program; '' if /proc does not tell. */
 export function programOf(pid: number): string {
   try {
-    return basename(readlinkSync(`/proc/${pid}/exe`))
+    // Of a program that was replaced while it runs, as by an update of the system, Linux says so.
+    return basename(readlinkSync(`/proc/${pid}/exe`)).replace(/ \(deleted\)$/, '')
   } catch {
     return ''
   }
