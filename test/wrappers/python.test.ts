@@ -98,7 +98,8 @@ test("JupyterLab lists the wrapper's kernel, starts it from the copy, interrupts
     const kernel = (await answer.json()) as { id: string }
     const started = () => kernelsOf(server.pid!).find(({ program }) => program.startsWith(`${copy}/bin/python`))?.number
     await until(() => started() !== undefined)
-    const number = started()
+    const number = started()!
+    await until(() => ignoresInterrupts(number))
     const tell = async (what: string) =>
       (await fetch(`${api}/kernels/${kernel.id}/${what}`, { method: 'POST', headers })).status
     assert.deepEqual([await tell('interrupt'), started()], [204, number])
@@ -121,6 +122,11 @@ async function until(holds: () => boolean): Promise<void> {
     await pause(100)
   }
 }
+
+/** As a kernel does between two cells. Until it has started, an interrupt ends it, from wherever it runs. */
+const ignoresInterrupts = (number: string): boolean =>
+  (Number.parseInt(/^SigIgn:\s*(\w+)$/m.exec(readFileSync(`/proc/${number}/status`, 'utf8'))![1]!.slice(-1), 16) & 2) >
+  0
 
 /** The children of a process. */
 function kernelsOf(parent: number): { number: string; program: string }[] {
