@@ -7,7 +7,7 @@ import { originalOf, pathsOf } from '../../../pipeline/original.ts'
 import { errnoOf, meaningOf } from '../../../platform/errno.ts'
 import { isInside } from '../../../platform/inside.ts'
 import { programVersion } from '../../../platform/program.ts'
-import { access, rename, unlink, writeFile } from '../../../platform/remote-fs.ts'
+import { access, open, rename, unlink, writeFile } from '../../../platform/remote-fs.ts'
 import type { Context } from '../../command.ts'
 import { surroundingVersions } from '../version.ts'
 
@@ -23,6 +23,22 @@ export async function assertWritable(file: string | undefined, options: Evidence
   await access(dirname(file), constants.W_OK).catch((error: unknown) => {
     throw notWritten(file, error)
   })
+  if (await isOfOthers(file)) throw lost(file, 'something else is there already, which is no report of conda-stage')
+}
+
+/** How a report begins. */
+const HEAD = Buffer.from('<meta name="generator" content="conda-stage">')
+const HEAD_WITHIN = 512
+
+async function isOfOthers(file: string): Promise<boolean> {
+  try {
+    await using handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK)
+    const { buffer } = await handle.read(Buffer.alloc(HEAD_WITHIN), 0, HEAD_WITHIN, 0)
+    return !buffer.includes(HEAD)
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error
+    return errnoOf(error) !== 'ENOENT'
+  }
 }
 
 /** Writes the page that --report names. It is there as a whole, or not at all. @throws StageError OUTPUT_LOST */
@@ -56,6 +72,6 @@ function notWritten(file: string, error: unknown): unknown {
 const lost = (file: string, reason: string, cause?: unknown): StageError =>
   new StageError('OUTPUT_LOST', `The report can't be written to ${file}: ${reason}`, {
     path: file,
-    hint: 'Name a file in another folder, one that you may write to.',
+    hint: 'Name another file, in a folder that you can write to.',
     cause,
   })

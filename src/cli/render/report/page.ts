@@ -92,7 +92,7 @@ function lookUpsOf(proof: Proof): string[] {
         { number: grouped(mount.notFound) },
       ]),
     ),
-    ...(remaining.length > 0 ? ['<h3>What the copy does not spare, and why</h3>', '<ul>'] : []),
+    ...(remaining.length > 0 ? ['<h3>What is still looked up on file servers, and why</h3>', '<ul>'] : []),
     ...remaining.map(
       ({ folder, fsType, why, remedy, ...count }) =>
         `<li>${escaped(counted(count.lookUps, 'look-up'))} on ${escaped(fsType)}: ${code(folder)}<br>${escaped(`${why}.`)}<br>${escaped(remedy)}</li>`,
