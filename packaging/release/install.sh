@@ -83,8 +83,8 @@ check_free() {
 
 place_link() {
   ! is_ours "$1" "$2" || return 0
-  mkdir -p -- "$prefix/${1%/*}"
-  ln -s -- "$2libexec/conda-stage/current/$1" "$prefix/$1"
+  mkdir -p -- "$prefix/${1%/*}" 2> /dev/null && ln -s -- "$2libexec/conda-stage/current/$1" "$prefix/$1" 2> /dev/null ||
+    fail "$prefix/$1 can't be made. Choose another place: --prefix=DIR"
 }
 
 remove_link() {
@@ -104,10 +104,9 @@ install() {
   fi
   each_link place_link
   print_modulefiles
-  [ "$rc" = no ] || add_to_rc
   [ -z "$new" ] || remove_older
   say "conda-stage $version is installed: $prefix/bin/conda-stage"
-  [ "$rc" = yes ] || say "To load its shell function: eval \"\$($(quoted "$prefix/bin/conda-stage") --source)\"   (fish, tcsh: see its --help)"
+  if [ "$rc" = yes ]; then add_to_rc; else say "To load its shell function: eval \"\$($(quoted "$prefix/bin/conda-stage") --source)\"   (fish, tcsh: see its --help)"; fi
 }
 
 # Copies this folder, and makes it the newest. Sets $new and $version.
@@ -117,7 +116,7 @@ lay() {
   new='' number=0
   trap give_up EXIT
   trap 'exit 1' HUP INT TERM
-  mkdir -p -- "$lib"
+  mkdir -p -- "$lib" 2> /dev/null || fail "$lib can't be made. Choose another place: --prefix=DIR"
   until mkdir -- "$lib/$number" 2> /dev/null; do
     [ -e "$lib/$number" ] || fail "$lib/$number can't be made. Choose another place: --prefix=DIR"
     number=$((number + 1))
@@ -175,31 +174,48 @@ quoted() {
   printf "'%s'" "$(printf %s "$1" | sed "s/'/'\\\\''/g")"
 }
 
-# Sets $rc_file and $rc_line. A program that is gone later is passed over.
+# Sets $rc_file, $rc_line, and $rc_now for this session. A program that is gone later is passed over.
 choose_rc() {
   program=$(quoted "$prefix/bin/conda-stage")
-  rc_line="[ ! -x $program ] || eval \"\$($program --source)\""
+  rc_now="eval \"\$($program --source)\""
+  rc_line="[ ! -x $program ] || $rc_now"
   case ${SHELL-} in
     */bash) rc_file=$HOME/.bashrc ;;
     */zsh) rc_file=${ZDOTDIR:-$HOME}/.zshrc ;;
     */fish)
       rc_file=${XDG_CONFIG_HOME:-$HOME/.config}/fish/config.fish
-      rc_line="test -x $program; and $program --source | source"
+      rc_now="$program --source | source"
+      rc_line="test -x $program; and $rc_now"
       ;;
     *) fail "--rc is for bash, zsh and fish, and your shell is ${SHELL:-not known}. docs/shells.md has the line for others" ;;
   esac
 }
 
 add_to_rc() {
-  if [ -e "$rc_file" ] && grep -qxF -e "$rc_line" -- "$rc_file"; then
+  if grep -qxF -e "$rc_line" -- "$rc_file" 2> /dev/null; then
     say "$rc_file loads the shell function already"
-    return
+  elif append_line 2> /dev/null; then
+    say "$rc_file loads the shell function in new sessions"
+  else
+    fail "$rc_file can't be written. Add this line to it yourself: $rc_line"
   fi
-  mkdir -p -- "${rc_file%/*}"
+  say "To load it in this one: $rc_now"
+}
+
+append_line() {
+  mkdir -p -- "${rc_file%/*}" || return
   # The last line may lack its end.
-  [ ! -s "$rc_file" ] || [ -z "$(tail -c 1 -- "$rc_file" | tr '\n' x | sed 's/^x$//')" ] || say '' >> "$rc_file"
+  [ ! -s "$rc_file" ] || [ -z "$(tail -c 1 -- "$rc_file" | tr '\n' x | sed 's/^x$//')" ] || say '' >> "$rc_file" || return
   say "$rc_line" >> "$rc_file"
-  say "$rc_file loads the shell function from now on"
+}
+
+# The line does nothing any more, and the file is the user's.
+name_lines() {
+  [ -n "${HOME-}" ] || return 0
+  for file in "$HOME/.bashrc" "${ZDOTDIR:-$HOME}/.zshrc" "${XDG_CONFIG_HOME:-$HOME/.config}/fish/config.fish"; do
+    ! grep -qF -e "$(quoted "$prefix/bin/conda-stage") --source" -- "$file" 2> /dev/null ||
+      say "$file still has the line that loaded it, which does nothing now. You can remove it."
+  done
 }
 
 uninstall() {
@@ -214,6 +230,7 @@ uninstall() {
     rmdir -- "$prefix/$folder" 2> /dev/null || : # others may use it
   done
   say "conda-stage is no longer installed in $prefix"
+  name_lines
 }
 
 main() {

@@ -171,7 +171,8 @@ called (CONDA_EXE, _CONDA_EXE, CONDA_PYTHON_EXE, _CONDA_ROOT, CONDA_ROOT), and M
 For a virtual environment, it gets PATH, VIRTUAL_ENV, VIRTUAL_ENV_PROMPT, the prompt, and PKG_CONFIG_PATH if it was set.
 
 Exit status: 0 success; 1 failure (the original environment is active and untouched); 2 wrong usage or configuration.
-With --exec and --shell, and for a program of --wrappers: that of the command.
+--doctor and --verify: 1 if something is wrong. --benchmark and --proof: 1 if the command fails.
+--exec, --shell and programs of --wrappers: the exit status of the command.
 Load the shell function with:  eval "$(conda-stage --source)"
               in fish:         conda-stage --source | source
               in tcsh:         eval "\`conda-stage --source\`"

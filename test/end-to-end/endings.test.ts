@@ -1,8 +1,8 @@
 /** What becomes of a copy that was staged by hand when its session ends or leaves it. */
 import assert from 'node:assert/strict'
-import { readdirSync, readlinkSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { describe, test } from 'node:test'
+import { processesUsing } from '../../src/platform/users-of.ts'
 import { LAUNCHER } from '../auto-stage/auto-world.ts'
 import { EVERY_SHELL } from '../shells/cases.ts'
 import { Session } from './manual-session.ts'
@@ -63,7 +63,7 @@ for (const shell of EVERY_SHELL) {
 
     test('a copy from which a program still runs is removed when the program ends, after the session', async () => {
       using session = new Session(shell)
-      // Its output is closed: the script's end would else be seen only at its own.
+      // It keeps no output open: otherwise the script would seem to end only when it does.
       const runs = `sh -c 'until ls -l /proc/[0-9]*/exe 2> /dev/null | grep -qF "> $1/"; do sleep 0.1; done' sh ${q(session.local)}`
       const run = session.script(
         `stage\nsh -c 'exec naps 600 > /dev/null 2>&1' &\n${runs}\necho end`,
@@ -72,23 +72,10 @@ for (const shell of EVERY_SHELL) {
       )
       assert.equal(run.stdout.includes('end\n'), true, run.stderr)
       assert.equal(session.stages().length, 1)
-      for (const pid of programsFrom(session.local)) process.kill(pid)
+      for (const pid of processesUsing(session.local)) process.kill(pid)
       await session.gone()
     })
   })
-}
-
-function programsFrom(folder: string): number[] {
-  const isFromThere = (pid: string): boolean => {
-    try {
-      return readlinkSync(`/proc/${pid}/exe`).startsWith(`${folder}/`)
-    } catch {
-      return false
-    }
-  }
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name) && isFromThere(name))
-    .map(Number)
 }
 
 const [bash] = EVERY_SHELL

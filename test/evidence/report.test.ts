@@ -258,7 +258,7 @@ test('--report writes the page of a benchmark with the look-ups, or nothing', as
   assert.equal(again.status, 0, again.stderr)
   writeFileSync(file, '<p>my thesis')
   const mine = await node.exec(args)
-  assert.match(mine.stderr, /report\.html: something else is there already, which is no report of conda-stage/)
+  assert.match(mine.stderr, /report\.html: it is there already, and is not a report of conda-stage/)
   assert.deepEqual([mine.status, readFileSync(file, 'utf8')], [1, '<p>my thesis'])
   const wrong = await node.exec(['--proof', `--report=${node.env.HOME}/thesis.txt`, '--', 'true'])
   assert.equal(wrong.status, 2)

@@ -38,6 +38,8 @@ export interface Slurm {
 interface TaskEnd {
   /** JOB, or ARRAY_TASK. */
   id: string
+  /** Its own number, which each task of an array has, too. */
+  job: string
   /** COMPLETED, FAILED, CANCELLED, TIMEOUT, ... */
   state: string
   /** For a signal, as shells give it. */
@@ -216,7 +218,7 @@ async function endOf(id: string, variables: { env: NodeJS.ProcessEnv }): Promise
     tasks = stdout.trim().split('\n').map(taskEnd)
     if (tasks.some(({ state }) => /PENDING|RUNNING|COMPLETING|REQUEUED/.test(state))) throw new Error(stdout)
   })
-  await withoutDaemons(id)
+  for (const { job } of tasks) await withoutDaemons(job)
   return tasks
 }
 
@@ -245,7 +247,7 @@ function taskEnd(line: string): TaskEnd {
   const of = (name: string): string => new RegExp(`(?:^| )${name}=(\\S+)`).exec(line)?.[1] ?? ''
   const [code, signal] = of('ExitCode').split(':').map(Number) as [number, number]
   const id = of('ArrayTaskId') ? `${of('ArrayJobId')}_${of('ArrayTaskId')}` : of('JobId')
-  return { id, state: of('JobState'), code: signal > 0 ? 128 + signal : code }
+  return { id, job: of('JobId'), state: of('JobState'), code: signal > 0 ? 128 + signal : code }
 }
 
 async function until(what: string, does: string, body: () => Promise<unknown>): Promise<void> {

@@ -108,11 +108,38 @@ test('without --rc no file of a shell is touched; with it, one line loads the fu
   writeFileSync(rc, 'echo mine >&2') // without the end of the line
   printed([join(release, 'install.sh')], env)
   assert.equal(readFileSync(rc, 'utf8'), 'echo mine >&2')
-  for (let i = 0; i < 2; i++) printed([join(release, 'install.sh'), '--rc'], env)
+  for (let i = 0; i < 2; i++) {
+    const said = printed([join(release, 'install.sh'), '--rc'], env)
+    const [, now = ''] = /^To load it in this one: (.*)$/m.exec(said) ?? []
+    assert.equal(printed(['bash', '--norc', '-c', `${now}; type -t conda-stage`], env), 'function\n', said)
+  }
   assert.equal(readFileSync(rc, 'utf8').split('\n').length, 3)
   assert.equal(printed(['bash', '--norc', '-c', '. ~/.bashrc; type -t conda-stage'], env), 'function\n')
-  printed([join(release, 'install.sh'), '--uninstall'], env)
+  const gone = printed([join(release, 'install.sh'), '--uninstall'], env)
+  assert.match(
+    gone,
+    new RegExp(`^${rc} still has the line that loaded it, which does nothing now\\. You can remove it\\.$`, 'm'),
+  )
   assert.deepEqual(bare(['bash', '--norc', '-c', '. ~/.bashrc'], env), { status: 0, stdout: '', stderr: 'mine\n' })
+})
+
+test('where a startup file or the prefix can not be written, the installer says what to do, and conda-stage is installed if it can be', (context) => {
+  const { release, home, env } = place(context)
+  const install = join(release, 'install.sh')
+  const rc = join(home, '.bashrc')
+  mkdirSync(rc) // Root may write to any file.
+  const { status, stdout, stderr } = bare([install, '--rc'], env)
+  assert.equal(status, 1)
+  assert.match(stdout, /^conda-stage \S+ is installed: /m)
+  const [, line = ''] =
+    /^ERROR: \S+\.bashrc can't be written\. Add this line to it yourself: (.*)\n$/.exec(stderr) ?? []
+  assert.equal(printed(['bash', '--norc', '-c', `${line}; type -t conda-stage`], env), 'function\n', stderr)
+  const nowhere = bare([install, '--prefix=/dev/null/site'], env)
+  assert.deepEqual(nowhere, {
+    status: 1,
+    stdout: '',
+    stderr: "ERROR: /dev/null/site/libexec/conda-stage can't be made. Choose another place: --prefix=DIR\n",
+  })
 })
 
 test('there is no moment in an upgrade at which a call fails; the program before it stays until the next upgrade', async (context) => {

@@ -278,7 +278,7 @@ test('once the environment was moved, a start says so and what to do', async (co
   const { status, stdout, stderr } = await world.start([]).ended
   assert.deepEqual([status, stdout], [127, ''])
   assert.match(stderr, /^ERROR: .*myjupyter/)
-  assert.match(stderr, /ERROR: .*bin\/tell can't be found\n.* conda-stage --wrappers=DIR --prefix=ENV\n$/)
+  assert.match(stderr, /^ERROR: .*bin\/tell can't be found\n.* conda-stage --wrappers=DIR --prefix=ENV\n$/)
 })
 
 test('a package that was installed within the second of the last look is noticed', async (context) => {

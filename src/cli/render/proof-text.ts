@@ -75,4 +75,5 @@ const tilde = (path: string, home: string): string =>
 
 const times = (count: number): string => (count === 1 ? 'once' : `${grouped(count)} times`)
 
-const percent = (share: number): string => `${(share * 100).toFixed(share < 0.1 ? 1 : 0)}%`
+const percent = (share: number): string =>
+  share > 0 && share < 0.0005 ? 'less than 0.1%' : `${(share * 100).toFixed(share < 0.1 ? 1 : 0)}%`

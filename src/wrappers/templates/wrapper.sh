@@ -63,6 +63,8 @@ __cs_use() {
 
 __cs_look() {
   [ -x "$__cs_launcher" ] || return
+  # Of a place that has no environment any more, there is nothing to look at.
+  [ -e "$__cs_environment" ] || return
   __cs_copy=$(
     CONDA_STAGE_WRITABLE=false CONDA_STAGE_PRIVATE=false \
       "$__cs_launcher" --prefix="$__cs_environment" --session=$$ --quiet --note="$__cs_note" < /dev/null

@@ -7,7 +7,8 @@ import { originalOf, pathsOf } from '../../../pipeline/original.ts'
 import { errnoOf, meaningOf } from '../../../platform/errno.ts'
 import { isInside } from '../../../platform/inside.ts'
 import { programVersion } from '../../../platform/program.ts'
-import { access, open, rename, unlink, writeFile } from '../../../platform/remote-fs.ts'
+import { NotRead, readHead } from '../../../platform/read-small.ts'
+import { access, rename, unlink, writeFile } from '../../../platform/remote-fs.ts'
 import type { Context } from '../../command.ts'
 import { surroundingVersions } from '../version.ts'
 
@@ -23,23 +24,21 @@ export async function assertWritable(file: string | undefined, options: Evidence
   await access(dirname(file), constants.W_OK).catch((error: unknown) => {
     throw notWritten(file, error)
   })
-  if (await isOfOthers(file)) throw lost(file, 'something else is there already, which is no report of conda-stage')
+  if (!(await isFreeOrReport(file))) throw lost(file, 'it is there already, and is not a report of conda-stage')
 }
 
-/** How a report begins. */
-const HEAD = Buffer.from('<meta name="generator" content="conda-stage">')
-const HEAD_WITHIN = 512
+/** In the first bytes of a report (templates/report.html). */
+const MARK = '<meta name="generator" content="conda-stage">'
+const MARK_WITHIN = 512
 
-async function isOfOthers(file: string): Promise<boolean> {
-  try {
-    await using handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK)
-    const { buffer } = await handle.read(Buffer.alloc(HEAD_WITHIN), 0, HEAD_WITHIN, 0)
-    return !buffer.includes(HEAD)
-  } catch (error) {
-    if (errnoOf(error) === undefined) throw error
-    return errnoOf(error) !== 'ENOENT'
-  }
-}
+const isFreeOrReport = (file: string): Promise<boolean> =>
+  readHead(file, MARK_WITHIN).then(
+    (head) => head.includes(MARK),
+    (error: unknown) => {
+      if (error instanceof NotRead) return error.kind === 'missing'
+      throw error
+    },
+  )
 
 /** Writes the page that --report names. It is there as a whole, or not at all. @throws StageError OUTPUT_LOST */
 export async function writeReport(
