@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { type TestContext, test } from 'node:test'
+import { proofText } from '../../src/cli/render/proof-text.ts'
 import { type Report, reportPage } from '../../src/cli/render/report/page.ts'
 import { temporaryFolder } from '../cli/world.ts'
 import { nodeWith } from '../mount/world.ts'
@@ -223,6 +224,17 @@ test('the report needs nothing from elsewhere, and no name in it is markup', () 
     [],
   )
   assert.match(page, /print\(&#34;&#60;script&#62;/)
+})
+
+test('a few files of many are not shown as none', () => {
+  for (const [touched, share] of [
+    [12, 'less than 0.1%'],
+    [15, '0.1%'],
+    [0, '0.0%'],
+  ] as const)
+    assert.ok(
+      proofText({ ...LONG.proof!, touched }, {}).includes(`30,000 files of the environment were looked at (${share})`),
+    )
 })
 
 test('--report writes the page of a benchmark with the look-ups, or nothing', async (context) => {
