@@ -199,12 +199,13 @@ export function assertSame(after: Dump, before: Dump): void {
 /** `load` makes the session read the code that a command prints; `conda` is conda's name of the language. */
 const posix = { conda: 'posix', load: (command: string) => [`eval "$(${command})"`] }
 
+// The shell's own descriptors, also in a subshell: $$ would be its parent, which has a pipe to it for a moment.
 const LANGUAGES = {
   bash: {
     ...posix,
     dump: `dump() {
     command env -0 > "$1.env"
-    { ( set -o posix; set ); shopt -p; set +o; alias; declare -F; trap -p; echo /proc/$$/fd/*; } > "$1.rest"
+    { ( set -o posix; set ); shopt -p; set +o; alias; declare -F; trap -p; echo /proc/self/fd/*; } > "$1.rest"
   }`,
   },
   zsh: {
@@ -213,7 +214,7 @@ const LANGUAGES = {
     command env -0 > "$1.env"
     { set; setopt; alias; print -l \${(k)functions}; trap; () {
       local fd # that of the listing itself has gone by then
-      for fd in /proc/$$/fd/*(N); do if [[ -e $fd ]]; then print $fd; fi; done
+      for fd in /proc/self/fd/*(N); do if [[ -e $fd ]]; then print $fd; fi; done
     }; } > "$1.rest"
   }`,
   },
@@ -221,7 +222,7 @@ const LANGUAGES = {
     ...posix,
     dump: `dump() {
     command env -0 > "$1.env"
-    { set; set -o; alias; trap; echo /proc/$$/fd/*; } > "$1.rest"
+    { set; set -o; alias; trap; echo /proc/self/fd/*; } > "$1.rest"
   }`,
   },
   fish: {
